@@ -1,29 +1,29 @@
 /**
- * Remembers when tasks were not running, in one ring for all tasks, newest last. To find a task's entries, it follows a
- * chain of entries whose pids have the same low bits. 80 bytes per entry.
+ * A ring buffer of the periods in which tasks were not running, 80 bytes per entry. Entries whose pids share the low
+ * bits are chained, so that a lookup visits only one chain, newest entry first.
  */
 import type { SwitchIn } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
 import type { CommTexts } from './comm-texts.ts';
 
-/** Must be a power of two. */
+/** Must be a power of two, because `CHAINS - 1` is a bit mask. */
 const CHAINS = 1 << 12;
 
 /** A period in which a task was not running. */
 export interface Absence extends Omit<SwitchIn, 'pid' | 'isWatched'> {
-  /** Index of the entry in the ring, for data that is stored with it. */
+  /** Index of the entry in the ring. `TaskJournal` stores more data about the absence under this index. */
   slot: number;
 }
 
-/** Doubles of an entry: when the task left its CPU, became runnable, and returned; the previous entry in its chain. */
+/** Number of float64 fields per entry: three timestamps, and the number (`BEFORE`) of the chain's previous entry. */
 const DOUBLES = 4;
 const [OUT, RUNNABLE, IN, BEFORE] = [0, 1, 2, 3];
-/** Words of an entry. The last ones contain the name. */
+/** Number of int32 fields per entry. The four words from `COMM` on contain the task's name. */
 const WORDS = 12;
 const [PID, CPU, QUEUE_CPU, STATE, CLASS, CODE, WAKER, WAKER_CPU, COMM] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
-/** Flag in the word CLASS, above the class itself: no event shows when the task returned to a CPU. */
+/** Flag in the word `CLASS`: no event showed the task's return to a CPU. */
 const UNSEEN = 1 << 8;
-/** In the word CLASS, the bits from this one upwards are the number of the lock plus 1. */
+/** The word `CLASS` contains the number of the lock plus 1 from this bit upwards, so that 0 means no lock. */
 const LOCK_SHIFT = 9;
 
 export class AbsenceRing {
@@ -31,11 +31,11 @@ export class AbsenceRing {
   readonly #texts: CommTexts;
   readonly #doubles: Float64Array;
   readonly #words: Int32Array;
-  /** Number of the newest entry in each chain, by the low bits of the pid. */
+  /** Number of the newest entry in each chain, counted from 1; 0 if the chain is empty. */
   readonly #last = new Float64Array(CHAINS);
   #count = 0;
 
-  /** `depth` must be a power of two. */
+  /** `depth` must be a power of two, because `depth - 1` is a bit mask. */
   constructor(depth: number, texts: CommTexts) {
     this.#depth = depth;
     this.#texts = texts;
@@ -43,7 +43,7 @@ export class AbsenceRing {
     this.#words = new Int32Array(depth * WORDS);
   }
 
-  /** Returns the index of the entry. */
+  /** Records an absence. Returns the index of the entry in the ring. */
   add(task: SwitchIn, words: Int32Array, commAt: number): number {
     const at = this.#count & (this.#depth - 1);
     this.#count++;
@@ -73,8 +73,8 @@ export class AbsenceRing {
   }
 
   /**
-   * Absences of a task that ended after `fromNs`, newest first, at most `most`. `whole` is false if older ones may be
-   * missing, because they were overwritten or there are too many.
+   * Returns up to `most` absences of a task that ended after `fromNs`, newest first. `whole` is false if older absences
+   * may be missing, because the ring overwrote them or the limit was reached.
    */
   since(pid: number, fromNs: TimestampNs, most = this.#depth): { absences: Absence[]; whole: boolean } {
     const absences: Absence[] = [];
@@ -84,7 +84,7 @@ export class AbsenceRing {
     return { absences, whole: n === 0 && this.#goesBackTo(fromNs) };
   }
 
-  /** Time since `fromNs` that a task was asleep, in a state with one of these bits or in an unknown state. */
+  /** Returns how long a task slept since `fromNs` in one of these states (a bit mask) or in an unknown state. */
   sleptNs(pid: number, fromNs: TimestampNs, states: number): number {
     let ns = 0;
     let n = this.#own(this.#last[pid & (CHAINS - 1)], pid, fromNs);
@@ -99,12 +99,12 @@ export class AbsenceRing {
     return ns;
   }
 
-  /** Last known name of a task; '' if the ring has none. */
+  /** Returns the last known name of a task, or '' if the ring has no name. */
   commOf(pid: number): string {
     let n = this.#own(this.#last[pid & (CHAINS - 1)], pid, 0);
     for (; n !== 0; n = this.#earlier(n, pid, 0)) {
       const comm = this.#texts.of(this.#words, ((n - 1) & (this.#depth - 1)) * WORDS + COMM);
-      // An entry for an unseen return has no name.
+      // If no event showed the task's return, the entry has no name. Then use the name of an older entry.
       if (comm !== '') return comm;
     }
     return '';
@@ -114,12 +114,12 @@ export class AbsenceRing {
     return this.#own(this.#doubles[((n - 1) & (this.#depth - 1)) * DOUBLES + BEFORE], pid, fromNs);
   }
 
-  /** Number of the task's newest entry that ended after `fromNs`, from entry number `from` backwards; 0 if none. */
+  /** Returns the number of the task's newest entry that ended after `fromNs`, searching back from `from`; 0 if none. */
   #own(from: number, pid: number, fromNs: TimestampNs): number {
     for (let n = from; n > this.#count - this.#depth && n > 0; ) {
       const at = (n - 1) & (this.#depth - 1);
       const isOver = this.#doubles[at * DOUBLES + IN] <= fromNs;
-      // An unseen return was reported later than it happened, so earlier entries may still overlap the period.
+      // Older entries ended even earlier, so stop. An unseen return proves nothing, because its entry is added late.
       if (isOver && this.#isSeen(at)) return 0;
       if (this.#words[at * WORDS + PID] === pid && !isOver) return n;
       n = this.#doubles[at * DOUBLES + BEFORE];
@@ -127,7 +127,7 @@ export class AbsenceRing {
     return 0;
   }
 
-  /** Whether the ring still contains everything since `fromNs`. */
+  /** Whether the ring still contains every absence that ended after `fromNs`. */
   #goesBackTo(fromNs: TimestampNs): boolean {
     const depth = this.#depth;
     if (this.#count < depth) return true;

@@ -1,34 +1,34 @@
 /**
- * Remembers which application span each thread was in, and when, from the markers that programs write. The kernel spans
- * get these spans as parents. Any program with write access can write anything, so all memory is limited, and markers
- * beyond a limit are counted.
+ * Tracks the application span that each thread is in, from the markers that programs write. These application spans
+ * become the parents of kernel spans. Any program with write access can write any number of markers, so all memory is
+ * limited, and markers beyond a limit are counted.
  *
- * The spans of a thread nest; the innermost open span is the thread's context. A loss of events ends all contexts,
- * because the markers of their ends may be lost, and a wrong parent is worse than none. Ended spans are kept for a
- * while, for operations that began in them and are reported later.
+ * The spans of a thread nest, and the innermost open span becomes the parent. A loss of events ends all open spans,
+ * because their end markers may be lost, and a wrong parent is worse than none. Ended spans are kept for `keptNs`,
+ * because an operation that began in a span can be reported after the span has ended.
  */
 import type { MarkedSpan, MarkerSink } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
 import type { RemoteParent } from './deps.ts';
 
-/** Values of the label `outcome` of markers. */
+/** Values of the label `outcome` of the metric that counts markers. */
 export const MARKER_OUTCOMES = ['accepted', 'unsampled', 'malformed', 'unpaired', 'over_limit'] as const;
 export type MarkerOutcome = (typeof MARKER_OUTCOMES)[number];
 
 export interface ContextLimits {
   /** Maximum number of open spans per thread. */
   depth: number;
-  /** Maximum number of spans that are kept, per thread and in total. */
+  /** Maximum number of open and ended spans in memory, per thread (`perTask`) and of all threads (`total`). */
   perTask: number;
   total: number;
   /** Maximum number of threads. */
   tasks: number;
-  /** Maximum number of markers per second, per thread and in total. */
+  /** Maximum number of markers per second, per thread (`perTaskSecond`) and of all threads (`perSecond`). */
   perTaskSecond: number;
   perSecond: number;
   /** How long an ended span is kept. */
   keptNs: number;
-  /** Maximum duration of a span. If the program has not ended it by then, it is ended. */
+  /** Maximum duration of a span. If the program has not ended a span by then, the agent ends it. */
   longestNs: number;
 }
 
@@ -51,14 +51,14 @@ interface Interval {
 }
 
 interface Task {
-  /** Oldest first. */
+  /** Open and recently ended spans, oldest first. */
   intervals: Interval[];
   /** Open spans, innermost last. */
   open: Interval[];
   window: Window;
 }
 
-/** Counts markers within one second. */
+/** Counts the markers in the second that began at `sinceNs`. */
 interface Window {
   sinceNs: TimestampNs;
   count: number;
@@ -66,11 +66,11 @@ interface Window {
 
 export interface AppContexts {
   sink: MarkerSink;
-  /** The span that a thread was in at this time. Undefined if it was in none, or if the span is not sampled. */
+  /** Returns the application span that a thread was in. Undefined if there was none, or if it was not sampled. */
   parentOf(pid: number, atNs: TimestampNs): RemoteParent | undefined;
-  /** Removes spans that ended long ago. Called about once a second. */
+  /** Removes spans that ended more than `keptNs` ago, and ends spans that are older than `longestNs`. */
   sweep(nowNs: TimestampNs): void;
-  /** Number of spans that are kept. */
+  /** Number of open and ended spans in memory. */
   size(): number;
 }
 
@@ -90,7 +90,7 @@ export function makeAppContexts(
     return task;
   };
 
-  /** Makes room for one more span: removes the span that ended first. */
+  /** If a limit is reached, evicts the thread's oldest ended span. Returns false if the thread has no ended span. */
   const makeRoom = (task: Task): boolean => {
     if (task.intervals.length < limits.perTask && total < limits.total) return true;
     const over = task.intervals.findIndex(({ endNs }) => endNs !== Number.POSITIVE_INFINITY);
@@ -126,7 +126,7 @@ export function makeAppContexts(
       count('unpaired');
       return;
     }
-    // The program has not ended the inner spans.
+    // The program ended this span without ending the spans inside it.
     for (let i = at + 1; i < task.open.length; i++) count('unpaired');
     close(task, at, atNs);
     count(span.isSampled ? 'accepted' : 'unsampled');
@@ -173,13 +173,13 @@ export function makeAppContexts(
   };
 }
 
-/** Ends the open spans from this index upwards. */
+/** Ends the open spans from index `from` on, which are the innermost. */
 function close(task: Task, from: number, atNs: TimestampNs): void {
   for (let i = from; i < task.open.length; i++) task.open[i].endNs = Math.max(atNs, task.open[i].beginNs);
   task.open.length = from;
 }
 
-/** Ends the open spans that began before this time. */
+/** Ends the open spans that began before `untilNs`. */
 function closeBefore(task: Task, untilNs: TimestampNs): void {
   for (const open of task.open) if (open.beginNs < untilNs) open.endNs = untilNs;
   task.open = task.open.filter(({ beginNs }) => beginNs >= untilNs);

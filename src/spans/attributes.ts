@@ -1,12 +1,12 @@
 /**
- * Names and values of attributes: from OpenTelemetry's semantic conventions if defined there, else `ftrace.*`. Times
- * are in seconds. The conventions define `thread.id` for managed threads, so kernel threads have `ftrace.thread.id`.
+ * Span attributes, with names from OpenTelemetry's semantic conventions or, if not defined there, `ftrace.*`. Times are
+ * in seconds. The conventions define `thread.id` for managed threads, so the kernel's id is `ftrace.thread.id`.
  */
 import type { BlockRequest } from '../model/intervals.ts';
 import type { AttributeValue } from '../model/span.ts';
 import type { Culprit } from './cpu-history.ts';
 
-/** Attributes without a value are left out of the record. */
+/** The recorder leaves out attributes whose value is undefined. */
 export type DraftAttributes = Readonly<Record<string, AttributeValue | undefined>>;
 
 export function seconds(ns: number): number {
@@ -41,10 +41,10 @@ export function requestAttributes(request: BlockRequest): DraftAttributes {
   };
 }
 
-/** Letters of the state bits, lowest bit first: the same in every kernel since 4.14 (include/linux/sched.h). */
+/** Letters of the task state bits, lowest bit first. All kernels since 4.14 use these bits (include/linux/sched.h). */
 const STATES = ['S', 'D', 'T', 't', 'X', 'Z', 'P', 'I'];
 
-/** Letter that `ps` shows for a state; R for a task that was still runnable. */
+/** Returns the letter that `ps` shows for a task state: R if the task was still runnable, ? if the state is unknown. */
 export function stateLetter(state: number): string {
   if (state === 0) return 'R';
   const bit = STATES.findIndex((_, i) => (state & (1 << i)) !== 0);

@@ -1,8 +1,8 @@
 /**
- * Decides which slow operations become traces. During an interval, each kind keeps its slowest operations, at most as
- * many as the whole budget allows. At the end of the interval, the kinds share the tokens. The kind with the fewest
- * traces in the last minutes comes first. A part of the tokens is reserved for each kind, so that a burst of one kind
- * cannot use up the shares of the others. The other kinds may use the tokens that a kind does not need.
+ * Decides which slow operations become traces. Each trace costs a token, and tokens arrive at a fixed rate. During an
+ * interval, each kind keeps its slowest operations. At the end of the interval, each kind first spends the tokens that
+ * are reserved for it, so that a burst of another kind cannot use them up. The remaining tokens go to the kinds that
+ * need more, first to those with the fewest traces in the last minutes.
  */
 import type { SpanKind } from '../model/span.ts';
 import type { SpanCounts } from './deps.ts';
@@ -20,29 +20,29 @@ export interface Chosen extends Candidate {
 
 export interface Budget {
   offer: Offer;
-  /** Ends the interval, which lasted `seconds`. Returns its traces and counts the operations without a trace. */
+  /** Ends the interval, which lasted `seconds`. Returns its traces and counts all other operations as over budget. */
   take(seconds: number): Chosen[];
 }
 
-/** Maximum number of saved tokens, in seconds of the rate. */
+/** Unused tokens are saved for at most this many seconds. */
 const BURST_S = 2;
-/** Part of the tokens that is reserved and divided among the kinds. */
+/** Share of the tokens that is reserved. Each kind gets an equal part of the reserve. */
 const RESERVED_SHARE = 0.25;
-/** After this time, a trace counts half when the kinds share the tokens. */
+/** After this time, a trace counts only half in the comparison of the kinds' recent traces. */
 const HALF_LIFE_S = 60;
 
 export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, counts: SpanCounts): Budget {
   const places = Math.max(1, Math.ceil(tracesPerSecond * BURST_S));
   const reserve = (places * RESERVED_SHARE) / kinds.length;
   const heaps = kinds.map((): Candidate[] => []);
-  /** By kind: traces in the last minutes (older ones count less), and tokens reserved for the kind. */
+  /** Traces of each kind in the last minutes; older traces count less. `reserved`: tokens reserved for each kind. */
   const used = kinds.map(() => 0);
   const reserved = kinds.map(() => reserve);
   let tokens = places;
-  /** Maximum number of operations that a kind keeps: the tokens that are available one second after `take`. */
+  /** Maximum number of operations that a kind keeps: the tokens available one second after the last `take`. */
   let room = places;
 
-  /** Spends each kind's reserved tokens first, then the common ones. Does not spend tokens reserved for idle kinds. */
+  /** Spends a kind's reserved tokens before the common tokens, and never those reserved for another kind. */
   const sharesOf = (wanted: readonly number[]): number[] => {
     const own = reserved.map(Math.floor);
     const least = wanted.map((count, i) => Math.min(count, own[i]));
@@ -108,7 +108,7 @@ function sumOf(counts: readonly number[]): number {
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
-/** Heaps with the smallest weight at the root. */
+/** Adds a candidate to a binary heap with the smallest weight at the root. */
 function push(heap: Candidate[], candidate: Candidate): void {
   let at = heap.push(candidate) - 1;
   while (at > 0) {

@@ -1,26 +1,26 @@
 /**
- * Builds trees of kernel function calls from their returns. In a task, inner calls return first; a tree is complete
- * when its outermost call returns. Uses at most 2.5 MiB. Calls shorter than a floor are only counted, at their caller.
- * A task with many open calls gets a higher floor. The task that has been silent longest makes room for others.
+ * Builds trees of kernel function calls from their returns. Inner calls return first, so a tree is complete when its
+ * outermost call returns. Uses at most 2.5 MiB: calls shorter than a floor are only counted, at their caller. A task
+ * with many open calls gets a higher floor. If the table of calls is full, the task with the most calls is dropped.
  *
- * A call is inside another call of its task if it returned earlier, from a greater depth, and after the other had
- * begun. Depth includes calls that other users trace, so one of our outermost calls can have a depth above 0. It is
- * known to be outermost when its task returns from a call of smaller depth that began later.
+ * Call A contains call B of the same task if B returned before A, from a greater depth, and after A had begun. Depth
+ * includes calls that only other users trace, so an outermost call can have a depth above 0. It is recognized when the
+ * task returns from a call of smaller depth that began after the outermost call had ended.
  */
 import type { FunctionReturn } from '../model/intervals.ts';
 
 export const NONE = -1;
-/** Must be a power of two, like the other sizes. */
+/** Capacity in calls and in tasks. `TASKS` must be a power of two, because `TASKS - 1` is a bit mask. */
 const CALLS = 1 << 14;
 const TASKS = 1 << 10;
-/** FTRACE_RETFUNC_DEPTH in include/linux/ftrace.h; newer kernels allow about 50. */
+/** Above the kernel's limit: FTRACE_RETFUNC_DEPTH (50, include/linux/ftrace.h), about 50 in newer kernels. */
 const DEPTHS = 64;
-/** Number of entries of the hash table that are searched for a task. */
+/** Number of consecutive slots of the hash table in which a task can be. */
 const WAYS = 8;
-/** How long an inner call waits for its caller to return. After that, the caller is untraced or its return was lost. */
+/** How long a call waits for the return of its caller, which may be lost or belong to an untraced function. */
 const HOLD_NS = 60e9;
 
-/** `isWhole`: false if inner calls or surrounding calls may be missing. */
+/** `isWhole` is false if inner or outer calls of the tree may be missing. */
 export type TreeSink = (root: number, call: FunctionReturn, isWhole: boolean) => void;
 
 /** Calls inside an outermost call. */
@@ -34,38 +34,38 @@ interface Inner {
 const NO_INNER: Inner = { children: NONE, prunedCalls: 0, prunedNs: 0, isWhole: true };
 
 export class CallForest {
-  // Columns by call. `next` links siblings (calls of the same caller), or calls of a task that wait for their caller.
+  // Columns of the table of calls.
   readonly lows = new Int32Array(CALLS);
   readonly highs = new Int32Array(CALLS);
   readonly cpus = new Int32Array(CALLS);
   readonly starts = new Float64Array(CALLS);
   readonly durations = new Float64Array(CALLS);
-  /** Trace clock minus tracer's clock in nanoseconds when the call returned. Stored because the clocks drift. */
+  /** Trace clock minus tracer's clock in nanoseconds, at the return. Stored per call, because the clocks drift. */
   readonly offsets = new Float64Array(CALLS);
   readonly inInterrupt = new Uint8Array(CALLS);
-  /** Number of calls below this call that are only counted. `prunedNs` is the time of those that it called directly. */
+  /** Calls at all levels below this call that are only counted. `prunedNs` sums those that this call made directly. */
   readonly prunedCalls = new Int32Array(CALLS);
   readonly prunedNs = new Float64Array(CALLS);
-  /** The first call that this call made, and the next call of its caller; `NONE` if there is no such call. */
+  /** `first` is the first call that this call made, `next` the next call in the same list (`NONE` ends it). */
   readonly first = new Int32Array(CALLS);
   readonly next = new Int32Array(CALLS);
   readonly #depths = new Int32Array(CALLS);
   #free = 0;
 
-  // Columns by task. A key of 0 marks a free entry.
+  // Columns of the hash table of tasks. The key 0 marks a free slot.
   readonly #keys = new Int32Array(TASKS);
-  /** Calls that have returned but whose caller has not, last one first. */
+  /** List of the task's calls whose caller has not returned yet, newest first. */
   readonly #waiting = new Int32Array(TASKS);
   readonly #counts = new Int32Array(TASKS);
   readonly #floors = new Float64Array(TASKS);
   readonly #usedAt = new Float64Array(TASKS);
   /** Calls of the task that began before this time may lack inner calls. */
   readonly #cutAt = new Float64Array(TASKS);
-  // Columns by task and depth, for calls that are only counted and whose caller has not returned.
+  // Columns by task and depth, for calls that are only counted and whose caller has not returned yet.
   readonly #shortCalls = new Int32Array(TASKS * DEPTHS);
   readonly #shortNs = new Float64Array(TASKS * DEPTHS);
   readonly #shortEnds = new Float64Array(TASKS * DEPTHS);
-  /** Greatest depth that has counted calls. */
+  /** Greatest depth of the task at which calls are only counted. */
   readonly #deepest = new Int32Array(TASKS);
 
   readonly #thresholdNs: number;
@@ -73,10 +73,10 @@ export class CallForest {
   readonly #mostOfTask: number;
   readonly #tell: TreeSink;
   readonly #sorted: Float64Array;
-  /** Time on the trace clock. Trees that began before it may lack calls. */
+  /** Trees that began before this time on the trace clock may lack calls, because events were lost or calls dropped. */
   #lostNs = 0;
 
-  /** `keep`: maximum number of calls to keep in a tree, the longest first. */
+  /** `keep`: maximum number of spans in a tree. A task can have up to four times as many open calls. */
   constructor(thresholdNs: number, floorNs: number, keep: number, tell: TreeSink) {
     this.#thresholdNs = thresholdNs;
     this.#floorNs = floorNs;
@@ -143,7 +143,7 @@ export class CallForest {
       return;
     }
     if (call.durationNs < this.#floors[task]) {
-      // A short call contains longer calls only if the clock jumped.
+      // A call below the floor contains calls above the floor only if the clock jumped. Count these calls, too.
       for (let at = children; at !== NONE; at = children) {
         children = this.next[at];
         prunedCalls += this.#drop(task, at);
@@ -173,7 +173,7 @@ export class CallForest {
     this.#release(root);
   }
 
-  /** Reports waiting calls deeper than `depth` that ended before `endedBefore`, because their callers are missing. */
+  /** Reports calls deeper than `depth` that ended before `endedBefore`, because their callers are missing. */
   #giveUp(task: number, call: FunctionReturn, depth: number, endedBefore: number): void {
     for (let top = this.#waiting[task]; top !== NONE; top = this.#waiting[task]) {
       const end = this.starts[top] + this.durations[top];
@@ -195,7 +195,7 @@ export class CallForest {
     return NONE;
   }
 
-  /** Finds an entry for a new task: a free one, or else that of the task that has been silent longest. */
+  /** Returns a slot for a new task: a free slot or, if none is free, the slot of the task that was silent longest. */
   #place(key: number, call: FunctionReturn): number {
     const from = slotOf(key);
     let task = from;
@@ -229,7 +229,7 @@ export class CallForest {
     this.lost(call.recordedNs);
   }
 
-  /** Takes a free entry. If there is none, removes entries of another task than `task`. */
+  /** Stores a call in a free entry. If there is none, drops the task with the most calls, but never `task`. */
   #take(call: FunctionReturn, task: number): number {
     while (this.#free === NONE) this.#forget(this.#fullest(task), call);
     const node = this.#free;
@@ -259,7 +259,7 @@ export class CallForest {
     if (depth > this.#deepest[task]) this.#deepest[task] = depth;
   }
 
-  /** Frees a call, its inner calls and its siblings. Returns how many calls it freed. */
+  /** Frees a call, the calls after it in its list, and all calls inside these. Returns the number of freed calls. */
   #release(node: number): number {
     let count = 0;
     for (let at = node; at !== NONE; ) {
@@ -272,11 +272,11 @@ export class CallForest {
     return count;
   }
 
-  /** Keeps the longer half of a task's calls. Shorter calls will only be counted. */
+  /** Raises the task's floor, so that only the longer half of its calls is kept and shorter calls are only counted. */
   #raiseFloor(task: number): void {
     const all = this.#sorted.subarray(0, this.#copy(this.#waiting[task], 0)).sort();
     let floor = all[all.length >> 1];
-    // If many calls have the same length, drop all of them.
+    // If many calls have exactly this length, drop these calls too, because otherwise nothing would be freed.
     if (floor === all[0] || floor === this.#floors[task]) floor++;
     this.#floors[task] = floor;
     let first = NONE;
@@ -299,7 +299,7 @@ export class CallForest {
     this.#waiting[task] = first;
   }
 
-  /** Removes calls that are shorter than the floor from a tree. */
+  /** Removes calls shorter than `floor` from the tree below `node`. */
   #thin(task: number, node: number, floor: number): void {
     let last = NONE;
     for (let at = this.first[node]; at !== NONE; ) {
@@ -317,7 +317,7 @@ export class CallForest {
     }
   }
 
-  /** Frees a call and all calls below it. Returns the number of calls, including those only counted. */
+  /** Frees a call and all calls below it. Returns their number, including the calls that were only counted. */
   #drop(task: number, node: number): number {
     this.next[node] = NONE;
     const calls = this.#callsOf(node);

@@ -1,6 +1,6 @@
 /**
- * What the thread of a slow call did: the times when it was not running, each with its causes, and long interrupts.
- * During the rest of the call, the thread was running.
+ * Divides a slow call into parts: the periods in which its thread was not running, each with its causes, and long
+ * interrupts. During the rest of the call, the thread was running.
  */
 import type { TimestampNs } from '../model/time.ts';
 import type { Absence } from './absence-ring.ts';
@@ -16,11 +16,11 @@ import { isHidden } from './steps.ts';
 import { requestExemplars, waitExemplar } from './waits.ts';
 
 /**
- * If a thread issued a request just before it went to sleep, the sleep span begins at the issue. The sum of these
- * extensions is limited to this share of the call; otherwise the parts would not add up to the whole.
+ * If a thread issued a request just before it slept, the sleep span begins at the issue. These extensions are limited
+ * to this share of the call, because they are also counted as running time.
  */
 const ISSUED_BEFORE_SHARE = 0.01;
-/** A bit that no kernel state uses. */
+/** State of a sleep whose real state is unknown: a bit that no kernel state uses. */
 const UNKNOWN_STATE = 1 << 18;
 
 export interface Journals extends Pick<PathParts, 'tasks' | 'nameOf' | 'workOf'> {
@@ -48,15 +48,15 @@ export interface CallParts {
   exemplars: ExemplarDraft[];
   blockedNs: number;
   waitedNs: number;
-  /** Time outside of `spans` in which it is unknown whether the thread ran. */
+  /** Time outside `spans` in which it is unknown whether the thread ran. */
   hiddenNs: number;
-  /** Whether all switches since the start of the call are remembered. */
+  /** False if switches since the start of the call were overwritten in the ring. */
   remembersSwitches: boolean;
-  /** Whether everything about the call was recorded and is still remembered. */
+  /** False if events of the call were lost, overwritten in a ring, or never recorded. */
   isWhole: boolean;
   /** Number and bytes of the block requests that the thread queued during the call, except those that have a span. */
   issued: { requests: number; bytes: number };
-  /** True if some causes of sleeps are missing because their chain is too long. */
+  /** True if some causes of sleeps are missing, because the chain of wake-ups is too long or has too many spans. */
   isCut: boolean;
 }
 
@@ -65,12 +65,12 @@ interface Walk extends CallParts {
   deps: SpanDeps;
   journals: Journals;
   path: Path;
-  /** End of the last absence. Since then, the thread has been running on `onCpu`. */
+  /** End of the last absence. After that, the thread ran on the CPU `onCpu`. */
   freeNs: TimestampNs;
-  /** Negative if unknown. */
+  /** Number of the CPU; negative if unknown. */
   onCpu: number;
   losses: readonly Loss[];
-  /** Time that is left for making sleep spans begin at the issue of a request: see `ISSUED_BEFORE_SHARE`. */
+  /** Time by which sleep spans can still be extended: see `ISSUED_BEFORE_SHARE`. */
   earlierLeftNs: number;
 }
 
@@ -94,7 +94,7 @@ export function callParts(call: SlowCall, deps: SpanDeps, journals: Journals): C
   };
   for (const absence of absences.map((absence) => sinceLoss(absence, startNs)))
     if (absence.outNs >= walk.freeNs && absence.inNs <= endNs) addAbsence(walk, absence);
-  // Nothing shows what the thread did between a loss and its first event.
+  // No event shows what the thread did between a loss and the thread's first event after the loss.
   if (call.isCut)
     walk.hiddenNs +=
       Math.min(endNs, absences[0]?.outNs || (absences.length === 0 ? endNs : startNs)) - startNs;
@@ -112,7 +112,7 @@ export function callParts(call: SlowCall, deps: SpanDeps, journals: Journals): C
   return walk;
 }
 
-/** An absence whose start was lost begins at the loss. If the task was woken after the loss, it certainly slept. */
+/** If the start of an absence was lost, lets it begin at the loss. A recorded wake-up proves that the task slept. */
 function sinceLoss(absence: Absence, lossNs: TimestampNs): Absence {
   if (absence.outNs !== 0) return absence;
   const isSleep = absence.runnableNs !== 0;
@@ -149,7 +149,7 @@ function addInterrupts({ spans, journals, onCpu, freeNs }: Walk, untilNs: Timest
   if (onCpu >= 0) spans.push(...journals.interrupts.spans(onCpu, freeNs, untilNs));
 }
 
-/** The span of a sleep, with its causes. */
+/** Makes the span of a sleep, with its causes. */
 function blocked(walk: Walk, absence: Absence, runnableNs: TimestampNs): SpanDraft {
   const { path, call, freeNs } = walk;
   const { outNs } = absence;
@@ -159,8 +159,8 @@ function blocked(walk: Walk, absence: Absence, runnableNs: TimestampNs): SpanDra
   const first = children.at(0);
   const request = first && path.shown.get(first);
   let startNs = outNs;
-  // The thread ran briefly while its request was in flight. Count that as part of the wait, so that the whole request
-  // is visible.
+  // The thread issued the request and still ran briefly before it slept. Let the sleep begin at the issue, so that the
+  // span shows the whole request.
   if (first !== undefined && request !== undefined && request.issueNs < outNs && request.issueNs >= freeNs) {
     const earlierNs = outNs - request.issueNs;
     if (earlierNs <= walk.earlierLeftNs) {

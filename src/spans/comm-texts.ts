@@ -1,16 +1,16 @@
-/** Caches the texts of task names (comm), which are 16 bytes in events. Most names occur again and again. */
+/** Caches task names (comm, 16 bytes in events) as strings, because most names occur again and again. */
 import { textUpToNul } from './text.ts';
 
 export const COMM_WORDS = 4;
 const COMM_BYTES = COMM_WORDS * 4;
-/** Must be a power of two. */
+/** Must be a power of two, because `PLACES - 1` is a bit mask. */
 const PLACES = 1 << 10;
 
 export class CommTexts {
   readonly #words = new Int32Array(PLACES * COMM_WORDS);
   readonly #texts: string[] = new Array(PLACES).fill('');
 
-  /** The name in the four words from index `at`. */
+  /** Returns the name that is in the four words from index `at` on. */
   of(words: Int32Array, at: number): string {
     const mixed = (words[at] ^ (words[at + 1] * 31) ^ (words[at + 2] * 961) ^ (words[at + 3] * 29791)) | 0;
     const place = (mixed ^ (mixed >>> 10) ^ (mixed >>> 20)) & (PLACES - 1);

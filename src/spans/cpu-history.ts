@@ -1,16 +1,15 @@
 /**
- * Remembers which tasks ran recently on each CPU, in a ring per CPU. It answers which task ran while another waited,
- * and what the name of a task is. Memory is allocated when a task first runs on a CPU: 36 bytes per turn, at most 4.5
- * MiB.
+ * A ring buffer per CPU of the turns of tasks on that CPU. Finds the task that ran while another task waited, and the
+ * name of a task. A ring is allocated when a task first runs on its CPU: 36 bytes per turn, at most 4.5 MiB in all.
  */
 import type { TimestampNs } from '../model/time.ts';
 import { COMM_WORDS, CommTexts } from './comm-texts.ts';
 
-/** Number of turns that are remembered for all CPUs, and for one CPU. Must be powers of two. */
+/** Number of turns in memory: of all CPUs, and the most and the fewest of one CPU. All must be powers of two. */
 const MOST_TURNS = 1 << 17;
 const DEEPEST = 1 << 12;
 const SHALLOWEST = 1 << 7;
-/** Number of turns that `find` examines. Limited, because `find` runs for every long wait. */
+/** Maximum number of turns that `find` examines, because `find` runs for every long wait. */
 const LOOKED_AT = 128;
 
 interface Ring {
@@ -24,7 +23,6 @@ interface Ring {
 /** The task that ran for most of a period. */
 export interface Culprit {
   pid: number;
-  /** Time that the task ran within the period. */
   ranNs: number;
   comm: string;
 }
@@ -43,7 +41,7 @@ export class CpuHistory {
   readonly #depth: number;
   readonly result = { pid: 0, ranNs: 0, comm: new Int32Array(COMM_WORDS) };
   readonly #rings: (Ring | undefined)[];
-  // Scratch memory of `find`: tasks, and how long each ran.
+  // Scratch memory of `find`: the pids of tasks, and how long each task ran.
   readonly #pids = new Int32Array(LOOKED_AT);
   readonly #sums = new Float64Array(LOOKED_AT);
 
@@ -76,8 +74,8 @@ export class CpuHistory {
   }
 
   /**
-   * Finds the task that ran longest on a CPU within a period, as the sum of its turns. Sets `result`, which the next
-   * call overwrites. Returns false if no turn is remembered.
+   * Finds the task (except the idle task) that ran longest on a CPU within a period. Stores it in `result`, which the
+   * next call overwrites. Returns false if the ring has no turn of a task in the period.
    */
   find(cpu: number, fromNs: TimestampNs, toNs: TimestampNs): boolean {
     const ring = this.#rings[cpu];
@@ -112,7 +110,7 @@ export class CpuHistory {
     return true;
   }
 
-  /** Result of `find` as a new object. Undefined if no turn is remembered. */
+  /** Like `find`, but returns a new object. Undefined if the ring has no turn of a task in the period. */
   culprit(cpu: number, fromNs: TimestampNs, toNs: TimestampNs): Culprit | undefined {
     if (!this.find(cpu, fromNs, toNs)) return undefined;
     const { pid, ranNs, comm } = this.result;
@@ -121,7 +119,7 @@ export class CpuHistory {
 
   /**
    * Returns the turns on a CPU within a period, in time order. Combines consecutive turns that are shorter than
-   * `shortNs`. In the gaps, tasks ran whose switches were not recorded.
+   * `shortNs`. A gap between rows means that switches were not recorded.
    */
   rows(cpu: number, fromNs: TimestampNs, toNs: TimestampNs, shortNs: number): Row[] {
     const ring = this.#rings[cpu];
@@ -148,7 +146,7 @@ export class CpuHistory {
       const from = Math.max(fromNs, ring.starts[at]);
       const to = Math.min(toNs, ring.ends[at]);
       if (to <= from) continue;
-      // The same task without a gap is one turn that was reported in parts.
+      // Adjacent entries of the same task are one turn, which the probe reported in parts.
       if (ring.pids[at] !== pid || startNs !== to) {
         endTurn();
         pid = ring.pids[at];
@@ -161,7 +159,7 @@ export class CpuHistory {
     return rows.reverse();
   }
 
-  /** Name of a task in its last turn on this CPU; '' if that turn is not remembered. */
+  /** Returns the name of a task in its last turn on this CPU, or '' if the ring has no turn of the task. */
   commOf(cpu: number, pid: number): string {
     const ring = this.#rings[cpu];
     for (let i = 1; ring !== undefined && i <= Math.min(this.#depth, ring.count); i++) {

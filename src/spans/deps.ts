@@ -1,4 +1,4 @@
-/** Functions that spans need from the rest of the agent. The agent passes them in. */
+/** Functions of the agent that the code for spans uses. The agent passes them in. */
 import type { SpanKind, SpanOutcome, WallTime } from '../model/span.ts';
 import type { TimestampNs } from '../model/time.ts';
 import type { DraftAttributes } from './attributes.ts';
@@ -14,29 +14,29 @@ export interface RemoteParent {
 export interface SpanCounts {
   trace(kind: SpanKind, outcome: SpanOutcome, count?: number): void;
   span(kind: SpanKind, outcome: SpanOutcome, count?: number): void;
-  /** Counts an operation that reached the threshold although the config excludes its task. */
+  /** Counts an operation that reached the threshold but gets no trace, because the config excludes its task. */
   filtered(kind: SpanKind): void;
 }
 
 export interface SpanDeps {
   counts: SpanCounts;
-  /** The trace clock. */
+  /** Current time on the trace clock. */
   now(): TimestampNs;
   /** Wall-clock time for a timestamp of the trace clock. */
   wallTime(stampNs: TimestampNs): WallTime;
-  /** Whether a name matches any of these globs. */
+  /** Returns a function that checks whether a name matches any of these globs. */
   matcher(globs: readonly string[]): (name: string) => boolean;
   /** Name of an errno, such as ENOENT. Undefined if it has no name. */
   errnoName(errno: number): string | undefined;
-  /** The application span that was active in the task at this time. */
+  /** The application span that the task was in at this time, if any. */
   parentOf(pid: number, atNs: TimestampNs): RemoteParent | undefined;
   /** Current scheduling class of a task: an index of TASK_CLASSES. */
   taskClass(pid: number): number;
-  /** Facts about a task at this time that the trace does not contain: attributes of its spans and of its resource. */
+  /** Facts about a task that are not in the events (program, container): attributes of its spans and its resource. */
   taskFacts(pid: number, atNs: TimestampNs): TaskFacts;
   /**
-   * Label values of the series in a probe's histogram: the given values, then those of the CPU or of the task's
-   * container if the histogram has such labels. Undefined if the probe has no metrics, or does not count the operation.
+   * Returns the label values of a series in a probe's histogram: `values`, then those for the CPU or the task's
+   * container if the histogram has such labels. Undefined if the probe has no metrics or does not count the operation.
    */
   seriesOf(probe: string, values: readonly string[], cpu: number, pid: number): readonly string[] | undefined;
   /** Fills `into` with random bytes. */

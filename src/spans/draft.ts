@@ -1,6 +1,6 @@
 /**
- * A trace under construction: a tree of spans with timestamps of the trace clock. The kind of a slow operation builds
- * the tree from what its rings contain. If the budget keeps the trace, it gets ids and wall-clock times.
+ * A trace under construction: a tree of spans with timestamps of the trace clock. Only if the budget keeps the trace,
+ * its spans get ids and wall-clock times.
  */
 import type { SpanKind } from '../model/span.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -13,16 +13,16 @@ export interface SpanDraft {
   startNs: TimestampNs;
   endNs: TimestampNs;
   attributes: DraftAttributes;
-  /** Name of the error (`errno`). */
+  /** Name of the errno, such as ENOENT, if the operation failed. */
   error?: string | undefined;
   children: readonly SpanDraft[];
-  /** What the time of the span was spent on. If undefined, the causes of its children are used. */
+  /** What the time of the span was spent on. If undefined, the causes of the child spans are used. */
   causes?: readonly Cause[] | undefined;
-  /** Another task whose process the record should name, in addition to the task of the trace. */
+  /** Pid of a task other than the trace's task. The span gets the attributes of this task's process. */
   factsOf?: number | undefined;
 }
 
-/** A part of the time and its explanation: `waited for CPU 1 behind stress-ng`. */
+/** A part of the span's time and its explanation, such as `waited for CPU 1 behind stress-ng`. */
 export interface Cause {
   label: string;
   ns: number;
@@ -39,7 +39,7 @@ export interface TraceDraft {
   root: SpanDraft;
   /** Task that performed the operation; 0 if there is none. */
   pid: number;
-  /** Facts about the task. They were looked up when the trace was built, because the task can end soon after. */
+  /** Facts about the task. They are looked up when the trace is built, because the task can end soon after. */
   facts?: TaskFacts;
   /** Application span during which the operation happened. */
   parent?: RemoteParent | undefined;
@@ -53,8 +53,8 @@ export interface TraceDraft {
 }
 
 /**
- * Offers an operation that reached its kind's threshold. `weightNs` is the time compared with the threshold. Calls
- * `make` if there is room. Until the interval ends, an operation with a larger weight can replace it.
+ * Offers an operation that reached its kind's threshold. `weightNs` is the time compared with the threshold. The budget
+ * calls `make` only if it keeps the operation; an operation with a larger weight can still replace it in this interval.
  */
 export type Offer = (
   kind: SpanKind,
@@ -63,7 +63,6 @@ export type Offer = (
   subject?: Subject | undefined,
 ) => void;
 
-/** Number of spans in a tree. */
 export function countSpans(span: SpanDraft): number {
   let count = 1;
   for (const child of span.children) count += countSpans(child);

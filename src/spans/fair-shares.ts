@@ -1,6 +1,6 @@
 /** Divides a total between requests as evenly as possible (max-min fairness). */
 
-/** Returns the shares of `total`. Each unit goes to the request that has the least so far, including `before`. */
+/** Each unit of `total` goes to the unsatisfied request that has the least so far, including its value in `before`. */
 export function fairShares(
   wanted: readonly number[],
   total: number,

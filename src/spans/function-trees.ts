@@ -1,9 +1,9 @@
 /**
- * The kind `function_graph`: a slow outermost call of a traced function, with its inner calls. A tree contains its
- * longest calls, none shorter than `minChildNs`. Each caller counts the calls that were left out.
+ * Makes traces of the kind `function_graph`: a slow outermost call of a traced function, with the calls inside it. A
+ * tree contains the longest calls, none shorter than `minChildNs`. Each caller counts the calls that were left out.
  *
- * The tracer has its own clock. The record of the outermost return places the tree on the trace clock. So the whole
- * tree is late by the time between that return and its record.
+ * The tracer has its own clock. The record of the outermost return places the tree on the trace clock, so all times of
+ * the tree are late by the time between that return and its record.
  */
 import { type FunctionNames, NAMELESS } from '../model/function-names.ts';
 import type { FunctionReturn, IntervalSinks } from '../model/intervals.ts';
@@ -20,7 +20,7 @@ const UNKNOWN = 'unknown';
 const MOST_SPANS = 100;
 const SHORTEST_NS = 100_000;
 
-/** A tree that is being reported. */
+/** A tree of calls that is being converted to spans. */
 interface Tree {
   forest: CallForest;
   names: FunctionNames;
@@ -84,7 +84,7 @@ function draftOf(tree: Tree, root: number, { pid }: FunctionReturn, isWhole: boo
   };
 }
 
-/** The span of a call, cut to the time of its caller, because times of different CPUs can disagree. */
+/** Makes the span of a call. Clamps it to the time of its caller, because times of different CPUs can disagree. */
 function spanOf(tree: Tree, node: number, startNs: number, endNs: number, more: DraftAttributes): SpanDraft {
   const { forest, shown, names, deps } = tree;
   const name = names.nameOf(forest.lows[node], forest.highs[node]) ?? UNKNOWN;
@@ -131,7 +131,7 @@ function callsOf(forest: CallForest, node: number): number {
   return calls;
 }
 
-/** The longest calls of a tree, at most `most`. Among equally long calls, the outer calls come first. */
+/** Returns the longest calls. Of equal calls, outer calls come first, so that no call is shown without its caller. */
 function longestOf(forest: CallForest, root: number, most: number): Set<number> {
   const calls: { node: number; ns: number; level: number }[] = [];
   const collect = (node: number, callerNs: number, level: number): void => {

@@ -1,9 +1,9 @@
-/** Remembers long interrupts, in a ring per CPU, for the calls that they delayed. */
+/** A ring buffer per CPU of long interrupts. The traces of slow calls show the interrupts that delayed the call. */
 import type { TimestampNs } from '../model/time.ts';
 import type { SpanDraft } from './draft.ts';
 
 const DEPTH = 256;
-/** Shorter interrupts do not explain a slow operation. */
+/** Shorter interrupts are not reported, because they do not explain a slow operation. */
 export const LONG_INTERRUPT_NS = 50_000;
 
 interface Interrupt {
@@ -23,7 +23,7 @@ export class InterruptJournal {
     held.next = (held.next + 1) % DEPTH;
   }
 
-  /** Spans of interrupts within a period on a CPU. Nested interrupts become children. */
+  /** Returns spans of the interrupts within a period on a CPU. Nested interrupts become children. */
   spans(cpu: number, fromNs: TimestampNs, toNs: TimestampNs): SpanDraft[] {
     const interrupts = (this.#byCpu[cpu]?.ring ?? []).filter((i) => i.startNs >= fromNs && i.endNs <= toNs);
     interrupts.sort((a, b) => a.startNs - b.startNs || b.endNs - a.endNs);

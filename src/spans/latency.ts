@@ -1,6 +1,6 @@
 /**
- * The kinds of the latency tracers: one trace for each new maximum since the tracer's last reset. The trace has one
- * span of that length. The span ends when the agent noticed the record, which is shortly after the latency ended.
+ * Makes traces of the latency tracers: one trace for each new maximum since the tracer's last reset, with one span of
+ * that length. The span ends when the agent noticed the maximum, which is shortly after the latency ended.
  */
 import type { IntervalSinks } from '../model/intervals.ts';
 import type { SpansConfig } from '../model/span.ts';
@@ -9,10 +9,10 @@ import type { DraftAttributes } from './attributes.ts';
 import type { SpanDeps } from './deps.ts';
 import type { Offer } from './draft.ts';
 
-/** `#    | task: migration/1-32 (uid:0 nice:0 policy:1 rt_prio:99)`: kernel/trace/trace.c, print_trace_header(). */
+/** print_trace_header() in kernel/trace/trace.c writes `#    | task: migration/1-32 (uid:0 nice:0 …)`. */
 const TASK = /^# +\| task: (.*)-(\d+) \(uid:/m;
 const CPU = /^# latency: .* CPU#(\d+) /m;
-/** The header ends within this many characters. */
+/** Only this many characters of the trace are searched, because the header is shorter. */
 const HEADER_LENGTH = 2000;
 
 export function makeLatencies(kinds: SpansConfig['kinds'], offer: Offer, deps: SpanDeps): IntervalSinks {
@@ -35,7 +35,7 @@ export function makeLatencies(kinds: SpansConfig['kinds'], offer: Offer, deps: S
             },
             children: [],
           };
-          // The pid may belong to another task by now.
+          // No pid, because the pid in the header may belong to another task by now.
           return { root, pid: 0, pruned: 0, exemplars: [] };
         });
       },

@@ -1,7 +1,7 @@
 /** Limits the number of spans on one level of a trace. */
 import { countSpans, type SpanDraft } from './draft.ts';
 
-/** Returns the longest `most` items in their original order, and the items that were left out. */
+/** Returns the `most` longest items in their original order, and all other items (`rest`). */
 export function longestOf<T>(
   items: readonly T[],
   most: number,
@@ -13,7 +13,7 @@ export function longestOf<T>(
   return { shown: items.filter((item) => longest.has(item)), rest: sorted.slice(most) };
 }
 
-/** Like `longestOf`, for spans. `pruned` counts the spans that were left out, with all spans below them. */
+/** Like `longestOf`, for spans. `pruned` counts the spans that were left out and all spans below them. */
 export function longest(spans: readonly SpanDraft[], most: number): { spans: SpanDraft[]; pruned: number } {
   const { shown, rest } = longestOf(spans, most, lengthOf);
   return { spans: shown, pruned: rest.reduce((count, span) => count + countSpans(span), 0) };

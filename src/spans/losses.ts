@@ -1,6 +1,6 @@
 /**
- * Remembers when events were lost, and decides whether a call is certainly a single call. During a loss, the task may
- * have ended the call and begun another one of the same name.
+ * Remembers when events were lost, and decides whether a slow call is certainly one call: during a loss, the task may
+ * have ended a call and begun another call with the same name.
  */
 import type { TimestampNs } from '../model/time.ts';
 import type { Absence } from './absence-ring.ts';
@@ -20,7 +20,7 @@ export class LossJournal {
   add(cpu: number, fromNs: TimestampNs, untilNs: TimestampNs): void {
     this.#losses.push({ cpu, fromNs, untilNs });
     if (this.#losses.length < 2 * DEPTH) return;
-    // Combine the older half into one loss.
+    // To limit memory, combine the older half into one loss of all CPUs.
     const last = endOfLoss(this.#losses.splice(0, DEPTH), Number.POSITIVE_INFINITY);
     this.#losses.unshift({ cpu: EVERY_CPU, fromNs: 0, untilNs: last });
   }
@@ -31,14 +31,14 @@ export class LossJournal {
   }
 }
 
-/** End of the last of these losses that was over at this time; 0 if there is none. */
+/** Returns the end of the last of these losses that was over at `atNs`; 0 if no loss was over. */
 export function endOfLoss(losses: readonly Loss[], atNs: TimestampNs): TimestampNs {
   return losses.reduce((last, { untilNs }) => (untilNs <= atNs ? Math.max(last, untilNs) : last), 0);
 }
 
 /**
- * Whether a task was certainly in one call all the time: its absences (oldest first) are certain, and no events were
- * lost on a CPU while the task ran there.
+ * Whether a task was certainly in the same call all the time: the start of each absence was recorded, and no CPU lost
+ * events while the task ran there. `absences` are in time order.
  */
 export function isOneCall(
   call: { cpu: number; startNs: TimestampNs; endNs: TimestampNs },
@@ -50,7 +50,7 @@ export function isOneCall(
       const isThere = loss.cpu === cpu || cpu === EVERY_CPU || loss.cpu === EVERY_CPU;
       return isThere && loss.untilNs > fromNs && loss.fromNs < toNs;
     });
-  // The records do not show on which CPU a call began. A task that never left its CPU began it where it ended it.
+  // No event shows on which CPU a call began. If the task never left its CPU, the call began where it ended.
   let onCpu = absences.length === 0 ? call.cpu : EVERY_CPU;
   let freeNs = call.startNs;
   for (const { outNs, inNs, cpu } of absences) {

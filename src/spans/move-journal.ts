@@ -1,7 +1,7 @@
-/** Remembers which waiting tasks recently moved to the queue of another CPU, in one ring for all tasks. 64 KiB. */
+/** A ring buffer (64 KiB) of the moves of waiting tasks to the run queue of another CPU. */
 import type { TimestampNs } from '../model/time.ts';
 
-/** Must be a power of two. */
+/** Must be a power of two, because `DEPTH - 1` is a bit mask. */
 const DEPTH = 1 << 12;
 
 /** The part of a wait that a task spent in the queue of one CPU. */
@@ -24,7 +24,7 @@ export class MoveJournal {
     this.#stamps[at] = atNs;
   }
 
-  /** The queues in which a task waited, in time order. The wait began in the queue of `cpu`. */
+  /** Returns the run queues in which a task waited, in time order. The wait began in the queue of `cpu`. */
   queues(pid: number, { cpu, startNs, endNs }: Queued): Queued[] {
     const queues: Queued[] = [];
     let untilNs = endNs;

@@ -1,10 +1,10 @@
 /**
- * Remembers what interrupted the thread of osnoise or timerlat, in a ring per CPU, and returns the spans of a period. A
- * nested interruption becomes a child: it ended, and was recorded, before the one around it.
+ * A ring buffer per CPU of the interruptions (noise) of osnoise and timerlat threads. Returns the spans of a period. An
+ * inner interruption becomes a child of the outer one; it ended, and was recorded, before the outer one.
  *
- * Start times are from the tracer's own clock (sched_clock), which drifts from the trace clock by about 10 to 50 ppm. A
- * record's timestamp is from the trace clock, but it is late: the record is written after the interruption ended, and
- * later still if other interruptions come first. `offsetsOf` estimates the difference of the clocks.
+ * Start times are from the tracer's own clock (sched_clock), which drifts from the trace clock by about 10 to 50 ppm.
+ * The timestamp of a record is from the trace clock, but late: the kernel writes the record after the interruption
+ * ended, and even later if other interruptions delay it. `offsetsOf` estimates the difference of the clocks.
  */
 import { NOISE_SOURCES, type Noise } from '../model/intervals.ts';
 import { SOFTIRQS } from '../model/softirqs.ts';
@@ -14,12 +14,12 @@ import { seconds } from './attributes.ts';
 import type { SpanDraft } from './draft.ts';
 import { textUpToNul } from './text.ts';
 
-/** Must be a power of two. */
+/** Must be a power of two, because `DEPTH - 1` is a bit mask. */
 const DEPTH = 1 << 11;
 const NAME_BYTES = 32;
-/** Number of records from before the period that are also examined for the difference of the clocks. */
+/** Number of additional records, from before the period, that are used to estimate the difference of the clocks. */
 const CLOCK_RECORDS = 64;
-/** Maximum drift of the clocks: MAXFREQ in include/linux/timex.h, the limit of NTP corrections. */
+/** Maximum drift between the clocks: the limit of NTP corrections (MAXFREQ in include/linux/timex.h). */
 const DRIFT = 500e-6;
 
 interface Ring {
@@ -63,7 +63,7 @@ export class NoiseJournal {
     this.#rings[cpu].lostNs = untilNs;
   }
 
-  /** Spans on a CPU that ended after `fromNs`. */
+  /** Returns the spans of interruptions on a CPU that ended after `fromNs`. */
   since(cpu: number, fromNs: TimestampNs): NoiseSpans {
     const ring = this.#rings[cpu];
     if (ring === undefined) return { spans: [], whole: true };
@@ -88,9 +88,9 @@ function placeOf(ring: Ring, age: number): number {
 }
 
 /**
- * Trace clock minus tracer's clock in nanoseconds, by age of the record. The timestamp of a record minus the end of its
- * interruption is too large, by the delay of the recording. The value of another record is also an upper bound if the
- * most that the clocks can drift between the two records is added to it. The smallest bound is used.
+ * Estimates trace clock minus tracer's clock in nanoseconds, by age of the record. A record's timestamp minus the end
+ * of its interruption is an upper bound, because records are written late. The bound of another record, plus the
+ * maximum drift between the two records, is also an upper bound. The smallest bound is the estimate.
  */
 function offsetsOf(ring: Ring, count: number): Float64Array {
   const offsets = new Float64Array(count + 1);
@@ -117,7 +117,7 @@ interface Nested {
   age: number;
 }
 
-/** Adds an interruption that ended after all in `top`. The interruptions inside it become its children. */
+/** Adds an interruption that ended after all interruptions in `top`. Those inside it become its children. */
 function nest(top: Nested[], ring: Ring, age: number, cpu: number): void {
   const at = placeOf(ring, age);
   const startNs = ring.starts[at];
@@ -125,7 +125,7 @@ function nest(top: Nested[], ring: Ring, age: number, cpu: number): void {
   const children: SpanDraft[] = [];
   for (let last = top.at(-1); last !== undefined && last.span.startNs >= startNs; last = top.at(-1)) {
     children.unshift(last.span);
-    // The kernel has subtracted the time of nested interruptions: add it back.
+    // The kernel subtracts the time of nested interruptions from the duration, so add that time again.
     endNs += last.span.endNs - last.span.startNs;
     top.pop();
   }
@@ -134,7 +134,7 @@ function nest(top: Nested[], ring: Ring, age: number, cpu: number): void {
   top.push({ span: { name: `${source} noise`, startNs, endNs, attributes, children }, age });
 }
 
-/** Converts spans to the trace clock. Children are shifted with their parent. The spans do not overlap. */
+/** Converts spans to the trace clock so that they do not overlap. Children are shifted with their parent. */
 function onTraceClock(top: readonly Nested[], offsets: Float64Array): SpanDraft[] {
   let endNs = Number.NEGATIVE_INFINITY;
   let offsetNs = Number.NEGATIVE_INFINITY;
@@ -165,7 +165,7 @@ function attributesOf(ring: Ring, at: number): Attributes {
   return noise;
 }
 
-/** Cuts spans, which are in time order, to a period. Leaves out those outside of it. */
+/** Cuts spans to a period and leaves out spans outside the period. The spans must be in time order. */
 export function clipped(spans: readonly SpanDraft[], fromNs: TimestampNs, toNs: TimestampNs): SpanDraft[] {
   const within: SpanDraft[] = [];
   let freeNs = fromNs;

@@ -1,6 +1,6 @@
 /**
- * Task operations that declared metrics measure (direct reclaim, waits for locks, …). They appear inside slow calls,
- * around the spans that they contain, and as separate traces (the kind `metrics`).
+ * Operations of tasks that declared metrics measure (direct reclaim, waits for locks, …). In a slow call, they become
+ * spans around the spans that they contain. Slow operations also become separate traces (kind `metrics`).
  */
 import type { Operation } from '../model/intervals.ts';
 import type { KindOptions } from '../model/span.ts';
@@ -11,10 +11,10 @@ import type { Cause, Offer, SpanDraft } from './draft.ts';
 import { lengthOf, longestOf } from './longest.ts';
 import { causesOf } from './summary.ts';
 
-/** Shorter operations do not explain a slow call. */
+/** Shorter operations are not reported, because they do not explain a slow call. */
 export const LONG_OPERATION_NS = 50_000;
 const DEPTH = 4096;
-/** Maximum number of operations that a call shows, and of spans in each of them. */
+/** Maximum number of operations in the trace of a call, and of child spans in each operation. */
 const MOST_SHOWN = 32;
 
 export class OperationJournal {
@@ -36,7 +36,7 @@ interface Node extends SpanDraft {
   causes: readonly Cause[];
 }
 
-/** Reports operations that reached the threshold, of the metrics that the config names. */
+/** Offers traces of operations that reached the threshold, for the metrics that the config names. */
 export function makeOperationTraces(
   { thresholdNs, include = ['*'] }: KindOptions,
   offer: Offer,
@@ -57,12 +57,12 @@ export function makeOperationTraces(
   };
 }
 
-/** Name of a family as written in the config. */
+/** Name of a metric as written in the config. */
 export function metricName({ name }: { name: string }): string {
   return name.replace(/^ftrace_/, '');
 }
 
-/** The span of an operation. It explains all of its time, except the time of the spans inside it. */
+/** Makes the span of an operation. Its cause is the operation itself; `nested` subtracts the time of inner spans. */
 function nodeOf({ metric, values, cpu, startNs }: Operation, endNs: TimestampNs): Node {
   const name = metricName(metric).replace(/_seconds(_total)?$/, '');
   const labels = metric.labels.map((label, i) => [`ftrace.label.${label.name}`, values[i]]);
@@ -75,15 +75,15 @@ function nodeOf({ metric, values, cpu, startNs }: Operation, endNs: TimestampNs)
 
 export interface Nested {
   spans: SpanDraft[];
-  /** Time of the operations, without the spans inside them. */
+  /** Total time of the operations, without the spans inside them. */
   ownNs: number;
-  /** Number of operations that were left out. */
+  /** Number of operations, and of spans in operations, that were left out. */
   pruned: number;
 }
 
 /**
- * Puts operations around the spans of a call, which are in order and do not overlap. Leaves out an operation that
- * partly overlaps another operation or a span.
+ * Puts operations around the spans of a call (`flat`), which are in order and do not overlap. Leaves out an operation
+ * that only partly overlaps another operation or a span.
  */
 export function nested(flat: readonly SpanDraft[], operations: readonly Operation[], endNs: number): Nested {
   const { shown, rest } = longestOf(operations, MOST_SHOWN, lengthOf);
@@ -106,7 +106,7 @@ export function nested(flat: readonly SpanDraft[], operations: readonly Operatio
     } else if (around !== undefined) top.ownNs -= lengthOf(span);
     (around?.children ?? top.spans).push(span);
   }
-  // Process inner operations first, because their causes are among those of the outer ones.
+  // Process inner operations first, because the causes of an outer operation include those of its inner operations.
   for (const node of placed.reverse()) {
     const inner = node.children.flatMap(causesOf);
     const restNs = lengthOf(node) - inner.reduce((sum, { ns }) => sum + ns, 0);
@@ -118,14 +118,14 @@ export function nested(flat: readonly SpanDraft[], operations: readonly Operatio
   return top;
 }
 
-/** End of an operation. If its event comes before a sleep whose length it announces, this is the end of the sleep. */
+/** Returns the end of an operation; if its event only announced a sleep (`spends`), the end of that sleep. */
 function endOf({ metric, startNs, endNs }: Operation, flat: readonly SpanDraft[]): TimestampNs {
   const isWithin = (span: SpanDraft) =>
     span.startNs >= startNs && span.startNs < endNs && span.endNs > startNs;
   return (metric.taskTime === 'spends' ? flat.find(isWithin)?.endNs : undefined) ?? endNs;
 }
 
-/** Whether a span overlaps another one without being within it. */
+/** Whether a span overlaps `by` without lying within it. */
 function isCut({ startNs, endNs }: SpanDraft, by: SpanDraft): boolean {
   const overlaps = startNs < by.endNs && endNs > by.startNs;
   return overlaps && (startNs < by.startNs || endNs > by.endNs);

@@ -1,6 +1,6 @@
 /**
- * Follows a sleep to its causes along the chain of wake-ups. What did the task that ended the sleep do since the sleep
- * began? It ran, waited for a CPU, or slept itself until a request, a timer or an interrupt woke it. Such critical
+ * Follows a sleep to its causes along the chain of wake-ups: what did the task that ended the sleep do meanwhile? That
+ * task ran, waited for a CPU, or slept until a request, a timer, an interrupt or another task woke it. Such critical
  * paths are described in: Giraldeau, Dagenais, "Wait analysis of distributed systems using kernel tracing" (2016).
  */
 import type { BlockRequest } from '../model/intervals.ts';
@@ -17,13 +17,13 @@ import { type Step, stepsOf } from './steps.ts';
 import { causesOf } from './summary.ts';
 import type { TaskJournal } from './task-journal.ts';
 
-/** Maximum number of wake-ups in the chain. */
+/** Maximum number of wake-ups in a chain. */
 const DEEPEST = 8;
 /** Maximum number of spans in all paths of one operation. */
 const MOST_SPANS = 256;
-/** Steps shorter than this part of the whole operation are combined. */
+/** Consecutive steps shorter than this share of the whole operation are combined into one span. */
 const SHORT_SHARE = 0.01;
-/** Names of tasks that run softirqs. A wake-up by a softirq in such a task counts as a wake-up by the task. */
+/** Tasks that run softirqs. If a softirq in such a task ends a sleep, the task counts as the waker. */
 const SOFTIRQ_TASKS = /^(ksoftirqd|ktimers|irq)\//;
 
 export interface PathParts {
@@ -51,7 +51,7 @@ export class Path {
     this.#requests = new Requests(parts.requests);
   }
 
-  /** What happened during a sleep, oldest first. Time without a span is unexplained. */
+  /** Returns the spans that explain a sleep, oldest first. Time without a span is unexplained. */
   sleep(sleep: Sleep, depth = 0): SpanDraft[] {
     const { fromNs, toNs, wokenBy } = sleep;
     if (wakeKind(wokenBy) === BY_TIMER) return [this.#end('timer', sleep, depth)];
@@ -74,7 +74,7 @@ export class Path {
     return uncut;
   }
 
-  /** The task that ended a sleep; 0 if an interrupt did, or if unknown. */
+  /** Returns the task that ended a sleep; 0 if an interrupt ended it, or if the waker is unknown. */
   #wakerOf({ wokenBy, waker }: Sleep): number {
     const kind = wakeKind(wokenBy);
     if (kind === BY_TASK || kind === BY_RAISED_SOFTIRQ) return waker;
@@ -83,8 +83,8 @@ export class Path {
   }
 
   /**
-   * Spans of a sleep that a request ended: before its issue, the request, and from its completion to the wake-up.
-   * `completer`: the task that completed the request, or 0 for an interrupt.
+   * Returns spans for a sleep that a request ended: the time before its issue, the request, and the time until the
+   * wake-up. `completer` is the task that completed the request, or 0 for an interrupt.
    */
   #request(request: BlockRequest, completer: number, sleep: Sleep, depth: number): SpanDraft[] {
     const { fromNs, toNs } = sleep;
@@ -101,7 +101,7 @@ export class Path {
     return [...before, span, ...after];
   }
 
-  /** What a sleeping task waited for until a request was issued. */
+  /** Returns spans that show what a sleeping task waited for until `request` was issued. */
   #beforeIssue(request: BlockRequest, sleep: Sleep, depth: number): SpanDraft[] {
     const { pid, fromNs, toNs } = sleep;
     const { issuer, insertNs, device } = request;
@@ -119,7 +119,7 @@ export class Path {
     return insertNs === 0 || queuedNs >= toNs ? [] : [queueSpan(device, queuedNs, toNs)];
   }
 
-  /** What a task did in a period at whose end it was running, oldest first. Undefined if nothing is remembered. */
+  /** Returns what a task that was running at `toNs` did since `fromNs`, oldest first. Undefined if it is unknown. */
   #task(pid: number, fromNs: TimestampNs, toNs: TimestampNs, depth: number): SpanDraft[] | undefined {
     const { tasks, wholeNs } = this.#parts;
     if (depth > DEEPEST || this.#spans >= MOST_SPANS) {
@@ -172,7 +172,7 @@ export class Path {
     };
   }
 
-  /** Combines many short steps into one span. Sleeps among them are not followed. */
+  /** Combines short steps into one span. Does not follow the sleeps among them to their causes. */
   #shortSteps(steps: readonly Step[], who: Who): SpanDraft {
     this.#spans++;
     const causes = steps.flatMap((step): Cause[] => {
@@ -199,12 +199,12 @@ export class Path {
     };
   }
 
-  /** Task that ended an absence, for an attribute; 0 if an interrupt did, or if unknown. */
+  /** Returns the task that ended an absence; 0 if an interrupt ended it, or if the waker is unknown. */
   wakerOf(absence: Absence, pid: number): number {
     return this.#wakerOf({ ...absence, pid, fromNs: 0, toNs: 0 });
   }
 
-  /** The span of a sleep that a timer, an interrupt or a softirq ended. `name` is its name, as in `irq eth0`. */
+  /** Makes the span of a sleep that a timer, an interrupt or a softirq ended. `name` is the waker, as in `irq eth0`. */
   #end(name: string, { pid, fromNs, toNs, wakerCpu }: Sleep, depth: number): SpanDraft {
     this.#spans++;
     const [kind, ...rest] = name.split(' ');
@@ -230,7 +230,7 @@ interface Who {
   pid: number;
   comm: string;
   depth: number;
-  /** Function that the task runs as a kworker. */
+  /** Name of the work function that the task runs, if the task is a kworker. */
   work: string | undefined;
 }
 
@@ -242,7 +242,7 @@ function runCause({ startNs, endNs }: Step, { comm, work }: Who): Cause {
   return { label: work === undefined ? `${comm} ran` : `workqueue ${work}`, ns: endNs - startNs };
 }
 
-/** Whether a sleep during a request has causes other than the interrupt of the request's device. */
+/** Whether a sleep has causes other than an interrupt, a softirq or a timer. */
 function isChain({ children }: SpanDraft): boolean {
   return children.some(({ name }) => name !== 'irq' && name !== 'softirq' && name !== 'timer');
 }
@@ -259,7 +259,7 @@ function queueSpan(device: string, startNs: TimestampNs, endNs: TimestampNs): Sp
   };
 }
 
-/** If the issuing task slept while its request was queued, the device had no room. Shows that as time in the queue. */
+/** If the issuer slept after the request was queued, the device was busy. Shows that sleep as time in the queue. */
 function inQueue(span: SpanDraft, { device, insertNs }: BlockRequest): SpanDraft {
   const startNs = Math.max(span.startNs, insertNs);
   const isQueued = span.name === 'blocked' && !isChain(span) && insertNs !== 0 && startNs < span.endNs;
@@ -274,7 +274,7 @@ export function sleepAttributes({ state, lock }: Absence, waker: number): DraftA
   };
 }
 
-/** Causes of a sleep. A lock explains the time that the children do not explain. Undefined if there was no lock. */
+/** Returns the causes of a sleep on a kernel lock; undefined without a lock. The lock explains the remaining time. */
 export function sleepCauses(
   { lock }: Absence,
   children: readonly SpanDraft[],

@@ -1,4 +1,4 @@
-/** Converts the drafts that the budget kept to records, with ids, wall-clock times and facts about the task. */
+/** Converts the drafts that the budget kept to records: adds ids, wall-clock times and facts about the task. */
 import type { SpanRecord, TraceRecord } from '../model/span.ts';
 import type { DraftAttributes } from './attributes.ts';
 import type { Chosen } from './budget.ts';
@@ -13,7 +13,7 @@ const SPAN_ID_BYTES = 8;
 export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random' | 'taskFacts'>) {
   const bytes = new Uint8Array(TRACE_ID_BYTES);
 
-  // W3C Trace Context: an id that is all zeroes is invalid.
+  // Retries if the id is all zeroes, because W3C Trace Context defines such an id as invalid.
   const newId = (length: number): string => {
     const id = bytes.subarray(0, length);
     do deps.random(id);
@@ -21,7 +21,7 @@ export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random' | 'taskF
     return Buffer.from(id).toString('hex');
   };
 
-  /** Facts about tasks that ran instead of others. Looked up once, because many traces name the same tasks. */
+  /** Caches facts about tasks that ran while other tasks waited, because many traces name the same tasks. */
   const lookedUp = new Map<number, TaskFacts>();
   const factsOf = ({ factsOf: pid, startNs }: SpanDraft): TaskFacts => {
     if (pid === undefined) return NOTHING;
@@ -67,7 +67,7 @@ export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random' | 'taskF
       }),
     };
   };
-  /** Ends early if `isLate` returns true. */
+  /** Returns the records of `chosen` in the same order. Stops early, with fewer records, if `isLate` returns true. */
   return (chosen: readonly Chosen[], isLate: () => boolean): TraceRecord[] => {
     lookedUp.clear();
     const records: TraceRecord[] = [];

@@ -1,14 +1,14 @@
-/** Remembers recently completed block requests, in one ring for all disks, for calls that waited for them. 1.3 MiB. */
+/** A ring buffer (1.3 MiB) of recently completed block requests of all disks, for traces of slow calls. */
 import type { BlockRequest } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
 
-/** Must be a power of two. */
+/** Must be a power of two, because `DEPTH - 1` is a bit mask. */
 const DEPTH = 1 << 14;
 
 export interface Requests {
-  /** In the order of completion. */
+  /** Requests in the order of completion. */
   requests: BlockRequest[];
-  /** False if older requests may have been overwritten. */
+  /** False if requests of the period may have been overwritten in the ring. */
   whole: boolean;
 }
 
@@ -45,7 +45,7 @@ export class RequestJournal {
     this.#errnos[at] = request.errno;
   }
 
-  /** Completed requests that were in flight at some time within this period. */
+  /** Returns requests that were in flight at some time within this period and completed in it. */
   within(fromNs: TimestampNs, toNs: TimestampNs): Requests {
     const requests: BlockRequest[] = [];
     const available = Math.min(DEPTH, this.#count);

@@ -1,4 +1,4 @@
-/** The block requests of an operation: which request ended a sleep, and which request came before another. */
+/** Finds the block request that ended a sleep, and the predecessor of a request. */
 import type { BlockRequest } from '../model/intervals.ts';
 import { SOFTIRQS } from '../model/softirqs.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -17,12 +17,12 @@ import { errorOf } from './waits.ts';
 
 /** Maximum time between the completion of a request and its effect: a wake-up, or the next request. */
 const CAUSES_WITHIN_NS = 200_000;
-/** Maximum time between a completion and the wake-up of the request's own task by an interrupt on another CPU. */
+/** Maximum time between a completion and the wake-up of the request's task by an interrupt on another CPU. */
 const PASSED_ON_WITHIN_NS = 1_000_000;
 const NET_TX = SOFTIRQS.indexOf('NET_TX');
 const NET_RX = SOFTIRQS.indexOf('NET_RX');
 
-/** A sleep and its end. The fields about the end are as in `SwitchIn`. */
+/** A sleep. `wokenBy`, `waker` and `wakerCpu` are as in `SwitchIn`. */
 export interface Sleep {
   pid: number;
   fromNs: TimestampNs;
@@ -32,7 +32,7 @@ export interface Sleep {
   wakerCpu: number;
 }
 
-/** Requests in the order of completion. */
+/** The requests of an operation in the order of completion. */
 export class Requests {
   readonly #all: readonly BlockRequest[];
 
@@ -40,7 +40,7 @@ export class Requests {
     this.#all = all;
   }
 
-  /** Requests that completed after `fromNs` and at or before `toNs`, last one first. */
+  /** Yields the requests that completed after `fromNs` and at or before `toNs`, newest first. */
   *completed(fromNs: TimestampNs, toNs: TimestampNs): Generator<BlockRequest> {
     const all = this.#all;
     let [low, high] = [0, all.length];
@@ -52,24 +52,24 @@ export class Requests {
     for (let i = low - 1; i >= 0 && all[i].completeNs > fromNs; i--) yield all[i];
   }
 
-  /** The request whose completion ended a sleep. `waker`: the task that ended the sleep, or 0 for an interrupt. */
+  /** Finds the request whose completion ended a sleep. `waker` is the task that ended the sleep; 0 for an interrupt. */
   thatEnded(sleep: Sleep, waker: number): BlockRequest | undefined {
     const { pid, fromNs, toNs, wokenBy, wakerCpu } = sleep;
     if (isOfNetwork(wokenBy)) return undefined;
-    // Softirqs complete requests in interrupt context, even if they run in a task such as ksoftirqd.
+    // A softirq completes requests in interrupt context (completer 0), even if it runs in a task such as ksoftirqd.
     const completer = wakeKind(wokenBy) === BY_TASK ? waker : 0;
     for (const request of this.completed(Math.max(fromNs, toNs - CAUSES_WITHIN_NS), toNs))
       if (request.cpu === wakerCpu && request.completer === completer) return request;
     if (waker !== 0) return undefined;
-    // An interrupt on another CPU can perform the wake-up. If no event reported the wake-up, its time is unknown, so
-    // the request may have completed at any time during the sleep.
+    // An interrupt on another CPU may have woken the task. If no event reported the wake-up, the time of the wake-up is
+    // unknown, so the request may have completed at any time during the sleep.
     const sinceNs = wakeKind(wokenBy) === BY_UNKNOWN ? fromNs : Math.max(fromNs, toNs - PASSED_ON_WITHIN_NS);
     return this.#lastOf(pid, sinceNs, toNs);
   }
 
   /**
-   * Returns the predecessor of a request: the request after whose completion an interrupt issued this one (for example
-   * a write before a flush), or an earlier request of the same sleeping task.
+   * Returns the predecessor of a request. If an interrupt issued the request, that is the request that had just
+   * completed on that CPU (a write before a flush, for example); otherwise, an earlier request of the sleeping task.
    */
   before(
     { issueNs, issueCpu, issuer }: BlockRequest,
@@ -96,7 +96,7 @@ function isOfNetwork(wokenBy: number): boolean {
 }
 
 /**
- * Makes the span of a request. `startNs` is later than the request's issue if the parent span began later. `children`:
+ * Makes the span of a request. `startNs` is later than the request's issue if the parent span began later. `below`:
  * what the task that completed the request did in this time.
  */
 export function requestSpan(

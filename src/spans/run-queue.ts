@@ -1,6 +1,6 @@
 /**
- * A wait for a CPU as a span. Its children are the turns of the tasks that ran on that CPU in this time, in order.
- * Consecutive short turns become one child. A gap means that tasks may have run whose switches were not recorded.
+ * Makes the span of a wait for a CPU. Its children are the turns of the tasks that ran on that CPU meanwhile, in order.
+ * Consecutive short turns become one child. A gap between children means that switches were not recorded.
  */
 import type { TimestampNs } from '../model/time.ts';
 import { culpritAttributes, type DraftAttributes, taskAttributes } from './attributes.ts';
@@ -8,21 +8,21 @@ import type { Culprit, Row } from './cpu-history.ts';
 import type { Cause, SpanDraft } from './draft.ts';
 import type { TaskJournal } from './task-journal.ts';
 
-/** Turns shorter than this part of the whole operation are combined. */
+/** Consecutive turns shorter than this share of the whole operation are combined into one child. */
 const SHORT_SHARE = 0.05;
-/** Maximum number of task names in a span of short turns. */
+/** Maximum number of task names in a child for several turns. */
 const MOST_NAMES = 5;
 
 export interface Wait {
   pid: number;
   /** Name of the waiting task, if it is not the task of the trace. */
   comm?: string;
-  /** CPU on which the task ran after the wait. `queueCpu` is the CPU in whose queue it waited first. */
+  /** CPU on which the task ran after the wait. `queueCpu` is the CPU in whose run queue the task waited first. */
   cpu: number;
   queueCpu: number;
   startNs: TimestampNs;
   endNs: TimestampNs;
-  /** The task that ran for most of the time, if already known. */
+  /** The task that ran for most of the wait, if already known. */
   culprit?: Culprit | undefined;
 }
 
@@ -63,7 +63,7 @@ export function waitSpan(wait: Wait, parts: WaitParts, more: DraftAttributes): S
   };
 }
 
-/** Both times are lower bounds: each may have been computed from turns that are missing in the other. */
+/** Returns the culprit that ran longer. Both times are lower bounds, because each can lack turns that the other has. */
 function longer(a: Culprit | undefined, b: Culprit | undefined): Culprit | undefined {
   return (a?.ranNs ?? 0) > (b?.ranNs ?? 0) ? a : b;
 }
@@ -86,7 +86,7 @@ function causeOf({ pid, comm, ranNs }: Culprit, cpu: number, wait: Wait): Cause 
   return { label: `${who}waited for CPU ${cpu} ${what}`, ns: ranNs };
 }
 
-/** Span of consecutive turns without a gap. */
+/** Makes the span of one long turn, or of consecutive short turns without a gap. */
 function spanOf(row: Row, cpu: number): SpanDraft {
   const { startNs, endNs, turns } = row;
   const tasks = longestFirst(row.tasks);
@@ -106,7 +106,7 @@ function spanOf(row: Row, cpu: number): SpanDraft {
   return { ...span, name: 'ran instead', attributes: ofTask, factsOf: pid };
 }
 
-/** Sorts tasks by the time that they ran. Among equal times, the task that ran first comes first. */
+/** Sorts tasks by the time that they ran, longest first. Of equal times, the task that ran first comes first. */
 function longestFirst(tasks: ReadonlyMap<number, Culprit>): Culprit[] {
   return [...tasks.values()].reverse().sort((a, b) => b.ranNs - a.ranNs);
 }

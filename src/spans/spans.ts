@@ -1,6 +1,6 @@
 /**
- * Connects the enabled kinds of traces with the probes: gives each probe a sink for its intervals, and returns finished
- * traces. A probe without a sink does no work for spans.
+ * Connects the enabled kinds of traces with the probes: gives a sink to each probe that reports operations, and returns
+ * finished traces. A probe without a sink does no work for spans.
  */
 import type { IntervalSinks } from '../model/intervals.ts';
 import {
@@ -29,8 +29,8 @@ export interface Spans {
   /** Ends the current interval of the budget and returns its traces. `nowMs` is monotonic. */
   take(nowMs: number): TraceRecord[];
   /**
-   * The agent is about to stop. After `deadlineNs` on the trace clock, no traces are made; slow operations count as
-   * `over_budget`.
+   * Called when the agent stops. After `deadlineNs` on the trace clock, makes no more traces, and counts slow
+   * operations as `over_budget`.
    */
   endAt(deadlineNs: TimestampNs): void;
 }
@@ -89,7 +89,7 @@ export function makeSpans(config: SpansConfig, deps: SpanDeps, nowMs: number): S
   };
 }
 
-/** The kinds that read the records of their own tracer. */
+/** Makes the sinks of the kinds that use the records of a tracer. */
 function makeTracerKinds(kinds: SpansConfig['kinds'], offer: Offer, deps: SpanDeps): IntervalSinks {
   return {
     ...(kinds.function_graph && makeFunctionTrees(kinds.function_graph, offer, deps)),

@@ -1,21 +1,21 @@
-/** What a task did in a period, from its absences: it ran, waited for a CPU, or slept. */
+/** Determines from a task's absences what the task did in a period: it ran, waited for a CPU, or slept. */
 import type { TimestampNs } from '../model/time.ts';
 import type { Absence, AbsenceRing } from './absence-ring.ts';
 
-/** Maximum number of absences to examine per task. If a task has more in a period, only a part is explained. */
+/** Maximum number of absences to examine per task. If a period has more, only the end of the period is explained. */
 const MOST_ABSENCES = 4096;
 
 export interface Step {
   kind: 'run' | 'wait' | 'sleep';
   startNs: TimestampNs;
   endNs: TimestampNs;
-  /** The absence that contains the step, or the one before a run. Undefined if the run began before the period. */
+  /** The absence that contains the step or, for a run, precedes it. Undefined if the run began before the period. */
   absence: Absence | undefined;
 }
 
 /**
- * Steps of a task that was running at `toNs`, oldest first. Gaps between them were not recorded. Undefined if nothing
- * about the task is remembered.
+ * Returns the steps of a task that was running at `toNs`, oldest first. In a gap between steps, it is unknown what the
+ * task did. Undefined if the ring contains nothing about the task.
  */
 export function stepsOf(
   ring: AbsenceRing,
@@ -40,7 +40,7 @@ export function stepsOf(
     if (isHidden(absence)) continue;
     const runnableNs = Math.min(runnableAt(absence), inNs);
     add('wait', runnableNs, inNs, absence);
-    // In other cases, the sleep may have ended long before the return, or the task did not sleep.
+    // Otherwise, the sleep may have ended long before the return, or the task did not sleep at all.
     if (absence.runnableNs !== 0 || (absence.isSeen && outNs !== 0)) add('sleep', outNs, runnableNs, absence);
     if (freeNs <= fromNs) break;
   }
@@ -48,12 +48,11 @@ export function stepsOf(
   return steps.reverse();
 }
 
-/** Whether a task left its CPU and no event shows when it returned, so the length of its wait is unknown. */
+/** Whether a runnable task lost its CPU and no event shows when it returned, so the length of its wait is unknown. */
 export function isHidden({ isSeen, state, outNs }: Absence): boolean {
   return !isSeen && state === 0 && outNs !== 0;
 }
 
-/** When an absent task became runnable. */
 function runnableAt({ outNs, runnableNs, inNs, state }: Absence): TimestampNs {
   const slept = state !== 0 || outNs === 0;
   return slept ? runnableNs || inNs : outNs;

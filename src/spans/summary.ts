@@ -7,7 +7,7 @@ import type { Cause, SpanDraft } from './draft.ts';
 
 /** Maximum number of causes in the sentence. */
 const MOST_NAMED = 5;
-/** Causes of a smaller share are not named. */
+/** Causes with a smaller share of the duration are not named. */
 const LEAST_SHARE = 0.01;
 const LOSSY = '; incomplete, because events were lost';
 

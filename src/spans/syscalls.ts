@@ -1,7 +1,7 @@
 /**
- * The kind `syscalls`: a slow call, and what its thread did meanwhile. The call's children are the times when the
- * thread was not running (blocked or waiting for a CPU), and long interrupts. The children of a blocked time are the
- * block requests that the thread waited for. Children lie within their parent and do not overlap.
+ * Makes traces of the kind `syscalls`: a slow call, and what its thread did meanwhile. The child spans are the times
+ * when the thread was blocked or waited for a CPU, long interrupts, and operations of declared metrics. The children of
+ * a blocked time show its causes. Children lie within their parent and do not overlap.
  */
 import type { KindOptions } from '../model/span.ts';
 import { seconds, taskAttributes } from './attributes.ts';
@@ -20,11 +20,11 @@ const DURATION = 'ftrace_syscall_duration_seconds';
 const MOST_CHILDREN = 64;
 const MAX_ERRNO = 4095;
 /**
- * Errnos of calls that a signal ended (include/linux/errno.h: ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND,
- * ERESTART_RESTARTBLOCK). The kernel usually restarts the call, and the program sees no error.
+ * Errnos of calls that a signal interrupted (include/linux/errno.h: ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND,
+ * ERESTART_RESTARTBLOCK). The span has no error, because the kernel usually restarts such a call.
  */
 const RESTARTED: ReadonlySet<number> = new Set([512, 513, 514, 516]);
-/** Calls that return an address in the program's memory, or one of its registers. */
+/** Calls that return an address in the program's memory or the value of a register. Their results are not exported. */
 const RETURN_ADDRESSES: ReadonlySet<string> = new Set([
   'brk',
   'map_shadow_stack',
@@ -35,11 +35,11 @@ const RETURN_ADDRESSES: ReadonlySet<string> = new Set([
   'uprobe',
   'uretprobe',
 ]);
-/** No call transfers so many bytes (MAX_RW_COUNT, include/linux/fs.h), so a larger value can be an address. */
+/** A larger result can be an address. No call transfers so many bytes (MAX_RW_COUNT in include/linux/fs.h). */
 const LIKE_AN_ADDRESS = 2 ** 31;
 const SLEEPS_INTERRUPTIBLY = 1;
 
-/** Reports calls that reached the threshold. */
+/** Offers traces of calls that reached the threshold. */
 export function makeSyscallTraces(options: KindOptions, offer: Offer, deps: SpanDeps, journals: Journals) {
   return (whole: SlowCall): void => {
     const call = certainPart(whole, journals);
@@ -57,7 +57,7 @@ export function makeSyscallTraces(options: KindOptions, offer: Offer, deps: Span
   };
 }
 
-/** The part of a call that is certainly one call: all of it or, if events were lost, the part after the loss. */
+/** Returns the part that is certainly one call: the whole call or, if events were lost, the part after the loss. */
 function certainPart(call: SlowCall, { tasks }: Journals): SlowCall {
   const { pid, startNs, endNs, lostUntilNs } = call;
   if (lostUntilNs === 0) return call;
@@ -112,13 +112,13 @@ function causesOfCall(parts: CallParts, within: Nested, onCpuNs: number): Cause[
   const { spans, remembersSwitches, hiddenNs } = parts;
   const causes = within.spans.flatMap(causesOf);
   const interruptedNs = spans.filter(isInterrupt).reduce((sum, span) => sum + lengthOf(span), 0);
-  // If older switches are forgotten, the thread may have slept in the time that is left.
+  // If the ring lacks older switches, the thread may have slept in the remaining time, so the time is not explained.
   const runningNs = Math.max(0, onCpuNs - interruptedNs - hiddenNs - within.ownNs);
   if (remembersSwitches) causes.push({ label: 'running', ns: runningNs });
   return causes;
 }
 
-/** The name is not sufficient, because calls of 32-bit programs appear under the names of other calls. */
+/** Checks the value, too, because calls of 32-bit programs appear under the names of other calls. */
 function isAddress(name: string, ret: number): boolean {
   if (ret >= LIKE_AN_ADDRESS || ret < -MAX_ERRNO) return true;
   return ret >= 0 && RETURN_ADDRESSES.has(name);

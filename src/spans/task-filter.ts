@@ -16,7 +16,7 @@ export interface Subject {
 
 export type TaskFilter = (subject: Subject) => boolean;
 
-/** Undefined if all tasks get traces. An unknown class counts as `normal`, an unknown container as none. */
+/** Returns undefined if all tasks get traces. An unknown class counts as `normal`, an unknown container as none. */
 export function makeTaskFilter(
   options: KindOptions,
   deps: Pick<SpanDeps, 'matcher' | 'taskFacts' | 'taskClass'>,
@@ -40,7 +40,7 @@ export function makeTaskFilter(
   };
 }
 
-/** Whether any of the names is included and none is excluded. */
+/** Returns a function that checks whether any of its names is included and none is excluded. */
 function within(
   include: readonly string[] | undefined,
   exclude: readonly string[] | undefined,

@@ -1,6 +1,6 @@
 /**
- * Remembers what tasks did recently, in 8 MiB. Two rings contain the times when tasks were not running. The ring for
- * tasks in watched calls shows what happened in a slow call; the ring for all tasks shows what their wakers did.
+ * Remembers what tasks did recently, in 8 MiB. One ring contains the absences of tasks in watched calls, to show what
+ * happened in a slow call. Another ring contains the absences of all tasks, to show what the wakers did.
  */
 import type { SwitchIn } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -11,10 +11,10 @@ import { LossJournal } from './losses.ts';
 import { MoveJournal } from './move-journal.ts';
 import { WorkJournal } from './work-journal.ts';
 
-/** Sizes must be powers of two. */
+/** Sizes of the two rings. `AbsenceRing` requires powers of two. */
 const WATCHED_DEPTH = 1 << 15;
 const ALL_DEPTH = 1 << 16;
-/** For a shorter wait, the task that ran instead is not needed. */
+/** For a shorter wait, the journal does not record which task had the CPU. */
 export const CULPRIT_NS = 20_000;
 
 export class TaskJournal {
@@ -26,12 +26,12 @@ export class TaskJournal {
   readonly watched: AbsenceRing;
   /** Absences of all tasks. Empty if no calls are watched. */
   readonly all: AbsenceRing;
-  /** For entries of `watched` with a wait of at least `CULPRIT_NS`: the task that ran meanwhile. Pid 0 means none. */
+  /** For each entry of `watched` with a wait of at least `CULPRIT_NS`: the task that had the CPU. Pid 0 means none. */
   readonly #culprits = new Int32Array(WATCHED_DEPTH);
   readonly #culpritNs = new Float64Array(WATCHED_DEPTH);
   readonly #culpritComms = new Int32Array(WATCHED_DEPTH * COMM_WORDS);
 
-  /** `follows`: whether all tasks are reported. */
+  /** `follows`: the probe reports the absences of all tasks, not only of those in watched calls. */
   constructor(cpuCount: number, follows: boolean) {
     this.history = new CpuHistory(cpuCount);
     this.watched = new AbsenceRing(WATCHED_DEPTH, this.history.texts);
@@ -50,13 +50,13 @@ export class TaskJournal {
     for (let i = 0; i < COMM_WORDS; i++) this.#culpritComms[at * COMM_WORDS + i] = result.comm[i];
   }
 
-  /** Absences of a task in a call since `fromNs`, oldest first. */
+  /** Returns the absences of a task in watched calls that ended after `fromNs`, oldest first. */
   since(pid: number, fromNs: TimestampNs): { absences: Absence[]; whole: boolean } {
     const { absences, whole } = this.watched.since(pid, fromNs);
     return { absences: absences.reverse(), whole };
   }
 
-  /** The task that used the CPU for most of the wait with which this absence ended. `since` returned the absence. */
+  /** Returns the task that ran for most of the wait at the end of an absence. The absence must come from `since`. */
   culprit({ slot }: Absence): Culprit | undefined {
     const pid = this.#culprits[slot];
     if (pid === 0) return undefined;
@@ -64,7 +64,7 @@ export class TaskJournal {
     return { pid, ranNs: this.#culpritNs[slot], comm };
   }
 
-  /** Last known name of a task; '' if none is remembered. */
+  /** Returns the last known name of a task, or '' if no ring contains a name. */
   commOf(pid: number, cpu: number): string {
     return this.watched.commOf(pid) || this.all.commOf(pid) || this.history.commOf(cpu, pid);
   }

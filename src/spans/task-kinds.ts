@@ -30,7 +30,7 @@ interface Links {
   cameBack(pid: number, cpu: number, nowNs: number): void;
   /** Returns the name of what woke a task. The task probe sets this function: see `TaskSink.names`. */
   nameOf(wokenBy: number): string | undefined;
-  /** Returns the name of a kworker's function from its address. The task probe sets this: see `TaskSink.works`. */
+  /** Returns the name of a kworker's function at an address. The task probe sets this: see `TaskSink.works`. */
   functionOf(low: number, high: number): string | undefined;
 }
 

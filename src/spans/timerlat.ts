@@ -1,7 +1,7 @@
 /**
- * The kind `timerlat`: an activation whose thread was late. Its span lasts from the planned expiry of the timer until
- * the thread ran. The children are the time until the interrupt, and the time from the interrupt to the thread. Below
- * them are the interruptions that used the CPU in that time.
+ * Makes traces of the kind `timerlat`: an activation whose thread was late. The root span lasts from the planned expiry
+ * of the timer until the thread ran. Its two children are the time until the interrupt, and the time from the interrupt
+ * to the thread. Below each child are the interruptions that used the CPU in that time.
  */
 import type { IntervalSinks } from '../model/intervals.ts';
 import type { KindOptions } from '../model/span.ts';

@@ -1,6 +1,6 @@
 /**
- * Syscalls that normally wait for another task. Long calls are frequent and say nothing about the kernel, so they
- * become traces only if the config names them.
+ * Syscalls that normally wait for another task or a timer. Long waits are normal for them and show no problem of the
+ * kernel, so these calls become traces only if the config names them.
  */
 const WAITING = new Set([
   'accept',

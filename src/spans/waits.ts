@@ -1,4 +1,4 @@
-/** The kinds `sched` and `block`: slow single waits for a CPU, and slow single block requests. */
+/** Makes traces of the kinds `sched` (slow single waits for a CPU) and `block` (slow single block requests). */
 import type { BlockRequest, SwitchIn } from '../model/intervals.ts';
 import { NORMAL, TASK_CLASSES } from '../model/task-classes.ts';
 import { requestAttributes, taskAttributes } from './attributes.ts';
@@ -12,7 +12,7 @@ export const RUNQUEUE_LATENCY = 'ftrace_sched_runqueue_latency_seconds';
 const QUEUE_SECONDS = 'ftrace_block_io_queue_seconds';
 const DEVICE_SECONDS = 'ftrace_block_io_device_seconds';
 
-/** Reports waits that reached the threshold. */
+/** Offers a trace for each wait. The caller selects the waits that reached the threshold. */
 export function makeWaitTraces(offer: Offer, deps: SpanDeps, tasks: TaskJournal) {
   return (task: SwitchIn, words: Int32Array, commAt: number): void => {
     const { pid, cpu, runnableNs, inNs, queueCpu, taskClass } = task;
@@ -38,7 +38,6 @@ export function makeWaitTraces(offer: Offer, deps: SpanDeps, tasks: TaskJournal)
   };
 }
 
-/** Exemplar for the span of a wait. */
 export function waitExemplar(
   deps: SpanDeps,
   { cpu, taskClass }: Pick<SwitchIn, 'cpu' | 'taskClass'>,
@@ -47,7 +46,7 @@ export function waitExemplar(
   return exemplar(deps, 'sched', RUNQUEUE_LATENCY, [TASK_CLASSES[taskClass]], { cpu, span });
 }
 
-/** Reports requests that reached the threshold. */
+/** Offers traces of requests that reached the threshold. */
 export function makeRequestTraces(
   thresholdNs: number,
   offer: Offer,
@@ -89,12 +88,12 @@ export function makeRequestTraces(
   };
 }
 
-/** The `error` field of a span, from an errno. */
+/** Returns the `error` field of a span: the name of the errno, or its number if it has no name. */
 export function errorOf(deps: SpanDeps, errno: number): string | undefined {
   return errno === 0 ? undefined : (deps.errnoName(errno) ?? String(errno));
 }
 
-/** Exemplars for a request's time in the queue and for its time at the device. */
+/** Returns exemplars for a request's time in the queue and for its time at the device. */
 export function requestExemplars(deps: SpanDeps, request: BlockRequest, span: SpanDraft): ExemplarDraft[] {
   const { device, operation, cpu, pid, issueCpu, insertNs, issueNs, completeNs } = request;
   const values = [device, operation];
@@ -106,7 +105,7 @@ export function requestExemplars(deps: SpanDeps, request: BlockRequest, span: Sp
     : [...exemplar(deps, 'block', QUEUE_SECONDS, values, inQueue), ...atDevice];
 }
 
-/** Makes an exemplar for a series of a probe's histogram. Empty if the probe has no such series, or is off. */
+/** Makes an exemplar for a series of a probe's histogram. Empty if the probe is off or does not have the series. */
 export function exemplar(
   deps: SpanDeps,
   probe: string,

@@ -1,7 +1,7 @@
-/** Remembers which functions kworkers ran recently, in one ring for all kworkers. 160 KiB. */
+/** A ring buffer (160 KiB) of the functions that kworkers ran recently, for all kworkers together. */
 import type { TimestampNs } from '../model/time.ts';
 
-/** Must be a power of two. */
+/** Must be a power of two, because `DEPTH - 1` is a bit mask. */
 const DEPTH = 1 << 13;
 
 export class WorkJournal {
@@ -11,7 +11,7 @@ export class WorkJournal {
   readonly #highs = new Int32Array(DEPTH);
   #count = 0;
 
-  /** Records that a kworker began to run the function at this address. `low` and `high` 0: the function has ended. */
+  /** Records that a kworker began to run the function at this address. Address 0 means that the function has ended. */
   add(pid: number, atNs: TimestampNs, low: number, high: number): void {
     const at = this.#count++ & (DEPTH - 1);
     this.#pids[at] = pid;
@@ -20,12 +20,12 @@ export class WorkJournal {
     this.#highs[at] = high;
   }
 
-  /** Forgets everything: events were lost, so it is unknown which functions kworkers are running. */
+  /** Forgets everything, because events were lost, so it is unknown which functions kworkers are running. */
   lost(): void {
     this.#count = 0;
   }
 
-  /** Address of the function that a task ran in a work item at this time. Undefined if none. */
+  /** Returns the address of the function that a kworker was running at this time. Undefined if it was running none. */
   at(pid: number, atNs: TimestampNs): { low: number; high: number } | undefined {
     for (let i = 1; i <= Math.min(DEPTH, this.#count); i++) {
       const at = (this.#count - i) & (DEPTH - 1);
