@@ -1,7 +1,7 @@
 /**
- * Keeps the table of containers up to date when tasks are created or move between control groups. Reads
- * include/trace/events/task.h and cgroup.h. It has no metrics and is not in the catalogue; it is on if a probe has
- * `per_container`.
+ * Keeps the table of containers up to date when tasks are created or move between cgroups, from the events of
+ * include/trace/events/task.h and cgroup.h. This helper probe has no metrics and is not in the catalogue; it runs if a
+ * probe has `per_container`.
  */
 import { textOf } from '../../decode/fields.ts';
 import type { ContainerEvents } from '../../model/containers.ts';
@@ -11,15 +11,15 @@ import { HELPER_OPTIONS, helperSchema } from './helper.ts';
 
 const NEW_TASK = 'task:task_newtask';
 const ATTACH = 'cgroup:cgroup_attach_task';
-/** Only cgroup v1: moves all tasks of a cpuset that lost its last CPU. */
+/** Only in cgroup v1: emitted for each task that the kernel moves out of a cpuset that lost its last CPU. */
 const TRANSFER = 'cgroup:cgroup_transfer_tasks';
-/** include/uapi/linux/sched.h: the child begins in another control group. No other event reports that. */
+/** Clone flag (include/uapi/linux/sched.h): the child starts in another cgroup, which no cgroup event reports. */
 const CLONE_INTO_CGROUP = 2 ** 33;
 const CLONE_THREAD = 1 << 16;
 
 export const CONTAINER_EVENTS = 'container-events';
 
-/** Makes the helper that updates this table. */
+/** Makes the helper probe that updates `table`. */
 export function containerEvents(table: ContainerEvents) {
   const module: ProbeModule = {
     name: CONTAINER_EVENTS,

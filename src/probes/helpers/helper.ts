@@ -1,4 +1,4 @@
-/** Shared code of probes outside the catalogue. They have no metrics, so common config keys do nothing. */
+/** Options of helper probes, which are not in the catalogue. They have no metrics, so the common keys do nothing. */
 import type { SchemaKit } from '../../config/units.ts';
 import type { CommonOptions } from '../probe.ts';
 

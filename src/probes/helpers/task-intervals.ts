@@ -1,7 +1,7 @@
 /**
  * For traces of slow operations, reports to the sink which task ran on which CPU, and how a watched task returned to a
- * CPU. Reads scheduler events (include/trace/events/sched.h). It has no metrics and is not in the catalogue; it is on
- * if a kind of trace needs it.
+ * CPU. Reads scheduler events (include/trace/events/sched.h). This helper probe has no metrics and is not in the
+ * catalogue; it runs if a kind of trace needs it.
  */
 import { switchedOutMask } from '../../decode/print-fmt.ts';
 import type { EventHandler } from '../../model/record.ts';
@@ -17,11 +17,11 @@ const SWITCH = 'sched:sched_switch';
 const WAKEUP = 'sched:sched_wakeup';
 const MIGRATE = 'sched:sched_migrate_task';
 const WAKEUP_NEW = 'sched:sched_wakeup_new';
-/** The waker always records this event. If the woken task goes to another CPU, that CPU records sched_wakeup. */
+/** Identifies the waker: the waker's CPU always records this event, but the target CPU may record sched_wakeup. */
 const WAKING = 'sched:sched_waking';
 
 export interface TaskIntervalOptions extends CommonOptions {
-  /** Enabled probes whose events provide more details about tasks. */
+  /** The enabled probes of `WORK_PROBES`, whose events show what kworkers run and which locks tasks wait for. */
   also: readonly string[];
 }
 
@@ -116,7 +116,7 @@ function onMigrate(context: ProbeContext, absences: TaskAbsences): EventHandler 
 function onWaking(context: ProbeContext, contexts: WakeContexts, absences: TaskAbsences): EventHandler {
   const pidAt = context.word(WAKING, 'pid');
   const byAt = context.word(WAKING, 'common_pid');
-  // At this event the kernel has not yet chosen a CPU for the task, so `target_cpu` is the task's last CPU.
+  // At this event, the kernel has not chosen a CPU for the task yet, so `target_cpu` is the task's last CPU.
   const lastCpuAt = context.word(WAKING, 'target_cpu');
   const flagsOf = context.int(WAKING, 'common_flags');
   return (record) => {
@@ -128,7 +128,7 @@ function onWaking(context: ProbeContext, contexts: WakeContexts, absences: TaskA
   };
 }
 
-/** Word at which a comm begins. Every kernel aligns the comm to 4 bytes. */
+/** Returns the word offset of a comm field. Every kernel aligns this field to 4 bytes. */
 function commWord(context: ProbeContext, name: string): number {
   const field = context.format(SWITCH)?.fields.find((candidate) => candidate.name === name);
   if (field === undefined || field.size < 16 || field.offset % 4 !== 0)

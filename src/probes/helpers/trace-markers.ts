@@ -1,8 +1,8 @@
 /**
- * Reads markers that programs write about their own spans: texts in `trace_marker` (record `ftrace:print`,
+ * Reads the markers that programs write about their own spans: text in `trace_marker` (record `ftrace:print`,
  * kernel/trace/trace.c: tracing_mark_write()), and the event `user_events:traceparent` that a program registers (since
- * kernel 6.4, Documentation/trace/user_events.rst). A marker applies to the thread that wrote it. This probe has no
- * metrics and is not in the catalogue; it is on if an application's span can be the parent of a trace.
+ * kernel 6.4, Documentation/trace/user_events.rst). A marker applies to the thread that wrote it. This helper probe has
+ * no metrics and is not in the catalogue; it runs if an application's span can be the parent of a trace.
  */
 import type { EventHandler, EventRecord } from '../../model/record.ts';
 import type { Probe, ProbeContext, ProbeModule } from '../probe.ts';
@@ -11,7 +11,7 @@ import { isTraceparent, markerKind, readTraceparent, VALUE_AT } from './tracepar
 
 const PRINT = 'ftrace:print';
 const EXIT = 'sched:sched_process_exit';
-/** A program registers it as `traceparent char[56] traceparent; u8 begin`. */
+/** A program registers this event as `traceparent char[56] traceparent; u8 begin`. */
 export const USER_EVENT = 'user_events:traceparent';
 
 export const traceMarkers: ProbeModule = {
@@ -29,7 +29,7 @@ export const traceMarkers: ProbeModule = {
   metrics: [],
 };
 
-/** Reads a buffer that receives only markers. The other events of the probe go to another buffer. */
+/** Reads text markers from the top-level buffer, on kernels that cannot copy markers to the agent's instance. */
 export const topLevelMarkers: ProbeModule = {
   ...traceMarkers,
   name: 'top-level-markers',
@@ -41,7 +41,7 @@ function createTraceMarkers(context: ProbeContext): Probe {
   if (sink === undefined) throw new Error('trace markers require a sink');
   const pidOf = context.int(PRINT, 'common_pid');
   const text = context.bytes(PRINT, 'buf');
-  /** The thread of a record has begun or ended the span whose `traceparent` value is at `valueAt`. */
+  /** Reports that thread `pid` began or ended the span whose `traceparent` value starts at `valueAt`. */
   const mark = (record: EventRecord, pid: number, valueAt: number, isBegin: boolean): void => {
     if (!sink.takes(pid, record.timestampNs)) return;
     const span = readTraceparent(record.bytes, valueAt);

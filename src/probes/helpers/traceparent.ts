@@ -1,34 +1,34 @@
 import type { MarkedSpan } from '../../model/intervals.ts';
 
 /**
- * Parses the bytes that a program writes about its own span: `traceparent=VALUE begin` or `traceparent=VALUE end`.
- * VALUE is defined in the W3C recommendation "Trace Context", section traceparent. Skips other texts without
- * allocating.
+ * Parses the markers that a program writes about its own spans: `traceparent=VALUE begin` or `traceparent=VALUE end`.
+ * VALUE is defined in the W3C recommendation "Trace Context", section traceparent. Skips any other text without
+ * allocating memory.
  */
 
 const KEY = Buffer.from('traceparent=');
 const BEGIN = Buffer.from('begin');
 const END = Buffer.from('end');
-/** Length of VERSION-TRACEID-SPANID-FLAGS. The offsets of its parts follow. */
+/** Length of VERSION-TRACEID-SPANID-FLAGS. The constants below are offsets in this value. */
 const VALUE_LENGTH = 55;
 const TRACE_ID_AT = 3;
 const SPAN_ID_AT = 36;
 const FLAGS_AT = 53;
 const DASHES = [2, 35, 52];
-/** Later versions may append fields, up to this total length. */
+/** Maximum length of a value, because later versions of `traceparent` may append fields. */
 const LONGEST_VALUE = 512;
 
 const DASH = 0x2d;
 const SPACE = 0x20;
 const ZERO = 0x30;
 
-/** `other`: not a span marker. `malformed`: a span marker with a wrong value. */
+/** `other`: not a span marker. `malformed`: starts with `traceparent=`, but is not a valid marker. */
 export type MarkerKind = 'other' | 'malformed' | 'begin' | 'end';
 
-/** Offset of `value`: after the key. */
+/** Offset of the value in a marker. */
 export const VALUE_AT = KEY.length;
 
-/** Kind of the marker text in this range of `bytes`. */
+/** Returns the kind of the text from `from` to `to`. */
 export function markerKind(bytes: Uint8Array, from: number, to: number): MarkerKind {
   if (to - from <= KEY.length) return 'other';
   for (let i = 0; i < KEY.length; i++) if (bytes[from + i] !== KEY[i]) return 'other';
@@ -45,7 +45,7 @@ export function markerKind(bytes: Uint8Array, from: number, to: number): MarkerK
   return isWord(bytes, word, end, END) ? 'end' : 'malformed';
 }
 
-/** Whether this range of `bytes` is a valid `traceparent` of version 00 or a later one. */
+/** Whether the bytes from `from` to `to` are a valid `traceparent` value of version 00 or later. */
 export function isTraceparent(bytes: Uint8Array, from: number, to: number): boolean {
   const length = to - from;
   if (length < VALUE_LENGTH || length > LONGEST_VALUE) return false;
@@ -62,7 +62,7 @@ export function isTraceparent(bytes: Uint8Array, from: number, to: number): bool
   );
 }
 
-/** Reads the ids of a value that `isTraceparent` accepted. */
+/** Parses a value that `isTraceparent` accepted. */
 export function readTraceparent(bytes: Uint8Array, from: number): MarkedSpan {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset + from, VALUE_LENGTH).toString('latin1');
   return {

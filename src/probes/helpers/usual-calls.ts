@@ -1,22 +1,23 @@
 /**
- * Fast paths of the syscall handlers (`EventHandler`). They handle the start of a call if the task is in no call, and the
- * end of a call that has the same id as its start, did not sleep or fail, and was not slow.
+ * Fast paths of the syscall handlers (`usual` and `pair` of `EventHandler`). They handle a start if the task has no
+ * open call, and an end if its id matches the start and the call did not fail, sleep or reach the threshold for slow
+ * calls.
  */
 import type { PairForm, UsualForm } from '../../model/record.ts';
 import type { ProbeContext } from '../probe.ts';
 import type { TaskStamps } from '../tables/task-stamps.ts';
 
 interface Calls {
-  /** Start of each task's current call; the tag is the call's id. */
+  /** Start time of each task's open call. The tag is the syscall number. */
   calls: TaskStamps;
-  /** Row of an id; below 0 if it is not measured. */
+  /** Row of a syscall number; negative if the syscall is not measured. */
   rowOf(id: number): number;
 }
 
-/** `id` of an exit from sigreturn. */
+/** Value of the field `id` when sigreturn exits. */
 const NO_ID = -1;
 
-/** `fixedId` is set if the event belongs to a single syscall. */
+/** `fixedId`: the syscall number, if the event belongs to a single syscall. */
 export function usualEnter(
   { isSelf, word }: ProbeContext,
   { calls, rowOf }: Calls,
@@ -38,7 +39,7 @@ export function usualEnter(
 }
 
 interface Measured extends Calls {
-  /** Calls that began before `lostUntil[0]` may have ended in a loss. It is at least 1, so that 0 (no call) is less. */
+  /** Ignore calls from before `lostUntil[0]`: their end may be lost. At least 1, so that 0 (no call) is less. */
   lostUntil: Float64Array;
   slowNs: number;
   duration: { recordUsual(row: number, cpu: number, ns: number, container: number): boolean };

@@ -1,6 +1,6 @@
 /**
- * Reads the events that show what a CPU does apart from its task (include/trace/events/irq.h, timer.h), to find the
- * cause of wake-ups. All events are optional. Without them, a wake-up in an interrupt has no name.
+ * Reads the events of interrupts, softirqs and timers (include/trace/events/irq.h, timer.h), to find what woke a task.
+ * All events are optional. Without them, traces do not name the interrupt that woke a task.
  */
 
 import type { EventHandler } from '../../model/record.ts';
@@ -22,7 +22,7 @@ const IRQ_EXIT = 'irq:irq_handler_exit';
 const RAISE = 'irq:softirq_raise';
 const SOFTIRQ_ENTRY = 'irq:softirq_entry';
 const SOFTIRQ_EXIT = 'irq:softirq_exit';
-/** Both kinds of timers. The function of the timer begins at `expire`. */
+/** Events of hrtimers and of timer wheel timers. The timer's function runs between the entry and the exit event. */
 const TIMER_ENTRIES = ['timer:hrtimer_expire_entry', 'timer:timer_expire_entry'];
 const TIMER_EXITS = ['timer:hrtimer_expire_exit', 'timer:timer_expire_exit'];
 
@@ -44,7 +44,7 @@ export const WAKE_CONTEXT_NEEDS: readonly EventNeed[] = [
 
 export interface WakeContextEvents {
   handlers: Record<string, EventHandler>;
-  /** Name of what woke a task: `irq virtio0-req.0`, `softirq NET_RX`, `timer`. Undefined for a task or if unknown. */
+  /** Name of an interrupt or timer that woke a task: `irq virtio0-req.0`, `softirq NET_RX`, `timer`. Else undefined. */
   nameOf(code: number): string | undefined;
 }
 
@@ -52,7 +52,7 @@ export function wakeContextEvents(context: ProbeContext, contexts: WakeContexts)
   const names = new HandlerNames();
   const handlers: Record<string, EventHandler> = {};
   const has = (...events: string[]) => events.every((event) => context.format(event) !== undefined);
-  // Needs both events, because a start without an end would never be finished.
+  // Require both events, because without exit events a handler would seem to run forever.
   if (has(IRQ_ENTRY, IRQ_EXIT)) {
     const irqOf = context.int(IRQ_ENTRY, 'irq');
     const nameOf = context.bytes(IRQ_ENTRY, 'name');

@@ -1,7 +1,4 @@
-/**
- * Tracks which interrupt handler, softirq or timer function is running on each CPU, so that a wake-up in an interrupt
- * has a cause.
- */
+/** Tracks which interrupt handler, softirq or timer function runs on each CPU, so that traces show what woke a task. */
 import {
   BY_INTERRUPT,
   BY_IRQ,
@@ -13,21 +10,21 @@ import {
 } from '../../model/wake-codes.ts';
 import { IN_HARD_INTERRUPT, IN_INTERRUPT, IN_NMI } from '../names/trace-flags.ts';
 
-/** All softirq vectors have numbers below this. */
+/** Upper limit of vector numbers. Kernels have ten softirq vectors. */
 const VECTORS = 16;
 const MIXED = -1;
 
 export class WakeContexts {
   readonly #cpuCount: number;
-  /** Number of the running irq handler, plus 1; 0 if none. */
+  /** By CPU: number of the running irq handler plus 1; 0 if none runs. */
   readonly #irqs: Int32Array;
-  /** Running softirq vector, plus 1; 0 if none. */
+  /** By CPU: vector of the running softirq plus 1; 0 if none runs. */
   readonly #softirqs: Int32Array;
-  /** The task that raised the running softirq, if only one task did; else 0 or negative. */
+  /** By CPU: the value of `#pending` when the running softirq began. */
   readonly #raisers: Int32Array;
-  /** By CPU and vector: the only task that raised the softirq; 0: not pending; negative: an interrupt raised it too. */
+  /** By CPU and vector: pid of the task that raised the softirq; 0: not pending; `MIXED`: others raised it too. */
   readonly #pending: Int32Array;
-  /** Whether a timer function is running in an interrupt, or in a softirq. */
+  /** By CPU: 1 while a timer function runs in a hard interrupt, or in a softirq. */
   readonly #hardTimers: Uint8Array;
   readonly #softTimers: Uint8Array;
 
@@ -41,7 +38,7 @@ export class WakeContexts {
     this.#softTimers = new Uint8Array(cpuCount);
   }
 
-  /** Code of what wakes a task on this CPU, from the event's flags and the running task. */
+  /** Returns the code of what wakes a task on this CPU. `flags` and `pid`: common fields of the wake-up event. */
   code(cpu: number, flags: number, pid: number): number {
     if ((flags & IN_INTERRUPT) === 0) return BY_TASK;
     if (cpu >= this.#cpuCount || (flags & IN_NMI) !== 0) return BY_INTERRUPT;
@@ -88,7 +85,7 @@ export class WakeContexts {
     else this.#softTimers[cpu] = runs;
   }
 
-  /** Events of a CPU were lost, so it is unknown what is running there. */
+  /** Forgets what runs on a CPU, because events of this CPU were lost. */
   lost(cpu: number): void {
     if (cpu >= this.#cpuCount) return;
     for (const state of [this.#irqs, this.#softirqs, this.#raisers]) state[cpu] = 0;

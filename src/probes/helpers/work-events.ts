@@ -1,7 +1,7 @@
 /**
- * Reads the events that name the functions that kworkers run and the kernel locks that tasks wait for
- * (include/trace/events/workqueue.h, lock.h), for traces. Used only if the probe with the same events is on, because
- * names of functions take memory, and a contended lock causes many events.
+ * For traces, reads which functions kworkers run and which kernel locks tasks wait for
+ * (include/trace/events/workqueue.h, lock.h). Reads these events only if the probe `workqueue` or `locks` is on,
+ * because function names take memory, and a contended lock causes many events.
  */
 import type { TaskSink } from '../../model/intervals.ts';
 import type { EventHandler } from '../../model/record.ts';
@@ -13,10 +13,10 @@ const WORK_END = 'workqueue:workqueue_execute_end';
 const LOCK_BEGIN = 'lock:contention_begin';
 const LOCK_END = 'lock:contention_end';
 
-/** Probes whose events show what tasks do. */
+/** Probes that read the same events as this helper. */
 export const WORK_PROBES = ['workqueue', 'locks'] as const;
 
-/** `also`: which of `WORK_PROBES` are on. */
+/** `also`: the enabled probes of `WORK_PROBES`. */
 export function workNeeds(also: readonly string[]): EventNeed[] {
   const works: EventNeed[] = [
     {

@@ -1,6 +1,6 @@
 /**
- * Translates the letters that the blk tracer writes for an action (`what2act` in kernel/trace/blktrace.c) to the name
- * of the action in blkparse(1).
+ * Letters that the blk tracer writes for an action (`what2act` in kernel/trace/blktrace.c), and the action's name in
+ * blkparse(1).
  */
 const ACTIONS: readonly (readonly [letters: string, word: string])[] = [
   ['Q', 'queued'],
@@ -20,7 +20,7 @@ const ACTIONS: readonly (readonly [letters: string, word: string])[] = [
   ['A', 'remapped'],
 ];
 
-/** Values of the label `action`, by action number. The last one stands for letters that later kernels may add. */
+/** Values of the label `action`, by action number. The last value is for letters that later kernels may add. */
 export const ACTION_WORDS: readonly string[] = [...ACTIONS.map(([, word]) => word), 'other'];
 export const QUEUED_ACTION = 0;
 export const BACKMERGED = 1;
@@ -37,7 +37,7 @@ for (let i = 0; i < ACTIONS.length; i++) {
 }
 const UNPLUGGED_BY_TIMER = ACTIONS.findIndex(([letters]) => letters === 'UT');
 
-/** Number of the action whose letters are at `start` … `end`. */
+/** Returns the number of the action whose letters are from `start` to `end`. */
 export function actionOf(bytes: Uint8Array, start: number, end: number): number {
   if (end - start === 1) return BY_LETTER[bytes[start]];
   return end - start === 2 && bytes[start] === 0x55 && bytes[start + 1] === 0x54 ? UNPLUGGED_BY_TIMER : OTHER;

@@ -1,16 +1,16 @@
 /**
- * Gives each block device (dev_t) with requests a row. Forgets a device and its series after it has been absent for
- * five minutes, or when another device gets its number.
+ * Assigns a row to each block device (dev_t) that has requests. Forgets a device and its series after five minutes of
+ * absence, or when the kernel gives its number to another device.
  */
 import type { HostFacts, NameList } from '../probe.ts';
 
-/** Every how many calls of `sweep` devices are checked. `sweep` is called about once a second. */
+/** Number of calls of `sweep` between two checks. The agent calls `sweep` about once a second. */
 const CHECK_EVERY = 10;
 const GONE_FOR_SWEEPS = 300;
 
-/** Names to report if no disk matches. A disk may appear later, but a name without a disk is usually a mistake. */
+/** Globs to report if they match no disk. A disk may appear later, but a glob without a disk is usually a mistake. */
 export function deviceNames(devices: readonly string[], host: HostFacts): NameList[] {
-  // Skip `*`: it selects all disks and is valid even if there are none.
+  // Skip `*`, because it is valid even if there are no disks.
   const globs = devices.filter((glob) => !/^\*+$/.test(glob));
   return [{ key: 'devices', globs, kind: 'disk', offered: host.blockDeviceNames() }];
 }
@@ -34,7 +34,7 @@ export class SeenDevices {
   #last = 0;
   #sweeps = 0;
 
-  /** Calls `onGone` for a row that is no longer used. `name` is '' if another row still uses the name. */
+  /** Calls `onGone` when a row becomes free. `name` is '' if another row has the same name. */
   constructor(
     host: HostFacts,
     wanted: (name: string) => boolean,
@@ -51,7 +51,7 @@ export class SeenDevices {
     return this.#devices[row]?.name ?? '';
   }
 
-  /** Row of a device. -1 if the config excludes the device, or if the request belongs to no disk (dev 0). */
+  /** Returns the row of a device; -1 if the config excludes the device or the request belongs to no disk (dev 0). */
   row(dev: number): number {
     if (dev === 0) return -1;
     let row = this.#last;
@@ -64,7 +64,7 @@ export class SeenDevices {
     return this.#devices[row]?.wanted === true ? row : -1;
   }
 
-  /** Forgets devices that no longer exist. */
+  /** Forgets devices that were removed or renamed. */
   sweep(): void {
     if (++this.#sweeps % CHECK_EVERY !== 0) return;
     for (let row = 0; row < this.#devices.length; row++) {
@@ -99,7 +99,7 @@ export class SeenDevices {
   #forget(row: number, device: SeenDevice): void {
     this.#devices[row] = undefined;
     this.#devs[row] = 0;
-    // The device may have a new number and therefore another row with the same name. Its series then stay.
+    // If the device has a new number, another row has the same name, and the series stay.
     const livesOn = this.#devices.some((other) => other?.name === device.name);
     if (device.wanted) this.#onGone(row, livesOn ? '' : device.name);
   }

@@ -1,6 +1,6 @@
 /**
- * Operation of a block request, from `rwbs` as blk_fill_rwbs() (kernel/trace/blktrace.c) writes it: an optional `F`
- * (flush first), the operation (R, W, D, F or another letter), then the flags F, A, S, M.
+ * Decodes the operation of a block request from `rwbs`, which blk_fill_rwbs() (kernel/trace/blktrace.c) writes: an
+ * optional `F` (flush first), the operation (R, W, D, F or another letter), then the flags F, A, S, M.
  */
 
 /** Values of the label `operation`, by number. */
@@ -13,7 +13,7 @@ export const OTHER = 4;
 
 const F = 0x46;
 
-/** Number of the operation of the `rwbs` at `start` … `end`. */
+/** Returns the operation number of the `rwbs` from `start` to `end`. */
 export function operationOf(bytes: Uint8Array, start: number, end: number): number {
   if (start >= end) return OTHER;
   const first = bytes[start];

@@ -1,14 +1,14 @@
-/** Reads the calling task and the function's address from records of both function tracers. */
+/** Reads the calling task and the function's address from records of the function and function_graph tracers. */
 import type { EventRecord, IntReader } from '../../model/record.ts';
 import type { ProbeContext } from '../probe.ts';
 import { IN_INTERRUPT } from './trace-flags.ts';
 
 export interface FunctionCaller {
-  /** Whether one of the agent's threads called (then counts it as ignored). False if an interrupt called. */
+  /** Whether one of the agent's own threads made the call, which then counts as ignored. False for interrupts. */
   isOurs(record: EventRecord): boolean;
   /** Whether an interrupt called the function. */
   inInterrupt(record: EventRecord): boolean;
-  /** The low and high word of the address. */
+  /** Low and high word of the function's address. */
   low: IntReader;
   high: IntReader;
 }

@@ -1,14 +1,14 @@
 /**
- * Gives each name of an interrupt handler a row. Makes a string only for new names. Combines the queues of a device, so
- * that a disk with 64 queues counts as one handler.
+ * Assigns a row to each name of an interrupt handler, and creates strings only for new names. Folds the queues of a
+ * device into one name, so that a disk with 64 queues counts as one handler.
  */
 import type { EventRecord } from '../../model/record.ts';
 
-/** Number of name lists. Each interrupt has few handlers, so a list stays short. */
+/** Number of name lists, indexed by interrupt number. An interrupt has few handlers, so a list stays short. */
 const BUCKETS = 1024;
-/** Maximum number of names. Later names share `other`, even if `max_series` is larger. */
+/** Maximum number of names. Every further name becomes `other`, even if `max_series` is larger. */
 const MOST_NAMES = 4096;
-/** Maximum number of names in a list. A longer list contains names of removed devices, so it is emptied. */
+/** Maximum length of a list. A full list contains names of removed devices, so it is emptied. */
 const LONGEST_LIST = 64;
 
 interface KnownName {
@@ -17,12 +17,12 @@ interface KnownName {
 }
 
 export class HandlerNames {
-  /** Name without queue number, by row. */
+  /** Name by row, without queue number. */
   readonly names: string[] = [];
   readonly #rows = new Map<string, number>();
   readonly #lists: KnownName[][] = Array.from({ length: BUCKETS }, () => []);
 
-  /** Row of a name without queue number. */
+  /** Returns the row of a name that has no queue number. */
   row(name: string): number {
     const existing = this.#rows.get(name);
     if (existing !== undefined) return existing;
@@ -33,7 +33,7 @@ export class HandlerNames {
     return row;
   }
 
-  /** Row of the name at `start` … `end` in the record's page. `irq` selects the list to search. */
+  /** Returns the row of the name from `start` to `end` in the record's page. `irq` selects the list to search. */
   find(irq: number, record: EventRecord, start: number, end: number): number {
     const list = this.#lists[irq & (BUCKETS - 1)];
     for (let i = 0; i < list.length; i++) {
@@ -56,16 +56,16 @@ function equal(name: Uint8Array, page: Uint8Array, start: number, end: number): 
   return true;
 }
 
-/** `nvme0q17`: a queue of a numbered device. */
+/** Queue number after a numbered device: `nvme0q17`. */
 const NUMBERED_QUEUE = /^(.*\dq)\d+$/;
-/** `eth0-TxRx-3`, `virtio1-input.0`, `megasas0-msix12`, `eth0-3`: the part after a numbered device and a dash. */
+/** Number after a numbered device and a dash: `eth0-TxRx-3`, `virtio1-input.0`, `megasas0-msix12`, `eth0-3`. */
 const PART_OF_DEVICE = /^(.*\d-(?:.*\D)?)\d+$/;
-/** `mlx5_comp3`, `lan-rx-3`, `iwlwifi:queue_2`, `gve-ntfy-blk7`: a word that drivers use for queues. */
+/** Number after a word that drivers use for queues: `mlx5_comp3`, `lan-rx-3`, `iwlwifi:queue_2`, `gve-ntfy-blk7`. */
 const QUEUE_WORD = /^(.*[-_:.](?:txrx|tx|rx|comp|queue|blk|msix|cq|eq|ring)[-_.]?)\d+$/i;
 
 /**
- * Replaces the queue number at the end of a handler's name (before an `@pci:…`) by `*`. Keeps numbers of devices:
- * `virtio0`, `i801_smbus`, `ahci[0000:00:1f.2]`.
+ * Replaces the queue number at the end of a handler's name (before an `@pci:…`) with `*`. Keeps the numbers of devices,
+ * as in `virtio0`, `i801_smbus` and `ahci[0000:00:1f.2]`.
  */
 export function foldQueueNumber(name: string): string {
   const at = name.indexOf('@');

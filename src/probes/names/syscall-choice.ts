@@ -1,6 +1,6 @@
 /**
- * Chooses which syscalls to measure, and with which events. `raw_syscalls` events occur for every syscall of every
- * task. The `syscalls:sys_enter_*` events of a few syscalls cost one third as much.
+ * Chooses which syscalls to measure, and with which events. The `raw_syscalls` events occur for every syscall of every
+ * task. If the config chooses a few syscalls, their own `syscalls:sys_enter_*` events cost one third as much.
  */
 import { globMatcher } from '../../config/units/globs.ts';
 import type { CommonOptions, HostFacts } from '../probe.ts';
@@ -9,11 +9,11 @@ export const RAW_ENTER = 'raw_syscalls:sys_enter';
 export const RAW_EXIT = 'raw_syscalls:sys_exit';
 /** If the config chooses at most this many syscalls, each is traced with its own events. */
 const MOST_OWN_EVENTS = 16;
-/** Label of syscall numbers that are not in the table. */
+/** Label value for syscall numbers that are not in the table. */
 export const UNKNOWN = 'unknown';
 
 export interface SyscallOptions extends CommonOptions {
-  /** Globs of syscall names. If empty, all syscalls. */
+  /** Globs of syscall names. An empty list selects all syscalls. */
   include: readonly string[];
   exclude: readonly string[];
 }
@@ -23,14 +23,14 @@ export interface ChosenSyscall {
   name: string;
 }
 
-/** Returns a function that says whether the config selects a name. */
+/** Returns a function that checks whether the config selects a name. */
 export function syscallFilter(options: SyscallOptions): (name: string) => boolean {
   const included = options.include.length === 0 ? () => true : globMatcher(options.include);
   const excluded = globMatcher(options.exclude);
   return (name) => included(name) && !excluded(name);
 }
 
-/** Syscall numbers of the table that the config selects. */
+/** Returns the syscalls of the host's table that the config selects. */
 export function chosenSyscalls(options: SyscallOptions, host: HostFacts): ChosenSyscall[] {
   const isSelected = syscallFilter(options);
   const chosen: ChosenSyscall[] = [];
@@ -50,9 +50,9 @@ export function exitEvent(name: string, host: HostFacts): string {
 }
 
 /**
- * Returns the chosen syscalls if each should be traced with its own events, or undefined to use `raw_syscalls`: without
- * `include`, for too many syscalls, or if one has no events of its own and would be missing silently. Without
- * `raw_syscalls` events, as in some recordings, returns all syscalls that have their own events.
+ * Returns the syscalls to trace with their own events, or undefined to use the `raw_syscalls` events. These are used if
+ * the config has no `include`, chooses many syscalls, or chooses a syscall that has no events of its own. Some
+ * recordings have no `raw_syscalls` events; then returns all chosen syscalls that have their own events.
  */
 export function byOwnEvents(
   options: SyscallOptions,

@@ -1,4 +1,4 @@
-/** Options of tracers that take CPU time from other tasks. The config must name the CPUs. */
+/** Options of tracers that take CPU time from other tasks, so that the config must name the CPUs. */
 import type { z } from 'zod';
 import { formatCpuList } from '../../config/units/quantity.ts';
 import type { Knob } from '../../model/tracer.ts';

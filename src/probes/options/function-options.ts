@@ -10,7 +10,6 @@ export interface FunctionOptions extends CommonOptions, Omit<FunctionFilter, 'ma
 
 const LARGEST_PID = 4_194_304;
 
-/** Schema of the config keys. */
 export function functionKeys({ globs, z }: SchemaKit) {
   return {
     functions: globs('function').prefault([]),
@@ -37,7 +36,7 @@ export function functionFilter(options: FunctionOptions, maxDepth: number): Func
   return { functions, notrace, pids, maxDepth };
 }
 
-/** Names and globs in the config. Those that match nothing are reported. */
+/** Globs in the config, so that the agent can report those that match nothing. */
 export function functionNames({ functions, notrace }: FunctionOptions, kernel: KernelOffer): NameList[] {
   const offered = functions.length + notrace.length > 0 ? kernel.functions?.() : undefined;
   return [
