@@ -5,18 +5,16 @@ import { duration, percent } from './units.ts';
 const MS = 1e6;
 const SECOND = 1000 * MS;
 
-/** Without this section, the agent uses as much as it needs. */
 export interface BudgetConfig {
-  /** Share of a CPU, or of all CPUs of the node. */
+  /** Share of one CPU or, if `of` is `node`, of all CPUs. */
   share: number;
   of: 'core' | 'node';
   windowMs: number;
-  /** Length of a probe's first suspension, and of the longest one. */
+  /** Length of a probe's first suspension. Each later one can be twice as long, up to `longestMs`. */
   suspendMs: number;
   longestMs: number;
 }
 
-/** Schema of the section. */
 export function budgetSchema() {
   return z.strictObject({
     cpu: percent({ min: 0.001, max: 64 }).optional(),
@@ -27,7 +25,7 @@ export function budgetSchema() {
   });
 }
 
-/** Converts the section for the agent. Undefined if there is no budget. */
+/** Converts the section for the agent. Returns undefined if `cpu` is not set, because there is no limit then. */
 export function toBudgetConfig(checked: z.output<ReturnType<typeof budgetSchema>>): BudgetConfig | undefined {
   const { cpu, of: unit, window, suspend, suspend_at_most: longest } = checked;
   if (cpu === undefined) return undefined;

@@ -1,7 +1,7 @@
 /** Describes conflicts between enabled probes as lines for people: the place, both probes, and the reason. */
 import type { AgentConfig, ConfiguredProbe, ProbeSection } from './schema.ts';
 
-/** Returns a line per pair of probes. `placeOf` returns where a probe was named: in a file, a variable or a flag. */
+/** Returns a line per conflicting pair. `placeOf` returns where a probe was named: in a file, a variable or a flag. */
 export function describeConflicts(
   sections: readonly ProbeSection[],
   probes: readonly ConfiguredProbe[],

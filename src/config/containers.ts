@@ -14,7 +14,6 @@ function directory(byDefault: string) {
     .default(byDefault);
 }
 
-/** Schema of the section. */
 export function containersSchema() {
   return z.strictObject({
     enabled: z
@@ -27,7 +26,7 @@ export function containersSchema() {
   });
 }
 
-/** Converts the section for the agent. Undefined if nothing needs containers. */
+/** Converts the section for the agent. Returns undefined if nothing needs containers. */
 export function toContainersConfig(
   checked: z.output<ReturnType<typeof containersSchema>>,
   probes: readonly { options: object }[],

@@ -25,7 +25,7 @@ export interface ConfigSources {
   flags?: Readonly<Record<string, string>>;
   /** `--probe` and `--no-probe`, in the given order. */
   probes?: readonly ProbeSwitch[];
-  /** True for a recording: the recording determines what was traced, and tracers that conflict are allowed. */
+  /** True for a recording: applies `inRecordings` of the probes, and allows tracers that could not run together. */
   isRecorded?: boolean;
 }
 
@@ -70,7 +70,7 @@ export function loadConfig(sections: readonly ProbeSection[], sources: ConfigSou
   throw new UsageError(describeProblems(checked.error.issues, { value, jsonSchema, place }).join('\n'));
 }
 
-/** Keeps a section without content if it is the section of a probe or a kind. Drops other keys without a value. */
+/** Removes keys without a value, but keeps empty sections of probes and kinds, because naming them switches them on. */
 function fromFile(file: YamlFile | undefined): unknown {
   if (!isMap(file?.value)) return {};
   const { probes, spans } = file.value;

@@ -23,7 +23,7 @@ import { buckets, defaultSeries, refuseBothSplits, seriesLimit } from './units.t
 
 /** A metric, and the options that all probes have. */
 export interface ConfiguredMetric {
-  /** Without the prefix `ftrace_`. */
+  /** Name without the prefix `ftrace_`. */
   name: string;
   options: {
     enabled: boolean;
@@ -149,7 +149,7 @@ const written = z.strictObject({
 type Written = z.output<typeof written>;
 type Complain = (path: PropertyKey[], message: string) => void;
 
-/** `families`: names of families that the config must not declare again. */
+/** `families`: names of the probes' families, which the config must not declare again. */
 export function metricsSchema(families: readonly string[]) {
   const metric = written.check(refuseBothSplits).transform((one, context) => {
     let isGood = true;
@@ -269,7 +269,7 @@ function checkLabels(one: Written, complain: Complain): void {
   }
 }
 
-/** Rejects what the kernel cannot count: it counts all events, by at most three numbers. */
+/** Rejects a metric that the kernel cannot count. The kernel counts all events, split by at most three numbers. */
 function checkInKernel(one: Written, complain: Complain): void {
   const other = (['start', 'value', 'sum', 'max', 'where'] as const).find((name) => one[name] !== undefined);
   const isFiltered = typeof one.event === 'object' && one.event.where !== undefined;
@@ -339,7 +339,7 @@ function configured(one: Written, buckets: readonly number[]): ConfiguredMetric 
   return { name, options: { enabled, essential, per_cpu, per_container, max_series, buckets, metric } };
 }
 
-/** An event that the agent defines has no group yet: `grouped` adds it when the name of the instance is known. */
+/** Leaves out the group of an event that the agent defines. `grouped` adds it when the instance's name is known. */
 function choiceOf(value: z.output<typeof choice>, name: string, filter?: string): EventChoice {
   if (typeof value === 'string') return { event: value, where: filter };
   const { event, args: fields = {}, where: own = filter } = value;

@@ -11,7 +11,7 @@ type Value = readonly [key: string, value: string, origin: string];
 const EXPORTER = 'OTEL_EXPORTER_OTLP_';
 const METRICS = `${EXPORTER}METRICS_`;
 
-/** Variables of the exporter. Each exists for both signals and for one, as in `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`. */
+/** Variables of the exporter. Each exists for all signals and per signal (`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`). */
 const SHARED: readonly (readonly [name: string, read: Read])[] = [
   ['ENDPOINT', asIs],
   ['PROTOCOL', choice],
@@ -84,7 +84,7 @@ function milliseconds(text: string, variable: string): string {
   throw new UsageError(`${variable}: ${JSON.stringify(text)} is not a whole number of milliseconds`);
 }
 
-/** Reads whether otlp is among the exporters. `prometheus` has no effect, because metrics can always be scraped. */
+/** Checks whether otlp is among the exporters. `prometheus` has no effect, because metrics can always be scraped. */
 function exporterOf(...allowed: readonly string[]): Read {
   return (text, variable) => {
     const names = text.split(',').map((name) => name.trim().toLowerCase());
@@ -96,7 +96,7 @@ function exporterOf(...allowed: readonly string[]): Read {
   };
 }
 
-/** Rejects other temporalities: a backend that expects deltas would compute wrong numbers from cumulative values. */
+/** Rejects other temporalities, because a backend that expects deltas would misread cumulative values. */
 function onlyCumulative(text: string, variable: string): undefined {
   if (text.toLowerCase() === 'cumulative') return undefined;
   throw new UsageError(

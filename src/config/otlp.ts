@@ -1,6 +1,6 @@
 /**
  * The section `otlp` of the config: where and how to export metrics and traces. Its keys have the names of the OTEL_*
- * variables. A signal is exported if it has an endpoint, or if its own key enables it.
+ * variables. A signal is exported if it has an endpoint, unless its own key (`metrics` or `traces`) overrides this.
  */
 
 import { z } from 'zod';
@@ -13,7 +13,7 @@ const MS = 1e6;
 const HOUR = 3_600_000 * MS;
 const DEFAULT_ENDPOINT = { http: 'http://localhost:4318', grpc: 'http://localhost:4317' };
 
-/** A map, or its text as in variables. Messages do not contain values, because they can be secrets. */
+/** A map, or text such as `a=b,c=d`, as in variables. Messages contain no values, because values can be secrets. */
 function pairs(want: string) {
   const map = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String));
   const text = z.string().transform((written, context) => {
@@ -29,7 +29,7 @@ function pairs(want: string) {
   });
 }
 
-/** Headers that every protocol can send. gRPC allows fewer characters than HTTP. */
+/** Headers that both HTTP and gRPC can send. gRPC allows fewer characters than HTTP. */
 function headers() {
   return pairs('pairs of header and value, as in "api-key=secret"').superRefine((map, context) => {
     for (const [name, value] of Object.entries(map)) {
@@ -62,13 +62,12 @@ type Shape = ReturnType<typeof sharedShape>;
 type Shared = { [Key in keyof Shape]: z.output<Shape[Key]> };
 export const SHARED_KEYS = Object.keys(sharedShape());
 
-/** The keys of one signal. They have no defaults. */
+/** The keys of one signal. They have no defaults, because the common keys apply if a key is missing. */
 function shapeOf<Name extends Signal>(signal: Name) {
   const keys = Object.entries(sharedShape()).map(([key, type]) => [`${signal}_${key}`, type.optional()]);
   return Object.fromEntries(keys) as { [Key in keyof Shape as `${Name}_${Key}`]: z.ZodOptional<Shape[Key]> };
 }
 
-/** Schema of the section. */
 export function otlpSchema() {
   const all = sharedShape();
   return z
@@ -120,7 +119,7 @@ export function otlpSchema() {
 
 type Checked = z.output<ReturnType<typeof otlpSchema>>;
 
-/** The problem with an endpoint. Undefined if there is none. */
+/** Describes the problem with an endpoint. Returns undefined if the endpoint is valid. */
 function whatIsWrong(endpoint: string, protocol: OtlpTarget['protocol']): string | undefined {
   const isGrpc = protocol === 'grpc';
   const want = isGrpc
@@ -134,12 +133,14 @@ function whatIsWrong(endpoint: string, protocol: OtlpTarget['protocol']): string
   return undefined;
 }
 
-/** A gRPC endpoint may lack a scheme. Then `insecure` says whether to use it without TLS. */
+/** Adds a scheme to a gRPC endpoint that has none: http (without TLS) if `insecure`, otherwise https. */
 function withScheme(endpoint: string, insecure: boolean): string {
   return /^https?:\/\//i.test(endpoint) ? endpoint : `${insecure ? 'http' : 'https'}://${endpoint}`;
 }
 
-/** Converts the section for the agent. Undefined if nothing is exported. `hasTraces`: whether any kind is enabled. */
+/**
+ * Converts the section for the agent. Returns undefined if nothing is exported. `hasTraces`: whether any kind is on.
+ */
 export function toOtlpConfig(checked: Checked, hasTraces: boolean): OtlpConfig | undefined {
   const wants = (signal: Signal): boolean =>
     checked[signal] ?? (checked.endpoint ?? checked[`${signal}_endpoint`]) !== undefined;
@@ -167,7 +168,7 @@ export function toOtlpConfig(checked: Checked, hasTraces: boolean): OtlpConfig |
   };
 }
 
-/** Keys of one signal override the common keys. A key file and its certificate are overridden together. */
+/** Keys of one signal override the common keys. The schema has rejected a key file without its certificate. */
 function targetOf(checked: Checked, signal: Signal): OtlpTarget {
   const setting = <Key extends keyof Shared>(key: Key): Shared[Key] =>
     (checked[`${signal}_${key}`] ?? checked[key]) as Shared[Key];
@@ -187,7 +188,7 @@ function targetOf(checked: Checked, signal: Signal): OtlpTarget {
   };
 }
 
-/** The endpoint of one signal is used unchanged. To the common endpoint, the path of the signal is appended. */
+/** Uses the endpoint of one signal unchanged. Appends the signal's path (`/v1/traces`) to the common endpoint. */
 function httpUrl(signal: Signal, checked: Checked): string {
   const own = checked[`${signal}_endpoint`];
   const url = new URL(own ?? checked.endpoint ?? DEFAULT_ENDPOINT.http);

@@ -1,10 +1,10 @@
-/** Merges values from YAML: merges maps, and replaces everything else. */
+/** Merges config values: merges maps key by key, and replaces all other values. */
 
 export function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Merges `over` into `under`. Undefined changes nothing. */
+/** Merges `over` into `under`. Returns `under` if `over` is undefined. */
 export function overlay(under: unknown, over: unknown): unknown {
   if (over === undefined) return under;
   if (!isMap(under) || !isMap(over)) return over;

@@ -1,4 +1,4 @@
-/** The config keys that a reload cannot change, and those of them that differ between two configs. */
+/** Lists the config keys that a reload cannot change, and finds those that differ between two configs. */
 import { isDeepStrictEqual } from 'node:util';
 import type { AgentConfig } from './schema.ts';
 

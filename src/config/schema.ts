@@ -16,7 +16,7 @@ import { spansSchema, toSpansConfig } from './spans.ts';
 import { shownValue } from './units/quantity.ts';
 import { count, duration, type SchemaKit, schemaKit, size, yesOrNo } from './units.ts';
 
-/** The parts of a probe that the config needs. Modules of the catalogue have them. */
+/** The parts of a probe that the config needs. Every probe of the catalogue provides them. */
 export interface ProbeSection {
   name: string;
   /** Whether the probe is on if the config does not name it. */
@@ -25,11 +25,11 @@ export interface ProbeSection {
   metrics?: readonly { name: string }[];
   /** Schema of the probe's section. `{}` gives all defaults, and `enabled` is one of the keys. */
   schema(kit: SchemaKit): z.ZodType<{ enabled: boolean }>;
-  /** Defaults, for a recording, of keys that choose what to trace: the recording has already made this choice. */
+  /** Defaults for a recording, for keys that choose what to trace, because a recording has already made this choice. */
   inRecordings?: Readonly<Record<string, unknown>>;
-  /** If present, the kind of traces with this name needs the probe. The text says why: `chooses the CPUs`. */
+  /** The kind of traces with the probe's name needs the probe. The text is the reason, such as `chooses the CPUs`. */
   choosesForKind?: string;
-  /** Returns another enabled probe (options by name) that conflicts with this one. */
+  /** Returns another enabled probe that conflicts with this one. `others`: options of the enabled probes, by name. */
   conflict?(
     options: unknown,
     others: ReadonlyMap<string, unknown>,
@@ -51,30 +51,29 @@ export interface AgentConfig {
   maxWindowMs: number;
   /** CPU time that the kernel needs to record an event, for an estimate of the cost of recording. */
   recordingNs: number;
-  /** Undefined: no limit. */
+  /** Undefined if there is no limit. */
   budget?: BudgetConfig | undefined;
   /** Enabled probes in the order of the catalogue, followed by the declared metrics as probes `metrics/NAME`. */
   probes: ConfiguredProbe[];
-  /** Names of probes that are off. */
   disabled: string[];
-  /** Undefined: the place where tracefs is mounted. */
+  /** Where tracefs is mounted. Undefined: find the mount. */
   tracefsPath?: string | undefined;
   stateDir: string;
   web: {
     listenAddress: string;
     telemetryPath: string;
-    /** File with TLS, users and rates. Undefined: plain HTTP without passwords. */
+    /** File with TLS, users and rate limits. Undefined: serve plain HTTP without passwords. */
     configFile?: string | undefined;
     /** Maximum number of concurrent requests. 0 means no limit. */
     maxRequests: number;
   };
-  /** How to find the container of a task. Undefined: no probe needs it. */
+  /** How to find the container of a task. Undefined if no probe needs it or the config disables it. */
   containers?: ContainersConfig | undefined;
-  /** How metrics and traces are exported over OTLP. Undefined: they are not. */
+  /** How metrics and traces are exported over OTLP. Undefined if neither is exported. */
   otlp?: OtlpConfig | undefined;
-  /** Which slow operations become traces. Undefined: none. */
+  /** Which slow operations become traces. Undefined if all kinds are off. */
   spans?: SpansConfig | undefined;
-  /** How much history the agent keeps for the page. Undefined: none. */
+  /** How much history the agent keeps for the page. Undefined if the history is off. */
   history?: { fineMs: number; coarseMs: number } | undefined;
   log: { level: LogLevel; format: 'logfmt' | 'json' };
 }
@@ -87,7 +86,7 @@ const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const MS = 1e6;
 
-/** The kernel's sub-buffer sizes are its page size times a power of two. This program can read up to 64 KiB. */
+/** The kernel's sub-buffer sizes are its page size times a power of two. The decoder reads sub-buffers up to 64 KiB. */
 function subbuffer() {
   const powerOfTwo = size({ min: 4 * KIB, max: 64 * KIB }).refine(
     (bytes) => Number.isInteger(Math.log2(bytes)),
@@ -98,7 +97,7 @@ function subbuffer() {
   });
 }
 
-/** Reports the problem with the last alternative of a union, which is the most general. */
+/** Returns the first problem with the last alternative of a union, because that alternative is the most general one. */
 function firstReason(want: string) {
   return (issue: { input?: unknown; errors?: { message: string }[][] }) =>
     issue.errors?.at(-1)?.[0]?.message ?? `${shownValue(issue.input)} is not ${want}`;
@@ -204,8 +203,8 @@ export function composeSchema(sections: readonly ProbeSection[]) {
 export type ConfigSchema = ReturnType<typeof composeSchema>;
 
 /**
- * Switches probes on or off. A probe that the config names is on unless its section says otherwise; other probes have
- * their default. `isRecorded`: for a recording, so `inRecordings` applies.
+ * Switches probes on or off. A probe that the config names is on unless its section contains `enabled: false`; other
+ * probes have their default. `isRecorded`: whether the config is for a recording, so that `inRecordings` applies.
  */
 export function switchProbes(
   probes: unknown,
@@ -274,7 +273,7 @@ export function jsonSchemaOf(schema: ConfigSchema): z.core.JSONSchema.JSONSchema
   return z.toJSONSchema(schema, {
     io: 'input',
     override: ({ jsonSchema }) => {
-      // `irq:` without a value is null in YAML, and means the defaults.
+      // Allow null, because `irq:` without a value is null in YAML and means the defaults.
       if (jsonSchema.type === 'object') (jsonSchema as { type: unknown }).type = ['object', 'null'];
     },
   });

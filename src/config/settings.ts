@@ -1,7 +1,7 @@
 /**
- * Config layers from the environment and the flags, in the shape of the config file. The variable of a scalar key
- * `a.b_c` is `FTRACE_EXPORTER_A_B_C`; it overrides the OTEL_* variable of the same key. An empty variable counts as not
- * set.
+ * Builds config layers from the environment and the flags, in the shape of the config file. The variable of a scalar
+ * key `a.b_c` is `FTRACE_EXPORTER_A_B_C`; it overrides the OTEL_* variable of the same key. An empty variable counts as
+ * not set.
  */
 import { UsageError } from '../model/errors.ts';
 import { fromOpenTelemetry } from './otel-variables.ts';
@@ -27,7 +27,7 @@ const OTLP_KEYS = [
 
 const PREFIX = 'FTRACE_EXPORTER_';
 
-/** Keys that have a variable, and their flags. */
+/** Keys that a variable can set, each with its flag if it has one. */
 export const SETTINGS: readonly { key: string; flag?: string }[] = [
   { key: 'instance', flag: '--instance' },
   { key: 'reader', flag: '--reader' },
@@ -67,12 +67,12 @@ const PROBE = `${PREFIX}PROBE`;
 const NO_PROBE = `${PREFIX}NO_PROBE`;
 const NO_KEYS = [CONFIG_FILE, PROBE, NO_PROBE];
 
-/** Kubernetes sets these variables for a Service whose name begins with the prefix. */
+/** Kubernetes sets variables with these endings for a Service whose name begins with the prefix. They are ignored. */
 const SERVICE_LINK = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
 /** Raw values in the shape of the file, and where each came from. */
 export interface Layer {
   value: Record<string, unknown>;
-  /** The variable or flag that set a key, by dotted path. */
+  /** Maps the dotted path of a key to the variable or flag that set the key. */
   origins: ReadonlyMap<string, string>;
 }
 

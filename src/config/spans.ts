@@ -1,6 +1,6 @@
 /**
- * The section `spans` of the config: which slow operations become traces, with which thresholds, and how many. A kind
- * that the config names is on. Without kinds, no code for spans runs.
+ * The section `spans` of the config: which slow operations become traces, from which duration on, and how many per
+ * second. A kind that the config names is on. Without kinds, no code for spans runs.
  */
 import { z } from 'zod';
 import type { KindOptions, SpansConfig } from '../model/span.ts';
@@ -25,7 +25,7 @@ function threshold(byDefault: string) {
   return duration({ min: US, max: HOUR }).prefault(byDefault);
 }
 
-/** A kind without options has its defaults. */
+/** Schema of a kind. A kind without options (`block:`) gets the default options. */
 function kind<Shape extends z.ZodRawShape>(shape: Shape) {
   return z.preprocess((raw) => raw ?? {}, z.strictObject(shape)).optional();
 }
@@ -48,7 +48,6 @@ function latencyKind() {
   return kind({ threshold: threshold('100us') });
 }
 
-/** Schema of the section. */
 export function spansSchema() {
   return z.strictObject({
     max_traces_per_second: rate().prefault(50),
@@ -98,7 +97,7 @@ interface CheckedKind {
   max_spans?: number;
 }
 
-/** Converts the section for the agent. Undefined if no kind is on. */
+/** Converts the section for the agent. Returns undefined if no kind is on. */
 export function toSpansConfig(checked: z.output<ReturnType<typeof spansSchema>>): SpansConfig | undefined {
   const kinds = Object.entries(checked.kinds).flatMap(([name, options]) => {
     if (!isMap(options)) return [];

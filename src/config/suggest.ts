@@ -1,6 +1,6 @@
 /** "Did you mean": finds the valid word that is most similar to a wrong one. */
 
-/** The candidate most similar to `word`. Undefined if none is similar enough. */
+/** Returns the candidate most similar to `word`, or undefined if none is similar enough. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const plain = (text: string) => text.toLowerCase().replaceAll('-', '_');
   const wanted = plain(word.slice(0, 64));
@@ -32,7 +32,7 @@ export function editDistance(a: string, b: string): number {
   return previous[b.length];
 }
 
-/** ` (did you mean "…"?)`, or ''. */
+/** Returns ` (did you mean "…"?)`, or '' if no candidate is similar enough. */
 export function didYouMean(word: string, candidates: readonly string[]): string {
   const meant = nearest(word, candidates);
   return meant === undefined ? '' : ` (did you mean "${meant}"?)`;

@@ -1,7 +1,7 @@
 /**
- * Schemas for values in the config: quantities, which are converted from text to numbers in base units, globs for
- * kernel names, and the keys that every probe has. Probes build their sections from these. Their JSON Schema describes
- * the written form, not the result. Defaults are given in the written form, with `.prefault()`.
+ * Schemas for config values: quantities (text that becomes a number in base units), globs for kernel names, and the
+ * keys that every probe has. Probes build their sections from these schemas. The JSON Schema describes the text, and
+ * defaults are given as text, with `.prefault()`.
  */
 
 import { z } from 'zod';
@@ -87,7 +87,7 @@ export function globs(kind: GlobKind): z.ZodType<string[], string[]> {
 const MAX_BUCKETS = 200;
 const LONGEST_BUCKET_SECONDS = 86_400;
 
-/** Bounds of buckets in ascending order, converted to seconds. Each is a duration such as `10ms`, or in seconds. */
+/** Bucket bounds in ascending order, converted to seconds. Each bound is a duration such as `10ms`, or in seconds. */
 export function buckets(): z.ZodType<number[], (string | number)[]> {
   const want = 'a bound: a duration, as in 10ms, or a number of seconds';
   const bound = z
@@ -141,15 +141,15 @@ export function probeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefaults
   });
 }
 
-/** A value of `max_series`, without a default. */
+/** Schema of `max_series`, without a default. */
 export function seriesLimit() {
   return z.int().min(1).max(100_000);
 }
 
-/** Series with `per_container`: one for each container of the default limit. 500 would be more than 10,000 samples. */
+/** Series with `per_container`: one per container of the default limit. 500 would be more than 10,000 samples. */
 const CONTAINER_SERIES = 200;
 
-/** The default of `max_series`, if the default without `per_container` is `usual`. */
+/** Returns the default of `max_series`. `usual`: the default without `per_container`. */
 export function defaultSeries(perContainer: boolean, usual: number): number {
   return perContainer ? CONTAINER_SERIES : usual;
 }
@@ -159,7 +159,7 @@ export function taskProbeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefa
   const shape = {
     per_container: z.boolean().default(false),
     ...extra,
-    // The check fills in the default.
+    // `fill` sets the default, because it depends on `per_container`.
     max_series: seriesLimit().optional() as unknown as z.ZodDefault<z.ZodInt>,
   };
   const fill = ({ value }: z.core.ParsePayload<object>): void => {
@@ -169,7 +169,7 @@ export function taskProbeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefa
   return probeSchema(defaults, shape).check(fill, refuseBothSplits);
 }
 
-/** Rejects series by both CPU and container, because they would be too many. */
+/** Rejects series split by both CPU and container, because there would be too many. */
 export function refuseBothSplits({ value, issues }: z.core.ParsePayload<object>): void {
   if (!('per_cpu' in value && value.per_cpu && 'per_container' in value && value.per_container)) return;
   const message = 'per_cpu and per_container cannot be used together: remove one of them';
@@ -187,8 +187,8 @@ const GLOB_KINDS: Record<GlobKind, { pattern: RegExp; want: string }> = {
     pattern: /^[A-Za-z0-9_.:!/*?-]{1,128}$/,
     want: 'letters, digits, _ . : ! / - and the wildcards * and ?',
   },
-  // In tracefs' function filters, `:` begins a command (func:traceoff), `!` removes, `[` begins a class, and a digit
-  // begins an index in the list of functions.
+  // Excludes characters with a meaning in tracefs' function filters: `:` begins a command (func:traceoff), `!` removes
+  // a filter, `[` begins a character class, and a leading digit is an index in the list of functions.
   function: {
     pattern: /^[A-Za-z_.$*?][A-Za-z0-9_.$*?]{0,127}$/,
     want: 'letters, digits (not first), _ . $ and the wildcards * and ?; commands such as func:traceoff are not allowed',
@@ -199,14 +199,14 @@ const GLOB_KINDS: Record<GlobKind, { pattern: RegExp; want: string }> = {
   },
 };
 
-/** Describes the problem with a glob. Undefined if there is none. */
+/** Describes the problem with a glob. Returns undefined if the glob is valid. */
 function globProblem(kind: GlobKind, glob: string): string | undefined {
   return GLOB_KINDS[kind].pattern.test(glob)
     ? undefined
     : `${JSON.stringify(glob.slice(0, 60))} is not a pattern for a ${kind}: use ${GLOB_KINDS[kind].want}`;
 }
 
-/** A text in a fixed form. Only the JSON Schema uses the pattern; the parser reports what is wrong with a text. */
+/** Schema of a text with a fixed form. Only the JSON Schema uses the pattern; the parser checks the text. */
 function written(want: string, pattern: RegExp): z.ZodString {
   return z.string({ error: expected(want) }).meta({ pattern: pattern.source });
 }
@@ -240,8 +240,8 @@ function within(
 }
 
 /**
- * What a probe needs to build the schema of its section. It is an argument, not an import, because the capture thread
- * does not load the schema library; only the main thread reads a config.
+ * Functions with which a probe builds the schema of its section. They are an argument, not an import, because the
+ * capture thread also loads the probes, but not the schema library.
  */
 export const schemaKit = { z, probeSchema, taskProbeSchema, duration, size, cpuList, globs };
 export type SchemaKit = typeof schemaKit;

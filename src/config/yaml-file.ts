@@ -1,6 +1,6 @@
 /**
- * Reads a YAML file into plain values, with the place of every key. Strict: only YAML 1.2, one document, no repeated
- * keys, no tags, and few aliases (which can expand a small file to gigabytes).
+ * Reads a YAML file into plain values, with the place of every key. Accepts only YAML 1.2, one document, no repeated
+ * keys, no tags, and few aliases, because aliases can expand a small file to gigabytes.
  */
 import {
   type Document,
@@ -22,9 +22,9 @@ import { readUserFile } from '../model/user-file.ts';
 const MAX_ALIASES = 50;
 
 export interface YamlFile {
-  /** The content of the file. Undefined if it is empty. */
+  /** The content of the file; undefined if the file is empty. */
   value: unknown;
-  /** `file:line:column` of a key or of its value. If the key does not exist: of the nearest key around it. */
+  /** Returns `file:line:column` of a key or its value, or of the nearest enclosing key if the key does not exist. */
   place(path: readonly PropertyKey[], part: 'key' | 'value'): string;
 }
 
@@ -46,7 +46,7 @@ export function parseYaml(file: string, text: string): YamlFile {
     lineCounter: lines,
     prettyErrors: false,
     strict: true,
-    // `repeatedKeys` checks this. The library is slow, because it compares each key with all keys before it.
+    // `repeatedKeys` checks this instead, because the library slowly compares each key with all keys before it.
     uniqueKeys: false,
     version: '1.2',
   });
@@ -85,7 +85,7 @@ function repeatedKeys(document: Document.Parsed): number[] {
   return offsets;
 }
 
-/** The pairs of a map, by key. */
+/** Returns the pairs of a map by key, and caches them. */
 function pairsOf(map: YAMLMap, cache: WeakMap<YAMLMap, Map<string, Pair>>): Map<string, Pair> {
   const cached = cache.get(map);
   if (cached !== undefined) return cached;

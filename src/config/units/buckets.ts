@@ -1,6 +1,6 @@
 /**
- * Classic bounds of histograms, in seconds. Pure functions: the capture thread loads this file without the schema
- * library.
+ * Classic bounds of histograms, in seconds. Does not import the schema library, because the capture thread loads this
+ * file.
  */
 
 /**

@@ -1,6 +1,6 @@
-/** Globs for kernel names. Pure functions: the capture thread loads this file without the schema library. */
+/** Globs for kernel names. Does not import the schema library, because the capture thread loads this file. */
 
-/** Returns a function that says whether a name matches any of the patterns. Without patterns, nothing matches. */
+/** Returns a function that checks whether a name matches any of the patterns. Without patterns, nothing matches. */
 export function globMatcher(patterns: readonly string[]): (name: string) => boolean {
   const exact = new Set(patterns.filter((p) => !/[*?]/.test(p)));
   const wild = patterns.filter((p) => /[*?]/.test(p));

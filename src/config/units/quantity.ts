@@ -1,7 +1,7 @@
 /**
- * Converts between the written forms of quantities, `10ms`, `64MiB`, `0-3,8`, and numbers: nanoseconds, bytes, CPU
- * numbers. Pure functions. For a wrong text they throw an Error whose message says what is allowed. CPU lists have the
- * kernel's format (Documentation/admin-guide/cputopology.rst).
+ * Converts texts such as `10ms`, `64MiB` and `0-3,8` to nanoseconds, bytes and CPU numbers, and back. An invalid text
+ * throws an Error whose message says what is allowed. CPU lists have the kernel's format
+ * (Documentation/admin-guide/cputopology.rst).
  */
 import type { DurationNs } from '../../model/time.ts';
 
@@ -24,7 +24,7 @@ export function parseDuration(text: string): DurationNs {
     );
   }
   const [, whole, fraction = '', unit] = match;
-  // Count the decimals as an integer, because 1.1 times 1000 is not exactly 1100.
+  // Multiply the decimals as an integer, because 1.005 * 1000 is not exactly 1005.
   const weight = DURATION_UNITS[unit];
   const ns = Number(whole) * weight + (Number(fraction || '0') * weight) / 10 ** fraction.length;
   if (!Number.isSafeInteger(ns))
@@ -106,7 +106,7 @@ function inLargestUnit(value: number, units: Record<string, number>, ofZero: str
   return `${value / weight}${best}`;
 }
 
-/** Formats a config value for messages, because JSON cannot represent numbers such as NaN. */
+/** Formats a config value for messages. Does not write numbers as JSON, which cannot represent NaN. */
 export function shownValue(value: unknown): string {
   return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing');
 }
