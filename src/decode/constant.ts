@@ -7,7 +7,7 @@ const TOKEN = /\s*(0[xX][0-9a-fA-F]+|\d+|<<|>>|[-+*&^|~()]|[A-Za-z_]\w*)([uUlL]*
 const OPERATORS = [['|'], ['^'], ['&'], ['<<', '>>'], ['+', '-'], ['*']];
 const MAX_DEPTH = 64;
 
-/** Returns the value, or undefined if the text is not such a constant. Exact to 2^53; negative if it is so in C. */
+/** Returns the value, exact up to 2^53, or undefined if the text is no such expression. Ignores types: `~0U` is -1. */
 export function constantValue(text: string): number | undefined {
   const scanned = tokensOf(text);
   if (scanned === undefined) return undefined;
@@ -65,7 +65,7 @@ function tokensOf(text: string): string[] | undefined {
   return tokens;
 }
 
-/** Index after `type )` if the parenthesis just opened contains only names; otherwise 0. */
+/** Returns the index after the closing parenthesis if the parenthesis opened before `from` is a cast; otherwise 0. */
 function endOfCast(tokens: readonly string[], from: number): number {
   let i = from;
   while (i < tokens.length && /^[A-Za-z_]/.test(tokens[i])) i++;
@@ -93,7 +93,7 @@ function apply(operator: string, first: bigint, second: bigint): bigint | undefi
     case '*':
       return first * second;
     default:
-      // Shifting by more bits than any C type has is not a constant.
+      // C leaves a shift by more bits than the type has undefined. No type has more than 64.
       if (second < 0n || second > 63n) return undefined;
       return operator === '<<' ? first << second : first >> second;
   }

@@ -1,17 +1,17 @@
 import type { Page } from './page.ts';
 
-/** State of one CPU in the merge, except the timestamp and the offset of its pending event, which are in columns. */
+/** State of one CPU in the merge. `Merger` keeps timestamp and offset of the CPU's pending event in typed arrays. */
 export interface Cursor {
   cpu: number;
-  /** Index into those columns. */
+  /** Index of this CPU in the typed arrays. */
   at: number;
   queue: Page[];
   page: Page | undefined;
-  /** Number of data events passed to handlers. */
+  /** Number of data events decoded, with or without a handler. */
   events: number;
-  /** Number of lost events according to page flags. Shows where they were lost; the total is in `stats`. */
+  /** Sum of the loss counts in page headers. Can be lower than `BufferStats.overrun`: not every page has a count. */
   flaggedLost: number;
-  /** A page was dropped, so this CPU's next event comes after a loss. */
+  /** Events were lost before this CPU's next event, and `onLoss` was not called with that event's time yet. */
   lossPending: boolean;
   late: number;
   /** Number of pages dropped entirely or in part. */

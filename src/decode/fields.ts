@@ -1,16 +1,16 @@
 /**
- * Makes readers for single fields from an event's format. Each reader runs for every event, so it allocates nothing
- * and makes one check. Payload offsets are multiples of 4, so a field's position within its 32-bit word is known when
- * the reader is made, and one read of `words` is enough. 64-bit fields may be aligned to 4 bytes only.
+ * Makes functions that read one field of an event, according to the event's format. A reader runs for every event, so
+ * it allocates nothing and makes one bounds check. Payloads are aligned to 4 bytes, so the position of a field within
+ * its 32-bit word is known in advance, and a reader loads one word, or two for 64-bit fields.
  *
- * A field outside the record reads as 0, a string as empty: the record may be from before the field was added, or the
- * page may be corrupt. `common_type`, flags and preempt count are always inside.
+ * A field that lies outside the record reads as 0 or as an empty string: the record may have been written before the
+ * event got the field, or the page may be corrupt. `common_type`, flags and preempt count are in every record.
  */
 import type { EventFormat, FieldFormat } from '../model/format.ts';
 import type { BytesReader, EventRecord, IntReader } from '../model/record.ts';
 import { TWO_POW_32 } from '../model/time.ts';
 
-/** Size in bytes of the ring buffer's smallest event. Every record has these bytes. */
+/** Size in bytes of the ring buffer's smallest event. Reading the first 4 bytes of a record needs no bounds check. */
 const ALWAYS = 4;
 
 /**
@@ -22,14 +22,14 @@ export function intReader(format: EventFormat, fieldName: string): IntReader {
   const { offset: at, size, signed } = field;
   const end = at + size;
   if (size === 8) return signed ? signed64(at) : unsigned64(at);
-  // No compiler or kernel makes such fields, but a format file can contain anything.
+  // No compiler makes fields that cross a word boundary, but a format file can contain anything.
   if ((at & 3) + size > 4) return acrossWords(field);
   if (size === 4) {
     return signed
       ? (record) => (record.length < end ? 0 : record.words[(record.offset + at) >> 2])
       : (record) => (record.length < end ? 0 : record.words[(record.offset + at) >> 2] >>> 0);
   }
-  // Shift the field to the top of the word, then down again; both distances are constants here.
+  // Shifting the field to the top of the word and down again removes the other bits and extends the sign.
   const up = 32 - 8 * ((at & 3) + size);
   const down = 32 - 8 * size;
   if (end <= ALWAYS && !signed) return (record) => (record.words[record.offset >> 2] << up) >>> down;
@@ -39,9 +39,9 @@ export function intReader(format: EventFormat, fieldName: string): IntReader {
 }
 
 /**
- * Offset of an integer's low 32 bits, in words from the start of the payload. Handlers that run for every syscall or
- * switch use it to read `words[(record.offset >> 2) + at]` directly. Such a handler must declare the field, so that
- * shorter records never reach it. Throws an `Error` if the field does not consist of whole, aligned words.
+ * Returns the offset of an integer's low 32 bits, in words from the start of the payload. Handlers of frequent events
+ * use it to read `words[(record.offset >> 2) + at]` without a bounds check. Such a handler must declare the field, so
+ * that shorter records never reach the handler. Throws an `Error` if the field is not made of whole, aligned words.
  */
 export function wordOffset(format: EventFormat, fieldName: string): number {
   const { offset, size } = integerField(format, fieldName);
@@ -52,8 +52,8 @@ export function wordOffset(format: EventFormat, fieldName: string): number {
 }
 
 /**
- * Makes a reader that locates an array or a string, inline or by reference. Strings (`char`) end before their first
- * NUL; other arrays (`u8`, `unsigned char`, …) keep their full length. Throws an `Error` for an unknown field.
+ * Makes a reader that locates an array or a string, even a `__data_loc` or `__rel_loc`. Strings (`char`) end before the
+ * first NUL; other arrays (`u8`, `unsigned char`, …) keep their full length. Throws an `Error` for an unknown field.
  */
 export function bytesReader(format: EventFormat, fieldName: string): BytesReader {
   const field = fieldOf(format, fieldName);
@@ -70,7 +70,7 @@ export function bytesReader(format: EventFormat, fieldName: string): BytesReader
   };
 }
 
-/** Copies a string field's text and replaces invalid UTF-8. For cold paths only. */
+/** Returns a string field's text, with invalid UTF-8 replaced. Too slow to call for every event. */
 export function textOf(reader: BytesReader, record: EventRecord): string {
   const { bytes } = record;
   const start = reader.start(record);
@@ -112,7 +112,7 @@ function bytewise(record: EventRecord, at: number, size: number, signed: boolean
 }
 
 function inlineBounds({ offset: at, size }: FieldFormat): BytesReader {
-  // A flexible array reaches to the end of the record; old kernels print it without brackets, as `char buf`.
+  // Size 0 means a flexible array, up to the end of the record. Old kernels print it without brackets, as `char buf`.
   const length = size === 0 ? Number.MAX_SAFE_INTEGER : size;
   return {
     start: (record) => record.offset + Math.min(at, record.length),
@@ -121,9 +121,9 @@ function inlineBounds({ offset: at, size }: FieldFormat): BytesReader {
 }
 
 /**
- * Bounds of a dynamic array. The low 16 bits of `__data_loc` are the offset, the high 16 bits are the length. The
- * offset counts from the start of the record; for `__rel_loc`, from the end of the field
- * (include/trace/stages/stage4_event_cb_fields.h). A 2-byte field has only the offset.
+ * Makes a reader of a dynamic array. The field's low 16 bits are the offset, the high 16 bits are the length. Offsets
+ * count from the start of the record or, for `__rel_loc`, from the end of the field
+ * (include/trace/stages/stage4_event_cb_fields.h). With a 2-byte field, the array reaches to the end of the record.
  */
 function locatedBounds({ offset: at, size, location }: FieldFormat): BytesReader {
   const base = location === 'rel_loc' ? at + size : 0;

@@ -1,7 +1,7 @@
 /**
  * Parses an event's `format` file into an `EventFormat`. Never throws.
- * Source: kernel/trace/trace_events.c, f_show(). The declarations are stringified from TRACE_EVENT macros, so a name
- * can come before or after its brackets, and a length can be an identifier.
+ * Source: kernel/trace/trace_events.c, f_show(). The kernel stringifies declarations from TRACE_EVENT macros, so a
+ * field's name can come before or after the brackets, and an array's length can be an identifier.
  */
 import type { EventFormat, FieldFormat } from '../model/format.ts';
 
@@ -10,11 +10,11 @@ const FIELD =
 const PRINT_FMT = /^print fmt:[ \t]*/m;
 const FUNCTION_POINTER = /^(.*?)\(\s*\*\s*(?:const\s+)?([A-Za-z_]\w*)\s*\)\s*(\(.*\))$/;
 const LOCATION = /^__(data|rel)_loc\b/;
-/** Signed types, for kernels that don't print `signed:`. */
+/** Matches signed types, because some kernels don't print `signed:`. */
 const SIGNED = /\b(?:int|long|short|signed|s8|s16|s32|s64|__s\d+|int\d+_t|pid_t|ssize_t|l?off_t|time64_t)\b/;
 const MAX_ID = 0xffff;
 
-/** `system` is the directory of the format file. Returns an error that quotes the line if it can't be parsed. */
+/** Returns the format, or an error such as `has no fields`. `system`: the event's subsystem, such as `sched`. */
 export function parseFormat(system: string, text: string): EventFormat | { error: string } {
   const print = PRINT_FMT.exec(text);
   const head = print === null ? text : text.slice(0, print.index);
@@ -30,7 +30,7 @@ export function parseFormat(system: string, text: string): EventFormat | { error
   return { system, name, id, fields, printFmt };
 }
 
-/** Parses all `field:…` lines of a text, which can also be `events/header_page`. Ignores other lines. */
+/** Parses all `field:…` lines of an event's format or of `events/header_page`. Ignores other lines. */
 export function parseFields(text: string): FieldFormat[] | { error: string } {
   const fields: FieldFormat[] = [];
   for (const line of text.split('\n')) {
@@ -52,7 +52,7 @@ function parseField(line: string): FieldFormat | undefined {
   return { ...declared, offset, size, signed };
 }
 
-/** `unsigned long args[6]`, `char[16] name`, `__data_loc char[] name`, `void (*func)(int)` → name and type. */
+/** Parses `unsigned long args[6]`, `char[16] name`, `__data_loc char[] name`, `void (*func)(int)` and the like. */
 function parseDeclaration(
   text: string,
 ): Pick<FieldFormat, 'name' | 'type' | 'array' | 'location'> | undefined {

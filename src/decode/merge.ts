@@ -2,9 +2,9 @@
  * Merges the pages of all CPUs into one stream ordered by time, up to a watermark, and calls each event's handler.
  *
  * Each CPU has a cursor at its next event. The cursor with the lowest timestamp runs until it passes the next lowest,
- * so a burst on one CPU costs one comparison per event. A loss is always announced before any later event: when a
- * page ends, the CPU's next page is already here (or the CPU had caught up, and then nothing before the watermark was
- * lost).
+ * so a burst on one CPU costs one comparison per event. `onLoss` is always called before any event after the loss: when
+ * a page ends, the CPU's next page has already been added, or the CPU's buffer was empty, and then no event before the
+ * watermark was lost.
  */
 import type { PageLayout } from '../model/format.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -24,25 +24,25 @@ import {
 } from './page.ts';
 import { makeRun, type Run } from './run.ts';
 
-/** Smaller than any difference of timestamps. Doubles above 2^53 can't represent it; only a count suffers. */
+/** Less than any difference of timestamps. Too small for doubles above 2^53; then only a count is slightly wrong. */
 const LATE_EPSILON_NS = 0.5;
 
 export interface MergeTarget {
   dispatcher: Dispatcher;
-  /** Events of `cpu` were lost before the event at `untilNs`. */
+  /** Called if events of `cpu` were lost before the event at `untilNs`. */
   onLoss(cpu: number, untilNs: TimestampNs): void;
-  /** `cause` is the error that the handler threw. */
+  /** `cause`: the error that a handler threw, if `error` is `handler_failed`. */
   onError(cpu: number, error: PageError, cause?: unknown): void;
 }
 
 export class Merger {
   readonly layout: PageLayout;
-  /** Upper limit for timestamps. From an event with a later one, the page is dropped. Set it before adding pages. */
+  /** Highest plausible timestamp. An event with a higher one drops the rest of its page. Set before adding pages. */
   latest: TimestampNs = Number.POSITIVE_INFINITY;
   #target: MergeTarget;
   readonly #byCpu = new Map<number, Cursor>();
   readonly #cursors: Cursor[] = [];
-  /** Per cursor: timestamp and byte offset of the pending event. Typed arrays store doubles unboxed. */
+  /** Per cursor: timestamp and byte offset of the pending event. V8 would box doubles that are fields of an object. */
   #ts = new Float64Array(8);
   #pos = new Int32Array(8);
   /** Binary heap of the indices of cursors with a pending event, lowest timestamp first. */
@@ -58,13 +58,13 @@ export class Merger {
     this.#run = makeRun(target.dispatcher, () => target.onError(this.#run.record.cpu, 'short_event'));
   }
 
-  /** Passes the following events, including those already added, to another target. */
+  /** Passes all further events, including those of pages already added, to another target. */
   retarget(target: MergeTarget): void {
     this.#target = target;
     this.#run = makeRun(target.dispatcher, () => target.onError(this.#run.record.cpu, 'short_event'));
   }
 
-  /** Returns a page to fill and pass to `add()` or back to `release()`. */
+  /** Returns a page. The caller must fill it and pass it to `add()`, or give it back with `release()`. */
   takePage(): Page {
     return this.#pool.pop() ?? makePage(this.layout);
   }
@@ -73,14 +73,14 @@ export class Merger {
     this.#pool.push(page);
   }
 
-  /** Frees unused pages, down to `keep`. */
+  /** Frees pooled pages if there are more than `keep`. */
   trim(keep: number): void {
     if (this.#pool.length > keep) this.#pool.length = keep;
   }
 
   /**
-   * Queues a page with `length` bytes filled, and reads its header into `page.timestampNs`. Returns false if the
-   * header is broken; the page is then counted and dropped.
+   * Queues a page with `length` valid bytes, and sets `page.timestampNs` and the other header values. Returns false if
+   * the header is broken; the page's events are then dropped.
    */
   add(cpu: number, page: Page, length: number): boolean {
     const cursor = this.#cursor(cpu);
@@ -88,7 +88,7 @@ export class Merger {
     if (error !== undefined) {
       this.#target.onError(cpu, error);
       page.end = this.layout.dataOffset;
-      // The events of this page are lost, so operations that are open before the CPU's next good page are dropped.
+      // The page's events are lost, so operations that began before the CPU's next good page must be dropped.
       page.lost = true;
       cursor.givenUp++;
     }
@@ -98,8 +98,8 @@ export class Merger {
   }
 
   /**
-   * Passes all events up to `watermark` to their handlers. Events older than the last call's watermark are passed too,
-   * and counted as late.
+   * Passes all events up to `watermark` to their handlers, including events older than the previous call's watermark,
+   * which count as late.
    */
   run(watermark: TimestampNs): void {
     for (;;) {
@@ -107,14 +107,14 @@ export class Merger {
         this.#merge(watermark);
         break;
       } catch (error) {
-        // A bug in a handler must not stop the stream. Dropping the page prevents that it fails again and again.
+        // A bug in a handler must not stop the stream. Drop the page, because the same event would fail again.
         this.#dropPage('handler_failed', error);
       }
     }
     if (watermark > this.#floor && watermark !== Number.POSITIVE_INFINITY) this.#floor = watermark;
   }
 
-  /** Number of one CPU's data events that were passed to handlers so far. */
+  /** Number of one CPU's data events decoded so far, with or without a handler. */
   events(cpu: number): number {
     return this.#byCpu.get(cpu)?.events ?? 0;
   }
@@ -123,7 +123,7 @@ export class Merger {
     return this.#byCpu.get(cpu)?.flaggedLost ?? 0;
   }
 
-  /** Number of one CPU's data events that were read and wait for the watermark. */
+  /** Number of one CPU's data events that are queued because they are later than the watermark. */
   pendingEvents(cpu: number): number {
     const cursor = this.#byCpu.get(cpu);
     if (cursor?.page === undefined) return 0;
@@ -137,14 +137,14 @@ export class Merger {
     return this.#byCpu.get(cpu)?.givenUp ?? 0;
   }
 
-  /** Number of events of all CPUs that were passed on after the watermark had passed them. */
+  /** Number of late events of all CPUs: older than the watermark of an earlier `run()`. */
   lateEvents(): number {
     let late = 0;
     for (const cursor of this.#cursors) late += cursor.late;
     return late;
   }
 
-  /** Number of pages that wait for the watermark. */
+  /** Number of pages of all CPUs that are queued or partly decoded. */
   pendingPages(): number {
     let pending = 0;
     for (const cursor of this.#cursors) pending += cursor.queue.length + (cursor.page ? 1 : 0);
@@ -173,8 +173,8 @@ export class Merger {
   }
 
   /**
-   * The heap's first cursor passes on events while its timestamp is at most that of the next cursor; then it moves to its
-   * new place. `run.ts` has the loop over the events of one page.
+   * Runs the heap's first cursor until its timestamp exceeds that of the next cursor, then restores the heap's order.
+   * The loop over the events of one page is in `run.ts`.
    */
   #merge(watermark: TimestampNs): void {
     const run = this.#run;
@@ -193,7 +193,7 @@ export class Merger {
       if (this.#heapSize > 1 && stamps[heap[1]] < limit) limit = stamps[heap[1]];
       if (this.#heapSize > 2 && stamps[heap[2]] < limit) limit = stamps[heap[2]];
       const isLate = ts < floor;
-      // A run contains only late events or none, so the loop need not check each event.
+      // Either all events of a run are late or none is, so the loop need not check each event.
       if (isLate && limit >= floor) limit = floor - LATE_EPSILON_NS;
       const cursor = this.#cursors[at];
       run.record.cpu = cursor.cpu;
@@ -210,7 +210,7 @@ export class Merger {
           run.ts[0] = stamps[at];
         }
         ts = run.ts[0];
-        // A page can be older than the page before it. Its events are then late and get their own run.
+        // If a page is older than the page before it, its events are late and need their own run.
         if (ts > limit || (ts < floor && !isLate)) break;
       }
       this.#pos[at] = run.pos[0];
@@ -223,8 +223,8 @@ export class Merger {
   }
 
   /**
-   * Moves the cursor to the next data event of its page, starting at `from`; `since` is the timestamp before that.
-   * Returns false at the end of the page, or if the page is broken.
+   * Moves the cursor to the first data event of its page at or after offset `from`. `since`: timestamp of the event
+   * before `from`. Returns false at the end of the page, or if the page is broken.
    */
   #seek(cursor: Cursor, page: Page, from: number, since: TimestampNs): boolean {
     const { words, end } = page;
@@ -249,7 +249,7 @@ export class Merger {
         pos += 8;
       } else {
         const size = word >>> 0;
-        // At least its own word and, for data, the word with the event's type.
+        // The size includes its own word and, for data, at least the word with the event's type.
         if (size < (type === 0 ? 8 : 4)) return this.#broken(cursor, 'zero_length_event');
         if (size > end - pos - 4) return this.#broken(cursor, 'event_past_end');
         if (type === 0) return this.#standOn(cursor, pos, ts + delta);
@@ -273,14 +273,14 @@ export class Merger {
     return false;
   }
 
-  /** Moves the cursor to the first event of its next page that has one. Without such a page, returns false. */
+  /** Moves the cursor to the first data event of the queued pages. Returns false if no queued page has one. */
   #advancePage(cursor: Cursor): boolean {
     for (;;) {
       if (cursor.page !== undefined) this.#pool.push(cursor.page);
       const page = cursor.queue.shift();
       cursor.page = page;
       if (page === undefined) {
-        // Announce the loss as far as we know it. We learn where it ends when the next page comes.
+        // Report the loss up to the last known time, and again when the next page shows where the loss ends.
         if (cursor.lossPending) this.#announceLoss(cursor);
         return false;
       }
@@ -298,7 +298,7 @@ export class Merger {
     this.#target.onLoss(cursor.cpu, Math.min(this.#ts[cursor.at], this.latest));
   }
 
-  /** Drops the rest of the page at the heap's first cursor. */
+  /** Drops the rest of the page of the heap's first cursor. */
   #dropPage(error: PageError, cause?: unknown): void {
     const cursor = this.#cursors[this.#heap[0]];
     this.#target.onError(cursor.cpu, error, cause);

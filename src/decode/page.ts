@@ -8,7 +8,7 @@
  *   0     data; the next word is its length, including that word's own 4 bytes
  *   29    padding: delta 0 ends the page; otherwise a discarded event, with its length in the next word
  *   30    time extend: delta + next word × 2^27
- *   31    absolute timestamp of 59 bits in the same two words
+ *   31    absolute timestamp of 59 bits: delta + next word × 2^27
  */
 import type { PageLayout } from '../model/format.ts';
 import { type TimestampNs, TWO_POW_32 } from '../model/time.ts';
@@ -16,7 +16,7 @@ import { type TimestampNs, TWO_POW_32 } from '../model/time.ts';
 export const PADDING = 29;
 export const TIME_EXTEND = 30;
 export const TIME_STAMP = 31;
-/** Weight of the second word in a time extend or an absolute timestamp. */
+/** Factor of the second word of a time extend or an absolute timestamp. */
 export const TWO_POW_27 = 134217728;
 const TWO_POW_59 = 2 ** 59;
 
@@ -24,7 +24,7 @@ const COMMIT_LENGTH = 0x07ffffff;
 const MISSED_EVENTS = 1 << 31;
 const MISSED_STORED = 1 << 30;
 
-/** What can be wrong with a page or one of its events. The rest of that page is dropped. */
+/** Reasons why the decoder drops a page or the rest of it, an event, or a line of text. */
 export const PAGE_ERRORS = [
   'short_page',
   'bad_commit',
@@ -37,15 +37,15 @@ export const PAGE_ERRORS = [
 ] as const;
 export type PageError = (typeof PAGE_ERRORS)[number];
 
-/** A page and the contents of its header. Reused: `loadPage()` overwrites it. */
+/** A page and its parsed header. Pages are reused: `loadPage()` overwrites the header's values. */
 export interface Page {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly words: Int32Array<ArrayBuffer>;
   /** Byte offset after the last event; the data offset if the page is empty. */
   end: number;
-  /** The page's timestamp, to which the first delta is added. */
+  /** Timestamp in the page's header. The delta of the page's first event counts from this time. */
   timestampNs: TimestampNs;
-  /** Events were lost before the page's first event. */
+  /** Whether events were lost before the page's first event. */
   lost: boolean;
   /** Number of lost events if the kernel stored it, otherwise 0. */
   lostCount: number;
@@ -58,7 +58,7 @@ export function makePage(layout: PageLayout): Page {
   return { bytes, words: new Int32Array(buffer), end: 0, timestampNs: 0, lost: false, lostCount: 0 };
 }
 
-/** Reads the header of a page with `length` bytes filled. Returns the error, or undefined. */
+/** Parses the header of a page with `length` valid bytes. Returns the error, or undefined if the header is valid. */
 export function loadPage(page: Page, layout: PageLayout, length: number): PageError | undefined {
   page.end = layout.dataOffset;
   page.lost = false;
@@ -70,10 +70,10 @@ export function loadPage(page: Page, layout: PageLayout, length: number): PageEr
   const commit = words[layout.commitOffset >> 2];
   const dataLength = commit & COMMIT_LENGTH;
   const end = layout.dataOffset + dataLength;
-  // Keep the loss flag even if the length is invalid, so that open pairs are dropped.
+  // Set the flag even if the length is invalid, because a loss must drop the operations that are open.
   page.lost = (commit & MISSED_EVENTS) !== 0;
   if (end > length || (dataLength & 3) !== 0) return 'bad_commit';
-  // Only zeros, as in a file with a hole. The kernel writes a timestamp into every page, even an empty one.
+  // Zeros come from a hole in a file, because the kernel writes a timestamp even into an empty page.
   if (commit === 0 && page.timestampNs === 0) return 'bad_commit';
   page.end = end;
   if (page.lost && (commit & MISSED_STORED) !== 0 && end + layout.commitSize <= length) {
@@ -83,7 +83,7 @@ export function loadPage(page: Page, layout: PageLayout, length: number): PageEr
   return undefined;
 }
 
-/** Completes an absolute timestamp: its own 59 bits and the top 5 bits of the timestamp before it. */
+/** Completes an absolute timestamp, which has only 59 bits, with the top 5 bits of the timestamp before it. */
 export function absoluteStamp(low27: number, word: number, before: TimestampNs): TimestampNs {
   const stamp = low27 + (word >>> 0) * TWO_POW_27;
   if (before < TWO_POW_59) return stamp;

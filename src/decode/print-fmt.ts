@@ -1,30 +1,29 @@
 /**
- * Reads names of values and bits from an event's print fmt (C source text, `EventFormat.printFmt`). Bits that differ
- * between kernels are named there.
+ * Reads the names of values and flag bits from an event's print fmt (C source text, `EventFormat.printFmt`), because
+ * some of these values differ between kernels.
  * Source: include/trace/stages/stage3_trace_output.h (__print_flags, __print_symbolic), include/trace/events/sched.h.
  */
 import type { EventFormat } from '../model/format.ts';
 import { constantValue } from './constant.ts';
 
-/** A number and its name. */
 export type FlagPair = readonly [value: number, name: string];
 
 const CALL = /__print_(flags|symbolic)(?:_u64)?\s*\(/g;
-/** A C string literal. */
+/** Matches a C string literal. */
 export const STRING = /"(?:[^"\\]|\\.)*"/g;
 
 /**
- * Returns the pairs of the first `__print_flags` or `__print_symbolic`, or of the first one about `fieldName`. Leaves
- * out values that are not constants (enums the kernel could not resolve). Empty if there is no such call.
+ * Returns the pairs of the first `__print_flags()` or `__print_symbolic()` call (for `fieldName`, if given), or an
+ * empty list. Skips pairs whose value is not a constant, such as an enum that the kernel could not resolve.
  */
 export function flagPairs(format: Pick<EventFormat, 'printFmt'>, fieldName?: string): readonly FlagPair[] {
   return callAbout(format, fieldName)?.pairs ?? [];
 }
 
 /**
- * Returns a function that gives the name of a field's value as the kernel prints it, with `|` between the names of bits;
- * undefined for values without a name. Undefined if the print fmt has no names for the field. `nth`: the list of names to use, if
- * the print fmt has several for the field.
+ * Returns a function that maps a field's value to its name (`|` joins the names of bits), or to undefined if the value
+ * has no name. Returns undefined if the print fmt has no names for the field. `nth` selects one of several lists of
+ * names for the field.
  */
 export function printedNames(
   format: Pick<EventFormat, 'printFmt'>,
@@ -65,8 +64,8 @@ function callAbout(
 }
 
 /**
- * Returns the bits of `prev_state` in sched_switch that mean the task went to sleep. If none is set, it was switched
- * out while runnable. The "preempted" bit is not included. Throws an `Error` if the print fmt does not name the bits.
+ * Returns the bits of `prev_state` in sched_switch that mean the task went to sleep. If none of them is set, the task
+ * was still runnable. Excludes the "preempted" bit. Throws an `Error` if the print fmt does not name the bits.
  */
 export function switchedOutMask(format: EventFormat): number {
   let mask = 0;
@@ -75,12 +74,12 @@ export function switchedOutMask(format: EventFormat): number {
   throw new Error(`${format.system}:${format.name}: its print fmt does not name the bits of prev_state`);
 }
 
-/** Blanks out string literals, so that their contents can't be mistaken for code. Keeps the length. */
+/** Replaces the contents of string literals by dots, so that a search finds only code. All positions stay the same. */
 export function withoutLiterals(text: string): string {
   return text.replace(STRING, (literal) => `"${'.'.repeat(literal.length - 2)}"`);
 }
 
-/** Parses the pairs `{ value, "name" }` between two positions. Leaves out pairs whose value is not a constant. */
+/** Parses the pairs `{ value, "name" }` between two positions. Skips pairs whose value is not a constant. */
 export function pairsBetween(text: string, code: string, from: number, to: number): FlagPair[] {
   const pairs: FlagPair[] = [];
   for (let open = code.indexOf('{', from); open >= 0 && open < to; open = code.indexOf('{', open + 1)) {
@@ -94,7 +93,7 @@ export function pairsBetween(text: string, code: string, from: number, to: numbe
   return pairs;
 }
 
-/** Position of the parenthesis that closes the call, or the end of the text. */
+/** Returns the position of the `)` that closes the call whose arguments start at `from`, or the end of the text. */
 export function closing(code: string, from: number): number {
   let depth = 1;
   for (let i = from; i < code.length; i++) {
@@ -104,7 +103,7 @@ export function closing(code: string, from: number): number {
   return code.length;
 }
 
-/** Position of the comma after the argument that starts at `from`. */
+/** Returns the position of the comma after the argument that starts at `from`, or `to` if no comma follows. */
 export function endOfArgument(code: string, from: number, to: number): number {
   let depth = 0;
   for (let i = from; i < to; i++) {
@@ -115,7 +114,7 @@ export function endOfArgument(code: string, from: number, to: number): number {
   return to;
 }
 
-/** Joins adjacent C string literals and returns their value. */
+/** Returns the value of adjacent C string literals, or undefined if the text has none. */
 export function literals(text: string): string | undefined {
   const parts = text.match(STRING);
   return parts?.map((part) => part.slice(1, -1).replace(/\\(.)/g, '$1')).join('');

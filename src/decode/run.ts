@@ -1,36 +1,37 @@
 /**
- * The loop that every event goes through: passes on the events of one page.
+ * The hot loop: passes the events of one page to their handlers.
  *
- * It is a separate closure with few local variables. Inside the merge, V8 kept position and time in memory because of
- * the calls there, and read typed arrays from fields again for each event.
+ * The loop is a separate closure with few local variables, so that V8 keeps its state in registers. As a part of
+ * `Merger`, the loop loaded position, time and typed arrays from memory for each event.
  */
 import type { EventRecord } from '../model/record.ts';
 import { type Dispatcher, UNHANDLED } from './dispatch.ts';
 import type { Page } from './page.ts';
 
 export interface Run {
-  /** Element 0: offset of the pending event, which is a data event inside the page. Element 1: see `go()`. */
+  /** Element 0: offset of the pending event, which must be a data event inside the page. Element 1: see `go()`. */
   readonly pos: Int32Array;
-  /** Element 0: time of the pending event. Element 1: the time up to which events are passed on. */
+  /** Element 0: time of the pending event. Element 1: the limit, a time. */
   readonly ts: Float64Array;
-  /** The view of the current event; the caller sets `cpu`. */
+  /** The current event. The caller sets `cpu`. */
   readonly record: EventRecord;
   /**
-   * Passes on the pending event and the following events, up to the limit. Returns their number. If `pos[1]` is then 1, the
-   * next event is pending and later than the limit. Otherwise the caller must continue at `pos[0]`, because the page ends
-   * or the next event is not plain data; `ts[0]` is then the time of the last event.
+   * Handles the pending event and those after it, up to the limit, and returns their number. `pos[1]` is then
+   * - 1 if an event later than the limit is pending; `pos[0]` and `ts[0]` are its offset and time.
+   * - 0 if the page ends or no plain data follows. The caller must decode what is at `pos[0]`, and `ts[0]` is the time
+   *   of the last event.
    */
   go(page: Page): number;
 }
 
-/** Words of arrays with few values: V8 knows the address of an array only if it is larger than 64 bytes. */
+/** Length of small typed arrays. V8 accesses arrays of more than 64 bytes faster: their address never changes. */
 const OUTSIDE_THE_HEAP = 32;
 
 export function makeRun(dispatcher: Dispatcher, onShort: () => void): Run {
   const { slots, minLengths, usual, call, pair } = dispatcher;
   const { first, second, handle } = pair;
   const [firstLength, secondLength] = [minLengths[first] ?? 0, minLengths[second] ?? 0];
-  // An imported constant would be read from memory at each use.
+  // Copy the constant, because V8 would load an imported one from memory at each use.
   const unhandled = UNHANDLED;
   const pos = new Int32Array(OUTSIDE_THE_HEAP);
   const ts = new Float64Array(OUTSIDE_THE_HEAP);
@@ -42,7 +43,7 @@ export function makeRun(dispatcher: Dispatcher, onShort: () => void): Run {
     cpu: 0,
     timestampNs: 0,
   };
-  // By slot, because V8 would inline a single function with all handlers into the loop, and then keep its state in memory.
+  // One closure per slot. V8 would inline a shared one with all its handlers, and then keep the loop's state in memory.
   const outside = Array.from(minLengths, () => (slot: number): void => {
     if (record.length >= minLengths[slot]) call(slot, record);
     else onShort();
@@ -60,7 +61,7 @@ export function makeRun(dispatcher: Dispatcher, onShort: () => void): Run {
     for (;;) {
       let rare = 0;
       let isPlain: boolean;
-      // As long as events are usual, everything stays in registers.
+      // While all events take a fast path, the loop's state stays in registers.
       for (;;) {
         let payload = at + 4;
         let size = type << 2;
@@ -80,7 +81,7 @@ export function makeRun(dispatcher: Dispatcher, onShort: () => void): Run {
           const endAt = (at >> 2) + 1;
           const endSize = (header & 31) << 2;
           const ns = header >>> 5;
-          // A length of up to 112 bytes means that the header is one of plain data.
+          // Plain data has the types 1 to 28, that is, sizes from 4 to 112 bytes.
           const isPlainNext = endSize > 0 && endSize <= 112 && at + 4 + endSize <= end;
           if (isPlainNext && endSize >= secondLength && now + ns <= limit)
             if (slots[words[endAt] & 0xffff] === second && handle(words, word, endAt, now, ns, cpu)) {
