@@ -1,4 +1,4 @@
-/** Defines the HTTP routes. All are GET or HEAD and change no state, except the one that reloads the config. */
+/** Defines the HTTP routes. All accept GET and HEAD and change no state, except the route that reloads the config. */
 import express from 'express';
 import { reasonOf, UsageError } from '../../model/errors.ts';
 import { createAnswers } from '../server/answers.ts';
@@ -27,7 +27,7 @@ const HEALTH_PATH = '/healthz';
 const READINESS_PATH = '/readyz';
 const RELOAD_PATH = '/-/reload';
 
-/** These paths cost almost nothing and must be answered even if the node is busy, so they have no limit. */
+/** Paths without a limit on requests, because they cost almost nothing and must be answered even on a busy node. */
 const WITHOUT_LIMIT = [HEALTH_PATH, READINESS_PATH];
 const MAX_REQUESTS = 40;
 /** Number of slow operations on the page. */
@@ -37,7 +37,7 @@ export interface AppOptions {
   /** Maximum number of concurrent requests; 0 means no limit. */
   maxRequests?: number;
   refusals?: Refusals;
-  /** Live streams. The caller closes them. Creates new ones by default. */
+  /** Live streams, which the caller closes. Created by `createApp` by default. */
   streams?: Streams;
 }
 

@@ -33,7 +33,7 @@ export function historyRoute(
   };
 }
 
-/** Returns undefined without a metric. If the query is wrong, returns a text that says why. */
+/** Returns undefined without a metric, and an error message if the query is wrong. */
 function readQuery(url: string, data: HistoryData): HistoryQuery | string | undefined {
   const at = url.indexOf('?');
   const parameters = new URLSearchParams(at < 0 ? '' : url.slice(at + 1));
@@ -79,7 +79,7 @@ function splitPair(text: string): [label: string, value: string] {
   return colon < 0 ? ['', text] : [text.slice(0, colon), text.slice(colon + 1)];
 }
 
-/** Undefined if there is no value; null if the value is not a number. */
+/** Returns undefined for a missing value, and null for a value that is not a number. */
 function numberOf(text: string | null): number | undefined | null {
   if (text === null) return undefined;
   return /^-?\d{1,16}(\.\d{1,6})?$/.test(text) ? Number(text) : null;

@@ -6,7 +6,7 @@ export interface Html {
 
 type Value = string | number | Html | readonly Html[];
 
-/** `` html`<p>${text}</p>` ``: escapes strings and numbers; inserts `Html` and lists of it unchanged. */
+/** Tag for templates such as `` html`<p>${text}</p>` ``. Escapes strings and numbers, and inserts `Html` unchanged. */
 export function html(parts: TemplateStringsArray, ...values: readonly Value[]): Html {
   let out = parts[0];
   for (let i = 0; i < values.length; i++) out += render(values[i]) + parts[i + 1];
@@ -27,7 +27,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** Escapes text and quoted attributes. Replaces control characters, which HTML forbids, by U+FFFD. */
+/** Escapes text and quoted attributes. Replaces control characters, which HTML forbids, with U+FFFD. */
 export function escapeHtml(text: string): string {
   return text
     .replace(/[&<>"']/g, (c) => ENTITIES[c])

@@ -7,7 +7,7 @@ import type { HttpDeps } from './deps.ts';
 
 export function liveRoute(deps: HttpDeps, streams: Streams): (request: Request, response: Response) => void {
   const { history } = deps;
-  // A client that reconnects compares this time, to notice that the agent was restarted.
+  // A client that reconnects compares this time to notice a restart of the agent.
   const startedMs = Date.now();
   history?.onColumn?.((column) =>
     streams.send(() =>

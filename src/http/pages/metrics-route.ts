@@ -1,6 +1,6 @@
 /**
- * `/metrics`: negotiates format and compression, gets snapshots from the stores and renders them. Makes only one answer
- * at a time for each combination of format and compression, however many clients ask.
+ * `/metrics`: negotiates format and compression, gets snapshots from the stores and renders them. Renders only one
+ * response at a time for each combination of format and compression, which all waiting clients share.
  */
 
 import { setImmediate } from 'node:timers/promises';
@@ -39,12 +39,12 @@ export function metricsRoute(
     }
   };
 
-  /** Size of the last answer by format and compression. The next answer will have about the same size. */
+  /** Size of the last response, by format and compression. The next response will have about the same size. */
   const lastBytes = new Map<string, number>();
   const scrape = createShared(async (kind: string) => {
-    // The last answer is handed to its clients in this turn of the event loop. Wait, so that `room` counts its memory.
+    // Clients get the last response in this turn of the event loop. Wait, so that `room` counts its memory.
     await setImmediate();
-    // Requests that arrive in the meantime share the next answer.
+    // Requests that arrive during this wait share the next response.
     await room(lastBytes.get(kind) ?? 0);
     const [format, gzip] = kind.split(' ') as [ExpositionFormat, string];
     const [snapshots, foreign] = await Promise.all([deps.scrape(), processFamilies()]);

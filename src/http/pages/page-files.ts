@@ -1,6 +1,6 @@
 /**
  * `/page/NAME`: serves the scripts and style sheets of the page, and those of uPlot, which draws the charts. If the
- * agent runs from its sources, the types are removed from its modules first.
+ * agent runs from its TypeScript sources, removes the types from the modules first.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire, stripTypeScriptTypes } from 'node:module';
@@ -58,7 +58,7 @@ export function createPageFiles(send: SendAnswer): PageFiles {
   };
 }
 
-/** Paths of the files that can be requested, by name. A requested name is only looked up, never opened as a path. */
+/** Returns the paths of all files that clients can request, by name. A requested name is never opened as a path. */
 function filesByName(): Map<string, string | URL> {
   const files = new Map<string, string | URL>();
   for (const name of readdirSync(DIRECTORY)) {
@@ -81,7 +81,7 @@ async function load(path: string | URL): Promise<PageFile> {
 }
 
 function strip(text: string): string {
-  // Suppress Node's warning that type stripping is experimental. A released package has compiled modules.
+  // Suppress Node's warning that type stripping is experimental. Released packages do not need type stripping.
   const { emitWarning } = process;
   process.emitWarning = () => {};
   try {

@@ -1,4 +1,4 @@
-/** The page's table of lost events, by buffer and by CPU. It shows whether the numbers can be trusted. */
+/** Renders a table of lost events, by buffer and by CPU, which shows whether the metrics can be trusted. */
 import type { LossReport } from '../../model/status.ts';
 import { type Html, html } from './html.ts';
 import { formatCount, formatShare } from './units.ts';

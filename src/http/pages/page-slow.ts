@@ -1,6 +1,6 @@
 /**
- * The slowest operations as waterfalls: one row per span, with a bar that shows when the span ran. The bars are SVG
- * with their geometry in attributes, because the Content-Security-Policy forbids inline styles.
+ * Renders the slowest operations as waterfalls: one row per span, with a bar that shows when the span ran. The bars are
+ * SVG with their geometry in attributes, because the Content-Security-Policy forbids inline styles.
  */
 import type { AttributeValue, SpanRecord, TraceRecord } from '../../model/span.ts';
 import { type Html, html } from './html.ts';
@@ -9,7 +9,7 @@ import { formatNs } from './units.ts';
 const MAX_ROWS = 25;
 /** Width of a row in SVG units. */
 const WIDTH = 1000;
-/** A shorter bar would not be visible. */
+/** Minimum width of a bar. Shorter bars would be invisible. */
 const LEAST_WIDTH = 3;
 const DEEPEST = 8;
 
@@ -62,7 +62,7 @@ function nsBetween(root: SpanRecord, span: SpanRecord): number {
   return (span.start[0] - root.start[0]) * 1e9 + span.start[1] - root.start[1];
 }
 
-/** Parents come before their children. */
+/** Returns each span's depth by span ID. Requires that parents come before their children. */
 function depthsOf(spans: readonly SpanRecord[]): Map<string, number> {
   const depths = new Map<string, number>();
   for (const { spanId, parentSpanId } of spans) depths.set(spanId, (depths.get(parentSpanId) ?? -1) + 1);

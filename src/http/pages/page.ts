@@ -1,5 +1,5 @@
 /**
- * The page at `/`. Scripts add charts to it (src/page); without scripts, it is the status document as text. `html`
+ * Renders the page at `/`. Scripts (src/page) add charts; without scripts, the page shows the status document. `html`
  * escapes all text from the kernel, the config or an error.
  */
 import type { TraceRecord } from '../../model/span.ts';
@@ -31,7 +31,7 @@ export interface PagePaths {
   latency(tracer: string): string;
 }
 
-/** The icon, a pulse on a screen, is a data: URI, so that the page does not have to load it. */
+/** The icon, a pulse on a screen. A data: URI saves a request. */
 const ICON =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='3' fill='%230b5cad'/%3E%3Cpath d='M2 9h3l2-5 2 8 2-5 1 2h2' fill='none' stroke='%23fff' stroke-width='1.5'/%3E%3C/svg%3E";
 

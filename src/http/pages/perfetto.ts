@@ -28,8 +28,8 @@ export function perfettoJson(traces: readonly TraceRecord[]): string {
 }
 
 /**
- * Viewers stack events of a track only if they are nested. A span that extends beyond its parent, such as a disk
- * request that lasts longer than the sleep, gets another track.
+ * Returns the events of a trace. Viewers can show only nested events on one track, so a span that ends after its
+ * parent, such as a disk request that takes longer than the sleep for it, gets another track.
  */
 function eventsOf(
   { kind, traceId, spans, resource }: TraceRecord,
@@ -66,7 +66,7 @@ function eventsOf(
   return events;
 }
 
-/** Removes the spans that have ended from `open`. Returns whether the remaining ones contain the span. */
+/** Removes spans that ended before `span` from `open`. Returns whether `span` is nested in the remaining ones. */
 function fits(open: SpanRecord[], span: SpanRecord): boolean {
   while (open.length > 0 && nsBetween(open[open.length - 1], span) >= open[open.length - 1].durationNs)
     open.pop();

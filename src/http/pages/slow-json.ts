@@ -1,4 +1,4 @@
-/** Converts traces to the trees of the JSON answers. */
+/** Converts traces to the trees of the JSON responses. */
 
 import type { SlowTree, SpanTree } from '../../model/slow.ts';
 import type { SpanRecord, TraceRecord, WallTime } from '../../model/span.ts';
@@ -13,7 +13,7 @@ export function treeOf({ kind, traceId, spans, pruned, resource }: TraceRecord):
   const [root] = spans;
   return {
     traceId,
-    // Only a span of an application can be the parent of a root span.
+    // The parent of a root span is always a span of an application.
     parentSpanId: root.parentSpanId || undefined,
     kind,
     pruned,

@@ -34,16 +34,16 @@ interface Search {
   /** Text that a name, an attribute or an error must contain, in lower case. */
   text: string;
   minNs: number;
-  /** Only traces that are examples of durations in this histogram, above `overNs` and at most `uptoNs`. */
+  /** Only traces with an exemplar of this histogram whose value is above `overNs` and at most `uptoNs`. */
   metric: string | undefined;
   overNs: number;
   uptoNs: number;
-  /** Unix times; the root span must end between them. */
+  /** Unix times in milliseconds. The root span must end between them. */
   sinceMs: number;
   untilMs: number;
 }
 
-/** Returns the query, or a text that says what is wrong with it. */
+/** Returns the query, or an error message. */
 export function readSlowQuery(url: string, { kinds }: SlowOperations): SlowQuery | string {
   const at = url.indexOf('?');
   const values = new Map<Parameter, string>();
@@ -97,7 +97,7 @@ function readSearch(values: ReadonlyMap<Parameter, string>): Search | string | u
 
 /**
  * Returns the matching traces in memory, slowest first. Traces whose root span matches come before traces in which only
- * another span matches, such as the span of a task that ran instead.
+ * another span matches, such as the span of a task that ran while the traced task waited.
  */
 export function searchSlow(
   traces: SlowOperations,
@@ -128,7 +128,7 @@ function contains(texts: readonly string[], text: string): boolean {
   return texts.some((one) => one.toLowerCase().includes(text));
 }
 
-/** Texts about the operation itself. The agent's own attributes, such as the summary, also name other tasks. */
+/** Returns texts about the operation itself. Omits the agent's own attributes, because some also name other tasks. */
 function textsOfRoot({ kind, traceId, spans, resource }: TraceRecord): string[] {
   const [{ name, error = '', attributes }] = spans;
   const own = Object.keys(attributes).filter((attribute) => !attribute.startsWith('ftrace.'));

@@ -1,6 +1,6 @@
 /**
- * `/api/v1/slow`: the newest and the slowest traced operations, as JSON trees. With `trace_id=`: the traces with that
- * id, which exemplars contain. With `q=` and other parameters: the traces that match.
+ * `/api/v1/slow`: the newest and the slowest traced operations, as JSON trees. With `trace_id=`, the traces with this
+ * ID, which clients know from exemplars. With `q=` and other search parameters, the matching traces.
  */
 import type { Request, Response } from 'express';
 import type { SendAnswer } from '../server/answers.ts';

@@ -1,4 +1,4 @@
-/** Formats numbers for people. Metrics do not use it. */
+/** Formats numbers for people. Metrics do not use these formats. */
 
 /** `1,234,567`. */
 export function formatCount(count: number): string {

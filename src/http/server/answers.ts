@@ -1,33 +1,32 @@
 /**
- * Limits the CPU time and the memory of answers. At most `--web.max-requests` answers are made at the same time.
- * Answers that clients have not read yet use memory. Above a limit, slow clients are disconnected; if that is not
- * enough, the next answer is a 503. A client that reads fast enough gets the whole answer or an error.
+ * Limits the CPU time and the memory of responses. At most `--web.max-requests` responses are made at the same time.
+ * Responses that clients have not read yet use memory. Above a limit, we disconnect slow clients; if that is not
+ * enough, the next response is a 503. A client that reads fast enough gets the whole response or an error.
  */
 import type { ServerResponse } from 'node:http';
 import type { RefusalReason, Refusals } from './refusals.ts';
 import { isSlow, PIECE_BYTES, send, sendText } from './respond.ts';
 
-/** Memory for answers that are not read yet: four answers of 11 MB, the size on a node with very many series. */
+/** Maximum memory of unread responses: four of 11 MB, the size of a scrape on a node with very many series. */
 const MAX_HELD_BYTES = 48 << 20;
 
-/** How long a scrape waits for memory. Prometheus gives up after 10 s by default. */
+/** How long a scrape waits for memory. Prometheus times out after 10 s by default. */
 const WAIT_MS = 5_000;
 
-/** A client that was refused should ask again after this time. */
 const RETRY_AFTER_S = 5;
 
-/** Sends a whole body like `send` of respond.ts, or a 503 if there is no memory for it. */
+/** Sends a whole body like `send` of respond.ts, or a 503 if there is no memory for the body. */
 export type SendAnswer = typeof send;
 
 export interface Answers {
-  /** Whether one more answer may be made. If not, this call has already sent a refusal. */
+  /** Returns false after sending a 503, if too many responses are already in progress. */
   begin(response: ServerResponse): boolean;
   send: SendAnswer;
-  /** Resolves when an answer of this size fits, or after `WAIT_MS`. Call it before making the answer. */
+  /** Resolves when a response of this size fits into memory, or after `WAIT_MS`. Call it before making a response. */
   room(bytes: number): Promise<void>;
 }
 
-/** `atOnce` 0 means no limit. */
+/** `atOnce` limits the responses in progress; 0 means no limit. */
 export function createAnswers(
   atOnce: number,
   refusals: Refusals,
@@ -35,9 +34,9 @@ export function createAnswers(
   slow: (response: ServerResponse) => boolean = isSlow,
 ): Answers {
   const open = new Set<ServerResponse>();
-  /** Bodies that are still being sent, oldest first, each with its responses. */
+  /** Bodies that are still being sent, oldest first. Several responses can share a body. */
   const held = new Map<Buffer, Set<ServerResponse>>();
-  /** Callbacks of scrapes that wait for memory. They are called when all clients of a body have read it. */
+  /** Callbacks of scrapes that wait for memory, called when a body has been sent to all its clients. */
   const waiting = new Set<() => void>();
 
   const refuse = (response: ServerResponse, reason: RefusalReason, text: string) => {
@@ -55,7 +54,7 @@ export function createAnswers(
     for (const wake of waiting) wake();
   };
 
-  /** Disconnects a body's clients only if all are slow, because one fast client would still keep the memory in use. */
+  /** Frees a body's memory by disconnecting its clients. All must be slow: a fast one would keep the memory in use. */
   const cutOff = (body: Buffer, takers: ReadonlySet<ServerResponse>) => {
     held.delete(body);
     for (const response of [...takers]) {
@@ -64,7 +63,7 @@ export function createAnswers(
     }
   };
 
-  /** An answer always fits if it is the only one, whatever its size. */
+  /** Returns whether a body of this size fits, after disconnecting slow clients. The only body always fits. */
   const findRoom = (bytes: number): boolean => {
     let heldBytes = 0;
     for (const body of held.keys()) heldBytes += body.length;
@@ -91,7 +90,7 @@ export function createAnswers(
     },
     send: (response, status, contentType, body) => {
       const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-      // A small body needs no tracking: it fits into the socket's buffer. A closed response would never be removed.
+      // Small bodies need no tracking: they fit into the socket's buffer. A closed response would never be removed.
       if (bytes.length > PIECE_BYTES && !response.destroyed) {
         if (!held.has(bytes) && !findRoom(bytes.length)) {
           refuse(response, 'memory', 'slow clients use all memory for answers');

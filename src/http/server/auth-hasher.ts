@@ -1,6 +1,6 @@
 /**
- * Compares passwords with bcrypt hashes in a separate thread, so that no scrape or drain has to wait. The thread uses
- * some megabytes, so it runs only while it is needed; results are cached elsewhere.
+ * Compares passwords with bcrypt hashes in a separate thread, so that no scrape or drain has to wait. The thread is
+ * ended when it is idle, because it uses some megabytes.
  */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -11,11 +11,10 @@ const IDLE_MS = 60_000;
 const LIMITS = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 };
 
 export interface Hasher {
-  /** Starts the thread, because a client may come soon. Under load, the start takes longer than a comparison. */
+  /** Starts the thread before the first comparison, because under load the start takes longer than a comparison. */
   prepare(): void;
-  /** Whether the password matches. Allows one call at a time. Rejects if the thread ends. */
+  /** Resolves to whether the password matches. Allows one call at a time. Rejects if the thread ends. */
   compare(password: string, hash: string): Promise<boolean>;
-  /** Ends the thread. */
   close(): void;
 }
 
@@ -25,7 +24,7 @@ export function createHasher(idleMs = IDLE_MS): Hasher {
   let pending: { resolve(right: boolean): void; reject(error: Error): void } | undefined;
 
   const start = (): Worker => {
-    // The extension is that of this file: .ts in the sources, .js in a compiled package.
+    // Both files have the same extension: .ts in the sources, .js in a compiled package.
     const entry = new URL(`./auth-thread${extname(import.meta.url)}`, import.meta.url);
     const started = new Worker(entry, { name: 'ftrace-auth', resourceLimits: LIMITS });
     started.unref();

@@ -1,8 +1,8 @@
 /**
- * Chooses which password is checked next if several are waiting. The order is fair between addresses first, so that a
- * flood from one address delays another by at most one check. Within an address, connections without failures come
- * first, then the names whose last turn was longest ago. The order does not depend on whether a user exists, so it
- * reveals nothing. A first login therefore looks like a guess, and waits for earlier ones from the same address.
+ * Chooses which waiting password is checked next. Addresses take turns, so that a flood from one address delays another
+ * address by at most one check. Within an address, connections with fewer failures come first, then the user names
+ * whose last turn was longest ago. The order must not reveal whether a user exists, so a user's first login counts as a
+ * guess, and waits for earlier guesses from the same address.
  */
 import { isIPv4, isIPv6 } from 'node:net';
 
@@ -15,9 +15,9 @@ export interface Asking {
 }
 
 export interface FairQueue<T extends Asking> {
-  /** Adds an item. If the queue is full, returns the item that must leave, which may be the new one; else undefined. */
+  /** Adds an item. If the queue is then too long, removes and returns an item, which can be the new one. */
   push(asking: T): T | undefined;
-  /** Removes and returns the next item that is not from a given network. Undefined if there is none. */
+  /** Removes and returns the next item that is not from the network `except`, or returns undefined. */
   next(except?: string): T | undefined;
   /** Removes an item whose client has disconnected. */
   remove(asking: T): void;
@@ -32,13 +32,12 @@ export interface QueueLimits {
 /** Number of addresses whose last turn is remembered. */
 const MAX_NETWORKS = 1024;
 /**
- * Number of user names whose last turn is remembered. Names that are not remembered go first, so many guessed names
- * delay a remembered name. With a small number, it is soon forgotten and goes first again.
+ * Number of user names whose last turn is remembered. New names go first, so a flood of guessed names delays a
+ * remembered user. The number is small, so that the flood soon evicts the user's name, which then goes first again.
  */
 const MAX_NAMES = 64;
 
 export function createFairQueue<T extends Asking>({ total, perNetwork }: QueueLimits): FairQueue<T> {
-  /** In order of arrival. */
   let queue: T[] = [];
   const networks = createTurns(MAX_NETWORKS);
   const names = createTurns(MAX_NAMES);
@@ -55,7 +54,7 @@ export function createFairQueue<T extends Asking>({ total, perNetwork }: QueueLi
       const crowd =
         neighbours.length > perNetwork ? neighbours : queue.length > total ? mostCrowded(queue) : [];
       if (crowd.length === 0) return undefined;
-      // Among equal items, the last one leaves, because it has waited for the shortest time.
+      // Evicts the item with the most failures, and among equal items the newest, which has waited least.
       const victim = crowd.reduce((worst, one) => (one.failures >= worst.failures ? one : worst));
       queue = queue.filter((one) => one !== victim);
       return victim;
@@ -78,7 +77,7 @@ export function createFairQueue<T extends Asking>({ total, perNetwork }: QueueLi
   };
 }
 
-/** Remembers when each key had its last turn; 0 if not remembered. */
+/** Remembers the last turn of each key. For a key that is not remembered, `last` returns 0. */
 function createTurns(limit: number) {
   const turns = new Map<string, number>();
   let turn = 0;

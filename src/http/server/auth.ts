@@ -1,6 +1,7 @@
 /**
  * Basic authentication (RFC 7617) with bcrypt hashes. Results are cached. New credentials are checked one at a time, in
- * a fair order. An unknown name costs as much time as a known one.
+ * the order of auth-queue.ts. A check takes as long for an unknown user as for a known one, so it does not reveal
+ * users.
  */
 
 import { hash as digest, randomBytes } from 'node:crypto';
@@ -10,13 +11,13 @@ import { createHasher, type Hasher } from './auth-hasher.ts';
 import { type Asking, createFairQueue } from './auth-queue.ts';
 import { costOf } from './web-config-schema.ts';
 
-/** Users are few, but wrong passwords are many. Separate caches ensure that wrong ones do not evict right ones. */
+/** Right and wrong credentials have separate caches, so that many wrong passwords do not evict the few right ones. */
 const MAX_RIGHT = 1024;
 const MAX_WRONG = 1024;
 const QUEUE = { total: 128, perNetwork: 32 };
 /**
- * After a wrong password, its network must wait before the next check: as long as the check took, at most this long. So
- * guessing uses at most half a CPU.
+ * After a wrong password, the client's network must wait as long as the check took, but at most this long. So guessing
+ * from one network uses at most half a CPU.
  */
 const MAX_REST_MS = 1000;
 
@@ -27,13 +28,13 @@ export interface Credentials {
 
 export type Users = ReadonlyMap<string, string>;
 
-/** `busy`: too many credentials are waiting for their check. */
+/** `busy`: too many credentials are waiting for a check, or the check failed. */
 export type Verdict = 'right' | 'wrong' | 'busy';
 
 export interface Authenticator {
-  /** Starts the thread that checks passwords, because a client may come soon. */
+  /** Starts the thread that checks passwords, so that the first client does not wait for the start. */
   prepare(): void;
-  /** The cached result. Undefined if there is none. */
+  /** Returns the cached result, or undefined. */
   known(credentials: Credentials, users: Users): 'right' | 'wrong' | undefined;
   /** Checks the credentials. If the client disconnects, the promise never settles. */
   look(credentials: Credentials, users: Users, asker: Asker): Promise<Verdict>;
@@ -43,11 +44,11 @@ export interface Authenticator {
 export interface Asker {
   network: string;
   failures: number;
-  /** Registers a callback for the moment when the client disconnects. */
+  /** Registers a callback that is called when the client disconnects. */
   onGone(forget: () => void): void;
 }
 
-/** A check that all clients with the same credentials share. */
+/** A check, which clients that send the same credentials share. */
 interface Look extends Asking {
   key: string;
   password: string;
@@ -65,7 +66,7 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
   let looking = false;
   let resting: { network: string; timer: NodeJS.Timeout } | undefined;
 
-  /** The key depends on the hash, so that a new password takes effect. It does not reveal the password. */
+  /** Returns a cache key that does not reveal the password. It includes the hash, so that a new hash takes effect. */
   const keyOf = ({ user, password }: Credentials, users: Users) =>
     digest('sha256', JSON.stringify([secret, user, password, users.get(user) ?? '']), 'base64');
 
@@ -148,7 +149,7 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
   };
 }
 
-/** Adds a key. If there are more than the limit, removes the oldest. */
+/** Adds a key as the newest. Above the limit, evicts the oldest key. */
 function remember(set: Set<string>, key: string, limit: number): void {
   set.delete(key);
   set.add(key);
@@ -157,8 +158,8 @@ function remember(set: Set<string>, key: string, limit: number): void {
 }
 
 /**
- * Hashes for unknown names. No password matches them. Each name always gets the cost of the same real user's hash, so
- * the response time reveals only that some user's hash has this cost.
+ * Returns a function that makes hashes for unknown user names, which no password matches. A name always gets the same
+ * cost, one of the costs of real hashes, so the response time only reveals that some real hash has this cost.
  */
 function createDecoys(secret: string): (user: string, users: Users) => string {
   const alphabet = './ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
@@ -170,7 +171,7 @@ function createDecoys(secret: string): (user: string, users: Users) => string {
   };
 }
 
-/** Credentials in an `Authorization` header. Undefined if it contains no valid Basic credentials. */
+/** Returns the Basic credentials of an `Authorization` header, or undefined if they are missing or malformed. */
 export function credentialsOf(header: string | undefined): Credentials | undefined {
   const match = /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(header ?? '');
   if (match === null) return undefined;

@@ -1,8 +1,9 @@
 /**
- * Tracks open connections, and chooses one to close if there are too many. First choice: the one that has waited
- * longest without an admitted request (a slow, silent or guessing client). Second: the one that has been idle longest
- * (its client can reconnect). Third: one whose client reads its answer slowly. Other connections with an unfinished
- * answer stay, because an answer must be whole or an error. If no connection can be closed, the new one is refused.
+ * Tracks open connections, and closes one if there are too many: first the connection that has waited longest without
+ * an admitted request (a slow, silent or guessing client); else the connection that has been idle longest, because an
+ * idle client can reconnect; else a connection whose client reads a response slowly. Other connections with an
+ * unfinished response stay, because a response must be whole or an error. If no connection can be closed, the new one
+ * is refused.
  */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -14,24 +15,24 @@ export interface Connection {
 }
 
 export interface Connections {
-  /** Adds an accepted connection. Returns false if no other connection could be closed for it. */
+  /** Adds an accepted connection. Returns false if there are too many connections and none can be closed. */
   add(raw: Socket): boolean;
-  /** From now on, requests on `secure` belong to the connection of `raw`. */
+  /** Registers the TLS socket of a connection: requests on `secure` belong to the connection of `raw`. */
   alias(secure: Socket, raw: Socket): void;
-  /** A request arrived. Returns undefined if the previous request has no answer yet (pipelining is not supported). */
+  /** Called for each request. Returns undefined if the previous request is unanswered: pipelining is not supported. */
   begin(socket: Socket, response: ServerResponse): Connection | undefined;
-  /** Whether a request has not been answered completely. */
+  /** Returns whether the connection has a request that is not completely answered. */
   busy(socket: Socket): boolean;
-  /** The current request was admitted. */
+  /** Called when the current request was admitted. */
   letIn(connection: Connection): void;
-  /** Closes connections without a request immediately, the others after their answers. */
+  /** Closes connections without a request immediately, and the others after their responses. */
   close(): void;
   closeNow(): void;
 }
 
 interface Entry extends Connection {
   raw: Socket;
-  /** Answer to the current request. Undefined if it is complete. */
+  /** Response to the current request. Undefined if there is no current request. */
   response: ServerResponse | undefined;
   /** The set that contains the connection (waiting, idle or answering), oldest first. */
   among: Set<Entry>;

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** Descriptors for files that the agent opens later, and for a connection that is accepted before another is closed. */
 const RESERVE = 16;
 
-/** Returns `wanted`, or the number that the limit allows in addition to the files that are open now; at least one. */
+/** Returns `wanted`, or fewer if RLIMIT_NOFILE does not allow that many in addition to the open files; at least 1. */
 export function connectionCeiling(wanted: number): number {
   const [, limit] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? [];
   if (limit === undefined) return wanted;

@@ -1,6 +1,6 @@
 /**
- * Checks every request before the routes: sets the headers of every answer, and applies the rate limit and the
- * password. It answers refused requests itself.
+ * Checks every request before the routes: sets the headers of every response, and applies the rate limit and basic
+ * authentication. Answers refused requests itself.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Log } from '../../model/log.ts';
@@ -14,7 +14,7 @@ import { OPEN_WEB_CONFIG, type Rate } from './web-config.ts';
 import type { WebConfigFile } from './web-config-file.ts';
 
 export interface Guard {
-  /** Whether the request is admitted. If not, it has been answered, or its client has disconnected. */
+  /** Resolves to whether the request is admitted. If not, it has been answered, or the client has disconnected. */
   check(request: IncomingMessage, response: ServerResponse, connection: Connection): Promise<boolean>;
   close(): void;
 }
@@ -45,7 +45,7 @@ export function createGuard(web: WebConfigFile | undefined, refusals: Refusals, 
     const { users, rate, headers } = web?.current() ?? OPEN_WEB_CONFIG;
     const client = request.socket.remoteAddress;
     commonHeaders(response, headers);
-    // No route reads a request body, so the connection cannot be reused after one.
+    // No route reads request bodies, so a connection cannot be reused after a request with a body.
     if (hasBody(request)) response.setHeader('Connection', 'close');
 
     const refuse = (status: number, reason: RefusalReason, text: string): false => {

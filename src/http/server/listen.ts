@@ -20,11 +20,11 @@ import { createTlsDoor, type DoorEvents, type TlsDoor } from './tls-door.ts';
 import type { TlsSettings } from './tls-settings.ts';
 import type { WebConfigFile } from './web-config-file.ts';
 
-/** Scrape intervals are rarely longer than a minute. A connection should survive from one scrape to the next. */
+/** Longer than most scrape intervals, so that a connection survives from one scrape to the next. */
 const KEEP_ALIVE_MS = 75_000;
 const REQUEST_MS = 30_000;
 const MAX_HEADER_BYTES = 16 * 1024;
-/** How long answers may take to finish when the agent stops. */
+/** How long responses may take to finish when the agent stops. */
 const CLOSE_GRACE_MS = 2_000;
 const MAX_CONNECTIONS = 512;
 const LIMITS = {
@@ -40,14 +40,14 @@ export interface Limits {
   headersMs: number;
   /** How often the time-outs are checked. */
   checkMs: number;
-  /** A client that reads nothing of its answer for this long is disconnected. */
+  /** A client that reads nothing of its response for this long is disconnected. */
   stalledMs: number;
 }
 
 export interface ListenOptions {
-  /** TLS, users and rates. If undefined: plain HTTP without passwords. */
+  /** TLS, users and rates. Undefined means plain HTTP without passwords. */
   web?: WebConfigFile | undefined;
-  /** `--web.max-requests`. At least twice as many connections are allowed, because some are idle or wait. */
+  /** `--web.max-requests`. At least twice as many connections are allowed, because some are idle or waiting. */
   maxRequests?: number;
   limits?: Partial<Limits>;
   /** Counts refused clients. Creates a new counter by default. */
@@ -55,14 +55,14 @@ export interface ListenOptions {
 }
 
 export interface Listening {
-  /** URL on this machine, without a slash at the end. Contains the port that the kernel chose if it was 0. */
+  /** URL on this machine, without a trailing slash. For port 0, contains the port that the kernel chose. */
   url: string;
   /** Stops accepting requests. Resolves when all current requests are answered or disconnected. */
   close(): Promise<void>;
 }
 
 export interface ListenAddress {
-  /** If undefined: all addresses, IPv6 and IPv4. */
+  /** Undefined means all IPv6 and IPv4 addresses. */
   host: string | undefined;
   port: number;
 }
@@ -104,7 +104,7 @@ export async function listen(
   server.on('request', requestListener(app, connections, guard, log));
   server.on('clientError', (error, socket) => refuseBroken(error, socket as Socket, connections, refusals));
   await bind(server, address, host, port);
-  // Without this listener, an accept() that fails because there are no file descriptors would end the process.
+  // Without this listener, a failed accept() would end the process, for example if no file descriptor is free.
   server.on('error', (error) => log.error({ reason: error.message }, 'HTTP server error'));
   const bound = server.address() as AddressInfo;
   const shown =
@@ -116,8 +116,8 @@ export async function listen(
 }
 
 /**
- * Applies the limit on connections and TLS before the HTTP server gets a connection. It is the HTTP server that
- * listens, because otherwise it would not enforce the time-outs of requests.
+ * Applies TLS and the limit on connections before the HTTP server handles a connection. The HTTP server itself must
+ * listen, because otherwise Node does not enforce the server's request time-outs.
  */
 function acceptThrough(
   server: Server,
@@ -153,7 +153,7 @@ function acceptThrough(
   });
 }
 
-/** Refuses requests that the parser rejected. Broken connections need no answer. */
+/** Answers requests that the HTTP parser rejected. Broken connections get no response. */
 function refuseBroken(error: Error, socket: Socket, connections: Connections, refusals: Refusals): void {
   const refusal = refusalOf(errnoOf(error));
   if (refusal === undefined) {

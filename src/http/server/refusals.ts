@@ -2,7 +2,7 @@
 import type { Log } from '../../model/log.ts';
 
 export const REFUSAL_REASONS = [
-  /** The connection was closed for a newer one, or no other could be closed for it. */
+  /** There were too many connections: an old one was closed for a new one, or the new one was refused. */
   'connections',
   'tls_handshake',
   'client_certificate',
@@ -10,7 +10,7 @@ export const REFUSAL_REASONS = [
   /** The request had no credentials, like the first request of a browser. */
   'no_credentials',
   'wrong_credentials',
-  /** Too many new credentials are waiting for their check. */
+  /** Too many new credentials are waiting for a check. */
   'credentials_queue',
   'max_requests',
   /** Too many live streams are open. */
@@ -20,9 +20,9 @@ export const REFUSAL_REASONS = [
   'large_headers',
   /** The request was not valid HTTP. */
   'malformed_request',
-  /** The client read its answer too slowly while others waited. */
+  /** The client was disconnected because it read its response too slowly. */
   'slow_reader',
-  /** The memory for answers is full. */
+  /** Unread responses use all memory for responses. */
   'memory',
 ] as const;
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
@@ -37,7 +37,7 @@ export const REFUSED_METRIC = {
   labels: ['reason'],
 } as const;
 const LOG_EVERY_MS = 60_000;
-/** Reasons that are normal for a server on a network and no sign of trouble. */
+/** Reasons that are logged at level debug, because they are normal for a server on a network. */
 const QUIET: readonly RefusalReason[] = [
   'tls_handshake',
   'no_credentials',

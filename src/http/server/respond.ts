@@ -1,4 +1,4 @@
-/** Sets the headers of every answer, and sends it. */
+/** Sends responses, and sets the headers that all responses have. */
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { PAGE_STYLE } from './page-style.ts';
@@ -17,7 +17,7 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** Answers show the current state, so caches must not keep them. Headers of the web config replace these. */
+/** Forbids caching, because responses show the current state. Headers of the web config (`chosen`) override ours. */
 export function commonHeaders(
   response: ServerResponse,
   chosen: readonly (readonly [name: string, value: string])[],
@@ -29,22 +29,22 @@ export function commonHeaders(
   for (const [name, value] of chosen) response.setHeader(name, value);
 }
 
-/** Bodies are written in pieces of this size, because TLS copies what it writes for each client. */
+/** Bodies are written in pieces of this size, because TLS copies every written piece for each client. */
 export const PIECE_BYTES = 64 << 10;
-/** A client that reads less than one piece in this time is slow. It is disconnected if others need the resources. */
+/** A client that reads less than one piece in this time is slow, and is disconnected if others need the resources. */
 export const SLOW_MS = 5_000;
 /** When the client of a response last read a piece. */
 const tookAtMs = new WeakMap<ServerResponse, number>();
 
-/** Whether an answer is ready, but its client has read less than `PIECE_BYTES` of it within `SLOW_MS`. */
+/** Returns whether a response is being sent, but the client has read less than `PIECE_BYTES` within `SLOW_MS`. */
 export function isSlow(response: ServerResponse, nowMs = performance.now()): boolean {
   const atMs = tookAtMs.get(response);
   return atMs !== undefined && nowMs - atMs >= SLOW_MS;
 }
 
 /**
- * Sends a whole body piece by piece, as fast as the client reads it. For HEAD, sends only its length. The caller must
- * not change `body` until the response closes.
+ * Sends a whole body piece by piece, as fast as the client reads. For HEAD, sends only the headers. The caller must not
+ * change `body` until the response closes.
  */
 export function send(
   response: ServerResponse,

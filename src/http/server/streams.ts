@@ -1,24 +1,24 @@
 /**
- * Answers that do not end: server-sent events. All clients get the same messages. At most one unread message is kept
- * for each client: a client that reads too slowly misses messages, and one that does not read is disconnected.
- * Specification: https://html.spec.whatwg.org/multipage/server-sent-events.html
+ * Sends the same server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) to all clients.
+ * Keeps at most one unread message per client: a slow client misses messages, and a client that does not read is
+ * disconnected.
  */
 import type { ServerResponse } from 'node:http';
 import type { Refusals } from './refusals.ts';
 import { sendText } from './respond.ts';
 
 export const MAX_STREAMS = 50;
-/** Longer than any pause of a working client, and shorter than the server's limit for silent connections. */
+/** A client that reads nothing for this long is disconnected. Must be shorter than `stalledMs` of listen.ts. */
 const STALLED_MS = 30_000;
-/** A comment keeps an otherwise silent connection open. */
+/** Interval of the comments that keep an idle connection open. */
 const HEARTBEAT_MS = 15_000;
-/** A browser reconnects after this time. */
+/** Browsers reconnect after this time. */
 const RETRY_MS = 2000;
 
 export interface Streams {
   /** Starts a stream with a first message, or sends a 503 if there are too many streams. */
   open(response: ServerResponse, first: string): void;
-  /** Sends a message to all clients that have read the previous one. Calls `make` only if there is such a client. */
+  /** Sends a message to all clients that have read the previous one. Calls `make` only if there are clients. */
   send(make: () => string): void;
   size(): number;
   /** Ends all streams, and refuses new ones. */
@@ -29,7 +29,7 @@ export function createStreams(
   refusals: Refusals,
   { max = MAX_STREAMS, stalledMs = STALLED_MS, now = () => performance.now() } = {},
 ): Streams {
-  /** Each client, with the time since which it has an unread message; undefined if it has none. */
+  /** Since when each client has had an unread message. Undefined if the client has read all messages. */
   const clients = new Map<ServerResponse, number | undefined>();
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
@@ -57,7 +57,7 @@ export function createStreams(
       }
       response.statusCode = 200;
       response.setHeader('Content-Type', 'text/event-stream; charset=utf-8');
-      // Otherwise proxies such as nginx would delay messages.
+      // Without this header, proxies such as nginx would buffer messages.
       response.setHeader('X-Accel-Buffering', 'no');
       if (response.req.method === 'HEAD') {
         response.end();
@@ -88,7 +88,7 @@ export function createStreams(
   };
 }
 
-/** Formats a message. JSON contains no line breaks outside of strings, which escape them. */
+/** Formats a message. The JSON contains no line breaks, which would end the field `data`. */
 export function eventText(event: string, data: unknown): string {
   return `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
 }

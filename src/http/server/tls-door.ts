@@ -1,6 +1,6 @@
 /**
- * Performs the TLS handshake of an accepted connection and decides whether to admit its client. It checks certificates
- * itself, because web configs use the policies of Go, which Node does not support completely.
+ * Performs the TLS handshake of an accepted connection and decides whether to admit the client. We check certificates
+ * ourselves, because web configs use Go's policies for client certificates, and Node supports only some of them.
  */
 import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -22,7 +22,7 @@ export function createTlsDoor(
   handshakeMs: number,
   events: DoorEvents,
 ): TlsDoor {
-  /** Connections that are in their handshake. */
+  /** Raw sockets during their handshake, by the key that `ends` returns. */
   const raws = new Map<string, Socket>();
   const server = createServer({
     ...context,
@@ -30,7 +30,7 @@ export function createTlsDoor(
     rejectUnauthorized: false,
     handshakeTimeout: handshakeMs,
     ALPNProtocols: ['http/1.1'],
-    // Without tickets, a client that reconnects must present its certificate again. Renegotiation is not needed.
+    // Without session tickets, a client that reconnects must present its certificate again. We need no renegotiation.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION | (clients.ask ? constants.SSL_OP_NO_TICKET : 0),
   });
   const done = (secure: TLSSocket): Socket | undefined => {
@@ -48,7 +48,7 @@ export function createTlsDoor(
   });
   server.on('tlsClientError', (error, secure) => {
     const raw = done(secure);
-    // If the connection has already closed, its addresses are unknown and `raw` is undefined. Then `take` counts it.
+    // A connection that has already closed has no addresses, so `raw` is undefined. `take` counts such a refusal.
     if (raw !== undefined && !(saidNothing(raw) && secure.readableEnded))
       events.refuse('tls_handshake', error.message);
     secure.destroy();
@@ -67,12 +67,12 @@ export function createTlsDoor(
   };
 }
 
-/** A client that closes without sending anything only checks whether the port is open, like a kubelet probe. */
+/** A client that sends nothing only checks whether the port is open, like a kubelet probe. This is no failure. */
 function saidNothing({ bytesRead }: Socket): boolean {
   return bytesRead === 0;
 }
 
-/** A key that a raw connection and its TLS socket have in common. */
+/** Returns a key that is the same for a raw socket and its TLS socket. */
 function ends({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
   return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
 }
@@ -91,8 +91,8 @@ function refusal(secure: TLSSocket, clients: ClientPolicy): string | undefined {
 }
 
 /**
- * DNS names, IP addresses, mail addresses and URIs of a certificate. Node returns them as one text, `DNS:a, IP
- * Address:::1`, in which values with unusual characters are JSON strings.
+ * Returns the DNS names, IP addresses, mail addresses and URIs of a certificate. Node joins all names in one text,
+ * `DNS:a, IP Address:::1`, where values with unusual characters are JSON strings.
  */
 export function namesOf({ subjectaltname = '' }: Pick<PeerCertificate, 'subjectaltname'>): string[] {
   const names: string[] = [];

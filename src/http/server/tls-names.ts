@@ -1,6 +1,6 @@
 /** Maps the TLS names of Go's crypto/tls, which web configs use, to OpenSSL's names. */
 
-/** In ascending order. */
+/** In ascending order, because we compare versions by their index. */
 export const TLS_VERSIONS = ['TLS10', 'TLS11', 'TLS12', 'TLS13'] as const;
 export type TlsVersion = (typeof TLS_VERSIONS)[number];
 
@@ -21,7 +21,7 @@ export const CLIENT_AUTH_TYPES = [
   'RequireAndVerifyClientCert',
 ] as const;
 
-/** Suites of TLS 1.3. They are always enabled; a Go program's config cannot change them either. */
+/** Suites of TLS 1.3. They are always enabled, because a Go program cannot configure them either. */
 export const TLS13_SUITES = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_AES_256_GCM_SHA384',
@@ -38,7 +38,7 @@ const SEALED = {
   TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256: 'ECDHE-RSA-CHACHA20-POLY1305',
 } as const;
 
-/** The only suites of TLS 1.0 and 1.1. */
+/** Additional default suites for TLS 1.0 and 1.1, which do not support the suites above. */
 const CBC = {
   TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA: 'ECDHE-ECDSA-AES128-SHA',
   TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA: 'ECDHE-RSA-AES128-SHA',
@@ -64,7 +64,7 @@ export const CURVES = {
   X25519: 'X25519',
 } as Readonly<Record<string, string>>;
 
-/** OpenSSL's cipher list for suites with Go's names, in order. Without suites: the default ones. */
+/** Converts suites with Go's names to OpenSSL's cipher list, in the same order. Without suites, uses the defaults. */
 export function openSslCiphers(suites: readonly string[] | undefined, least: TlsVersion): string {
   const old = least === 'TLS10' || least === 'TLS11';
   const unasked = [...Object.keys(SEALED), ...(old ? Object.keys(CBC) : [])];

@@ -1,6 +1,6 @@
 /**
  * Makes TLS settings from the TLS section of a web config. Reads and tests certificates and keys, so that a problem is
- * reported with its place in the config and not during a handshake.
+ * reported with its config key, and not only during a handshake.
  */
 
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
@@ -17,7 +17,7 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 export interface TlsSettings {
   context: SecureContextOptions;
   clients: ClientPolicy;
-  /** When the first certificate expires, in milliseconds since 1970. */
+  /** When the first certificate of the chain (the server's own) expires, in milliseconds since 1970. */
   validUntilMs: number;
 }
 
@@ -78,7 +78,7 @@ export function readTls(
   const context: SecureContextOptions = {
     cert: cert.text,
     key: key.text,
-    // Empty means no CA. Undefined would mean all public CAs.
+    // An empty list means no CA. Undefined would mean all public CAs.
     ca: authorities ? (ca as Source).text : [],
     minVersion: NODE_VERSIONS[tls.min_version],
     maxVersion: NODE_VERSIONS[tls.max_version],
@@ -106,7 +106,7 @@ function clientPolicy({ client_auth_type: type, client_allowed_sans: names }: Tl
   };
 }
 
-/** Converts a name in a certificate to the form in which names are compared. IP addresses have several spellings. */
+/** Normalizes a certificate's name, so that different spellings of an IP address are equal. */
 export function plainName(name: string): string {
   const version = isIP(name);
   if (version === 0) return name;

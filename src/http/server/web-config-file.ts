@@ -1,6 +1,6 @@
 /**
- * Provides the current web config for each connection and request. If its file or a file that it names has changed, it
- * is read again. If the new version is invalid, it is rejected with a log line, and the old one stays in use.
+ * Provides the current web config for each connection and request. Reads the config again if its file, or a file that
+ * the config names, has changed. An invalid new version is rejected with a log line, and the old version stays in use.
  */
 import { type BigIntStats, statSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
@@ -8,13 +8,13 @@ import { errnoOf, UsageError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import { readWebConfig, type WebConfig } from './web-config.ts';
 
-/** Minimum time between checks of the files. A check takes some microseconds per file: too much in a flood. */
+/** Minimum time between checks of the files. In a flood, a check per request (microseconds per file) is too slow. */
 const LOOK_EVERY_MS = 100;
-/** A file that was read this soon after its last change can change again without a new timestamp. */
+/** For this long after a change, a file can change again without a new timestamp, so we read it again. */
 const SETTLED_AFTER_MS = 1000;
 
 export interface WebConfigFile {
-  /** Returns the current version, after looking for a newer one. */
+  /** Returns the current version, after checking for a newer version. */
   current(): WebConfig;
 }
 
@@ -24,7 +24,7 @@ export function openWebConfig(
   log: Log,
   { lookEveryMs = LOOK_EVERY_MS, stat = (file: string) => statSync(file, { bigint: true }) } = {},
 ): WebConfigFile {
-  /** State of the files before they were read. */
+  /** State of each file just before it was read, by path. */
   let seen = new Map<string, string>();
   let settled = false;
   let lookedAtMs = Number.NEGATIVE_INFINITY;
@@ -82,7 +82,7 @@ export function openWebConfig(
   };
 }
 
-/** Returns which protection a new version lacks. An empty or half-written file must not open the port to everyone. */
+/** Returns which protection a new version lacks: an empty or half-written file must not admit all clients. */
 function protectionLost(old: WebConfig, next: WebConfig): string | undefined {
   if (old.users.size > 0 && next.users.size === 0)
     return 'it no longer has users, so every client would be admitted';
@@ -96,7 +96,7 @@ function protectionLost(old: WebConfig, next: WebConfig): string | undefined {
   return undefined;
 }
 
-/** Returns the state of a file, to compare. Follows links, because Kubernetes updates a Secret by changing a link. */
+/** Returns a file's state as a text. Follows links, because Kubernetes updates a Secret by changing a link. */
 function lookAt(file: string, stat: (file: string) => BigIntStats): { look: string; changedMs: number } {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = stat(file);

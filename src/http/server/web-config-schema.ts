@@ -1,6 +1,6 @@
 /**
  * Schema of a web config as exporter-toolkit defines it (its docs/web-configuration.md). Checks raw YAML values.
- * Rejects some values that exporter-toolkit accepts, because the mistake would admit all clients or none.
+ * Rejects some values that exporter-toolkit accepts, because they would admit all clients or none by mistake.
  */
 import { validateHeaderValue } from 'node:http';
 import { z } from 'zod';
@@ -11,11 +11,11 @@ import { CIPHER_SUITES, CLIENT_AUTH_TYPES, CURVES, TLS_VERSIONS } from './tls-na
 /** bcrypt's format: revision, cost, 22 characters of salt and 31 of digest. */
 const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 const LEAST_COST = 4;
-/** Each step doubles the time. At 16, one password takes several seconds; Prometheus gives up after ten. */
+/** Each step doubles the time. At 16, a check takes several seconds; Prometheus times out after ten. */
 const HIGHEST_COST = 16;
 
 const file = () => z.string({ error: 'expected the path of a file' });
-/** A message that begins with "must", "is" or "has" would show the value (config/problems.ts). It can be a secret. */
+/** The message must not begin with "must", "is" or "has": config/problems.ts would then show the value, a secret. */
 const pem = () => z.string({ error: 'expected a text in PEM, as in "|" with lines below' });
 const names = <Name extends string>(table: Record<Name, unknown>) =>
   z.array(z.enum(Object.keys(table) as [Name, ...Name[]])).optional();
@@ -101,7 +101,7 @@ function headerProblem(value: string, choices: readonly string[]): string | unde
   }
 }
 
-/** Converts Go's durations to nanoseconds: `1s`, `1m30s`, or 0 for none. */
+/** Converts a Go duration such as `1s` or `1m30s` to nanoseconds. 0 means no limit. */
 const interval = z
   .union([z.literal(0), z.string()], { error: 'must be a duration, as in 1s, or 0 for no limit' })
   .transform((text, context) => {
@@ -119,7 +119,7 @@ const interval = z
     return plain.reduce((sum, part) => sum + parseDuration(part), 0);
   });
 
-/** Describes the problem with a user. Must not show the value, which may be a password: see `pem`. */
+/** Describes the problem with a user. The message must not show the value, which can be a password (see `pem`). */
 function userProblem(name: string, hash: unknown): string | undefined {
   if (name === '' || /[:\p{Cc}]/u.test(name)) {
     return 'not a valid user name: basic authentication allows no empty name, no colon and no control characters';
@@ -136,8 +136,8 @@ function userProblem(name: string, hash: unknown): string | undefined {
 }
 
 /**
- * Checks every entry separately. A user without a hash, or with a name that is special in JavaScript, must not be
- * dropped, because a server without users is open.
+ * Checks every entry separately. We must not drop a user without a hash, or with a name that is special in JavaScript,
+ * because a server without users admits everyone.
  */
 const users = z.unknown().transform((section, context): ReadonlyMap<string, string> => {
   const entries = isMap(section ?? {}) ? Object.entries(section ?? {}) : undefined;

@@ -10,7 +10,7 @@ import { webConfigSchema } from './web-config-schema.ts';
 export interface WebConfig {
   /** Undefined means plain HTTP. */
   tls: TlsSettings | undefined;
-  /** Headers of every answer. */
+  /** Headers of every response. */
   headers: readonly (readonly [name: string, value: string])[];
   /** bcrypt hashes by user name. If empty, no password is needed. */
   users: ReadonlyMap<string, string>;
@@ -23,11 +23,10 @@ export interface Rate {
   burst: number;
 }
 
-/** The config if there is no file. */
 export const OPEN_WEB_CONFIG: WebConfig = { tls: undefined, headers: [], users: new Map(), rate: undefined };
 
 /**
- * Reads and checks the file and the files it names. Calls `read` with each path before it is opened. Throws a
+ * Reads and checks the file and the files that it names. Calls `read` with each path before opening the file. Throws a
  * `UsageError` with a line for every problem: place, key and message.
  */
 export function readWebConfig(path: string, read: (file: string) => void = () => {}): WebConfig {
@@ -56,8 +55,8 @@ export function readWebConfig(path: string, read: (file: string) => void = () =>
 }
 
 /**
- * Removes keys without a value, and empty texts in the TLS section, like exporter-toolkit. Keeps a user without a hash
- * and an empty TLS section, because both are mistakes that must be reported.
+ * Like exporter-toolkit, removes keys without a value, empty texts in the TLS section, and a TLS section without keys.
+ * Keeps users without a hash and a TLS section that becomes empty, because both are mistakes that must be reported.
  */
 function given({ basic_auth_users, tls_server_config, ...others }: Record<string, unknown>): unknown {
   const value = {
