@@ -1,7 +1,7 @@
 /**
  * Names of block devices by dev_t (major << 20 | minor, include/linux/kdev_t.h), from sysfs. /sys/dev/block/MAJOR:MINOR
  * is a link to the device's directory; the last part of the path is the name. Podman hides these links behind an empty
- * directory. In that case, reads /sys/block/DISK/dev.
+ * directory; then only whole disks get names, from /sys/block/DISK/dev.
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { errnoOf } from '../model/errors.ts';
@@ -43,7 +43,7 @@ export function liveBlockDevices(sysfs = '/sys'): BlockDevices {
   };
 }
 
-/** All current block devices by dev_t. Empty if sysfs cannot be read. */
+/** Returns the names of all current block devices by dev_t; none if sysfs cannot be read. */
 export function listBlockDevices(sysfs = '/sys'): Map<number, string> {
   const devices = new Map<number, string>();
   if (!existsSync(`${sysfs}/dev/block`)) return devices;
@@ -58,7 +58,7 @@ export function listBlockDevices(sysfs = '/sys'): Map<number, string> {
   return devices;
 }
 
-/** Names of whole disks. Undefined if sysfs cannot be read. */
+/** Returns the names of whole disks, or undefined if sysfs cannot be read. */
 export function diskNames(sysfs = '/sys'): string[] | undefined {
   const directory = `${sysfs}/block`;
   return existsSync(directory) ? readdirSync(directory).map(plainName) : undefined;

@@ -15,15 +15,15 @@ export interface CgroupHierarchy {
   version: 1 | 2;
 }
 
-/** Controllers in whose hierarchies container runtimes create groups. The first is best, because it has the quota. */
+/** Cgroup v1 controllers for which runtimes create groups. `cpu` is first, because its groups report throttling. */
 const CONTROLLERS = ['cpu', 'pids', 'memory'];
 /** Limits, because a container can create and nest any number of groups. Tasks beyond the limits are unknown. */
 const DEEPEST = 24;
 const MOST_GROUPS = 20_000;
 
 /**
- * Finds the hierarchy. `cgroupDir` is usually /sys/fs/cgroup; `ownCgroups` is the text of /proc/self/cgroup. If there
- * is none, returns the reason.
+ * Finds the hierarchy, or returns the reason why there is none. `cgroupDir` is usually /sys/fs/cgroup; `ownCgroups` is
+ * the text of /proc/self/cgroup.
  */
 export function findHierarchy(cgroupDir: string, ownCgroups: string): CgroupHierarchy | string {
   if (existsSync(join(cgroupDir, 'cgroup.controllers'))) return { root: cgroupDir, id: 0, version: 2 };
@@ -59,7 +59,7 @@ function childrenOf(directory: string): string[] {
   }
 }
 
-/** Threads in a group. Empty if the group has ended. 0 stands for threads outside this pid namespace. */
+/** Returns the threads in a group; none if the group has ended. Threads outside this pid namespace appear as 0. */
 export function threadsIn({ root, version }: CgroupHierarchy, path: string): number[] {
   const text = readOr(join(root, path, version === 2 ? 'cgroup.threads' : 'tasks'), '');
   return text === '' ? [] : text.trimEnd().split('\n').map(Number);
@@ -73,7 +73,7 @@ export function groupExists({ root }: CgroupHierarchy, path: string): boolean {
 export function usageOf({ root, version }: CgroupHierarchy, path: string): ContainerUsage {
   const stat = readOr(join(root, path, 'cpu.stat'), '');
   const throttled = (version === 2 ? /^throttled_usec (\d+)$/m : /^throttled_time (\d+)$/m).exec(stat);
-  // Since Linux 5.2. `full` has no meaning for CPUs.
+  // cpu.pressure exists since Linux 4.20. `some`: time in which at least one task waited for a CPU.
   const pressure = /^some .*total=(\d+)$/m.exec(readOr(join(root, path, 'cpu.pressure'), ''));
   return {
     ...(throttled && { throttledSeconds: Number(throttled[1]) / (version === 2 ? 1e6 : 1e9) }),

@@ -14,18 +14,18 @@ import { plainLabels } from './task-groups.ts';
 interface PodNames {
   namespace: string;
   pod: string;
-  /** Directories of the pod's containers. */
+  /** Names of the directories with the logs of the pod's containers. */
   containers: readonly string[];
 }
 
-/** A container gets its mounts some time after its first task has joined its group. */
+/** Minimum age before mounts are read: a container gets them some time after its first task has joined its group. */
 const NAMED_AFTER_MS = 1000;
 /** After this time without a name, the container's id is its name. */
 const NAMELESS_AFTER_MS = 5000;
 
 /**
- * Labels of a container or unit. Undefined while the name may still be found. Containers of pods get their Kubernetes
- * names; all others get their id. The container that holds the namespaces of a pod has the name ''.
+ * Returns the labels of a container or unit; undefined while the name may still be found. Containers of pods get their
+ * Kubernetes names, other containers their id. A pod's pause container, which holds the namespaces, gets the name ''.
  */
 export function labelsOf(
   { group, sinceMs }: SlotEntry,
@@ -44,11 +44,11 @@ export function labelsOf(
   return [pod?.namespace ?? '', pod?.pod ?? group.podUid, name ?? only ?? plain[2]];
 }
 
-/** Kubernetes names contain no underscore. */
+/** NAMESPACE_POD_UID. Namespaces and pods have no underscore in their names. */
 const POD_DIRECTORY = /^([a-z0-9.-]+)_([a-z0-9.-]+)_([0-9a-f-]{32,36})$/;
 const TERMINATION_LOG = /\/pods\/[0-9a-f-]{32,36}\/containers\/([a-z0-9-]+)\/[^/ ]+ /;
 
-/** Finds the names of a pod. Undefined if its directory does not exist. `podLogs` is usually /var/log/pods. */
+/** Returns the names of a pod, or undefined if its directory does not exist. `podLogs` is usually /var/log/pods. */
 function podNames(podLogs: string, uid: string): PodNames | undefined {
   if (uid === '') return undefined;
   for (const entry of namesIn(podLogs)) {
@@ -60,15 +60,15 @@ function podNames(podLogs: string, uid: string): PodNames | undefined {
 }
 
 /**
- * Name of the container that a task is in. Undefined if the task's mounts cannot be read. '' if the kubelet has mounted
- * nothing into the container, as for the one that holds a pod's namespaces.
+ * Returns the name of a task's container; undefined if the task's mounts cannot be read. '' if the kubelet has mounted
+ * nothing into the container, as for a pod's pause container.
  */
 function containerNameOf(procDir: string, tid: number): string | undefined {
   const mounts = readOr(join(procDir, String(tid), 'mountinfo'), '');
   return mounts === '' ? undefined : (TERMINATION_LOG.exec(mounts)?.[1] ?? '');
 }
 
-/** Why the log directory provides no names; '' if it can be read. */
+/** Returns why the log directory provides no names; '' if it can be read. */
 export function podLogsProblem(podLogs: string): string {
   try {
     readdirSync(podLogs);
@@ -79,7 +79,7 @@ export function podLogsProblem(podLogs: string): string {
   }
 }
 
-/** Names in a directory; empty if it cannot be read. */
+/** Returns the names in a directory; none if it cannot be read. */
 export function namesIn(directory: string): string[] {
   try {
     return readdirSync(directory);

@@ -12,9 +12,9 @@ export interface ContainerIds {
   podUid: string;
 }
 
-/** Forms in which runtimes use the 64 digits: `ID`, `docker-ID.scope`, `crio-ID`, `SLICE:cri-containerd:ID`. */
+/** Group names that runtimes make from the 64 digits: `ID`, `docker-ID.scope`, `crio-ID`, `SLICE:cri-containerd:ID`. */
 const CONTAINER = /^(?:(?<runtime>[A-Za-z][\w.-]{0,100})[-:])?(?<id>[0-9a-f]{64})(?:\.scope)?$/;
-/** AWS Fargate: 32 digits and a number, below `/ecs/`. */
+/** Groups of AWS Fargate: 32 digits, a dash and a number, below `/ecs/`. */
 const FARGATE = /^[0-9a-f]{32}-\d{1,20}$/;
 /**
  * Pod groups of the kubelet's cgroupfs driver (uid with dashes) and of its systemd driver (underscores, because systemd
@@ -28,7 +28,7 @@ const DELETED = ' (deleted)';
 /** Runtimes do not create longer paths. */
 const LONGEST_PATH = 4096;
 
-/** Undefined if no line contains a container. */
+/** Prefers a line that contains a pod. Returns undefined if no line contains a container. */
 export function containerOf(cgroups: string): ContainerIds | undefined {
   let firstIds: ContainerIds | undefined;
   for (const line of cgroups.split('\n')) {
@@ -47,7 +47,7 @@ export interface ContainerInPath extends ContainerIds {
   group: string;
 }
 
-/** Finds the container in the path of a group. Undefined if there is none. */
+/** Finds the outermost container in the path of a group. Returns undefined if there is none. */
 export function containerInPath(path: string): ContainerInPath | undefined {
   if (path.length > LONGEST_PATH) return undefined;
   const whole = path.endsWith(DELETED) ? path.slice(0, -DELETED.length) : path;
@@ -55,7 +55,7 @@ export function containerInPath(path: string): ContainerInPath | undefined {
   let podUid = '';
   for (const [at, part] of parts.entries()) {
     const group = parts.slice(0, at + 1).join('/');
-    // `SLICE:PREFIX:ID` if a runtime uses a systemd name as a path. The slice contains the pod.
+    // A part is `SLICE:PREFIX:ID` if a runtime uses a systemd name as a path. The slice contains the pod.
     const [slice, ...rest] = part.split(':');
     podUid = podIn(slice) || podUid;
     const last = rest.length > 0 ? rest.join('-') : part;
@@ -70,8 +70,8 @@ export function containerInPath(path: string): ContainerInPath | undefined {
 }
 
 /**
- * The uid in the name of a pod's group; '' if there is none. Static pods (which the kubelet starts from files) have a
- * hash instead, which the API does not know.
+ * Returns the uid in the name of a pod's group; '' if there is none. Static pods (which the kubelet starts from files)
+ * have a hash instead, which the API does not know.
  */
 function podIn(part: string): string {
   return POD.exec(part)?.[1].replaceAll('_', '-') ?? '';

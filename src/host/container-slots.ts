@@ -1,4 +1,4 @@
-/** Assigns slots to containers. Some time after a container ended, another one gets its slot. */
+/** Assigns slots to containers. Some time after a container has ended, another container can get its slot. */
 import {
   type ContainerLabels,
   FIRST_CONTAINER,
@@ -15,7 +15,7 @@ export interface SlotEntry {
   group: TaskGroup;
   labels: ContainerLabels | undefined;
   sinceMs: number;
-  /** When the group was found to be missing; 0 while it exists. */
+  /** When the group was first found missing; 0 while it exists. */
   goneMs: number;
 }
 
@@ -25,7 +25,7 @@ export class ContainerSlots {
   readonly #nowMs: () => number;
   readonly #entries = new Map<number, SlotEntry>();
   readonly #byKey = new Map<string, number>();
-  /** Paths by key of containers without a separate slot, because their tasks do no work. */
+  /** By container id: paths of containers that share another slot, because their tasks do no work. */
   readonly #folded = new Map<string, string>();
   readonly #callbacks = new Set<(slot: number) => void>();
 
@@ -35,7 +35,7 @@ export class ContainerSlots {
     this.#nowMs = nowMs;
   }
 
-  /** Slot of the tasks in a group. */
+  /** Returns the slot of the tasks in a group. A new group gets a free slot, or `SURPLUS` if there is none. */
   of(group: TaskGroup | undefined): number {
     if (group === undefined) return SYSTEM;
     const existing = this.#byKey.get(group.key);
@@ -56,7 +56,7 @@ export class ContainerSlots {
     return [...this.#entries];
   }
 
-  /** Slots of the containers, in ascending order, after the fixed ones. */
+  /** Returns the fixed slots, then the slots of containers in ascending order. */
   all(): number[] {
     const own = [...this.#entries.keys()].sort((a, b) => a - b);
     return [UNKNOWN, SURPLUS, KERNEL, SYSTEM, IDLE, ...own];
@@ -76,13 +76,13 @@ export class ContainerSlots {
     if (entry !== undefined) entry.labels = labels;
   }
 
-  /** Labels without names of a pod; undefined if it has a pod and `evenInPod` is false. */
+  /** Returns labels without Kubernetes names. Undefined for a container in a pod, unless `evenInPod`. */
   plainLabels(slot: number, evenInPod: boolean): ContainerLabels | undefined {
     const group = this.#entries.get(slot)?.group;
     return group === undefined || (group.podUid !== '' && !evenInPod) ? undefined : plainLabels(group);
   }
 
-  /** Path of the slot's group. Undefined if the group no longer exists. */
+  /** Returns the path of the slot's group, or undefined if the group no longer exists. */
   pathOf(slot: number): string | undefined {
     const entry = this.#entries.get(slot);
     return entry === undefined || entry.goneMs !== 0 ? undefined : entry.group.path;

@@ -1,7 +1,7 @@
 /**
- * The container of every task, by thread id. A scan of the control groups fills the table, and the kernel's events keep
- * it up to date. It is scanned again if events were lost or a task is unknown. Until then, such tasks have no
- * container, because a wrong one would be worse.
+ * Finds the container of every task by thread id. A scan of the control groups fills the table, and the kernel's events
+ * keep it up to date. If events were lost or a task is unknown, the control groups are scanned again. Until then, such
+ * tasks have no container, because a wrong container would be worse.
  */
 import { join } from 'node:path';
 import {
@@ -37,11 +37,11 @@ export interface ContainerOptions extends ContainersConfig {
 export interface ContainerTable extends Containers, ContainerEvents {
   /** Sets whether /proc has the same ids as the trace. Before this call, no task has a container. */
   procIsHosts(isHosts: boolean): void;
-  /** Scans, and returns the whole table for a recording. */
+  /** Scans the control groups, and returns the whole table for a recording. */
   parts(): RecordedPart[];
-  /** Why containers cannot be recognised; '' if they can. */
+  /** Returns why containers cannot be recognised; '' if they can. */
   problem(): string;
-  /** What is missing although containers are recognised, as sentences. */
+  /** Returns sentences about what is missing although containers are recognised: names of pods. */
   notes(): string[];
 }
 
@@ -80,12 +80,12 @@ export function openContainerTable(options: ContainerOptions): ContainerTable {
   const nameAll = (all: CgroupHierarchy): void => {
     for (const [slot, entry] of slots.entries()) {
       entry.labels ??= labelsOf(entry, { hierarchy: all, podLogs: options.podLogs, procDir, nowMs: nowMs() });
-      // The container that holds a pod's namespaces does no work.
+      // A pod's pause container, which holds the namespaces, does no work.
       if (entry.labels?.[2] === '') slots.fold(slot, SYSTEM);
     }
   };
 
-  /** Whether a file may still be read because of an event. */
+  /** Returns whether an event may read another file; if not, requests a scan. */
   const mayRead = (): boolean => {
     if (reads++ < MOST_READS) return true;
     isStale = true;
@@ -114,7 +114,7 @@ export function openContainerTable(options: ContainerOptions): ContainerTable {
       if (hierarchy === undefined || id !== hierarchy.id) return;
       const slot = slots.of(taskGroupOf(path));
       tasks.set(tid, slot);
-      // The event contains only the first thread of a process.
+      // The event names only the first thread of a process, so read the others from the group.
       if (mayRead()) for (const thread of threadsIn(hierarchy, path)) tasks.set(thread, slot);
     },
     lost: () => {
@@ -144,7 +144,7 @@ export function openContainerTable(options: ContainerOptions): ContainerTable {
         problem = `${options.cgroupDir} shows only the agent’s own control groups (mount the host’s, read-only)`;
         tasks.clear();
       } else hierarchy = all;
-      // Tasks can be created before the events are enabled.
+      // Scan again soon, because tasks can be created before the events are enabled.
       isStale = true;
     },
     parts: () =>
@@ -178,7 +178,7 @@ function partsOf(all: CgroupHierarchy, { scan, nameAll, tasks, slots, procDir }:
   return [{ hierarchy: all.id }, ...processes, ...[...tasks.bySlot()].map(tasksOf)];
 }
 
-/** Threads of each process that has several, the first one first. */
+/** Returns the threads of each process that has several, the first thread first. */
 function processesIn(procDir: string): number[][] {
   return namesIn(procDir)
     .filter((name) => /^\d+$/.test(name))
@@ -198,7 +198,7 @@ function fill(tasks: TaskSlots, slots: ContainerSlots, all: CgroupHierarchy): vo
 
 function kernelThreads(all: CgroupHierarchy, procText: (tid: number, file: string) => string): number[] {
   const children = procText(KTHREADD, `task/${KTHREADD}/children`).trim();
-  // Detects hidden processes: with cgroup v2, systemd leaves only hidden processes in the root group.
+  // If /proc hides kthreadd, use the root group: with cgroup v2, systemd leaves only kernel threads there.
   const isAlone = children === '' && all.version === 2 && groupExists(all, '/init.scope');
   return [KTHREADD, ...(isAlone ? threadsIn(all, '') : children.split(' ').map(Number))];
 }

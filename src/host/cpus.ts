@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { errnoOf, KernelError } from '../model/errors.ts';
 
-/** Highest CPU number that a list may contain. Kernels cannot have as many CPUs (NR_CPUS). */
+/** Highest CPU number that a list may contain. No kernel supports so many CPUs (NR_CPUS). */
 const MAX_CPU = 65535;
 
 /**

@@ -7,9 +7,8 @@ import { errnoOf } from '../model/errors.ts';
 
 export interface ElfFunction {
   name: string;
-  /** Offset in the file. */
   offset: number;
-  /** Whether another version of the name is the default. */
+  /** Whether the symbol has a version that is not the default version of its name. */
   isHidden: boolean;
 }
 
@@ -64,7 +63,7 @@ export function readElf(path: string): ElfFile {
   }
 }
 
-/** File offset of the function with this name. Throws an `Error` if there is none, or several different ones. */
+/** Returns the file offset of a function. Throws an `Error` if there is none, or several different ones. */
 export function functionOffset(path: string, name: string): number {
   const { functions, isStripped } = readElf(path);
   const all = functions.filter((one) => one.name === name);
@@ -139,7 +138,7 @@ function functionsIn(
     const version =
       versionOf !== undefined && place + 2 <= versionOf.length ? versionOf.readUInt16LE(place) : 0;
     functions.push({
-      // In the table of all symbols, the version is a part of the name.
+      // In the table of all symbols, the name ends with the version: `name@VERSION` or `name@@VERSION`.
       name: names.toString('utf8', nameAt, nameEnd).replace(/@@?.*$/, ''),
       offset: address - segment.address + segment.offset,
       isHidden: (version & HIDDEN) !== 0 || /[^@]@[^@]/.test(names.toString('latin1', nameAt, nameEnd)),

@@ -42,10 +42,10 @@ export function capturedHostFacts(options: { machine: string; blockDevices: Read
     irqName: (_irq: number): string | undefined => undefined,
     taskName: (_pid: number): string | undefined => undefined,
     jiffyNs: (): number | undefined => undefined,
-    // For a major number of 2048 or more, the same 32 bits can be read as signed or unsigned.
+    // Look up both signs, because the sign bit of a 32-bit dev_t is set if the major number is 2048 or more.
     blockDeviceName: (dev: number): string =>
       blockDevices.get(dev | 0) ?? blockDevices.get(dev >>> 0) ?? deviceNumber(dev),
-    // A recording names some devices only later, while it is being read.
+    // Unknown, because a recording names some devices only later, while it is being read.
     blockDeviceNames: (): readonly string[] | undefined => undefined,
     blockDeviceExists: (_dev: number): boolean => true,
   };

@@ -8,18 +8,18 @@ const FIRST_JIFFY = 2 ** 32;
 const JIFFIES_BEGIN_SECONDS = 300;
 const HERTZ = [100, 250, 300, 1000];
 
-/** Handler names: `eth0`, or `a,b` for handlers that share a line. Undefined if unknown. */
+/** Returns the names of an interrupt's handlers: `eth0`, or `a,b` if handlers share the line. Undefined if unknown. */
 export function irqName(irq: number): string | undefined {
   return textOf(`/sys/kernel/irq/${irq}/actions`) || undefined;
 }
 
-/** Current name of a task, by its host pid. Undefined if the task has ended, or if /proc has other numbers. */
+/** Returns the current name of a task by its host pid; undefined if the task has ended or /proc has other numbers. */
 export function taskName(pid: number): string | undefined {
   if (pid === 0) return 'swapper';
   return isFirstPidNamespace() ? textOf(`/proc/${pid}/comm`) : undefined;
 }
 
-/** Length of a jiffy in nanoseconds, from the jiffies since boot. Undefined if the kernel does not show them. */
+/** Computes the nanoseconds per jiffy from the jiffies since boot; undefined if the kernel does not show them. */
 export function jiffyNs(): number | undefined {
   const jiffies = Number(/^jiffies: (\d+)$/m.exec(textOf('/proc/timer_list') ?? '')?.[1]);
   const uptime = Number.parseFloat(textOf('/proc/uptime') ?? '');

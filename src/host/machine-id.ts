@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 
 const FILES = ['/etc/machine-id', '/var/lib/dbus/machine-id'];
 
-/** 32 hexadecimal digits. Undefined if no such file exists. */
+/** Returns 32 hexadecimal digits, or undefined if no file contains them. */
 export function machineId(files: readonly string[] = FILES): string | undefined {
   for (const file of files) {
     try {

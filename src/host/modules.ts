@@ -26,8 +26,8 @@ export function watchModules(file = '/proc/modules', sysfs = '/sys/module'): Mod
 }
 
 /**
- * A text that identifies the set of loaded modules, without their use counts. If addresses are hidden, uses `inodeOf`
- * instead, so that a reloaded module counts as changed.
+ * Returns a text that identifies the set of loaded modules, without their use counts. If addresses are hidden, uses
+ * `inodeOf` instead, so that a reloaded module counts as changed.
  */
 export function loadedModules(text: string, inodeOf: (name: string) => number | undefined): string {
   const modules: string[] = [];

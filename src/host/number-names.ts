@@ -3,7 +3,7 @@ export function namesByNumber(text: string): ReadonlyMap<number, string> {
   const names = new Map<number, string>();
   let number = 0;
   for (const word of text.trim().split(/\s+/)) {
-    // A number is that of the next name.
+    // A number in the text is the number of the next name.
     if (/^\d+$/.test(word)) number = Number(word);
     else names.set(number++, word);
   }

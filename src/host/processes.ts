@@ -1,9 +1,9 @@
 /**
- * Facts about a task from /proc, by its thread id in the trace: its process, its program and, if requested, its
- * container. Correct only if /proc is the host's.
+ * Reads facts about a task from /proc by its thread id in the trace: its process, its program and, if requested, its
+ * container. The id only fits if /proc is the host's.
  *
- * A task may have ended before it is looked up, and a new task may have its id: a task that started after the given
- * time is not the right one. Sources: proc_pid_stat(5), proc_pid_status(5), proc_pid_exe(5).
+ * A task may have ended before the look-up, and a new task may have its id. Therefore a task that started after the
+ * given time is rejected. Sources: proc_pid_stat(5), proc_pid_status(5), proc_pid_exe(5).
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -11,7 +11,6 @@ import { errnoOf } from '../model/errors.ts';
 import { type ContainerIds, containerOf } from './container-paths.ts';
 
 export interface ProcessOfTask {
-  /** Process id. */
   pid: number;
   /** Name of the program; '' for kernel threads. */
   executable: string;
@@ -19,12 +18,11 @@ export interface ProcessOfTask {
 }
 
 export interface ProcessLookup {
-  /** The process of a thread at a time of CLOCK_MONOTONIC. Undefined if unknown. */
+  /** Returns the process of a thread at a time on CLOCK_MONOTONIC, or undefined if it is unknown. */
   of(tid: number, atNs: number): ProcessOfTask | undefined;
 }
 
 export interface ProcessLookupOptions {
-  /** Whether to read cgroups. */
   containers: boolean;
   procDir?: string;
   /** CLOCK_MONOTONIC in nanoseconds. */
@@ -34,7 +32,7 @@ export interface ProcessLookupOptions {
 
 interface Known {
   startTicks: number;
-  /** Start of the thread on CLOCK_MONOTONIC, as precisely as known. */
+  /** Earliest possible start of the thread on CLOCK_MONOTONIC. */
   sinceNs: number;
   /** When the thread was last seen. */
   seenNs: number;
@@ -48,9 +46,9 @@ const TASKS = 1024;
  * notices such a change after this time.
  */
 const KEPT_NS = 5e9;
-/** How long facts are used without reading anything: ids are not reused so fast. */
+/** How long facts are used without reading /proc again, because ids are not reused so fast. */
 const FRESH_NS = 5e8;
-/** How long the facts of a thread are used for its id after the thread was last seen. Ids are reused. */
+/** How long facts stay valid after the thread was last seen. Later, another thread may have its id. */
 const GONE_NS = 1e9;
 /** Nanoseconds per tick of the times in /proc. USER_HZ is 100 on every architecture that Node supports. */
 const TICK_NS = 1e7;
@@ -60,12 +58,12 @@ const LONGEST_NAME = 255;
 
 export function makeProcessLookup(options: ProcessLookupOptions): ProcessLookup {
   const { containers, procDir = '/proc', nowNs = monotonicNs, tasks = TASKS } = options;
-  /** Least recently used first. */
+  /** By thread id, least recently used first. */
   const cache = new Map<number, Known>();
 
   const read = (...path: string[]): string => readFileSync(join(procDir, ...path), 'utf8');
 
-  /** CLOCK_BOOTTIME also advances while the machine sleeps. */
+  /** Time in which the machine was asleep: /proc/uptime (CLOCK_BOOTTIME) includes it, CLOCK_MONOTONIC does not. */
   const sleptNs = (): number => Number.parseFloat(read('uptime')) * 1e9 - nowNs();
 
   const lookUp = (tid: number): ProcessOfTask => {
@@ -77,7 +75,7 @@ export function makeProcessLookup(options: ProcessLookupOptions): ProcessLookup 
     };
   };
 
-  /** Cached facts about the thread, from before it ended or before a thread that started after `atNs` got its id. */
+  /** Returns cached facts for an id whose thread has ended, or whose current thread started after `atNs`. */
   const before = (tid: number, atNs: number): ProcessOfTask | undefined => {
     const entry = cache.get(tid);
     if (entry === undefined || atNs < entry.sinceNs || atNs > entry.seenNs + GONE_NS) return undefined;
@@ -117,14 +115,14 @@ export function makeProcessLookup(options: ProcessLookupOptions): ProcessLookup 
   };
 }
 
-/** Field 22. The second field, the name, is in parentheses and can contain any characters. */
+/** Returns field 22. Searches the last `)`, because field 2, the name, can contain any characters. */
 function startOf(stat: string): number {
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
 }
 
 /**
- * Name of the program. Reading the link requires permission to inspect the process, which an agent without capabilities
- * has for few processes. For others, returns the process's own name, at most 15 bytes. Reads the link of the thread,
+ * Returns the name of the program. Reading the link requires permission to inspect the process, which an agent without
+ * capabilities has for few processes. For the others, returns `comm`, at most 15 bytes. Reads the link of the thread,
  * because a group leader that has ended has none.
  */
 function executableOf(procDir: string, tid: number, pid: number): string {

@@ -1,6 +1,6 @@
 /**
- * The container of every task of a recording, from the table and the events in it. As in a live capture, a task has no
- * container rather than a wrong one: the next part of the table that names the task gives it one.
+ * Finds the container of every task in a recording, from the table and the events in the recording. A task has no
+ * container rather than a wrong one, until a later part of the table names the task.
  */
 import {
   type ContainerEvents,
@@ -17,7 +17,7 @@ import { TaskSlots } from './task-slots.ts';
 export interface RecordedContainers extends Containers, ContainerEvents {
   /** Adds a part of the table. */
   read(part: RecordedPart): void;
-  /** Ends the recording: containers without names get those that their control groups give. */
+  /** Ends the recording: containers without recorded names get names from their control groups. */
   end(): void;
   /** Whether the recording has a table. */
   hasTable(): boolean;
@@ -26,7 +26,7 @@ export interface RecordedContainers extends Containers, ContainerEvents {
 export function openRecordedContainers(max: number): RecordedContainers {
   const tasks = new TaskSlots();
   const slots = new ContainerSlots(max, tasks, () => 0);
-  /** Threads by the first thread of their process, itself not included. */
+  /** The other threads of each process, by its first thread. */
   const threads = new Map<number, Set<number>>();
   const firstOf = new Map<number, number>();
   let hierarchy: number | undefined;
@@ -48,7 +48,7 @@ export function openRecordedContainers(max: number): RecordedContainers {
     for (const tid of others) joins(tid, first);
     const slot = path === undefined ? KERNEL : slots.of(taskGroupOf(path));
     if (labels !== undefined) slots.name(slot, labels);
-    // Events from the time of the scan are newer than what it has read.
+    // Don't overwrite slots from events, because events during the scan are newer than what the scan has read.
     for (const tid of tids) if (tasks.peek(tid) === UNKNOWN) tasks.set(tid, slot);
   };
   return {
@@ -70,7 +70,7 @@ export function openRecordedContainers(max: number): RecordedContainers {
     attached: (tid, id, path) => {
       if (hierarchy === undefined || id !== hierarchy) return;
       tasks.set(tid, slots.of(taskGroupOf(path)));
-      // They may have moved, too: the event names the first thread only.
+      // The event names only the first thread of a process, but the other threads may have moved too.
       for (const other of threads.get(tid) ?? []) tasks.set(other, UNKNOWN);
     },
     lost: () => tasks.clear(),

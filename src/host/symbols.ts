@@ -15,20 +15,18 @@ export interface SymbolList {
   high: Uint32Array;
   names: readonly string[];
   /**
-   * For each function, the number of bytes after its start that still belong to it. Needed if `low` and `high` are
-   * starts of functions, because tracers record the patched place, which is at most `ENTRY` bytes later. Absent if
-   * `low` and `high` are the patched places; an address then belongs to the nearest one.
+   * For each function, how many bytes after its start still belong to it. Present if `low` and `high` are starts of
+   * functions, because tracers record the patched place, which is at most `ENTRY` bytes later. Absent if `low` and
+   * `high` are patched places: an address then belongs to the nearest place.
    */
   reach?: Uint8Array;
 }
 
-/** Why there are no names. */
 export interface NoSymbols {
   reason: string;
 }
 
 export interface KnownFunctions extends FunctionNames {
-  /** Number of functions. */
   readonly count: number;
   /** Reads the names again. If that fails, returns false and keeps the old names. */
   refresh(): boolean;
@@ -36,14 +34,14 @@ export interface KnownFunctions extends FunctionNames {
 
 /**
  * Maximum distance from the start of a function to its patched place: `endbr64` on x86, `bti` and a nop on arm64, a
- * second entry on powerpc. If it covered the whole function, an address in an unknown module would get the name of the
- * symbol before it.
+ * second entry on powerpc. With a larger distance, an address in an unknown module would get the name of the symbol
+ * before it.
  */
 const ENTRY = 64;
 /** Maximum difference between the patched places that two kernels or two tracers report. */
 const NEAR = 16;
 
-/** If an address is farther from the start of a function, it belongs to code without a symbol. */
+/** An address farther from the start of a function belongs to code without a symbol. */
 const LARGEST_FUNCTION = 65_536;
 
 const NEWLINE = 0x0a;
@@ -51,8 +49,8 @@ const SPACE = 0x20;
 const TAB = 0x09;
 
 /**
- * Parses the functions in a kallsyms text. `wanted` saves memory if only some are needed. If an address has several
- * names, the first counts, as in the kernel (get_symbol_pos()).
+ * Parses the functions in a kallsyms text. `wanted` selects functions, to save memory. If an address has several names,
+ * the first counts, as in the kernel (get_symbol_pos()).
  */
 export function parseKallsyms(
   text: Uint8Array,
@@ -99,12 +97,11 @@ export function parseKallsyms(
         : '/proc/kallsyms has no symbols',
     };
   }
-  // The text is almost sorted: the kernel's own symbols come first, then those of each module.
+  // Sort by address: in the text, the kernel's own symbols come first, then those of each module.
   const order = low.map((_, i) => i).sort((a, b) => high[a] - high[b] || low[a] - low[b] || a - b);
   return keepWanted(order, { low, high }, (i) => buffer.toString('latin1', nameAt[i], nameEnd[i]), wanted);
 }
 
-/** Reads /proc/kallsyms of this machine. */
 export function readKallsyms(
   wanted: (name: string) => boolean = () => true,
   file = '/proc/kallsyms',
@@ -120,8 +117,8 @@ export function readKallsyms(
 }
 
 /**
- * Names from the first source that has any. A refresh uses the same source. `isInside`: addresses can be anywhere in a
- * function, not only at its beginning.
+ * Returns the names from the first source that has any. A refresh uses the same source. `isInside`: addresses can be
+ * anywhere in a function, not only at its beginning.
  */
 export function knownFunctions(
   sources: readonly (() => SymbolList | NoSymbols)[],
@@ -177,7 +174,7 @@ function nameIn(list: SymbolList, low: number, high: number): string | undefined
   return below <= above ? list.names[at] : list.names[at + 1];
 }
 
-/** The function that contains an address. A patched place can be a few bytes after the start of its function. */
+/** Finds the function that contains an address. A patched place can be a few bytes after the start of its function. */
 function nameAround(list: SymbolList, low: number, high: number): string | undefined {
   const at = lastNotAbove(list, low + (list.reach === undefined ? NEAR : 0), high);
   if (at < 0) return undefined;
@@ -185,7 +182,7 @@ function nameAround(list: SymbolList, low: number, high: number): string | undef
   return distance < LARGEST_FUNCTION ? list.names[at] : undefined;
 }
 
-/** Index of the last symbol at or below an address; -1 if there is none. */
+/** Returns the index of the last symbol at or below an address; -1 if there is none. */
 function lastNotAbove(list: SymbolList, low: number, high: number): number {
   let from = 0;
   let to = list.names.length;
@@ -198,7 +195,7 @@ function lastNotAbove(list: SymbolList, low: number, high: number): number {
   return from - 1;
 }
 
-/** The wanted symbols. Each one extends at most to the next symbol, even if that one is not wanted. */
+/** Selects the wanted symbols. Each one reaches at most to the next symbol, even if the next one is not wanted. */
 function keepWanted(
   order: readonly number[],
   { low, high }: { low: readonly number[]; high: readonly number[] },

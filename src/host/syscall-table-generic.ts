@@ -1,6 +1,6 @@
 /**
  * Generated: names of syscalls in the order of their numbers (see `number-names.ts`), for machines with the kernel's
- * generic table (scripts/syscall.tbl), up to Linux 7.3. The machines differ only at 38 and from 244 to 259.
+ * generic table (scripts/syscall.tbl), up to Linux 7.3. The machines differ only at number 38 and from 244 to 259.
  */
 const generic = (at38: string, from244: string): string => `
   io_setup io_destroy io_submit io_cancel io_getevents setxattr lsetxattr fsetxattr getxattr lgetxattr
@@ -41,8 +41,8 @@ const generic = (at38: string, from244: string): string => `
   rseq_slice_yield fchroot
 `;
 
-/** With arm64's ABIs common, 64, renameat, rlimit and memfd_secret. */
+/** arm64 has the syscalls of the table's ABIs common, 64, renameat, rlimit and memfd_secret. */
 export const SYSCALLS_ARM64 = generic('renameat', '');
 
-/** 64-bit RISC-V, as its asm/unistd.h in golang.org/x/sys has them. */
+/** Syscalls of 64-bit RISC-V, from the copy of its asm/unistd.h in golang.org/x/sys. */
 export const SYSCALLS_RISCV64 = generic('39', 'arch_specific_syscall 258 riscv_hwprobe riscv_flush_icache');

@@ -1,6 +1,6 @@
 /**
- * Generated: names of 64-bit PowerPC syscalls in the order of their numbers (see `number-names.ts`).
- * Source: the kernel's headers asm/unistd.h of that machine, as golang.org/x/sys has them; up to Linux 7.3.
+ * Generated: names of 64-bit PowerPC syscalls in the order of their numbers (see `number-names.ts`). Source: the copy
+ * of the kernel's asm/unistd.h for this machine in golang.org/x/sys; up to Linux 7.3.
  */
 export const SYSCALLS_PPC64 = `
   restart_syscall exit fork read write open close waitpid creat link unlink execve chdir time mknod chmod

@@ -1,7 +1,7 @@
 /**
- * Syscalls by machine type (`uname -m`): number → name, and name → event. Names come from the kernel's tables, which
- * programs use. Events are named after the function that implements the syscall (kernel/trace/trace_syscalls.c); for
- * some syscalls, that name differs.
+ * Finds the name of a syscall by its number, and the name of its event, for each machine type (`uname -m`). Syscalls
+ * are named as in the kernel's syscall tables. Events are named after the function that implements the syscall
+ * (kernel/trace/trace_syscalls.c). The two names differ for some syscalls.
  */
 import { namesByNumber } from './number-names.ts';
 import { SYSCALLS_ARM } from './syscall-table-arm.ts';
@@ -11,13 +11,13 @@ import { SYSCALLS_PPC64 } from './syscall-table-ppc64.ts';
 import { SYSCALLS_X86_64 } from './syscall-table-x86-64.ts';
 
 export interface SyscallTable {
-  /** Name for a number. Undefined if the number is not in the table. */
+  /** Name of a syscall by its number; undefined if the number is not in the table. */
   name(id: number): string | undefined;
   /** All numbers, ascending. A kernel may lack some of them. */
   ids: readonly number[];
 }
 
-/** Functions whose name differs from the name of their syscall. */
+/** Names of functions by syscall, where the two differ. */
 const EVENT_NAMES: Readonly<Record<string, string>> = {
   stat: 'newstat',
   fstat: 'newfstat',
@@ -33,7 +33,7 @@ const EVENT_NAMES_ARM64: Readonly<Record<string, string>> = {
   personality: 'arm64_personality',
 };
 
-/** Tables by machine type (`uname -m`). The agent runs on the first two; recordings can come from the others. */
+/** Tables by machine type (`uname -m`). The agent runs on the first two types; recordings can come from all of them. */
 const TABLES: readonly (readonly [names: RegExp, table: string])[] = [
   [/^x86_64$/, SYSCALLS_X86_64],
   [/^(?:aarch64|arm64)$/, SYSCALLS_ARM64],
@@ -43,7 +43,7 @@ const TABLES: readonly (readonly [names: RegExp, table: string])[] = [
   [/^riscv64$/, SYSCALLS_RISCV64],
 ];
 
-/** Syscalls of a machine's native programs. Undefined for an unknown machine. */
+/** Returns the syscalls of a machine's native programs, or undefined for an unknown machine. */
 export function syscallTable(machine: string): SyscallTable | undefined {
   const table = TABLES.find(([names]) => names.test(machine))?.[1];
   if (table === undefined) return undefined;

@@ -1,6 +1,6 @@
 /**
- * What the path of a control group says about its tasks: they are in a container, in a systemd unit, or in neither. The
- * outermost one counts, because root in a container may create groups with any name.
+ * Finds out from the path of a control group whether its tasks are in a container, in a systemd unit, or in neither.
+ * The outermost container or unit counts, because root in a container may create groups with any name.
  */
 import type { ContainerLabels } from '../model/containers.ts';
 import { containerInPath } from './container-paths.ts';
@@ -17,14 +17,14 @@ export interface TaskGroup {
 
 /** Pods that the kubelet starts from files have a hash instead of a uid. */
 const STATIC_POD = /[-/]pod([0-9a-f]{32})(?:\.slice)?\//;
-/** All sessions and services of a user. */
+/** The slice of all sessions and services of a user, which count as one unit. */
 const USER_SLICE = /^user-\d+\.slice$/;
 const UNIT = /^[^/]{1,120}\.(?:service|scope)$/;
 const INIT = 'init.scope';
-/** Monitors of containers: system programs, one per container. */
+/** Scopes with the monitor program of a container. Their tasks count as tasks of the system. */
 const MONITOR = /conmon/;
 
-/** Undefined for groups that belong to no container and no unit. */
+/** Returns undefined for groups that belong to no container and no unit. */
 export function taskGroupOf(path: string): TaskGroup | undefined {
   const container = containerInPath(path);
   if (container !== undefined) {
@@ -39,12 +39,12 @@ export function taskGroupOf(path: string): TaskGroup | undefined {
 
 const SHORT_ID = 12;
 
-/** Labels that the control group gives: names of units, ids of pods and containers. */
+/** Returns the labels that the control group provides: names of units, ids of pods and containers. */
 export function plainLabels({ kind, key, podUid }: TaskGroup): ContainerLabels {
   return ['', podUid, kind === 'unit' ? key : key.slice(0, SHORT_ID)];
 }
 
-/** The path in the line of /proc/PID/cgroup for this hierarchy. */
+/** Returns the path in the line of /proc/PID/cgroup for this hierarchy. */
 export function pathIn(cgroups: string, hierarchy: number): string | undefined {
   const start = `${hierarchy}:`;
   const line = cgroups.split('\n').find((one) => one.startsWith(start));

@@ -11,7 +11,7 @@ import { BATCH, IDLE, NORMAL, REALTIME, type TaskClasses } from '../model/task-c
 /** PID_MAX_LIMIT (include/linux/threads.h). The kernel commits memory only for pids that are used. */
 const PIDS = 4194304;
 const MOST_READS = 64;
-/** The low bits of a byte are the class; the high bits are the generation of the last request. 0: never requested. */
+/** The low bits of a byte are the class; the high bits are the generation of the last request, at first 0. */
 const CLASS_BITS = 2;
 const CLASS_MASK = (1 << CLASS_BITS) - 1;
 const GENERATIONS = 255 >> CLASS_BITS;
@@ -26,7 +26,7 @@ const POLICY = 41 - 3;
 export interface TaskPolicies extends TaskClasses {
   /** Sets whether /proc has the same ids as the trace. Before this call, nothing is looked up. */
   procIsHosts(isHosts: boolean): void;
-  /** Why batch and idle tasks count as normal; '' if they are recognised. */
+  /** Returns why batch and idle tasks count as normal; '' if they are recognised. */
   problem(): string;
 }
 
@@ -38,7 +38,7 @@ export function makeTaskPolicies(procDir = '/proc'): TaskPolicies {
   let generation = 1;
   let isHosts = false;
 
-  /** Classes that `now` has read, each with the number of the last refresh until which it may be used. */
+  /** Classes that `now` has read. Each is valid until the refresh with the number `until`. */
   const recent = new Map<number, { taskClass: number; until: number }>();
 
   const classOf = (pid: number): number => {

@@ -1,4 +1,4 @@
-/** One byte per thread id. The kernel allocates no memory for pages of ids that were never used, even after `clear`. */
+/** Stores one byte per thread id. Pages of ids that were never used take no memory: `clear` does not write to them. */
 import { SURPLUS, UNKNOWN } from '../model/containers.ts';
 
 /** PID_MAX_LIMIT (include/linux/threads.h). */
@@ -8,14 +8,13 @@ const PAGE_BITS = 12;
 export class TaskSlots {
   readonly table = new Uint8Array(PIDS);
   readonly #used = new Uint8Array(PIDS >> PAGE_BITS);
-  /** Number of look-ups that found nothing, and that found a container beyond the limit. */
+  /** Number of look-ups that returned `UNKNOWN`, and number of look-ups that returned `SURPLUS`. */
   readonly #counts = new Float64Array(2);
 
   readonly miss = (slot: number): void => {
     this.#counts[slot]++;
   };
 
-  /** Slot of a task. */
   peek(tid: number): number {
     return tid > 0 && tid < PIDS ? this.table[tid] : UNKNOWN;
   }
@@ -26,7 +25,7 @@ export class TaskSlots {
     this.#used[tid >> PAGE_BITS] = 1;
   }
 
-  /** Tasks by slot, without those of unknown containers. */
+  /** Returns the tasks by slot, without `UNKNOWN` and `SURPLUS`. */
   bySlot(): Map<number, number[]> {
     const all = new Map<number, number[]>();
     for (let tid = 0; tid < PIDS; tid++) {
