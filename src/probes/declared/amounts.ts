@@ -1,4 +1,4 @@
-/** Declares the family of a declared metric, and adds counts of events, amounts or times to it. */
+/** Declares the family of a declared metric, and adds event counts, amounts or times to it. */
 import type { Family } from '../../metrics/family.ts';
 import { KERNEL, UNKNOWN } from '../../model/containers.ts';
 import { type DeclaredMetric, TASK, taskFieldOf, type Unit } from '../../model/declared-metric.ts';
@@ -21,7 +21,7 @@ const COUNTED: Scale = { factor: 1, divisor: 1, unit: '' };
 const NANOSECONDS: Scale = { factor: 1, divisor: 1e9, unit: 'seconds' };
 const FACTORS: Partial<Record<Unit, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9 };
 
-/** Throws an `Error` if it needs the length of a jiffy and that is unknown. */
+/** Throws an `Error` if `unit` is `jiffies` and the length of a jiffy is unknown. */
 export function scaleOf(unit: Unit, host: Pick<ProbeContext['host'], 'jiffyNs'>): Scale {
   if (unit === 'none' || unit === 'pages') return COUNTED;
   if (unit === 'bytes') return { ...COUNTED, unit: 'bytes' };
@@ -30,12 +30,12 @@ export function scaleOf(unit: Unit, host: Pick<ProbeContext['host'], 'jiffyNs'>)
   return { ...NANOSECONDS, factor };
 }
 
-/** Adds an amount to the series of a row. */
+/** The series of a declared metric, by row. */
 export interface Amounts extends SeriesRows {
   /** Called when a value gets no series because the limit is reached. */
   onRefused(): void;
   factor: number;
-  /** Slot of the container that a record is about. */
+  /** Returns the slot of the container whose task the record is about. */
   containerOf(record: EventRecord): number;
 }
 
@@ -85,7 +85,7 @@ export function declareAmounts(
   return amountsOf(family, (slot, amount) => family.add(slot, amount));
 }
 
-/** Returns `containerOf`, which looks up the task that the metric's event (of a pair: the end event) is about. */
+/** Returns a function for the container of the task that a record is about. For a pair, the record is the end event. */
 function containerReader(
   context: ProbeContext,
   metric: DeclaredMetric,

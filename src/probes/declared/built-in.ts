@@ -1,4 +1,4 @@
-/** Helpers for a probe that consists only of declared metrics: they make its module and its metrics. */
+/** Helpers that make a probe of declared metrics, and its metrics. */
 
 import type { z } from 'zod';
 import { DEFAULT_BUCKETS } from '../../config/units/buckets.ts';
@@ -15,19 +15,19 @@ import type { CommonOptions, EventNeed, ProbeModule } from '../probe.ts';
 import { familyOf, needsOf, runMetrics } from './module.ts';
 
 type Event = string | EventChoice;
-/** A string is a field: `FIELD` or `start.FIELD`. An object is a complete label. */
+/** A string is a field: `FIELD` of the end event, or `start.FIELD`. An object describes the label. */
 type Labels = Readonly<Record<string, string | Partial<DeclaredLabel>>>;
 type More = Partial<Omit<DeclaredMetric, 'labels' | 'key'>> & {
   labels?: Labels;
   key?: readonly (string | KeyPart)[];
 };
 
-/** A counter of events. With `measure` and `kind: 'sum'`: the sum of a number in the events. */
+/** Makes a counter of events. With `measure` and `kind: 'sum'`, the counter adds up a number in the events. */
 export function counter(name: string, help: string, event: Event, more: More = {}): DeclaredMetric {
   return metric(name, help, 'count', event, more);
 }
 
-/** A histogram of a number that each event contains. */
+/** Makes a histogram of a number that each event contains. */
 export function histogram(
   name: string,
   help: string,
@@ -38,12 +38,12 @@ export function histogram(
   return metric(name, help, 'histogram', event, { measure, ...more });
 }
 
-/** A histogram of the time between two events. */
+/** Makes a histogram of the time between two events. */
 export function pair(name: string, help: string, start: Event, end: Event, more: More = {}): DeclaredMetric {
   return metric(name, help, 'histogram', end, { start: choiceOf(start), ...more });
 }
 
-/** A label with a fixed value. */
+/** Makes a label with a fixed value. */
 export function constant(value: string): Partial<DeclaredLabel> {
   return { constant: value, field: '' };
 }
@@ -85,16 +85,15 @@ interface Parts<Own extends object> {
   buckets?: readonly number[];
   /** Config keys that only this probe has, with defaults. */
   schema?(kit: SchemaKit): Record<keyof Own & string, z.ZodType>;
-  /** Checks the options. */
   check?: z.core.CheckFn<CommonOptions & Own>;
   metrics: readonly DeclaredMetric[] | ((options: Own) => readonly DeclaredMetric[]);
-  /** The metrics are about tasks, so they can have series by container. */
+  /** Whether the metrics are about tasks, so that they can have series by container. */
   ofTasks?: true;
   /** Whether a metric is on with these options. Without this function, all metrics are on. */
   isOn?(metric: DeclaredMetric, options: Own): boolean;
 }
 
-/** Makes a probe of declared metrics. A metric whose events the kernel lacks has no series; a note says so. */
+/** Makes a probe of declared metrics. The agent reports metrics whose events the kernel lacks; they have no series. */
 export function declaredProbe<Own extends object = object>(
   parts: Parts<Own>,
 ): ProbeModule<CommonOptions & Own> {
@@ -121,7 +120,10 @@ export function declaredProbe<Own extends object = object>(
   };
 }
 
-/** A missing metric gets no note if only some kernels have its events (`isVariant`). */
+/**
+ * Returns a metric's events. If only some kernels have the events (`isVariant`), the agent does not report them
+ * missing.
+ */
 function builtInNeeds(one: DeclaredMetric): EventNeed[] {
   const fixed = one.labels.find(({ constant: value }) => value !== undefined);
   const what = fixed ? `${one.name}{${fixed.name}="${fixed.constant}"}` : one.name;

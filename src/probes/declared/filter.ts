@@ -1,4 +1,4 @@
-/** Compiles the filter of a declared metric to a function of records. The kernel may apply it as well. */
+/** Compiles the filter of a declared metric to a function of records. The kernel may apply the same filter. */
 import { bytesReader, intReader, wordOffset } from '../../decode/fields.ts';
 import {
   type Comparison,
@@ -24,7 +24,7 @@ export function fieldsOfFilter(where: string | undefined): string[] {
     : filteredFields(parseEventFilter(where)).filter((field) => field !== 'CPU');
 }
 
-/** Throws an `Error` if the format lacks a field, or if a field cannot be compared in this way. */
+/** Throws an `Error` if the format lacks a field, or if the type of a field does not allow the comparison. */
 export function compileFilter(where: string, format: EventFormat): RecordFilter {
   return compiled(parseEventFilter(where), format);
 }
@@ -72,7 +72,7 @@ function numberFilter(read: (record: EventRecord) => number, op: Comparison, val
   }
 }
 
-/** Compares the two words of a 64-bit field, because a double cannot represent all its bits. */
+/** Tests the two words of a 64-bit field separately, because a double cannot represent all bits of the field. */
 function bitsFilter(format: EventFormat, field: string, value: number): RecordFilter {
   const size = format.fields.find(({ name }) => name === field)?.size;
   if (size !== 8) return numberFilter(intReader(format, field), '&', value);
@@ -91,7 +91,7 @@ function textFilter(text: BytesReader, op: Comparison, value: string): RecordFil
   return op === '!=' ? (record) => !equal(record) : equal;
 }
 
-/** If `isGlob` is false, wildcards match only themselves. */
+/** If `isGlob` is false, `*` and `?` match only themselves. */
 function matches(pattern: Uint8Array, isGlob: boolean, bytes: Uint8Array, from: number, to: number): boolean {
   let p = 0;
   let n = from;

@@ -1,6 +1,6 @@
 /**
- * Runs a declared counter that the kernel keeps. The kernel returns counts with the values of the fields that they are
- * grouped by. This code writes the values into a record, so that the counts get the same labels as recorded events.
+ * Runs a declared counter whose events the kernel counts. The kernel groups the counts by fields of the event. This
+ * code writes the values of these fields into a record, so that the counts get the same labels as recorded events.
  */
 import { writeInteger } from '../../decode/text/scratch.ts';
 import type { DeclaredLabel, DeclaredMetric } from '../../model/declared-metric.ts';
@@ -12,10 +12,10 @@ import { isTextField } from './label-names.ts';
 import { isOfCpu, type LabelRows } from './labels.ts';
 import type { RunningMetric } from './pair.ts';
 
-/** A key that is the same in all records of an event, for counts without labels. */
+/** The key for counts without labels, because the kernel requires one: a field that is the same in all records. */
 const CONSTANT = 'common_type';
 
-/** Throws an `Error` if the kernel cannot count like this. */
+/** Throws an `Error` if the kernel cannot count by these labels. */
 export function runInKernel(
   context: ProbeContext,
   { labels, event: { event } }: DeclaredMetric,
@@ -54,7 +54,7 @@ export function runInKernel(
   return { handlers: [], counted: [event], refresh: () => {} };
 }
 
-/** Returns the field that the label shows; undefined if the label shows the CPU. */
+/** Returns the field from which the label gets its value; undefined if the value is the CPU. */
 function keyOf(label: DeclaredLabel, format: EventFormat): FieldFormat | undefined {
   if (isOfCpu(label, format)) return undefined;
   const field = format.fields.find(({ name }) => name === label.field);

@@ -1,6 +1,6 @@
 /**
- * The key that matches an operation's start event with its end event: 32-bit words of both records. Fields are read in
- * place. A pointer takes two words, so that no bit is lost.
+ * Reads the key that matches an operation's start event with its end event. A key consists of 32-bit words that are
+ * read in place from the records. A pointer takes two words, so that no bit is lost.
  */
 
 import { CPU, type KeyPart } from '../../model/declared-metric.ts';
@@ -8,7 +8,7 @@ import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import type { EventRecord } from '../../model/record.ts';
 import { TWO_POW_32 } from '../../model/time.ts';
 
-/** Copies the words of the key into `into`. */
+/** Copies the words of the record's key into `into`. */
 export type KeyReader = (record: EventRecord, into: Int32Array) => void;
 
 export interface Keys {
@@ -18,7 +18,7 @@ export interface Keys {
   end: KeyReader;
 }
 
-/** One word of a key: `((words[at] << up) >> down) & mask`. If `at` is negative, the word is the CPU. */
+/** One word of a key: `((words[at] << up) >> down) & mask`. A negative `at` means the CPU. */
 interface Word {
   at: number;
   up: number;
@@ -65,7 +65,7 @@ function wordsOf(format: EventFormat, field: FieldFormat | undefined, width: num
   const bits = size === 4 || signed ? -1 : (1 << (8 * size)) - 1;
   const low = { at, up, down: 32 - 8 * size, mask: lowMask & bits };
   if (width === 1) return [low];
-  // In the other event the field has 64 bits, so extend it here, with its sign if it is signed.
+  // The field of the other event has 64 bits, so extend this one to 64 bits, with its sign if it is signed.
   return [low, { at, up, down: 31, mask: signed ? highMask : 0 }];
 }
 

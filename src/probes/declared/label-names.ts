@@ -1,4 +1,4 @@
-/** Converts the number in a field to a label value. Called once per distinct number, not per event. */
+/** Converts numbers in fields to label values. The conversion runs once per distinct number, not per event. */
 import { printedNames } from '../../decode/print-fmt.ts';
 import type { Containers } from '../../model/containers.ts';
 import type { DeclaredLabel } from '../../model/declared-metric.ts';
@@ -6,7 +6,7 @@ import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { TWO_POW_32 } from '../../model/time.ts';
 import type { ProbeContext } from '../probe.ts';
 
-/** Returns undefined if the number has no name. */
+/** Returns the name of a number (two words); undefined if the number has no name. */
 export type NumberNamer = (low: number, high: number) => string | undefined;
 
 type Facts = Pick<ProbeContext, 'host' | 'functions'>;
@@ -72,7 +72,7 @@ function hex64(low: number, high: number): string {
   return (high >>> 0).toString(16) + (low >>> 0).toString(16).padStart(8, '0');
 }
 
-/** The containers of tasks. Throws an `Error` if the agent does not track them. */
+/** Returns the containers of tasks. Throws an `Error` if the agent does not track containers. */
 export function containersOf({ host }: Facts): Containers {
   if (host.containers === undefined)
     throw new Error('a label with `as: container` needs containers, but containers.enabled is false');

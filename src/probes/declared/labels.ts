@@ -1,7 +1,4 @@
-/**
- * Gives each combination of label values a row number. If the combination was seen before, this needs no string and no
- * allocation.
- */
+/** Assigns a row to each combination of label values. A known combination needs no string and no allocation. */
 
 import { bytesReader, intReader, wordOffset } from '../../decode/fields.ts';
 import { SURPLUS, UNKNOWN } from '../../model/containers.ts';
@@ -13,13 +10,13 @@ import { TextRows } from '../tables/text-rows.ts';
 import { OTHER_ROW, ValueRows } from '../tables/value-rows.ts';
 import { containersOf, isTextField, type NumberNamer, namerOf } from './label-names.ts';
 
-/** Maximum number of values of one label. `max_series` limits combinations of labels as well. */
+/** Maximum number of values of one label. In addition, `max_series` limits the combinations of label values. */
 const MOST_VALUES = 1000;
 const MISSING = 'unknown';
 
 export type RowReader = (record: EventRecord) => number;
 
-/** Values of one or more labels. */
+/** Rows for the values of one or more labels. */
 export interface LabelRows {
   read: RowReader;
   /** Values of a row, one per label. */
@@ -36,7 +33,7 @@ export interface LabelFacts {
 
 const nothing = () => {};
 
-/** Labels from one event of a metric. Throws an `Error` if a field cannot become a label in this way. */
+/** Makes rows for the labels from one event of a metric. Throws an `Error` if a field cannot become such a label. */
 export function makeLabelRows(
   labels: readonly DeclaredLabel[],
   format: EventFormat,
@@ -70,7 +67,7 @@ export interface PairRows {
   values(row: number): readonly string[];
 }
 
-/** Gives each pair of rows a row of its own. */
+/** Assigns a row to each pair of rows. */
 export function pairRows(
   a: Pick<LabelRows, 'values'>,
   b: Pick<LabelRows, 'values'>,
@@ -116,7 +113,7 @@ function columnOf(label: DeclaredLabel, format: EventFormat, facts: LabelFacts):
     throw new Error(`field ${field.name} of ${format.system}:${format.name} (${field.type}) is not a text`);
   const namer = namerOf(label, format, field, facts.context);
   const generation = label.as === 'symbol' ? facts.context.functions : { generation: 0 };
-  // The kernel reuses task numbers, and containers get names late, so look up their names again every second.
+  // Look up names every second, because the kernel reuses pids, and the name of a container is found with a delay.
   const isForgetful = label.as === 'comm' || isOfContainer(label);
   const readerOf = (rows: ValueRows): RowReader => {
     if (isOfContainer(label)) return narrowReader(rows, slotReader(format, field.name, facts));
@@ -156,7 +153,7 @@ function textColumn(format: EventFormat, field: string, { onRefused }: LabelFact
   };
 }
 
-/** Reads the slot of the container of a field's task. */
+/** Returns a function that reads a task from a field and returns the slot of the task's container. */
 function slotReader(format: EventFormat, field: string, { context }: LabelFacts): IntReader {
   const { table, miss } = containersOf(context);
   const taskOf = intReader(format, field);

@@ -1,6 +1,6 @@
 /**
- * Runs a declared metric: counts single events, or measures the time from a start to its end. The handlers are closures
- * for the kernel's event formats. For each event they only read words and typed arrays.
+ * Runs a declared metric: counts single events, or measures the time from a start event to its end event. The handlers
+ * are made for the kernel's event formats, so that per event they only read words and typed arrays.
  */
 import { intReader } from '../../decode/fields.ts';
 import { type DeclaredMetric, type EventChoice, type Measure, TASK } from '../../model/declared-metric.ts';
@@ -17,7 +17,7 @@ import { type RunningMetric, runPair } from './pair.ts';
 
 const ALL: RecordFilter = () => true;
 
-/** Throws an `Error` if a field cannot be used in this way. */
+/** Throws an `Error` if an event does not exist, or if a field cannot be used in this way. */
 export function runMetric(
   context: ProbeContext,
   metric: DeclaredMetric,
@@ -68,7 +68,7 @@ export function runMetric(
   };
 }
 
-/** Returns the values in the order of the metric's labels. In `values`, those of the start event come first. */
+/** Returns the values in the order of the metric's labels. In `values`, those from the start event come first. */
 function inOrder(values: readonly string[], isEnd: readonly boolean[]): string[] {
   let first = 0;
   let last = isEnd.filter((is) => !is).length;
@@ -85,7 +85,7 @@ export function filterOf({ where }: EventChoice, format: EventFormat): RecordFil
   return where === undefined ? undefined : compileFilter(where, format);
 }
 
-/** A counter without labels starts at 0, so that its first event shows as an increase. */
+/** Shows the series of a metric without variable labels at 0, so that the first event shows as an increase. */
 function showFromStart({ labels, kind }: DeclaredMetric, amounts: Amounts): void {
   if (kind !== 'max' && labels.every(({ constant }) => constant !== undefined)) amounts.show(0);
 }

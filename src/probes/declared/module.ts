@@ -46,8 +46,8 @@ export function familyOf(metric: DeclaredMetric): ProbeModule['metrics'][number]
 }
 
 /**
- * Runs the metrics whose events and fields the kernel has. Declares the families of all metrics in `all`, also of those
- * that it does not run. Throws an `Error` if a field cannot be used.
+ * Runs the metrics whose events and fields the kernel has. Also declares the families of all metrics in `all`, even if
+ * they do not run. Throws an `Error` if a field cannot be used.
  */
 export function runMetrics(
   context: ProbeContext,
@@ -108,7 +108,7 @@ function inTurnOnLoss(
   };
 }
 
-/** Filters that the kernel can apply, by event. An event that a metric reads without a filter has none. */
+/** Returns the filters that the kernel can apply, by event. Events that a metric reads without a filter have none. */
 function filtersOf(
   metrics: readonly DeclaredMetric[],
   running: readonly RunningMetric[],

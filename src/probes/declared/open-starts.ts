@@ -1,6 +1,6 @@
 /**
- * Keeps the starts of a declared pair until their ends: by task, by CPU, or by any key. All variants have columns of
- * stamps and tags; place 0 means "no start".
+ * Stores the starts of a declared pair until their ends: by task, by CPU, or by any key. Each variant has arrays of
+ * stamps and tags, indexed by place. Place 0 means "no start".
  */
 
 import { wordOffset } from '../../decode/fields.ts';
@@ -11,22 +11,22 @@ import { PairTable } from '../tables/pair-table.ts';
 import { TaskStamps } from '../tables/task-stamps.ts';
 import { type Keys, makeKeys } from './key.ts';
 
-/** Maximum number of operations in flight per pair. */
+/** Maximum number of operations in flight per declared pair. */
 const CAPACITY = 16384;
 
 export interface OpenStarts {
-  /** `values` is required only if the shape has `hasValues`. */
+  /** Arrays indexed by place. `values` is required only if the shape has `hasValues`. */
   readonly columns: {
     readonly stamps: Float64Array;
     readonly tags: Int32Array;
     readonly values?: Float64Array;
   };
   /**
-   * Returns the place for this record's start; 0 if the start cannot be stored. The stamp at the place is still that of
-   * the previous start; 0 if there is none.
+   * Returns the place in which the caller must store this record's start; 0 if the start cannot be stored. Until then,
+   * the stamp at the place is that of the previous start; 0 if there is none.
    */
   begin(record: EventRecord): number;
-  /** Returns the place of the start that this record ends; 0 if there is no such start. */
+  /** Returns the place of the start that this record ends. The stamp at the place is 0 if there is no such start. */
   end(record: EventRecord): number;
   /** Frees a place that `end` returned. */
   free(place: number): void;

@@ -1,4 +1,4 @@
-/** Reports task times that declared metrics measure, for traces. */
+/** For traces, reports the times of tasks that declared metrics measure. */
 import { wordOffset } from '../../decode/fields.ts';
 import { type DeclaredMetric, TASK } from '../../model/declared-metric.ts';
 import type { EventFormat } from '../../model/format.ts';

@@ -1,6 +1,6 @@
 /**
- * Pairs the start and end events of an operation and measures the time between them. If events were lost in between, if
- * the two are out of order, or if one is missing, the pair is not measured, but counted as unmatched with the reason.
+ * Pairs the start and end events of an operation and measures the time between them. If events were lost in between, or
+ * if the two are out of order or one is missing, counts the operation as unmatched, with the reason.
  */
 import { intReader, wordOffset } from '../../decode/fields.ts';
 import { type DeclaredMetric, TASK } from '../../model/declared-metric.ts';
@@ -12,7 +12,7 @@ import type { RecordFilter } from './filter.ts';
 import { isOnOneCpu, makeOpenStarts } from './open-starts.ts';
 import type { OperationReport } from './operations.ts';
 
-/** The handlers of one metric. One event can be both the start and the end of a pair. */
+/** The handlers of one metric. */
 export interface RunningMetric {
   handlers: readonly (readonly [event: string, handler: EventHandler])[];
   onLoss?: NonNullable<Probe['onLoss']>;
@@ -29,7 +29,7 @@ interface Side {
 export interface PairParts {
   start: Side;
   end: Side;
-  /** Returns the row of the series for a start and an end. */
+  /** Returns the row of the series, from the rows of a start and its end. */
   rowOf(startRow: number, endRow: number): number;
   amounts: Amounts;
   report: OperationReport | undefined;
@@ -58,7 +58,7 @@ export function runPair(
   const span = metric.between && spanOf(metric.between, start.format, end.format);
   const isFirst = nested === 'first';
   const onOneCpu = isOnOneCpu(key);
-  /** Ignore operations that began before this time. One element per CPU if operations stay on their CPU. */
+  /** Ignore operations that began before this time. By CPU if operations end on the CPU where they began. */
   const lostUntil = new Float64Array(onOneCpu ? cpuCount + 1 : 1);
   const lossPlace = (cpu: number) => (onOneCpu ? Math.min(cpu, cpuCount) : 0);
   const pid = ownPid(metric, start.format, end.format);
@@ -139,7 +139,7 @@ function spanOf(
   return { start: intReader(startFormat, start), end: intReader(endFormat, end) };
 }
 
-/** Word offsets of the pid of the pair's task. Undefined if the pair's key is not a task. */
+/** Returns the word offset of the task's pid in both events; undefined if the key contains no task. */
 function ownPid(
   { key }: DeclaredMetric,
   start: EventFormat,

@@ -1,4 +1,4 @@
-/** Tracks the task on each CPU from sched_switch, and reports turns to the sink of task intervals. */
+/** Tracks which task runs on each CPU, from sched_switch. Reports each turn on a CPU to the sink of task intervals. */
 import type { TaskSink } from '../../model/intervals.ts';
 import type { TimestampNs } from '../../model/time.ts';
 
@@ -8,10 +8,10 @@ export class CpuTasks {
   readonly #sink: TaskSink;
   /** When the current task began to run on each CPU; 0 if unknown. */
   readonly #since: Float64Array;
-  /** Pid of the task that runs on each CPU (0: idle or unknown), and its comm. */
+  /** By CPU: pid of the running task (0: idle or unknown), and its comm. */
   readonly #running: Int32Array;
   readonly #comms: Int32Array;
-  /** End of the last loss on each CPU. */
+  /** By CPU: when the last loss of events ended. */
   readonly #lostOn: Float64Array;
   #lostUntil: TimestampNs = 0;
 
@@ -23,14 +23,14 @@ export class CpuTasks {
     this.#comms = new Int32Array(cpuCount * COMM_WORDS);
   }
 
-  /** A task leaves a CPU. Its comm is the 16 bytes from word `commAt`. */
+  /** Called when a task leaves a CPU. The task's comm is the 16 bytes from word `commAt`. */
   leaves(cpu: number, pid: number, nowNs: TimestampNs, words: Int32Array, commAt: number): void {
     if (cpu >= this.#since.length || this.#running[cpu] !== pid) return;
     const sinceNs = this.#since[cpu];
     if (sinceNs >= this.#lostUntil && sinceNs !== 0) this.#sink.ran(cpu, pid, sinceNs, nowNs, words, commAt);
   }
 
-  /** A task begins to run on a CPU. Pid 0 is the idle task. */
+  /** Called when a task begins to run on a CPU. Pid 0 is the idle task. */
   arrives(cpu: number, pid: number, nowNs: TimestampNs, words: Int32Array, commAt: number): void {
     if (cpu >= this.#since.length) return;
     this.#since[cpu] = nowNs;
@@ -40,7 +40,7 @@ export class CpuTasks {
     for (let i = 0; i < COMM_WORDS; i++) this.#comms[comm + i] = words[commAt + i];
   }
 
-  /** Reports the turn of a running task up to now. The rest of the turn counts as another turn. */
+  /** Reports the turn of a CPU's running task up to now. The rest of the turn is reported as another turn. */
   reportTurn(cpu: number, nowNs: TimestampNs): void {
     if (cpu < 0 || cpu >= this.#since.length) return;
     const sinceNs = this.#since[cpu];
@@ -49,11 +49,11 @@ export class CpuTasks {
     this.#since[cpu] = nowNs;
   }
 
-  /** Events of a CPU were lost: drops turns that began before the loss. Reports the loss. */
+  /** Called when events of a CPU were lost. Drops all turns that began before the loss ended, and reports the loss. */
   lost(cpu: number, untilNs: TimestampNs): void {
     if (untilNs > this.#lostUntil) this.#lostUntil = untilNs;
     if (cpu < this.#lostOn.length) this.#lostOn[cpu] = Math.max(this.#lostOn[cpu], untilNs);
-    // Events come in time order, so nothing was lost before the last switch.
+    // Events of all CPUs come in time order, so the loss began after the last switch on any CPU.
     this.#sink.lost(
       cpu,
       Math.min(
@@ -64,7 +64,7 @@ export class CpuTasks {
     );
   }
 
-  /** Whether all events of a CPU since this time were recorded. */
+  /** Whether no event of a CPU was lost since this time. */
   isWholeSince(cpu: number, sinceNs: TimestampNs): boolean {
     return cpu < this.#lostOn.length && this.#lostOn[cpu] <= sinceNs;
   }

@@ -1,6 +1,6 @@
 /**
- * Running interrupt handlers: one stack per CPU, because an interrupt can interrupt the handler of another one.
- * Handlers that share a line run one after the other.
+ * Stacks of running interrupt handlers, one per CPU, because an interrupt can interrupt the handler of another
+ * interrupt. Handlers that share a line run one after the other.
  */
 import type { TimestampNs } from '../../model/time.ts';
 
@@ -13,7 +13,7 @@ export class IrqStacks {
   readonly #startedAt: Float64Array;
   /** Row of the entry that the last `pop` returned. */
   poppedRow = 0;
-  /** Number of entries above the one that `pop` removed. Their ends were never seen. */
+  /** Number of entries above the one that the last `pop` returned. Their end events are missing. */
   skipped = 0;
 
   constructor(cpuCount: number) {
@@ -27,7 +27,7 @@ export class IrqStacks {
     return this.#depth[cpu];
   }
 
-  /** The end event has the same `line`. Returns false if the stack was full and lost its lowest entry. */
+  /** Adds a handler; its end event has the same `line`. Returns false if a full stack lost its lowest entry. */
   push(cpu: number, line: number, row: number, now: TimestampNs): boolean {
     const first = cpu * DEPTH;
     const room = this.#depth[cpu] < DEPTH;
@@ -44,7 +44,7 @@ export class IrqStacks {
     return room;
   }
 
-  /** Removes the topmost entry of this line and all above it. Returns its start time; 0 if there is none. */
+  /** Removes the topmost entry of this line and all above it. Returns when the handler started; 0 if not found. */
   pop(cpu: number, line: number): TimestampNs {
     this.skipped = 0;
     for (let i = this.#depth[cpu] - 1; i >= 0; i--) {

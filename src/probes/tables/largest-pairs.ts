@@ -1,6 +1,6 @@
 /**
- * Chooses the pairs of containers that have their own series: those that grow most. A chosen pair is replaced only if
- * another pair has grown more than twice as much, so that the choice does not change too often.
+ * Chooses the pairs of containers that have their own series: those with the most recent interference. A chosen pair is
+ * replaced only by a pair with more than twice as much interference, so that the choice does not change too often.
  */
 import { PAIRS } from './container-waits.ts';
 
@@ -21,7 +21,7 @@ export class LargestPairs {
     return this.#places.has(pair);
   }
 
-  /** Begins a round: reduces the weight of earlier growth. */
+  /** Begins a round: halves the weight of earlier growth. */
   begin(): void {
     for (let pair = 0; pair < this.#recent.length; pair++) this.#recent[pair] *= DECAY;
   }

@@ -1,13 +1,13 @@
 /**
- * Computes by how much a task's count of too deeply nested calls (the kernel's `trace_overrun`) has grown. When the
- * table is full, it forgets the oldest task. If that task appears again, its whole count is taken as growth.
+ * Computes how much a task's count of too deeply nested calls (the kernel's `trace_overrun`) has grown. A full table
+ * forgets the task that was added first. If this task appears again, its whole count is returned as growth.
  */
 const CAPACITY = 4096;
 
 export class Overruns {
   readonly #last = new Map<number, number>();
 
-  /** Growth of a task's count (host pid) since the last call; for a new task, the whole count. */
+  /** Returns the growth of a task's count since the last call for this task; for a new task, the whole count. */
   growth(pid: number, count: number): number {
     const last = this.#last.get(pid);
     if (last === count) return 0;

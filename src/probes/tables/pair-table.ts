@@ -1,19 +1,19 @@
 /**
- * Operations that have begun, by a key of 32-bit words. A pool of entries, chained by the hash of their key, newest
- * first. The pool is bounded: when it is full, the older half of the entries is removed.
+ * Hash table of operations in flight. The key consists of 32-bit words. Entries with the same hash are chained, newest
+ * first. When the table is full, it evicts the older half of its entries.
  */
 import type { TimestampNs } from '../../model/time.ts';
 
-/** Means "no entry". Its stamp is always 0. */
+/** Index that means "no entry". Its stamp is always 0. */
 export const NONE = 0;
 
 export class PairTable {
   /** When the operation of each entry began; 0 for free entries. */
   readonly stamps: Float64Array;
-  /** Numbers stored with the stamp. */
+  /** By entry: a number and a tag, which the caller stores with the stamp. */
   readonly values: Float64Array;
   readonly tags: Int32Array;
-  /** The key to find or to add. Write it before the call. */
+  /** The key that `find` and `add` use. Write the key before the call. */
   readonly key: Int32Array;
   readonly #keys: Int32Array;
   readonly #next: Int32Array;
@@ -21,10 +21,10 @@ export class PairTable {
   readonly #buckets: Int32Array;
   readonly #width: number;
   readonly #capacity: number;
-  /** 32 minus the number of bits of a bucket index. */
+  /** 32 minus the number of bits in a bucket index. */
   readonly #shift: number;
   readonly #onEvicted: (count: number) => void;
-  /** Bucket of the key that `find` last looked for. */
+  /** Bucket of the key that `find` last searched for. */
   #bucket = 0;
   #free = 1;
   #size = 0;
@@ -57,7 +57,7 @@ export class PairTable {
     return entry;
   }
 
-  /** Adds an entry with `key`, for which `find` must have been called last. */
+  /** Adds an entry with `key`. The previous call must be `find` with the same key, because `add` uses its bucket. */
   add(): number {
     if (this.#size === this.#capacity) this.#evict();
     const entry = this.#free;
@@ -99,7 +99,7 @@ export class PairTable {
 
   #evict(): void {
     const middle = Float64Array.from(this.stamps.subarray(1)).sort()[this.#capacity >> 1];
-    // If all entries have the same stamp, none is older than the middle: remove all.
+    // If all entries have the same stamp, no entry is older than the median, so evict all entries.
     this.#onEvicted(this.removeBefore(middle) || this.removeBefore(Number.POSITIVE_INFINITY));
   }
 

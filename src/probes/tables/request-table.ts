@@ -1,9 +1,7 @@
 /**
- * Block requests in flight, in typed arrays. A pool of entries, chained by the hash of their key. A chain keeps the
- * order of `add`, so that `find` returns the first of several equal requests. When the pool is full, the caller must
- * drop the oldest entry.
- *
- * Key: device, sector (two 32-bit words), operation.
+ * Hash table of block requests in flight, in typed arrays. The key is device, sector (two 32-bit words) and operation.
+ * Chains keep the order of `add`, so that `find` returns the first of several equal requests. When the table is full,
+ * the caller must remove the oldest entry before `add`.
  */
 import type { TimestampNs } from '../../model/time.ts';
 
@@ -28,19 +26,19 @@ export class RequestTable {
   readonly #state: Uint8Array;
   /** When the request entered its current state. */
   readonly #since: Float64Array;
-  /** Sectors that are not completed yet; set at the issue. */
+  /** Sectors that are not completed yet. Set when the request is issued. */
   readonly #sectors: Float64Array;
   /** When the request was first put into the queue; 0 if never. */
   readonly #inserted: Float64Array;
   readonly #issueCpus: Int32Array;
   readonly #issuers: Int32Array;
-  /** Task that put the request into the queue, or issued it. */
+  /** Pid of the task that put the request into the queue, or that issued the request without queueing. */
   readonly #pids: Int32Array;
-  /** Slot of the container of that task. */
+  /** Slot of the container of the task in `#pids`. */
   readonly #containers: Uint8Array;
-  /** Total number of sectors; `#sectors` counts down. */
+  /** Number of sectors at the issue. `#sectors` counts down from this number. */
   readonly #asked: Float64Array;
-  /** 1 if the driver put the request back. The next insert is then the same request, not a new one. */
+  /** 1 if the driver put the request back into the queue. The next insert event then belongs to this request. */
   readonly #requeued: Uint8Array;
   #free = 0;
   #oldest = NONE;
@@ -134,7 +132,7 @@ export class RequestTable {
     return this.#requeued[entry] === 1;
   }
 
-  /** First entry with this key and state; -1 if none. `sector` is a whole number, exact up to 2^53. */
+  /** Returns the first entry with this key and state; -1 if none. `sector` is an integer, exact up to 2^53. */
   find(dev: number, sector: number, operation: number, state: RequestState): number {
     const low = sector | 0;
     const high = (sector / 4294967296) | 0;
@@ -154,7 +152,7 @@ export class RequestTable {
     return NONE;
   }
 
-  /** Adds a request in this state. The pool must not be full. */
+  /** Adds a request in this state. The table must not be full. */
   add(
     dev: number,
     sector: number,
@@ -182,7 +180,6 @@ export class RequestTable {
     return entry;
   }
 
-  /** Changes the state of an entry. */
   enter(entry: number, state: RequestState, since: TimestampNs, requeued: boolean): void {
     this.#state[entry] = state;
     this.#since[entry] = since;
@@ -198,7 +195,7 @@ export class RequestTable {
     this.#sectors[entry] = sectors;
   }
 
-  /** Records the issue of a request: its size, its CPU, and the task that issued it (0: an interrupt). */
+  /** Records the issue of a request: its sectors, the CPU, and the task that issued the request (0: an interrupt). */
   issue(entry: number, sectors: number, cpu: number, issuer = 0): void {
     this.#issuers[entry] = issuer;
     this.#sectors[entry] = sectors;
@@ -206,7 +203,7 @@ export class RequestTable {
     this.#issueCpus[entry] = cpu;
   }
 
-  /** Changes the sector of an entry, for the rest of a request that was completed in part. */
+  /** Changes the sector of an entry after a part of its request completed. */
   move(entry: number, sector: number): void {
     this.#unchain(entry);
     this.#chain(entry, sector);

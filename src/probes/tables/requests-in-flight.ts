@@ -1,13 +1,13 @@
 /**
- * Block requests in flight, in a `RequestTable`. A request from before a loss is dropped when it is next looked up. If
- * the table is full, the oldest request is dropped.
+ * Tracks block requests in flight in a `RequestTable`. `find` drops requests that began before a loss of events. `add`
+ * evicts the oldest request if the table is full.
  */
 import type { TimestampNs } from '../../model/time.ts';
 import { type RequestState, RequestTable } from './request-table.ts';
 
 export type RequestsInFlight = ReturnType<typeof requestsInFlight>;
 
-/** `lost` and `evicted` count requests whose duration is not measured. */
+/** Calls `lost` or `evicted` for each request whose duration is not measured for this reason. */
 export function requestsInFlight(capacity: number, lost: () => void, evicted: () => void) {
   const table = new RequestTable(capacity);
   let lostUntil: TimestampNs = 0;
@@ -18,7 +18,7 @@ export function requestsInFlight(capacity: number, lost: () => void, evicted: ()
   };
   return {
     table,
-    /** Finds the first request with this key and state; -1 if none. */
+    /** Returns the first request with this key and state; -1 if none. */
     find: (dev: number, sector: number, operation: number, state: RequestState): number => {
       let match = table.find(dev, sector, operation, state);
       while (match >= 0 && table.since(match) < lostUntil) {

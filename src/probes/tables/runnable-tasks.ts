@@ -1,6 +1,6 @@
 /**
- * Since when each waiting task has been runnable. If waits are also counted by container, the tag of a waiting task
- * identifies its queue.
+ * Stores when each waiting task became runnable. If waits are also counted by container, the tag of a waiting task
+ * contains the CPU of its run queue and the slot of its container.
  */
 import { IDLE } from '../../model/containers.ts';
 import type { TimestampNs } from '../../model/time.ts';
@@ -8,12 +8,12 @@ import { cell } from './cell.ts';
 import { type ContainerWaits, NOT_QUEUED } from './container-waits.ts';
 import { TaskStamps } from './task-stamps.ts';
 
-/** Receives the tasks that wait and run, by container. */
+/** Receives waits and preemptions, by container. */
 export interface WaitsByContainer {
   readonly waits: ContainerWaits;
-  /** Slot of a task. */
+  /** Returns the slot of a task's container. */
   slotOf(tid: number): number;
-  /** A task was preempted by another task. If `bySlot` is `IDLE`, its CPU quota was used up. */
+  /** A task in `slot` was preempted by a task in `bySlot`. `IDLE`: by none, because its CPU quota was used up. */
   preempted(slot: number, bySlot: number): void;
 }
 
@@ -24,21 +24,21 @@ export const UNCOUNTED = 2;
 
 const SLOT_BITS = 8;
 
-// A local copy, because an imported constant would be read from memory at each use.
+// A local copy, because V8 would read an imported constant from memory at each use.
 const NOBODY = IDLE;
 
 export interface RunnableTasks {
-  /** Waits that began before this time may have ended in a loss. */
+  /** Ignore waits that began before this time, because the events that ended them may be lost. */
   readonly lostUntil: Float64Array;
-  /** Time of the current event; the caller sets it. As an argument, the double would be allocated. */
+  /** Time of the current event, set by the caller. As an argument, V8 would allocate the double. */
   readonly now: Float64Array;
-  /** Set by `switched`: the time at which the next task became runnable; 0 if this is unknown. */
+  /** Set by `switched`: when the next task became runnable; 0 if unknown. */
   readonly since: Float64Array;
-  /** A waker begins to wake a task. Its run queue is not known yet. */
+  /** A waker begins to wake a task. The task's run queue is not known yet. */
   waking(pid: number): void;
   /** A woken task joins the run queue of a CPU. */
   woken(pid: number, cpu: number): void;
-  /** A CPU switches from task `prev` to task `next`; 0 is the idle task. `departure` says how `prev` left the CPU. */
+  /** A CPU switches from task `prev` to task `next`; 0 is the idle task. `departure`: how `prev` left the CPU. */
   switched(prev: number, departure: number, next: number, cpu: number): void;
   /** A task moves to the run queue of another CPU. */
   migrates(pid: number, cpu: number): void;
@@ -69,7 +69,7 @@ export function makeRunnableTasks(containers: WaitsByContainer | undefined): Run
       const place = tasks.place(pid);
       if (place === 0) return;
       const sinceNs = tasks.stamps[place];
-      // A second wake-up begins no wait, unless the first wait may have ended in a loss.
+      // A second wake-up does not begin a new wait, unless the end of the first wait may be lost.
       const begins = sinceNs === 0 || sinceNs < lostUntil[0];
       if (begins) tasks.stamps[place] = now[0];
       if (queues !== undefined && (begins || tasks.tags[place] < 0)) queues.woken(place, pid, cpu);
@@ -90,10 +90,10 @@ export function makeRunnableTasks(containers: WaitsByContainer | undefined): Run
   };
 }
 
-/** Keeps the tags of waiting tasks, and reports their waits by container. A place is that of a task in the table. */
+/** Updates the tags of waiting tasks and reports their waits by container. `place`: index of a task in `tasks`. */
 function makeQueues({ tasks, lostUntil }: Tables, { waits, slotOf, preempted }: WaitsByContainer) {
   const { now } = waits;
-  /** A task did not get the idle CPU on which it was woken. It still waits, now for the task that got the CPU. */
+  /** A task did not get the idle CPU on which it was woken. From now on, it waits for the task that got this CPU. */
   const passedOver = (pid: number, cpu: number): void => {
     const place = tasks.at(pid);
     const sinceNs = tasks.stamps[place];
@@ -102,13 +102,13 @@ function makeQueues({ tasks, lostUntil }: Tables, { waits, slotOf, preempted }: 
     waits.waitedForNothing(slot, sinceNs);
     tasks.tags[place] = waits.queued(slot, cpu);
   };
-  /** No event showed that a task returned to a CPU, so it still counts as waiting. */
+  /** Ends a wait whose end no event reported: the task leaves a CPU, but still counts as waiting. */
   const endsUnseen = (place: number): void => {
     if (tasks.stamps[place] >= lostUntil[0]) waits.leave(tasks.tags[place]);
   };
   return {
     woken: (place: number, pid: number, cpu: number): void => {
-      // Waits that begin within a loss do not count, as below.
+      // By container, do not count waits that begin during a loss of events.
       tasks.tags[place] = now[0] < lostUntil[0] ? NOT_QUEUED : waits.woken(pid, slotOf(pid), cpu);
     },
     switched: (

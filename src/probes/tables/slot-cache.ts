@@ -1,22 +1,22 @@
-/** Enough for most tables. V8 treats the array in the public field `slots` as a constant until it is replaced. */
+/** Enough for most tables, because V8 treats the array in public field `slots` as a constant until it is replaced. */
 const FIRST_CELLS = 1024;
 
 /**
- * Caches slots of a metric family in a table. A row is the subject of a series, such as a device; a column is a CPU, or
- * there is only one column. A slot is resolved on first use, so the hot path needs no label values.
+ * Caches the slots of a metric family in a table. A row is what a series is about, such as a device. A column is
+ * usually a CPU. A slot is resolved on first use, so the hot path needs no label values.
  */
 export class SlotCache {
-  /** Slot of a cell; -1 if it is not resolved. */
+  /** Returns the slot of a cell; -1 if it is not resolved. */
   readonly peek: (row: number, column: number) => number;
-  /** Slot of a cell. */
+  /** Returns the slot of a cell, and resolves it on first use. */
   readonly at: (row: number, column: number) => number;
   /** Forgets a row after its series were removed. */
   readonly forget: (row: number) => void;
   readonly #columns: number;
-  /** The slot plus 1, by cell; 0 if not resolved. Public: see `FIRST_CELLS`. */
+  /** The slot plus 1, by cell; 0 if not resolved. Public for the reason given at `FIRST_CELLS`. */
   slots = new Int32Array(FIRST_CELLS);
 
-  /** `resolve` returns the slot of the family. It is called once per cell. */
+  /** `resolve` returns the family's slot for a cell. It is called when the cell is first used. */
   constructor(columnCount: number, resolve: (row: number, column: number) => number) {
     const columns = Math.max(1, columnCount);
     this.#columns = columns;
@@ -32,7 +32,7 @@ export class SlotCache {
     };
     this.peek = (row, column) => {
       const at = row * columns + column;
-      // A CPU that the kernel did not announce has no cell: its index would be that of a cell in the next row.
+      // A CPU that the kernel did not announce has no column. Its index would be that of a cell in the next row.
       return column < columns && at < this.slots.length ? this.slots[at] - 1 : -1;
     };
     this.at = (row, column) => {
@@ -45,7 +45,7 @@ export class SlotCache {
     };
   }
 
-  /** Number of possible rows. */
+  /** Number of rows for which `slots` has memory. */
   get rows(): number {
     return Math.ceil(this.slots.length / this.#columns);
   }

@@ -1,7 +1,4 @@
-/**
- * When each task left its CPU, was woken and became runnable, by pid. When a watched task returns to a CPU, the table
- * reports the whole absence to the sink of task intervals.
- */
+/** Stores when each task left its CPU, was woken and became runnable. Reports to the sink how tasks return to a CPU. */
 import type { SwitchIn, TaskSink } from '../../model/intervals.ts';
 import type { EventRecord } from '../../model/record.ts';
 import { MAX_RT_PRIO, NORMAL, REALTIME, type TaskClasses } from '../../model/task-classes.ts';
@@ -10,19 +7,19 @@ import { BY_TASK, BY_UNKNOWN, CODE_BITS } from '../../model/wake-codes.ts';
 import { COMM_WORDS, type CpuTasks } from './cpu-tasks.ts';
 import { TaskStamps } from './task-stamps.ts';
 
-/** The low bits of a tag are a code for what woke the task. The other bits are a CPU. */
+/** Mask for the code of what woke the task, in a tag of `#wokenBy`. The other bits are the waker's CPU. */
 const CODE_MASK = (1 << CODE_BITS) - 1;
-/** Bits in the tag of a task that left its CPU. The lower bits are the task's state, the higher ones the CPU. */
+/** Bit in a tag of `#out`: the task left in a watched call. Lower bits: the task's state. Higher bits: the CPU. */
 const WATCHED = 1 << 20;
-/** Events were lost during the absence, but the task certainly slept. */
+/** Bit in a tag of `#out`: events were lost during the absence, but the task certainly slept. */
 const SLEPT = 1 << 19;
 const STATE_MASK = SLEPT - 1;
 const CPU_SHIFT = 21;
-/** The largest CPU number in a tag. It means this CPU or a higher one. */
+/** Largest CPU number in a tag of `#out`. It stands for this CPU and all higher ones. */
 const HIGHEST_CPU = (1 << (32 - CPU_SHIFT)) - 1;
-/** If an absence is longer than this and contains a loss, it is uncertain. */
+/** An absence is uncertain if it extends further than this before or after a loss of events. */
 const DOUBTFUL_NS = 10e9;
-/** Comm of a task that no event names. */
+/** Comm for a task that no event names. */
 const NO_COMM = new Int32Array(COMM_WORDS);
 /** EXIT_DEAD and EXIT_ZOMBIE in include/linux/sched.h: the task has ended and never runs again. */
 const DEAD = 0x10 | 0x20;
@@ -32,15 +29,15 @@ export class TaskAbsences {
   readonly #cpus: CpuTasks;
   readonly #isSelf: (pid: number) => boolean;
   readonly #classes: TaskClasses | undefined;
-  /** When tasks left their CPU (all tasks, or tasks in a watched call). The tag contains their state and `WATCHED`. */
+  /** When tasks left their CPU: all tasks, or only those in a watched call (see `TaskSink.follows`). */
   readonly #out = new TaskStamps();
   /** When each task became runnable. The tag is the CPU of its run queue. */
   readonly #runnable = new TaskStamps();
-  /** When each task was last woken. The tag is the pid of the waker, or of the interrupted task. */
+  /** When each task was last woken. The tag is the pid of the waker or, for an interrupt, of the interrupted task. */
   readonly #woken = new TaskStamps();
-  /** The same times as in `#woken`. The tag says what woke the task, and on which CPU. */
+  /** The same times as in `#woken`. The tag is the code of what woke the task, and the waker's CPU. */
   readonly #wokenBy = new TaskStamps();
-  /** When tasks began to wait for a kernel lock. The tag contains the flags of the lock. */
+  /** When tasks began to wait for a kernel lock. The tag is the flags of the lock. */
   readonly #locks = new TaskStamps();
   #hasLocks = false;
   readonly #stamps = [this.#out, this.#runnable, this.#woken, this.#wokenBy, this.#locks];
@@ -93,7 +90,8 @@ export class TaskAbsences {
     task.isSeen = false;
     task.runnableNs = runnableNs;
     task.state = isKnown ? out.tags[outAt] & STATE_MASK : 0;
-    // After a sleep, assume that it ran at once. If it had not slept, a task whose switches are hidden took its CPU.
+    // The return was not recorded. After a sleep, assume that the task ran as soon as it was runnable. Without a sleep,
+    // a task whose switches are hidden took the CPU, so assume that the return is now.
     task.inNs = runnableNs === 0 || task.state === 0 ? nowNs : runnableNs;
     task.taskClass = NORMAL;
     task.queueCpu = cpu;
@@ -139,7 +137,7 @@ export class TaskAbsences {
     const task = this.#task;
     task.pid = pid;
     task.cpu = record.cpu;
-    // If it is unknown when the task left its CPU, take its current call, although it may have left in an earlier one.
+    // If it is unknown when the task left its CPU, use its current call, although it may have left in an earlier call.
     task.isWatched = outNs !== 0 ? (out.tags[outAt] & WATCHED) !== 0 : sink.inCall(pid) !== 0;
     task.outNs = wasSeen ? outNs : 0;
     task.isSeen = true;
@@ -161,7 +159,7 @@ export class TaskAbsences {
     const runnable = this.#runnable;
     const place = runnable.place(pid);
     const sinceNs = runnable.stamps[place];
-    // Two wake-ups are one wait that begins with the first. A wait from before a loss may have ended in the loss.
+    // A second wake-up does not begin a new wait, unless the end of the first wait may be lost.
     if (place === 0 || (sinceNs !== 0 && sinceNs >= this.#lostUntil)) return;
     runnable.stamps[place] = nowNs;
     runnable.tags[place] = cpu;
@@ -172,20 +170,20 @@ export class TaskAbsences {
     const runnable = this.#runnable;
     const place = runnable.at(pid);
     const sinceNs = runnable.stamps[place];
-    // The task is being woken but does not wait yet. Its wait begins when it joins a queue.
+    // A task that is being woken can move before it joins a queue. It does not wait yet.
     if (sinceNs === 0 || sinceNs < this.#lostUntil) return;
-    // Report the turn of the task that is still running on the first CPU, because nothing would report it later.
+    // Report the turn so far of the task that runs on the first CPU, because no other event would report it in time.
     this.#cpus.reportTurn(runnable.tags[place], nowNs);
     this.#sink.moved(pid, cpu, nowNs);
   }
 
   /**
-   * A task that last ran on `lastCpu` is woken from `cpu`. `waker` is the task that is running on `cpu`; `code` says
-   * whether it woke the other task itself or was interrupted.
+   * Called when a task that last ran on `lastCpu` is woken from `cpu`. `waker` is the task that runs on `cpu`; `code`
+   * shows whether `waker` woke the task itself or was interrupted.
    */
   woken(pid: number, lastCpu: number, code: number, waker: number, cpu: number, nowNs: TimestampNs): void {
     if (nowNs - this.#lostUntil < DOUBTFUL_NS) this.#sleptUntil(pid, lastCpu);
-    // A task that wakes another task must be running.
+    // A task that wakes another task is running, even if no event reported its return.
     if (code === BY_TASK && waker !== 0) this.cameBack(waker, cpu, nowNs);
     this.#woken.set(pid, nowNs, waker);
     this.#wokenBy.set(pid, nowNs, code | (cpu << CODE_BITS));
@@ -204,7 +202,7 @@ export class TaskAbsences {
     if (untilNs > this.#lostUntil) this.#lostUntil = untilNs;
   }
 
-  /** Removes entries from long before a loss. If the end of a task was lost, nothing else removes its entry. */
+  /** Removes entries from long before a loss of events. If a task's exit was lost, nothing else removes its entries. */
   sweep(): void {
     if (this.#lostUntil === this.#forgottenUntil) return;
     this.#forgottenUntil = this.#lostUntil;
@@ -212,8 +210,8 @@ export class TaskAbsences {
   }
 
   /**
-   * Notes that a task that left its CPU before a loss has slept until now. That is certain if it last ran on that CPU,
-   * according to the kernel (`lastCpu`), and no event of that CPU was lost since.
+   * Sets `SLEPT` if an absence began before a loss of events, but the task certainly slept until now: the task left the
+   * CPU that the kernel reports as its last one (`lastCpu`), and no event of this CPU was lost since.
    */
   #sleptUntil(pid: number, lastCpu: number): void {
     const out = this.#out;
@@ -230,12 +228,12 @@ export class TaskAbsences {
     return (this.#out.tags[outAt] & SLEPT) !== 0 && this.#woken.get(pid) >= this.#lostUntil;
   }
 
-  /** Forgets a task that has ended: its place can be reused, and a new task can get its pid. */
+  /** Forgets a task that has ended, because a new task can get its pid. */
   #forget(pid: number): void {
     for (const stamps of this.#stamps) stamps.clear(pid);
   }
 
-  /** Records what ended a sleep that began at `outNs`. */
+  /** Sets what ended a sleep that began at `outNs`. */
   #setWaker(pid: number, outNs: TimestampNs): void {
     const task = this.#task;
     const woken = this.#woken;

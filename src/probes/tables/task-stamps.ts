@@ -1,9 +1,9 @@
 /**
- * A time and a number for each task, by pid: a table of two levels without hashing. The first stamp of a chunk of 1024
- * pids allocates the chunk. Chunks without stamps are reused before more memory is allocated, so short-lived tasks do
- * not make the table grow. Pids: 1 … 4,194,303 (PID_MAX_LIMIT, include/linux/threads.h).
+ * Stores a time and a number for each task, in a two-level table without hashing. Pids are 1 … 4,194,303
+ * (PID_MAX_LIMIT, include/linux/threads.h). A chunk of 1024 pids is allocated with its first stamp. Chunks without
+ * stamps are reused before the table grows, so short-lived tasks do not make it grow.
  *
- * All chunks are in one pair of columns, so a look-up is two loads and doubles are never boxed.
+ * All chunks are in one pair of arrays, so a look-up takes two loads, and V8 never boxes the doubles.
  */
 import type { TimestampNs } from '../../model/time.ts';
 
@@ -12,14 +12,14 @@ const CHUNK_SIZE = 1 << CHUNK_BITS;
 const PID_BITS = 22;
 /**
  * Number of chunks allocated at the start (768 KiB). A search for empty chunks visits all 4096 chunks, so it must be
- * rare. With only one chunk allocated, two alternating idle tasks would cause a search at every wake-up.
+ * rare. With only one chunk, two tasks that wait in turn would cause a search at every wake-up.
  */
 const FIRST_ROOM = 64;
 
 export class TaskStamps {
-  /** Time by place; 0 if none. Place 0 means "no place" and is never written. */
+  /** Time by place; 0 if none. A place is an index of `stamps` and `tags`; 0 means "no place" and is never written. */
   stamps = new Float64Array((1 + FIRST_ROOM) * CHUNK_SIZE);
-  /** A number by place. It is valid only if the stamp is not 0. */
+  /** Number by place, valid only if the stamp is not 0. */
   tags = new Int32Array((1 + FIRST_ROOM) * CHUNK_SIZE);
   /** First place of each chunk of pids; 0 if the chunk is not allocated. */
   readonly #firsts = new Int32Array(1 << (PID_BITS - CHUNK_BITS));
@@ -31,14 +31,14 @@ export class TaskStamps {
     return (this.#used >> CHUNK_BITS) - 1;
   }
 
-  /** Place of a task for reading and clearing; 0 if it has none. Valid until the next `place()`. */
+  /** Returns a task's place for reading and clearing, valid until the next `place()`. 0 if the task has none. */
   at(pid: number): number {
     if (pid >>> PID_BITS !== 0) return 0;
     const first = this.#firsts[pid >> CHUNK_BITS];
     return first === 0 ? 0 : first + (pid & (CHUNK_SIZE - 1));
   }
 
-  /** Place of a task for writing, valid until the next `place()`. 0 if the pid is out of range: do not write there. */
+  /** Returns a task's place for writing, valid until the next `place()`. 0 (do not write) for a pid out of range. */
   place(pid: number): number {
     if (pid >>> PID_BITS !== 0 || pid === 0) return 0;
     let first = this.#firsts[pid >> CHUNK_BITS];
@@ -46,7 +46,7 @@ export class TaskStamps {
     return first + (pid & (CHUNK_SIZE - 1));
   }
 
-  /** The task's stamp; 0 if it has none or the pid is out of range. */
+  /** Returns a task's stamp; 0 if the task has none or the pid is out of range. */
   get(pid: number): TimestampNs {
     return this.stamps[this.at(pid)];
   }
@@ -76,7 +76,7 @@ export class TaskStamps {
   #take(chunk: number): number {
     if (this.#free.length === 0 && this.#used === this.stamps.length) {
       this.#reclaim();
-      // Few chunks are free, so the next search would come soon: allocate more.
+      // If few chunks are free, the next search would come soon, so grow the table.
       if (this.#free.length < this.chunks / 2) this.#grow();
     }
     let first = this.#free.pop();
@@ -88,7 +88,7 @@ export class TaskStamps {
     return first;
   }
 
-  /** Frees chunks without a stamp. They contain only zeroes, so they can be reused as they are. */
+  /** Frees chunks without a stamp. All their stamps are 0, so the next user need not clear them. */
   #reclaim(): void {
     for (let chunk = 0; chunk < this.#firsts.length; chunk++) {
       const first = this.#firsts[chunk];
@@ -98,7 +98,7 @@ export class TaskStamps {
     }
   }
 
-  /** Runs only when the table must grow. A counter per chunk would cost more: every stamp would update it. */
+  /** Visits all stamps of a chunk. A counter per chunk would cost more, because every stamp would update it. */
   #hasStamp(first: number): boolean {
     for (let at = first; at < first + CHUNK_SIZE; at++) if (this.stamps[at] !== 0) return true;
     return false;

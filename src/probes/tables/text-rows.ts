@@ -1,13 +1,13 @@
-/** Gives each distinct text in records a row. Makes a string only when it sees a text for the first time. */
+/** Assigns a row to each distinct text in records. Creates a string only when a text occurs for the first time. */
 import { hashByte } from '../../decode/text/name-table.ts';
 
 export const OTHER = 'other';
-/** Number of places in the hash table; at most a quarter is used. */
+/** Number of places in the hash table. At most a quarter of them are used. */
 const PLACES = 4096;
 const MOST_TEXTS = PLACES / 4;
 
 export class TextRows {
-  /** Text by row. Row 0 stands for all texts beyond the limit. */
+  /** Text by row. All texts beyond the limit have row 0. */
   readonly names: string[] = [OTHER];
   readonly #spelled: Uint8Array[] = [new Uint8Array(0)];
   readonly #places = new Int32Array(PLACES);

@@ -1,29 +1,29 @@
 /**
- * Gives each name of a number (such as the function at an address) a row of the slot cache. A number that was seen
- * before needs no string and no allocation. It is an open-addressing table of words.
+ * Assigns a row to the name of each number, such as the function at an address. The rows of numbers are cached in an
+ * open-addressing table, so a number that was seen before needs no string and no allocation.
  *
  * The name of a number can change, for example when a module is loaded. `refresh`, called about once a second, then
- * empties the table. Checking for every event would not help, because the list of modules is not read more often.
+ * empties the table. A check per event would not help, because the list of modules is not read more often.
  */
 import type { FunctionNames } from '../../model/function-names.ts';
 
-/** Name of all numbers that have no name. */
+/** Name for numbers without a name. */
 const UNKNOWN = 'unknown';
 export const UNKNOWN_ROW = 0;
-/** Name of all numbers beyond the limit. */
+/** Name for numbers whose names exceed the limit. */
 const OTHER = 'other';
 export const OTHER_ROW = 1;
 
 /** A name that no number has any longer keeps its row for this many calls of `expired` (about five minutes). */
 const KEPT_CALLS = 300;
 
-/** Words of an entry: low word and high word of the number, row + 1 (0: the entry is free). */
+/** Words of an entry: low and high word of the number, and the row + 1 (0: the entry is free). */
 const LOW = 0;
 const HIGH = 1;
 const ROW = 2;
 const ENTRY_BITS = 2;
 const SMALLEST_BITS = 10;
-/** A kernel has about 50,000 traceable functions. If the table has more numbers, it is emptied. */
+/** The table then holds 131,072 numbers; a kernel has about 50,000 traceable functions. A full table is emptied. */
 const LARGEST_BITS = 18;
 
 export class ValueRows {
@@ -49,7 +49,7 @@ export class ValueRows {
     this.#generation = source.generation;
   }
 
-  /** Row of the function at an address (two words). */
+  /** Returns the row of a number (two words). */
   row(low: number, high: number): number {
     const entries = this.#entries;
     const mask = (1 << this.#bits) - 1;
@@ -73,8 +73,8 @@ export class ValueRows {
   }
 
   /**
-   * Called about once a second. Returns rows of functions that have been gone for some minutes, because their module was
-   * removed. The caller removes their series; the rows get other names later.
+   * Called about once a second. Returns the rows of names that no number has had for about five minutes, for example
+   * because a module was removed. The caller must remove their series, because the rows will get other names.
    */
   expired(): number[] {
     const gone: number[] = [];
@@ -93,7 +93,7 @@ export class ValueRows {
   }
 
   #add(low: number, high: number): number {
-    // At most half of the entries are used, so that every search soon reaches a free entry.
+    // Use at most half of the entries, so that every search soon reaches a free entry.
     if (this.#used >= 1 << (this.#bits - 1)) {
       if (this.#bits === LARGEST_BITS) this.#clear();
       else this.#grow();
