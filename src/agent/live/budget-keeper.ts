@@ -1,6 +1,6 @@
 /**
  * Keeps the agent within its CPU budget: measures its CPU time, suspends and resumes probes of the events buffer, and
- * reports this in log, status and metrics. Tracers with their own buffer are never suspended, but their cost counts.
+ * reports this in log, status and metrics. Never suspends tracers with their own buffer, but counts their cost.
  */
 import type { BudgetConfig } from '../../config/budget.ts';
 import type { MetricStore } from '../../metrics/store.ts';
@@ -9,7 +9,7 @@ import type { BudgetStatus } from '../../model/status.ts';
 import type { PhaseCpu } from '../contract/pulse.ts';
 import { type Budget, makeBudget, type Suspension } from './budget.ts';
 
-/** How often CPU time is compared with the budget. */
+/** Minimum time between two comparisons of the used CPU time with the budget. */
 const STEP_MS = 250;
 
 export interface BudgetKeeperParts {
@@ -29,16 +29,16 @@ export interface BudgetKeeperParts {
 export interface BudgetKeeper {
   /** Called after each tick. */
   ticked(cpu: PhaseCpu): void;
-  /** Sets the metrics. */
+  /** Sets the metric of the suspended time. */
   update(): void;
   /** Why the probe is suspended; undefined if it is not. */
   suspended(probe: string): { reason: string; until: string } | undefined;
   status(): BudgetStatus;
   candidates: readonly string[];
   resumeAll(): void;
-  /** Drops the series of all other probes. */
+  /** Drops the series of all probes except `candidates`. */
   forgetAllBut(candidates: readonly string[]): void;
-  /** Warnings for the status: which probes are suspended, and whether nothing more can be suspended. */
+  /** Warnings for the status: which probes are suspended, and whether the agent is over its budget nevertheless. */
   warnings(): string[];
 }
 
@@ -86,7 +86,7 @@ export function keepBudget(parts: BudgetKeeperParts): BudgetKeeper {
     log.info({ probe, seconds }, 'resumed a probe that was suspended');
   };
 
-  /** Adds the time since the last call to all probes that are suspended. */
+  /** Adds the time since the last call to the suspended time of all suspended probes. */
   const addTime = (atMs: number): void => {
     for (const [probe, { sinceMs }] of current) count(probe, (atMs - Math.max(sinceMs, countedMs)) / 1000);
     countedMs = atMs;
@@ -133,7 +133,7 @@ export function keepBudget(parts: BudgetKeeperParts): BudgetKeeper {
   };
 }
 
-/** The series exist from the start, so that an increase can be seen. */
+/** Creates the series of all candidates at 0, so that Prometheus sees the first increase. */
 export function declareSuspendedSeconds(
   store: MetricStore,
   candidates: readonly string[],

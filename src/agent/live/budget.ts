@@ -1,25 +1,25 @@
 /**
- * Decides which probes to suspend so that the agent keeps its CPU budget, and when to resume them. It only decides; the
- * caller measures, suspends and resumes.
+ * Decides which probes to suspend so that the agent keeps its CPU budget, and when to resume them. The caller measures
+ * and acts.
  *
- * The agent is over its budget if it has used more CPU time within the window than the budget allows for the whole
- * window. So a small excess is noticed after a whole window, but a storm that uses a whole CPU is noticed in a second.
+ * The agent is over its budget if it has used more CPU time within the window than the budget allows for a whole
+ * window. So a small excess is noticed after a whole window, but a storm that uses a whole CPU usually within a second.
  */
 
 export interface BudgetLimits {
   /** CPU time that the agent may use, in CPUs. */
   cores: number;
   windowMs: number;
-  /** Length of a probe's first suspension. The next one is twice as long. */
+  /** Length of a probe's first suspension. Each further suspension is twice as long, up to `longestMs`. */
   suspendMs: number;
   longestMs: number;
 }
 
-/** Sums since the start. */
+/** Cumulative totals since the start. */
 export interface Usage {
   /** CPU time of the process. */
   cpuMs: number;
-  /** The part of `cpuMs` that reading and decoding took. */
+  /** CPU time of reading and decoding, which is part of `cpuMs`. */
   capturedMs: number;
   /** Number of events by probe. */
   events: ReadonlyMap<string, number>;
@@ -38,7 +38,7 @@ export interface BudgetStep {
 }
 
 export interface Budget {
-  /** Call it a few times per second. `candidates`: probes that may be suspended. */
+  /** Decides what to do now. Call this a few times per second. `candidates`: probes that may be suspended. */
   step(nowMs: number, usage: Usage, candidates: readonly string[]): BudgetStep;
   /** CPU time within the window, as an average number of CPUs. */
   usedCores(): number;
@@ -46,7 +46,7 @@ export interface Budget {
   isExceeded(): boolean;
 }
 
-/** A probe is worth suspending if that saves at least this share of the budget. */
+/** A probe is worth suspending only if that saves at least this share of the budget. */
 const LEAST_SAVING = 0.1;
 
 interface Suspended {
@@ -55,17 +55,17 @@ interface Suspended {
 }
 
 export function makeBudget({ cores, windowMs, suspendMs, longestMs }: BudgetLimits): Budget {
-  /** Oldest first. The first sample was taken just before the window began. */
+  /** Samples, oldest first. The first sample was taken just before the window began. */
   const samples: (Usage & { atMs: number })[] = [];
   const suspended = new Map<string, Suspended>();
-  /** Length of the last suspension, and when it ended. */
+  /** Length and end of each probe's last suspension. */
   const history = new Map<string, { durationMs: number; endMs: number }>();
   let usedCores = 0;
   let isExceeded = false;
 
   const nextDuration = (probe: string, nowMs: number): number => {
     const last = history.get(probe);
-    // If the probe has run since then for at least as long as it was suspended, start again with the first length.
+    // If the probe has since run for at least as long as its last suspension, start again with the first length.
     if (last === undefined || nowMs - last.endMs >= last.durationMs) return suspendMs;
     return Math.min(2 * last.durationMs, longestMs);
   };
@@ -96,12 +96,12 @@ export function makeBudget({ cores, windowMs, suspendMs, longestMs }: BudgetLimi
       if (probe !== undefined) {
         const durationMs = nextDuration(probe, nowMs);
         suspended.set(probe, { sinceMs: nowMs, untilMs: nowMs + durationMs });
-        // The next decision must only consider what the agent uses from now on.
+        // Drop the samples from before the suspension, so that the next decision only considers later CPU time.
         samples.splice(0, samples.length - 1);
         return { suspend: { probe, durationMs, usedCores } };
       }
       if (isOver) return {};
-      // Resume one probe at a time, so that the next step can see its cost.
+      // Resume one probe at a time, so that the next steps measure the cost of that probe.
       for (const [name, { sinceMs, untilMs }] of suspended) {
         if (nowMs < untilMs) continue;
         suspended.delete(name);

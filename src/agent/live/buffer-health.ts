@@ -1,5 +1,5 @@
 /**
- * Notices when other users switch off, fill or resize one of the agent's buffers, and undoes the change after a delay.
+ * Notices when other users change a buffer of the agent (for example its size), and undoes the change after a delay.
  */
 import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
@@ -39,7 +39,7 @@ export interface HealthWatchParts {
   /** Why the kernel itself may have stopped recording; '' if it never stops on its own. */
   stopsWhen: string;
   shared: Shared;
-  /** Drops operations that are open on any CPU, because events before this moment are missing. */
+  /** Drops open operations on all CPUs, because events before this moment are missing. */
   voidOpen(): void;
   /** Called when recording was interrupted, or may have been. */
   onPause(): void;
@@ -48,16 +48,16 @@ export interface HealthWatchParts {
 }
 
 export interface HealthWatch extends Pick<OwnSwitches, 'switchEvents'> {
-  /** Stores the current state as the expected state. Call it when recording has begun. */
+  /** Stores the current state as the expected state. Call this when recording has begun. */
   start(): void;
   /**
-   * Calls `change`, which switches the instance to another plan, and expects that plan's events from then on. Returns
-   * the result of `change`. Changes that other users made before the switch are still noticed.
+   * Calls `change`, which switches the instance to another plan, and returns its result. From then on, expects the
+   * events of that plan. Still notices changes that other users made before the switch.
    */
   replan<T extends { plan: EventPlan }>(change: () => T): T;
   /** Whether another user has written to a control file since the last `check`. */
   wasTouched(): boolean;
-  /** `nowMs` is monotonic. Throws if another user changed the clock, the sub-buffer size or the tracer. */
+  /** Throws if another user changed the clock, the sub-buffer size or the tracer. `nowMs` is monotonic. */
   check(nowMs: number): BufferHealth;
   close(): void;
 }
@@ -69,12 +69,12 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
   const recorded = () => ({ events: plan.events, disks, settings });
   let expected: Expected | undefined;
   let watch: ControlWatch | undefined;
-  /** Whether a control file was written since the last check. */
+  /** Whether another user has written to a control file since the last check. */
   let isTouched = false;
-  /** Whether the agent itself is writing to control files at this moment. */
+  /** Whether inotify may still report the agent's own writes. */
   let isUndoing = false;
   const own = makeOwnSwitches(instance, log);
-  /** Problems found by the last check, joined. */
+  /** All reasons found by the last check, as one text. */
   let wrongBefore = '';
   let undoAtMs = Number.POSITIVE_INFINITY;
 
@@ -140,7 +140,7 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
     switchEvents: own.switchEvents,
     check: (nowMs) => {
       let changes = interfered();
-      // If the watch reported no write, the change happened at an unknown time since the last check.
+      // inotify does not report every change. An unreported change happened at an unknown time since the last check.
       if (isTouched || wrongOf(changes) !== wrongBefore) {
         parts.onPause();
         voidOpen();
@@ -160,7 +160,7 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
   };
 }
 
-/** The expected state after the agent itself has switched to another plan. */
+/** Returns the expected state after the agent itself has switched to another plan. */
 function expectedAfter(expected: Expected, before: EventPlan, next: EventPlan, now: InstanceState): Expected {
   const limits = new Map(now.limits);
   for (const event of next.events) {

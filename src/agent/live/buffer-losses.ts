@@ -13,18 +13,17 @@ import type { Shared } from './shared.ts';
 const LOG_EVERY_MS = 60_000;
 
 export interface Losses {
-  /** The agent is about to make the kernel empty the buffer: the next `look` does not blame another user for that. */
+  /** Call this before the agent makes the kernel empty the buffer: the next `look` must not blame another user. */
   emptiedByAgent(): void;
-  /** Compares the kernel's number of read events of these CPUs with the number that this agent has read. */
+  /** Compares the kernel's counts of read events on these CPUs with the number of events that this agent has read. */
   look(cpus: readonly number[]): void;
-  /** Like `look`, but reads all of the kernel's counters. */
+  /** Like `look`, but for one CPU, and also reads the kernel's loss counters. */
   read(cpu: number): { loss: CpuLoss | undefined; unreadBytes: number };
   /** Called when recording was interrupted, or may have been. */
   pause(): void;
   close(): void;
 }
 
-/** Lost events of a buffer, according to the kernel's counters and to the number of events that the stream has read. */
 export function openLosses(
   { name, instance, shared }: { name: string; instance: Instance; shared: Shared },
   stream: EventStream | undefined,
@@ -75,7 +74,7 @@ export function readingOf(cpu: number, stream: EventStream, losses: Losses, rule
   return { cpu, ...counts, ...losses.read(cpu), capacityBytes: rule.bufferBytesPerCpu };
 }
 
-/** Returns a function that counts the hits of kprobes which the kernel has missed. */
+/** Returns a function that counts the kprobe hits that the kernel has missed. */
 export function countMissedHits(
   { missed, shared }: { missed?: (() => ReadonlyMap<string, number>) | undefined; shared: Shared },
   plan: () => EventPlan,

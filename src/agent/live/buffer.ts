@@ -34,7 +34,7 @@ export interface LiveBufferParts
   planned: PlannedStream;
   inForce: BuffersInForce;
   shared: Shared;
-  /** Number of events that the kernel has missed since the last call, by probe. */
+  /** Returns the number of kprobe hits that the kernel has missed since the last call, by probe. */
   missed?: (() => ReadonlyMap<string, number>) | undefined;
   /** Called after recording has begun. */
   whenStarted?(): void;
@@ -47,9 +47,9 @@ export interface LiveBuffer
     Pick<HealthWatch, 'wasTouched' | 'check'> {
   readonly name: string;
   readonly plan: EventPlan;
-  /** Switches to the plan that `make` returns. Call it between two ticks. `make` may change settings of the events. */
+  /** Switches to the plan that `make` returns. Call this between ticks. `make` may write control files of events. */
   replan(make: () => PlannedStream): PlannedStream;
-  /** Disables these events and reads those already recorded, so that the caller can remove the events. */
+  /** Disables these events and processes their remaining records, so that the caller can remove the events. */
   release(events: readonly string[]): void;
   readonly drained: Drained | undefined;
   /** Enables the events of the plan and starts recording. */
@@ -57,17 +57,17 @@ export interface LiveBuffer
   /** Adapts to CPUs that went online or offline, and calls the sweeps of probes. */
   refresh(): void;
   /**
-   * Called before a tick reads. Notices events that other users took or deleted since the last tick, and drops open
-   * operations.
+   * Called before a tick reads. Notices events that other users took or deleted since the last tick, and drops the
+   * operations that were open then.
    */
   beforeTick(): void;
   readings(): BufferReading[];
-  /** Number of events that each probe has received, including those of earlier plans: see `EventPlan`. */
+  /** Number of events that each probe has received, including events from before a reload. */
   eventCounts(): ReadonlyMap<string, number>;
   status(): BufferStatus;
   /** Stops recording and processes the remaining events. */
   finish(): void;
-  /** Closes and removes the buffer. May be called again. Throws a `KernelError` about what could not be removed. */
+  /** Closes and removes the buffer. Can be called again. Throws a `KernelError` about what could not be removed. */
   remove(): void;
 }
 
@@ -92,7 +92,7 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
   const suspender = makeSuspender(() => plan, health.switchEvents, now);
   const eventCounts = countEvents(plan);
   let closed = false;
-  /** Last readings, for use after the buffer was closed. */
+  /** The last readings, returned after the buffer was closed. */
   let last: BufferReading[] = [];
 
   return {
@@ -206,8 +206,8 @@ function withoutEvents(plan: EventPlan, gone: readonly string[]): EventPlan {
 }
 
 /**
- * Disables and enables events. If the kernel refuses one, this is only logged here: the health check reports the probes
- * of the event as down, and tries again.
+ * Switches events and filters to those of the next plan. Only logs if the kernel refuses an event, because the health
+ * check reports the event's probes as down and tries again.
  */
 function switchEvents(instance: Instance, before: EventPlan, next: EventPlan, log: Log): void {
   const attempt = (step: () => void): void => {

@@ -1,4 +1,4 @@
-/** What a live capture reports about itself: its status, and log lines about what does not work. */
+/** Describes a live capture in its status, and logs what does not work. */
 import { isDeepStrictEqual } from 'node:util';
 import type { KindStatus, ProbeStatus } from '../../model/status.ts';
 import { markersRefused } from '../../tracefs/markers.ts';
@@ -10,7 +10,7 @@ import type { LiveFacts, LiveState } from './run.ts';
 import type { Shared } from './shared.ts';
 import type { Sources } from './sources.ts';
 
-/** Does not log a problem again if it is already in `before`, the state before a reload. */
+/** `before` is the state before a reload. Does not log problems again that `before` contains. */
 export function describe(live: Live, sources: Sources, opened: Opened, before?: LiveState): LiveState {
   const { kernel, shared } = live;
   const { enabled, containers, spans, tasks } = sources;

@@ -13,14 +13,14 @@ export interface Drained {
   stream: EventStream;
   rule: TickRule;
   cpus(): readonly number[];
-  /** Called when this stream can no longer be read, but the others can. If absent, the whole loop stops. */
+  /** Called when this stream cannot be read any more. The other streams continue. If absent, the whole loop stops. */
   onFailure?(error: unknown): void;
 }
 
 export interface DrainOptions {
-  /** Every tick reads all of them. The buffer that fills fastest sets the interval. */
+  /** Every tick reads all buffers. */
   buffers: readonly Drained[];
-  /** Called just before a tick reads. All writes by other users before the tick's start have been reported by then. */
+  /** Called just before a tick reads. inotify has then reported all writes by other users before the tick's start. */
   before(): void;
   /** Called with the duration of a tick, and the time between its start and the start of the previous tick. */
   onTick(tookNs: DurationNs, sinceLastNs: DurationNs): void;
@@ -31,14 +31,14 @@ export interface DrainOptions {
 }
 
 export interface Drain {
-  /** Sets the buffers to read. */
+  /** Replaces the buffers to read. */
   follow(buffers: readonly Drained[]): void;
   stop(): void;
   /** Current interval between ticks. */
   tickNs(): DurationNs;
 }
 
-/** Time until the fastest-filling CPU of a buffer is full, at the rate since the previous call. */
+/** Returns a function that estimates the time until a CPU of the buffer is full, at the rate since its last call. */
 function makeFillWatch({ stream, rule, cpus }: Drained): (elapsedNs: DurationNs) => DurationNs {
   const before: number[] = [];
   return (elapsedNs) => {
@@ -85,8 +85,8 @@ export function startDraining(options: DrainOptions): Drain {
     return isDone;
   };
 
-  // The event loop polls between the start time and the tick. Therefore inotify has reported every write to a control
-  // file that happened before the start time, and the tick processes only events from before it.
+  // Between taking the start time and the tick, the event loop polls. So inotify has reported every write to a control
+  // file before the start time, and the tick processes only events from before that time.
   const begin = () => {
     const start = traceNow();
     immediate = setImmediate(() => tick(start));

@@ -17,7 +17,7 @@ import type { EnabledProbe } from '../plan/plan.ts';
 export interface DynamicEvents {
   /** Events that could not be defined, with the reason. */
   refused: ReadonlyMap<string, string>;
-  /** Number of hits of kprobes that the kernel has missed since the last call, by probe. */
+  /** Returns the number of kprobe hits that the kernel has missed since the last call, by probe. */
   missed(): ReadonlyMap<string, number>;
   /**
    * Defines the events that these probes need and removes all others. Calls `release` first, because an event cannot be
@@ -28,13 +28,13 @@ export interface DynamicEvents {
   remove(instanceDir: string): void;
 }
 
-/** Registers with the first arguments of a function, according to the machine's ABI. */
+/** Registers of a function's first six arguments in the machine's ABI. */
 const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   x64: ['%di', '%si', '%dx', '%cx', '%r8', '%r9'],
   arm64: ['%x0', '%x1', '%x2', '%x3', '%x4', '%x5'],
 };
 
-/** Events that the metrics of these probes need. */
+/** Kprobes and uprobes that the metrics of these probes need. */
 export function wantedEvents(
   probes: readonly EnabledProbe[],
 ): { probe: string; event: string; definition: DynamicEvent }[] {

@@ -1,4 +1,4 @@
-/** Names for the addresses of kernel functions in records. A kernel has about 50,000 functions. */
+/** Looks up names of kernel functions by the addresses in records. A kernel has about 50,000 functions. */
 import { globMatcher } from '../../config/units/globs.ts';
 import { watchModules } from '../../host/modules.ts';
 import { knownFunctions, readKallsyms } from '../../host/symbols.ts';
@@ -7,7 +7,7 @@ import type { FunctionFilter } from '../../model/tracer.ts';
 import { functionAddresses } from '../../tracefs/functions.ts';
 
 export interface FunctionSymbols {
-  /** Undefined if no source has addresses. Then the records must be read as text, which contains the names. */
+  /** Undefined if no source has addresses. The records must then be read as text, which contains the names. */
   names: FunctionNames | undefined;
   warnings: readonly string[];
   /** Checks whether modules were loaded or removed. If so, updates the names and returns true. */
@@ -15,8 +15,8 @@ export interface FunctionSymbols {
 }
 
 /**
- * Names for records of function tracers. They come from tracefs if it exposes addresses (which requires no capability),
- * else from /proc/kallsyms. Keeps only functions that the filter matches.
+ * Names for records of function tracers, from tracefs if it exposes addresses (which requires no capability), else from
+ * /proc/kallsyms. Keeps only functions that the filter matches.
  */
 export function functionSymbols(root: string, filter: FunctionFilter): FunctionSymbols {
   const wanted = wantedBy(filter);
@@ -42,13 +42,13 @@ export function functionSymbols(root: string, filter: FunctionFilter): FunctionS
 
 export interface EventSymbols {
   lookup: FunctionLookup;
-  /** Updates the names after modules were loaded or removed, if names have been looked up. */
+  /** Updates the names if names have been looked up and modules were loaded or removed since then. */
   refresh(): void;
 }
 
 /**
- * Names for addresses in events, which can be anywhere in any function. /proc/kallsyms comes first, because tracefs
- * lists only traceable functions.
+ * Names for addresses in events, which can be anywhere in any function. Prefers /proc/kallsyms, because tracefs lists
+ * only traceable functions.
  */
 export function eventSymbols(root: string): EventSymbols {
   const modules = watchModules();
@@ -68,7 +68,7 @@ export function eventSymbols(root: string): EventSymbols {
   };
 }
 
-/** With `maxDepth` 1, only the filtered functions are traced; otherwise also the functions that they call. */
+/** With `maxDepth` 1, only functions that the filter matches are traced; else also the functions that they call. */
 function wantedBy({ functions, maxDepth }: FunctionFilter): (name: string) => boolean {
   return functions.length === 0 || maxDepth !== 1 ? () => true : globMatcher(functions);
 }

@@ -1,17 +1,16 @@
-/** Adds notes about what probes cannot measure, because of how the agent sees this machine. */
+/** Adds notes about what probes cannot measure because of the agent's environment, such as its pid namespace. */
 import type { ProbeStatus } from '../../model/status.ts';
 import { sched } from '../../probes/sched.ts';
 import { isPerContainer } from '../plan/containers.ts';
 import type { EnabledProbe } from '../plan/plan.ts';
 
 export interface HostNotes {
-  /** Why scheduling classes are not known; '' if they are. */
+  /** Why the scheduling classes of tasks are unknown; '' if they are known. */
   classProblem: string;
-  /** What is missing in metrics by container. */
+  /** Sentences about what metrics by container do not contain. */
   containers: readonly string[];
 }
 
-/** Adds the notes to the probes that are up. */
 export function withHostNotes(
   probes: readonly ProbeStatus[],
   enabled: readonly EnabledProbe[],

@@ -13,23 +13,23 @@ const MOST_NAMED = 5;
 export interface Interference {
   /** Message that says what another user changed, and what the agent will do. */
   reason: string;
-  /** Events that are missing or incomplete. If absent, all events of the buffer are affected. */
+  /** Events that are missing or incomplete. If absent, all events of the buffer are. */
   events?: readonly string[];
-  /** True if events still arrive. */
+  /** True if the change loses no events. */
   isHarmless?: true;
-  /** Writes that undo the change: files relative to the instance, with values. Absent: the agent does not undo it. */
+  /** Writes that undo the change, to files relative to the instance. Absent if the agent does not undo the change. */
   undo?: readonly Undo[];
 }
 
 export interface Undo {
   file: string;
   value: string;
-  /** The file is a list, so it must be emptied first. */
+  /** True if the file is a list, which must be emptied before the write. */
   isList?: true;
 }
 
 export interface Expected {
-  /** Directory of tracefs. */
+  /** Root directory of tracefs. */
   root: string;
   dir: string;
   events: readonly string[];
@@ -37,9 +37,9 @@ export interface Expected {
   switchedOff: ReadonlySet<string>;
   /** State of the buffer when recording began. */
   state: InstanceState;
-  /** Why the kernel may have stopped recording without a user; '' if it never does. */
+  /** Why the kernel itself may have stopped recording; '' if it never stops on its own. */
   stopsWhen: string;
-  /** The top level is shared, so the agent does not undo what other users set there. */
+  /** True at the top level, where the agent does not undo changes, because other users share it. */
   isTopLevel: boolean;
 }
 
@@ -126,7 +126,7 @@ function eventsOn({ dir, switchedOff }: Expected, now: InstanceState): Interfere
   ];
 }
 
-/** Changes of filters, CPU masks and lists of tasks. */
+/** Returns changes of filters, CPU masks and pid lists, which limit what the kernel records. */
 function narrowed({ dir, state }: Expected, now: InstanceState): Interference[] {
   const all: Interference[] = [];
   for (const [file, before] of state.limits) {

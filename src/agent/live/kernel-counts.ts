@@ -1,6 +1,6 @@
 /**
  * Lets the kernel count events, with hist triggers in the agent's instance, and reads the counts before each snapshot.
- * An event for which the kernel's table has no room is counted as lost.
+ * Counts an event as lost if the kernel's table had no space for its values.
  */
 import type { KernelCount, KernelCountRequest } from '../../model/kernel-count.ts';
 import { type HistTrigger, histTrigger, requireHistTriggers } from '../../tracefs/hist-triggers.ts';
@@ -11,12 +11,12 @@ import type { BufferHealth } from './buffer-health.ts';
 export interface KernelCounts {
   /** Makes the kernel count for a probe. Throws a `KernelError` if the kernel refuses. */
   count(probe: string, request: KernelCountRequest): KernelCount;
-  /** Ends the counts of these events, so that they can be removed. */
+  /** Ends the counts of these events, so that the events can be removed. */
   forget(events: readonly string[]): void;
   /** Whether the kernel counts nothing. */
   isEmpty(): boolean;
   health(): BufferHealth;
-  /** Ends all counts, so that events that the agent has defined can be removed. */
+  /** Ends all counts, so that the agent's kprobes and uprobes can be removed. */
   close(): void;
 }
 

@@ -1,12 +1,11 @@
 /**
- * The slowest records of each latency tracer during the last `max_window`. The kernel reports a latency only if it is
- * the longest since the last reset, so the agent resets the maximum once per window.
+ * Keeps the slowest records of each latency tracer during the last `max_window`. The kernel reports a latency only if
+ * it is the longest since the last reset, so the agent resets the maximum once per window (an eighth of `max_window`).
  */
 import type { LatencyRecord } from '../../model/tracer.ts';
 import type { Instance } from '../../tracefs/instance.ts';
 import { type LatencyWatch, watchMaxLatency } from '../../tracefs/latency.ts';
 
-/** Number of windows in `max_window`. */
 const WINDOWS = 8;
 
 export interface LatencyLog {
@@ -28,7 +27,7 @@ export interface LatencyLog {
 
 interface Watched {
   watch: LatencyWatch;
-  /** The slowest record of each window, the current window first, and the slowest with a trace if that is another. */
+  /** For each window, newest first: the slowest record and the slowest record with a trace (often the same one). */
   windows: LatencyRecord[][];
   endsAtMs: number;
 }
@@ -57,7 +56,7 @@ export function makeLatencyLog(maxWindowMs: number): LatencyLog {
       const watched = byTracer.get(tracer);
       if (watched === undefined || nowMs < watched.endsAtMs) return;
       watched.endsAtMs = nowMs + windowMs;
-      // The kernel's current maximum still belongs to the window that ends.
+      // Reset before the new window starts, because a reset still records the old window's maximum.
       watched.watch.reset();
       watched.windows.unshift([]);
       if (watched.windows.length > WINDOWS + 1) watched.windows.length = WINDOWS + 1;

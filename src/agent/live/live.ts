@@ -1,4 +1,4 @@
-/** The buffers of a live capture: opens them at the start, and switches to another config. */
+/** Opens the buffers of a live capture, and switches them to another config. */
 import type { AgentConfig } from '../../config/schema.ts';
 import type { MarkerStatus, ProbeStatus } from '../../model/status.ts';
 import { type BuffersInForce, COPY_MARKERS } from '../../tracefs/buffers.ts';
@@ -18,7 +18,7 @@ import { openSources, type Sources } from './sources.ts';
 import { type PlannedStream, planStream } from './stream.ts';
 import type { StartedTracers, Tracers } from './tracers.ts';
 
-/** The opened buffers. `probes` has the status of all probes: those of tracers and those that read only events. */
+/** The opened buffers. `probes` contains the status of all probes, with and without a tracer. */
 export interface Opened extends StartedTracers {
   /** Status of the helper probes. */
   helpers: readonly ProbeStatus[];
@@ -26,7 +26,7 @@ export interface Opened extends StartedTracers {
 
 /** The running kernel, and what the agent has created in it. */
 export interface Kernel {
-  /** Events that the agent has defined. */
+  /** Kprobes and uprobes that the agent has defined. */
   dynamic?: DynamicEvents;
   /** Counts that the kernel keeps for probes. */
   counts?: KernelCounts;
@@ -48,9 +48,9 @@ export interface Live {
   inForce: BuffersInForce;
   /** Whether the agent has its own pid namespace. */
   isNested: boolean;
-  /** Why scheduling classes are not known; '' if they are. */
+  /** Why the scheduling classes of tasks are unknown; '' if they are known. */
   classProblem(): string;
-  /** Warnings from the start. A reload adds its own. */
+  /** Warnings from the start, which stay after a reload. */
   warnings: readonly string[];
   /** The current plan of the events. */
   plan?: EventPlan;
@@ -58,7 +58,6 @@ export interface Live {
   top?: TopLevelMarkers;
 }
 
-/** Plans the events buffer. */
 export function planOfEvents(
   { kernel, shared, symbols, plan }: Pick<Live, 'kernel' | 'shared' | 'symbols' | 'plan'>,
   enabled: readonly EnabledProbe[],
@@ -77,7 +76,7 @@ export function planOfEvents(
   });
 }
 
-/** Opens the buffers that the config needs, unless they are open. Returns all in the order in which to drain them. */
+/** Opens the buffers that the config needs and that are not open yet. Returns all buffers in the order of draining. */
 export function openBuffers(live: Live, { enabled, spans }: Sources, planned: PlannedStream): Opened {
   const { kernel, shared, inForce } = live;
   const { instance, tracers } = kernel;
@@ -104,7 +103,7 @@ export function openBuffers(live: Live, { enabled, spans }: Sources, planned: Pl
   };
 }
 
-/** Reads the top level's markers, if the instance cannot receive them and the config requests it. */
+/** Reads markers from the top level, if the config requests this and the kernel cannot copy them to the instance. */
 function readTopLevel(live: Live, spans: SpanCapture | undefined): TopLevelMarkers | undefined {
   const { kernel, shared } = live;
   const { markers } = kernel;
@@ -115,7 +114,7 @@ function readTopLevel(live: Live, spans: SpanCapture | undefined): TopLevelMarke
   return live.top;
 }
 
-/** Receives the markers of programs if there are traces that can use them. */
+/** Starts or stops receiving applications' markers, depending on whether any kind of traces uses them. */
 function followMarkers(kernel: Kernel, spans: SpanCapture | undefined): void {
   const { instance } = kernel;
   const isWanted = spans?.topLevelMarkers !== undefined;
@@ -125,7 +124,7 @@ function followMarkers(kernel: Kernel, spans: SpanCapture | undefined): void {
   if (kernel.markers?.reason === '' && kernel.events !== undefined) startCopies(instance);
 }
 
-/** The share of the buffer memory that each buffer gets, from 0 to 1. Buffers that are never read do not count. */
+/** The share of the buffer memory for each buffer, from 0 to 1. Buffers that are never read do not count. */
 export function memoryShare(enabled: readonly EnabledProbe[]): number {
   const ofTracers = enabled.filter(({ module }) => module.tracer !== undefined);
   const read = ofTracers.filter(({ module, options }) => module.tracer?.(options).reads !== 'latency').length;

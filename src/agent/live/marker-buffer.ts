@@ -1,5 +1,5 @@
 /**
- * Reads the markers of programs from the top-level buffer. Always reads raw pages, even if the other buffers are read
+ * Reads applications' markers from the top level's buffer. Always reads raw pages, even if the other buffers are read
  * as text.
  */
 import { KernelError } from '../../model/errors.ts';
@@ -13,7 +13,7 @@ import { type LiveBuffer, openLiveBuffer } from './buffer.ts';
 import type { Shared } from './shared.ts';
 import { planStream } from './stream.ts';
 
-/** Throws a `KernelError` if another user uses the top level. */
+/** Opens the top level's buffer to read markers. Throws a `KernelError` if another user uses the top level. */
 export function openMarkerBuffer(
   probe: EnabledProbe,
   journal: Journal,

@@ -1,6 +1,6 @@
 /**
- * Connects the CPU budget with the events buffer, with traces, and with reloads. A reload plans the events again, so it
- * resumes all suspended probes.
+ * Connects the CPU budget with the events buffer, with traces and with reloads. A reload makes a new plan of the
+ * events, so it first resumes all suspended probes.
  */
 import type { BudgetStatus, KindStatus } from '../../model/status.ts';
 import { CONTAINERS } from '../plan/containers.ts';
@@ -15,12 +15,12 @@ export interface BudgetedState {
   buffers: readonly LiveBuffer[];
 }
 
-/** The budget of a capture. Without a budget, it does nothing. */
+/** The budget of a capture. Does nothing if the config has no budget. */
 export interface OpenBudget extends Pick<BudgetKeeper, 'ticked' | 'update' | 'suspended' | 'warnings'> {
   status(): BudgetStatus | undefined;
-  /** Status of kinds of traces. A kind that needs a suspended probe is down. */
+  /** Status of kinds of traces. A kind is down while a probe that it needs is suspended. */
   kinds(all: readonly KindStatus[]): KindStatus[];
-  /** Switches to another config. `change` plans the events again. */
+  /** Switches to another config. `change` makes a new plan of the events. */
   reload(change: () => void): void;
 }
 
@@ -48,7 +48,7 @@ export function openBudget(shared: Shared, state: () => BudgetedState): OpenBudg
   };
 }
 
-/** Undefined if the config has no budget or no probe reads events. Never suspends the helper for container labels. */
+/** Undefined if the config has no budget or no probe reads events. Never suspends the helper that tracks containers. */
 function open(
   { config, store, log, onlineCpus }: Shared,
   state: () => BudgetedState,

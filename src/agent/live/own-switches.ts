@@ -1,4 +1,4 @@
-/** Enables and disables events for the agent itself. Remembers this, so that the agent does not blame another user. */
+/** Switches events of suspended probes. Remembers its writes, so that the agent does not blame another user. */
 import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
@@ -6,11 +6,11 @@ import type { Instance } from '../../tracefs/instance.ts';
 import { enableOf } from '../../tracefs/instance-state.ts';
 
 export interface OwnSwitches {
-  /** Events that are disabled at present. */
+  /** Events that the agent has disabled. */
   off: ReadonlySet<string>;
   /** Whether the write to `file` that inotify has just reported was made by the agent itself. */
   isOwnWrite(file: string): boolean;
-  /** Does not throw: if the kernel refuses, it logs this, and the buffer's next check finds the difference. */
+  /** Does not throw. If the kernel refuses, logs the reason, and the next check of the buffer finds the difference. */
   switchEvents(events: readonly string[], isOn: boolean): void;
 }
 

@@ -1,4 +1,4 @@
-/** The agent's own threads by host pid: one byte per pid, so that a check costs one load per event. */
+/** The agent's own threads by host pid, in one byte per pid, so that a check costs only one load per event. */
 const PIDS = 4194304;
 
 export interface OwnThreads {

@@ -1,6 +1,6 @@
 /**
  * CPU time of the capture thread by phase. Streams measure their phases with a clock that also advances while the
- * thread waits for a CPU. So their sum is scaled by the share of the busy time during which the thread ran on a CPU.
+ * thread waits for a CPU, so their sums are scaled by the share of the busy time in which the thread ran on a CPU.
  */
 import type { PhaseCpu } from '../contract/pulse.ts';
 import type { PhaseTimes } from '../stream/stream.ts';
@@ -8,7 +8,7 @@ import type { PhaseTimes } from '../stream/stream.ts';
 /** Cumulative times of the calling thread, in milliseconds. */
 export interface ThreadTimes {
   cpuMs: number;
-  /** Time during which the event loop did not wait. */
+  /** Time during which the event loop did not wait for events. */
   busyMs: number;
 }
 
@@ -17,7 +17,7 @@ export function threadTimes(): ThreadTimes {
   return { cpuMs: (user + system) / 1e3, busyMs: performance.eventLoopUtilization().active };
 }
 
-/** Returns the function to call after each tick. `streams` may change. `now` returns the thread's current times. */
+/** Returns the function to call after each tick. The caller may change `streams`. `now` returns the thread's times. */
 export function makePhaseCpu(streams: readonly { spent: PhaseTimes }[], now = threadTimes): () => PhaseCpu {
   const cpu: PhaseCpu = { readSeconds: 0, decodeSeconds: 0 };
   let before = { ...now(), readMs: 0, decodeMs: 0 };
@@ -29,7 +29,7 @@ export function makePhaseCpu(streams: readonly { spent: PhaseTimes }[], now = th
     }
     const busyMs = after.busyMs - before.busyMs;
     const share = busyMs > 0 ? Math.min(1, (after.cpuMs - before.cpuMs) / busyMs) : 0;
-    // The sum is lower than before if a reload has removed a stream.
+    // If a reload has removed a stream, the sum is lower than before. Ignore the decrease.
     cpu.readSeconds += (Math.max(0, after.readMs - before.readMs) * share) / 1e3;
     cpu.decodeSeconds += (Math.max(0, after.decodeMs - before.decodeMs) * share) / 1e3;
     before = after;

@@ -25,7 +25,7 @@ import type { Tracers } from './tracers.ts';
 
 /** Minimum time between two log lines about lost events. */
 const LOSS_LOG_MS = 60_000;
-/** Chores run once a second. Every fifth time, they also look for changes that the kernel does not report. */
+/** Chores run once a second. In every fifth run, they also look for changes that inotify does not report. */
 const CHECK_EVERY = 5;
 
 export interface LiveOptions {
@@ -34,7 +34,7 @@ export interface LiveOptions {
   markFromMain(file: string, text: string): Promise<void>;
   /** Called when reading failed permanently, after the instances were removed. */
   onFatal(error: unknown): void;
-  /** Called when the reason changes why some or all events do not arrive; '' when all arrive again. */
+  /** Called when the reason why some or all events do not arrive has changed; '' if all events arrive again. */
   onProblem(problem: string): void;
   /** Called about once a second with the traces of slow operations. */
   onTraces?: ((traces: readonly TraceRecord[]) => void) | undefined;
@@ -42,13 +42,13 @@ export interface LiveOptions {
   onDrained?(cpu: PhaseCpu): void;
 }
 
-/** The fields of the status that only a reload changes. */
+/** The fields of the status that change only on a reload. */
 export type LiveFacts = Omit<CaptureStatus, 'buffers' | 'tickMs' | 'loss' | 'warnings' | 'cost' | 'budget'>;
 
-/** What a reload can replace. */
+/** The part of a capture that a reload replaces. */
 export interface LiveState {
   spans: SpanCapture | undefined;
-  /** In the order in which they are drained. */
+  /** In the order of draining. */
   buffers: readonly LiveBuffer[];
   facts: LiveFacts;
   warnings: readonly string[];
@@ -59,12 +59,12 @@ export interface LiveParts {
   counts: KernelCounts;
   tracers: Tracers;
   modules: ModuleWatch;
-  /** Called about once a second, before probes read names of functions. */
+  /** Called about once a second, before probes look up names of functions. */
   refreshNames(): void;
-  /** Whether the agent finds its new threads in /proc. */
+  /** Whether /proc shows the host pids of the agent's new threads. */
   followsThreads: boolean;
   state: LiveState;
-  /** Switches to another config. Buffers that it does not need are removed; new ones are not started yet. */
+  /** Switches to another config. Removes buffers that the config does not need, but does not start new buffers. */
   reload(config: AgentConfig): LiveState;
   /** Removes everything. Returns the errors of all steps. */
   close(): unknown[];
@@ -83,7 +83,7 @@ export function runCapture(parts: LiveParts): Capture {
   let chores = 0;
 
   for (const buffer of state.buffers) buffer.start();
-  // The cost per event must not include loading and set-up.
+  // The cost per event must not include loading and set-up, so measure from here.
   const cpuSecondsBefore = threadCpuSeconds();
   const drained = () => state.buffers.flatMap((buffer) => buffer.drained ?? []);
   const streams = drained().map(({ stream }) => stream);
@@ -179,10 +179,9 @@ function beforeTick({ buffers }: LiveState, health: CaptureHealth): void {
   for (const buffer of buffers) buffer.beforeTick();
 }
 
-/** Called about once a second. */
 function refresh({ shared, tracers, followsThreads, refreshNames }: LiveParts, { buffers }: LiveState): void {
   if (followsThreads) shared.own.add(ownThreadIds());
-  // Refresh the names first, because the probes store them.
+  // Refresh the function names before the buffers, because sweeps of probes check whether names have changed.
   refreshNames();
   tracers.refresh();
   for (const buffer of buffers) buffer.refresh();
@@ -219,8 +218,8 @@ function statusOf(
 }
 
 /**
- * `update` sets the metrics whose values are read from the kernel, and returns the readings of each buffer. It logs
- * lost events at most once a minute. `gone` drops the series of buffers that a reload has removed.
+ * `update` sets the metrics whose values are read from the kernel, logs lost events at most once a minute, and returns
+ * the readings of each buffer. `gone` drops the series of buffers that a reload has removed.
  */
 function makeUpdate(
   { self, store, log }: Shared,

@@ -1,6 +1,6 @@
 /**
  * Sets up a capture of the running kernel: one instance for the events and one for each tracer, as their plans require.
- * The instance for the events is always created, because the process that holds it owns the name.
+ * Always creates the instance for the events, because holding this instance reserves the agent's name.
  */
 
 import type { AgentConfig } from '../../config/schema.ts';
@@ -53,8 +53,8 @@ export async function openLiveCapture(config: AgentConfig, options: LiveOptions)
 }
 
 /**
- * Removes everything. Removes the instance for the events last, because the process that holds it owns the name. If a
- * step fails, the others still run. Returns all errors.
+ * Removes everything. Removes the instance for the events last, because holding this instance reserves the agent's
+ * name. If a step fails, the other steps still run. Returns all errors.
  */
 function closeAll({ tracers, counts, events, dynamic, instance }: Kernel): unknown[] {
   const removeDynamic = () => dynamic?.remove(instance.dir);

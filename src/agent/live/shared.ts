@@ -6,7 +6,6 @@ import type { PlanInput } from '../plan/plan.ts';
 import { type BufferSizes, bufferSizes, leastSizes } from '../plan/sizes.ts';
 import type { OwnThreads } from './own-threads.ts';
 
-/** What all buffers of a live capture share. */
 export interface Shared extends Pick<PlanInput, 'host' | 'onlineCpus' | 'store' | 'self'> {
   config: AgentConfig;
   root: string;
@@ -16,7 +15,7 @@ export interface Shared extends Pick<PlanInput, 'host' | 'onlineCpus' | 'store' 
   onError(cpu: number, error: PageError, cause?: unknown): void;
 }
 
-/** Sizes of a buffer with this share of the memory. A buffer without `rate` is never read and gets the minimum. */
+/** Sizes of a buffer with this share of the memory. Without `rate`, the buffer is never read and gets the minimum. */
 export function shareOfMemory(shared: Shared, share: number, rate: 'low' | 'high' | undefined): BufferSizes {
   const { config, onlineCpus, features } = shared;
   const kernel = { cpus: onlineCpus.length, realtime: features.realtime };

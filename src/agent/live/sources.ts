@@ -1,6 +1,6 @@
 /**
- * The probes of a config, connected with what they need in addition to events: the table of containers, and traces of
- * slow operations. A reload keeps what the new config does not change.
+ * Connects the probes of a config with the container table and with traces of slow operations. A reload keeps what the
+ * new config does not change.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { AgentConfig } from '../../config/schema.ts';
@@ -24,11 +24,11 @@ export interface Sources {
   containers: ContainersInUse | undefined;
   tasks: TaskFactsSource | undefined;
   spans: SpanCapture | undefined;
-  /** Enabled probes, and helpers. */
+  /** Enabled probes and helper probes. */
   enabled: EnabledProbe[];
 }
 
-/** `procIsHosts`: whether /proc has the same task ids as the trace. Undefined if not known yet. */
+/** `procIsHosts`: whether process ids in /proc are the same as in the trace. Undefined if not known yet. */
 export function openSources(
   config: AgentConfig,
   { shared, cpuCount, procIsHosts }: { shared: Shared; cpuCount: number; procIsHosts?: boolean },

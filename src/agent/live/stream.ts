@@ -1,6 +1,6 @@
 /**
- * Plans how to read a buffer of the running kernel. For probes and a reader, returns the plan and a function that opens
- * the stream.
+ * Plans how to read a buffer of the running kernel: returns a plan for the given probes and reader, and a function that
+ * opens the stream.
  */
 import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from '../../decode/text/blk-format.ts';
 import { makeFunctionInterner } from '../../decode/text/function-interner.ts';
@@ -18,7 +18,7 @@ import type { EventStream } from '../stream/stream.ts';
 import { makeTextPipeline } from '../stream/text-pipeline.ts';
 import type { Shared } from './shared.ts';
 
-/** `none`: the buffer is not read. */
+/** `none`: the agent does not read the buffer. */
 export type ReaderKind = 'raw' | 'trace_pipe' | 'none';
 
 export interface OpenStream {
@@ -33,7 +33,7 @@ export interface OpenStream {
 export interface PlannedStream {
   plan: EventPlan;
   reader: ReaderKind;
-  /** Opens the files to read. The tracer cannot be changed while they are open. Throws `KernelError`. */
+  /** Opens the files to read. While they are open, the kernel refuses to change the tracer. Throws `KernelError`. */
   open(): OpenStream | undefined;
 }
 
@@ -43,9 +43,9 @@ export interface StreamParts extends Pick<PlanInput, 'enabled' | 'refused' | 'co
   /** Tracer of the buffer; `nop` if it records only events. */
   tracer: string;
   shared: Shared;
-  /** Names for addresses in pages. Text already contains the names. */
+  /** Looks up names for addresses in pages. Text needs no look-ups, because it contains the names. */
   functions: FunctionLookup;
-  /** For a reload: probes of the previous plan. */
+  /** Only on a reload: probes of the previous plan. */
   made?: readonly MadeProbe[] | undefined;
 }
 
@@ -53,7 +53,7 @@ export function planStream(parts: StreamParts): PlannedStream {
   return parts.reader === 'trace_pipe' ? planText(parts) : planRaw(parts);
 }
 
-/** The input of a plan that is the same for all readers. */
+/** The part of a plan's input that is the same for all readers. */
 function inputFor({ instance, enabled, shared, refused, countInKernel }: StreamParts): PlanInput {
   return {
     refused,
@@ -119,7 +119,7 @@ function planText(parts: StreamParts): PlannedStream {
     return {
       stream,
       cpus: () => cpus,
-      // A CPU that went offline can still have events.
+      // Keep CPUs that went offline, because they can still have events.
       refresh: () => {
         cpus = [...new Set([...cpus, ...onlineCpus()])];
       },
@@ -129,7 +129,7 @@ function planText(parts: StreamParts): PlannedStream {
   return { plan, reader, open };
 }
 
-/** Format of a record that has no format file in the kernel. */
+/** Format of the blk tracer's records, for which the kernel has no format file. */
 export function textFormat(event: string): string | undefined {
   return event === BLOCK_EVENT ? BLOCK_FORMAT_TEXT : undefined;
 }

@@ -4,7 +4,7 @@
  */
 import type { EventPlan } from '../plan/plan.ts';
 
-/** A tick that begins at least this long after an event was recorded certainly handles the event. */
+/** A tick that begins at least this long after an event was recorded is certain to process the event. */
 const SETTLED_AFTER_NS = 10e6;
 
 export interface Suspender {
@@ -14,13 +14,13 @@ export interface Suspender {
   beforeTick(): void;
 }
 
-/** `plan` is the current plan; `now` is the trace clock. */
+/** `plan` returns the current plan; `now` returns the time of the trace clock. */
 export function makeSuspender(
   plan: () => EventPlan,
   switchEvents: (events: readonly string[], isOn: boolean) => void,
   now: () => number,
 ): Suspender {
-  /** Suspended probes whose events may still be in the buffer, with the start of the suspension. */
+  /** When each suspension began, by probe. Contains only probes whose events may still be in the buffer. */
   const leaving = new Map<string, number>();
   let tickedNs = 0;
   const detach = (probe: string): void => {

@@ -1,6 +1,6 @@
 /**
- * Sets up one tracer of the running kernel for the probe that reads it, in a separate instance or at the top level.
- * Returns the tracer's buffer, ready to start.
+ * Sets up one tracer of the running kernel for the probe that uses the tracer, in a separate instance or at the top
+ * level. Returns the tracer's buffer, ready to start.
  */
 import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
@@ -22,14 +22,14 @@ import { planStream, type ReaderKind } from './stream.ts';
 export interface TracerBufferParts {
   probe: EnabledProbe;
   request: TracerRequest;
-  /** One of the agent's instances. All instances support the same tracers. */
+  /** One of the agent's instances, which shows the tracers that every instance supports. */
   base: Instance;
   journal: Journal;
   /** Share of the buffer memory that this tracer may use. */
   share: number;
   shared: Shared;
   latencies: LatencyLog;
-  /** Probes of tracers that a reload has removed. If only their sinks differ, the new probe continues their metrics. */
+  /** Probes of tracers that a reload has removed. If only sinks changed, the new probe continues the old metrics. */
   made?: readonly MadeProbe[];
   /** Called when the tracer stops working after it was opened. */
   giveUp(error: unknown): void;
@@ -37,14 +37,14 @@ export interface TracerBufferParts {
 
 export interface TracerBuffer {
   buffer: LiveBuffer;
-  /** Events that the probe gets. */
+  /** Events that the probe receives. */
   events: string[];
   warnings: readonly string[];
-  /** Called about once a second. */
+  /** Updates function names and latency maxima. Called about once a second. */
   refresh(): void;
 }
 
-/** Throws a `KernelError`, after removing everything, if the kernel refuses or another user is in the way. */
+/** Opens the tracer's buffer. If the kernel or another user prevents that, undoes all and throws `KernelError`. */
 export function openTracerBuffer(parts: TracerBufferParts): TracerBuffer {
   const { request, base, journal, shared } = parts;
   if (request.functions && !shared.features.functionTracing.ok)
@@ -75,11 +75,11 @@ export function placeOrRefuse(request: TracerRequest, base: Instance): 'instance
   return place.place;
 }
 
-/** Adds steps to `undo`. If something fails later, the caller runs them in reverse order. */
+/** Adds steps to `undo`, which the caller runs in reverse order if a later step fails. */
 function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknown)[]): TracerBuffer {
   const { probe, request, journal, shared, latencies, giveUp } = parts;
   const { tracer } = request;
-  // A latency tracer's buffer is never drained: the kernel keeps the trace of the longest latency elsewhere.
+  // A latency tracer's buffer is never drained, because the kernel keeps the trace of the longest latency elsewhere.
   const rate = request.reads === 'latency' ? undefined : probe.module.rate;
   const inForce = instance.prepare({ ...shareOfMemory(shared, parts.share, rate), clock: 'mono' });
   const symbols = request.functions && functionSymbols(shared.root, request.functions);
@@ -131,7 +131,7 @@ function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknow
   };
 }
 
-/** If the addresses of functions are unknown, the reader is text, because text contains the names of functions. */
+/** Falls back to the text reader if the addresses of functions are unknown, because text contains the names. */
 function readerFor(
   request: TracerRequest,
   configured: 'raw' | 'trace_pipe',

@@ -1,6 +1,6 @@
 /**
- * Runs the tracers of the config: one buffer for each probe that needs a tracer. If the kernel refuses a tracer, its
- * probe is off with the reason, and the others continue.
+ * Runs the tracers of the config: one buffer for each probe that needs a tracer. If the kernel refuses a tracer, only
+ * its probe is off.
  */
 import type { AgentConfig } from '../../config/schema.ts';
 import { KernelError, reasonOf } from '../../model/errors.ts';
@@ -21,24 +21,24 @@ import type { Shared } from './shared.ts';
 import { openTracerBuffer, type TracerBufferParts, whereItRuns } from './tracer-buffer.ts';
 
 export interface Tracers {
-  /** Problems found at the start: files that could not be restored, another user's tracer at the top level. Logged. */
+  /** Problems, already logged, from the start: files that could not be restored, a foreign tracer at the top level. */
   leftovers: readonly string[];
   /**
-   * Sets up these tracers. `share` is the part of the buffer memory for each new one. Running tracers that stay the
-   * same continue; the others are removed. Does not throw if the kernel refuses one.
+   * Sets up these tracers. Each new tracer gets `share` of the buffer memory. Unchanged tracers continue; other running
+   * tracers are removed. Does not throw if the kernel refuses a tracer.
    */
   start(probes: readonly EnabledProbe[], share: number, shared: Shared): StartedTracers;
-  /** Reads the markers of programs at the top level. Throws a `KernelError` if another user uses the top level. */
+  /** Reads applications' markers at the top level. Throws a `KernelError` if another user uses the top level. */
   readMarkers(probe: EnabledProbe, shared: Shared): { buffer: LiveBuffer; warnings: readonly string[] };
-  /** Called about once a second. Looks for functions of new modules, and resets expired latency maxima. */
+  /** Called about once a second. Adds functions of new modules to filters, and resets expired latency maxima. */
   refresh(): void;
   /** Records of a latency tracer, slowest first. Undefined if the tracer is not running. */
   latency(tracer: string): LatencyRecord[] | undefined;
-  /** Removes the buffers and restores everything in the journal. Throws `KernelError` if that is not possible. */
+  /** Removes the buffers and restores everything in the journal. Throws `KernelError` if a buffer cannot be removed. */
   close(): void;
 }
 
-/** A tracer that was set up, or whose probe is off. */
+/** A tracer that was set up or that the kernel refused. */
 interface Running {
   probe: EnabledProbe;
   status: ProbeStatus;
@@ -131,7 +131,7 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
   };
 }
 
-/** Opens the buffer of a tracer. If the kernel refuses, the probe is off with the reason. */
+/** Opens the buffer of a tracer. If the kernel refuses, the status says why the probe is off. */
 function openTracer(parts: Omit<TracerBufferParts, 'giveUp'>, log: Log): Running {
   const { probe, shared } = parts;
   const status: ProbeStatus = { name: probe.module.name, up: true, reason: '', events: [] };
@@ -159,7 +159,7 @@ function openTracer(parts: Omit<TracerBufferParts, 'giveUp'>, log: Log): Running
   }
 }
 
-/** Tracers that use the top level come first, because the others depend on its state, mainly its clock. */
+/** Puts tracers that use the top level first, because others depend on the top level's state, mainly its clock. */
 function inOrder(
   probes: readonly EnabledProbe[],
   base: Instance,
@@ -197,7 +197,7 @@ function attempt<T>(step: () => T, isUp: () => boolean, otherwise: T, giveUp: (e
   }
 }
 
-/** Runs a step and returns the error it throws in a list (empty if it succeeds), so that other steps still run. */
+/** Runs a step. Returns its error in a list (empty if it succeeds), so that the caller can run further steps. */
 export function failureOf(step: () => void): unknown[] {
   try {
     step();

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import type { TimestampNs } from '../../model/time.ts';
 
 /**
- * Returns the clock of the trace. `mono` is CLOCK_MONOTONIC, which `process.hrtime` reads. In a time namespace, the
- * agent's clock has an offset to the kernel's: time_namespaces(7).
+ * Returns the trace clock. The kernel's clock `mono` is CLOCK_MONOTONIC, which `process.hrtime` reads. In a time
+ * namespace, `process.hrtime` has an offset to the kernel's clock: time_namespaces(7).
  */
 export function makeTraceClock(offsetsFile = '/proc/self/timens_offsets'): () => TimestampNs {
   const offsetNs = monotonicOffsetNs(offsetsFile);
@@ -13,7 +13,7 @@ export function makeTraceClock(offsetsFile = '/proc/self/timens_offsets'): () =>
   };
 }
 
-/** Offset in ns, from the line `monotonic SECONDS NANOSECONDS`. Absent in kernels without time namespaces. */
+/** Offset in ns, from the line `monotonic SECONDS NANOSECONDS`. 0 if the kernel has no time namespaces. */
 function monotonicOffsetNs(file: string): number {
   try {
     const line = /^monotonic\s+(-?\d+)\s+(\d+)/m.exec(readFileSync(file, 'latin1'));

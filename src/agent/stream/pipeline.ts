@@ -1,6 +1,6 @@
 /**
- * From pages to handler calls: reads every CPU's pages from a `PageSource`, merges them by time and calls the handlers.
- * A live kernel, a recording and a simulation use the same code.
+ * Reads every CPU's pages from a `PageSource`, merges the events by time and calls their handlers. Live captures,
+ * replays and simulations share this code.
  */
 import { Merger } from '../../decode/merge.ts';
 import { lastStamp, type PageError } from '../../decode/page.ts';
@@ -14,7 +14,7 @@ import type { EventStream, PhaseTimes } from './stream.ts';
 const PAGES_PER_ROUND = 4;
 /** Number of page buffers per CPU that stay allocated between ticks. */
 const PAGES_KEPT = PAGES_PER_ROUND + 2;
-/** A commit can become visible up to 0.3 ms late, so events of the last 2 ms wait for the next tick. */
+/** An event can become visible up to 0.3 ms after its timestamp, so events of the last 2 ms wait for the next tick. */
 export const SETTLE_NS = 2e6;
 /** If a page's timestamp is later than the tick's start by more than this, the page is broken. */
 const IMPLAUSIBLE_AHEAD_NS = 5e9;
@@ -34,7 +34,7 @@ export class Pipeline implements EventStream {
   readonly #pagesPerRound: number;
   /** Bytes of events read so far, by CPU, without page headers and unused space. */
   readonly #bytes: number[] = [];
-  /** For each CPU that is not finished in this tick: the timestamp up to which it has been read. */
+  /** The timestamp up to which each CPU has been read, for CPUs that are not finished in this tick. */
   readonly #readUpTo = new Map<number, TimestampNs>();
   #onLoss: EventPlan['onLoss'];
   readonly #onError: PipelineOptions['onError'];
@@ -70,7 +70,7 @@ export class Pipeline implements EventStream {
     return this.merger.givenUp(cpu);
   }
 
-  /** Drops open operations now, and again after the last event before `untilNs`, which could begin new ones. */
+  /** Drops open operations now, and again after the events before `untilNs`, which can begin new operations. */
   voidUntil(untilNs: TimestampNs): void {
     this.#gapUntil = untilNs;
     this.#tellGap();
@@ -99,8 +99,8 @@ export class Pipeline implements EventStream {
 
   /**
    * Reads what was recorded before `tickStart` and processes the events older than the watermark. A CPU is finished
-   * when it has no more pages, or returns a page from after the tick's start. If the agent's own system calls are
-   * traced, reading until the buffer is empty would never end. `maxRounds` limits the work.
+   * when it has no more pages, or returns a page from after the tick's start: if the agent's own system calls are
+   * traced, a buffer might never become empty. `maxRounds` limits the work.
    */
   tick(tickStart: TimestampNs, maxRounds: number): boolean {
     const { merger, spent } = this;
@@ -113,7 +113,7 @@ export class Pipeline implements EventStream {
       let lowest = Number.POSITIVE_INFINITY;
       for (const stamp of pending.values()) if (stamp < lowest) lowest = stamp;
       for (const [cpu, stamp] of pending) {
-        // A CPU that is ahead waits; otherwise we'd hold every page of an idle CPU in memory while a busy one catches
+        // A CPU that is ahead waits. Otherwise the pages of an idle CPU would fill the memory while a busy CPU catches
         // up.
         if (stamp <= lowest && this.#readSome(cpu, tickStart)) pending.delete(cpu);
       }
@@ -135,7 +135,7 @@ export class Pipeline implements EventStream {
     this.#run(Number.POSITIVE_INFINITY);
   }
 
-  /** Reads one CPU's share of a round. Returns true if the CPU is finished for this tick. */
+  /** Reads one CPU's pages of a round. Returns true if the CPU is finished for this tick. */
   #readSome(cpu: number, tickStart: TimestampNs): boolean {
     const { merger } = this;
     const { layout } = merger;
@@ -149,7 +149,7 @@ export class Pipeline implements EventStream {
       if (!merger.add(cpu, page, length)) continue;
       this.#bytes[cpu] = (this.#bytes[cpu] ?? 0) + page.end - layout.dataOffset;
       if (page.timestampNs >= tickStart) return true;
-      // The kernel is still writing to a page that is not full, so it can contain events from after the tick's start.
+      // The kernel is still writing to a page that is not full, so the page can contain events after `tickStart`.
       const partFilled = page.end < layout.pageSize - (layout.pageSize >> 3);
       if (partFilled && lastStamp(page, layout) >= tickStart) return true;
       this.#readUpTo.set(cpu, page.timestampNs);

@@ -11,31 +11,30 @@ export interface PhaseTimes {
 
 /** Converts a buffer's data to handler calls, from pages (`pipeline.ts`) or from text (`text-pipeline.ts`). */
 export interface EventStream {
-  /** Increases with each tick. */
+  /** Cumulative times of all ticks. */
   readonly spent: Readonly<PhaseTimes>;
   /**
    * Reads what was recorded before `tickStart` and processes the events older than the watermark. `maxRounds` limits
-   * the work. Returns false if there is more to read: call it again soon, after the other buffers.
+   * the work. Returns false if there is more to read. Then call `tick` again soon, after ticks of the other buffers.
    */
   tick(tickStart: TimestampNs, maxRounds: number): boolean;
   /** Reads and processes everything that remains, at the end of a recording. */
   flush(): void;
-  /** Bytes of events read so far, by CPU. */
+  /** Bytes of one CPU's events that were read so far. */
   bytesRead(cpu: number): number;
-  /** Events read so far, by CPU, including events without a handler, like the kernel's `read events`. */
+  /** Number of one CPU's processed events, with or without a handler. Comparable to the kernel's `read events`. */
   events(cpu: number): number;
   /** Number of one CPU's events that were read but not processed yet. Undefined if unknown. */
   pendingEvents(cpu: number): number | undefined;
   /** Number of parts of one CPU's data that could not be decoded. Their events are missing from all counts. */
   givenUp(cpu: number): number;
   /**
-   * Recording was interrupted before `untilNs` on all CPUs, so operations that were open then are dropped. Call it
-   * between ticks.
+   * Drops operations that began before `untilNs`, because recording was interrupted on all CPUs. Call it between ticks.
    */
   voidUntil(untilNs: TimestampNs): void;
   /** Switches to the handlers of another plan. Absent if this reader does not support it. */
   replan?(plan: Pick<EventPlan, 'dispatcher' | 'onLoss'>): void;
-  /** Number of lost events that the data itself reports. */
+  /** Number of one CPU's lost events according to the pages or the text. */
   flaggedLost(cpu: number): number;
   /** Number of events processed after younger events. */
   lateEvents(): number;

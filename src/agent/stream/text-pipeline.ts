@@ -1,10 +1,10 @@
 /**
- * From text to handler calls: reads `trace_pipe` or a file and calls the handlers, as `pipeline.ts` does with pages.
+ * Reads text from `trace_pipe` or a file and calls the handlers, as `pipeline.ts` does with pages.
  *
  * The kernel merges the CPUs when it writes the text, so lines are ordered by time. But a `LOST EVENTS` line appears
- * only with the first event after the loss on the same CPU; younger lines of other CPUs can come before it. Therefore
- * the kernel's loss counters are read after the text was read and before it is decoded: they already include every loss
- * older than the last line. So no pair is ever completed across a loss.
+ * only with the first event after the loss on the same CPU, and younger lines of other CPUs can come before it.
+ * Therefore the kernel's loss counters are read after the text and before it is decoded: they include every loss before
+ * the last line. So no operation is ever completed across a loss.
  */
 
 import type { Dispatcher } from '../../decode/dispatch.ts';
@@ -19,11 +19,11 @@ import type { EventStream, PhaseTimes } from './stream.ts';
 
 /** Amount of text that is read before it is decoded. Limits memory; does not affect speed. */
 const ROUND_BYTES = 1 << 20;
-/** The kernel returns at most two pages per read. It returns whole lines if there is enough space. */
+/** Minimum space for a read. The kernel returns at most two pages, and whole lines only if the space suffices. */
 const LEAST_ROOM = 1 << 16;
 /**
- * The kernel formats the text during the read, which takes some microseconds per event. Other buffers and requests must
- * not wait until all text is read.
+ * A tick ends after this time, so that other buffers and requests do not wait until all text is read. The kernel
+ * formats the text during the read, which takes some microseconds per event.
  */
 const LONGEST_TICK_MS = 50;
 const NEWLINE = 0x0a;
@@ -67,7 +67,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
   });
   const roundBytes = Math.max(LEAST_ROOM, options.roundBytes ?? ROUND_BYTES);
   const text = new Uint8Array(HOLD_BACK + roundBytes + LEAST_ROOM);
-  /** Number of bytes at the start of `text` that belong to an incomplete line. */
+  /** Number of bytes at the start of `text` that are not decoded yet. */
   let waitingBytes = 0;
   const lostBefore: number[] = [];
   const spent: PhaseTimes = { readMs: 0, decodeMs: 0 };
@@ -81,7 +81,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
   const visitLoss = (cpu: number, lost: number): void => {
     const before = lostBefore[cpu] ?? 0;
     lostBefore[cpu] = lost;
-    // Drop all operations up to now: the loss happened at an unknown time after the oldest event in this CPU's buffer.
+    // Drop all operations up to now, because the loss happened at an unknown time.
     if (lost > before) plan.onLoss(cpu, options.now());
   };
 
@@ -106,7 +106,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
       }
     }
     if (filled > waitingBytes) losses?.(visitLoss);
-    // The kernel returns whole lines. A piece of a file can end anywhere.
+    // The kernel returns whole lines, but a piece of a file can end anywhere.
     const isWhole = isDry || (losses !== undefined && text[filled - 1] === NEWLINE);
     const readMs = performance.now();
     const behind = decoder.decode(text, 0, filled, isWhole);
@@ -123,7 +123,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
       const endsAtMs = performance.now() + (options.longestTickMs ?? LONGEST_TICK_MS);
       for (let i = 0; i < maxRounds; i++) {
         if (round(tickStart)) {
-          // This text was recorded before the interruption ended, so operations that began in it are dropped as well.
+          // The text of this tick is older than the end of the interruption, so drop operations that began in it, too.
           if (gapUntil > 0 && tickStart >= gapUntil) {
             tellGap();
             gapUntil = 0;
@@ -139,7 +139,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
     },
     bytesRead: (cpu) => decoder.recordBytes(cpu),
     events: (cpu) => decoder.events(cpu),
-    // A function_graph line stands for one or two events, so it cannot be compared with the kernel's count.
+    // A function_graph line stands for one or two events, so lines do not show the number of events in the buffer.
     pendingEvents: () => (waitingBytes === 0 && !options.isGraph ? 0 : undefined),
     givenUp: () => errors,
     voidUntil: (untilNs) => {
