@@ -6,7 +6,7 @@ import type { LatencyRecord } from '../../model/tracer.ts';
 
 /** A running source of metrics: the live kernel or a recording. It runs in the capture thread. */
 export interface Capture {
-  /** Why no events arrive although the capture is running; '' if they arrive. */
+  /** Why some or all events do not arrive; '' if all arrive. */
   problem: string;
   snapshot(knownSeries: KnownSeries): MetricSnapshot;
   status(): CaptureStatus;

@@ -35,7 +35,7 @@ export type ToCapture =
 export type FromCapture =
   /** The capture is set up and answers requests. `problem`: why events do not arrive; '' if all arrive. */
   | { kind: 'ready'; problem: string }
-  /** The reason in `problem` of the message `ready` has changed. */
+  /** The `problem` that `ready` contained has changed. */
   | { kind: 'problem'; problem: string }
   /** Asks the main thread to write `text` to `file`, so that the trace contains the main thread's id. */
   | { kind: 'mark'; id: number; file: string; text: string }

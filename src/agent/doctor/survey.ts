@@ -51,9 +51,9 @@ export interface ProbeSurvey {
 /** A tracer in the kernel's `available_tracers`. */
 export interface TracerSurvey {
   name: string;
-  /** Where the tracer can run: `instance` (perhaps with a condition) or `top level`. '' if it is not available. */
+  /** Where the tracer can run: in an `instance` or at the `top level`. '' if it is not available. */
   where: string;
-  /** Why the tracer is not available; '' if it is. */
+  /** Why the tracer is not available; '' if it is available. */
   reason: string;
 }
 
@@ -238,7 +238,7 @@ function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: 
   });
 }
 
-/** Returns no names if the records may be read as text, which contains names. A tracer's records may be. */
+/** Text contains function names, so looks up none if the reader is text or may become text (for tracers). */
 function namesFor(enabled: readonly EnabledProbe[], { reader }: AgentConfig, root: string): FunctionLookup {
   const isText = reader === 'trace_pipe' || enabled.some(({ module }) => module.tracer !== undefined);
   return isText ? () => NAMELESS : eventSymbols(root).lookup;

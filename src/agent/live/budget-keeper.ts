@@ -29,7 +29,7 @@ export interface BudgetKeeperParts {
 export interface BudgetKeeper {
   /** Called after each tick. */
   ticked(cpu: PhaseCpu): void;
-  /** Sets the metric of the suspended time. */
+  /** Updates the metric of suspended time. */
   update(): void;
   /** Why the probe is suspended; undefined if it is not. */
   suspended(probe: string): { reason: string; until: string } | undefined;
@@ -38,7 +38,7 @@ export interface BudgetKeeper {
   resumeAll(): void;
   /** Drops the series of all probes except `candidates`. */
   forgetAllBut(candidates: readonly string[]): void;
-  /** Warnings for the status: which probes are suspended, and whether the agent is over its budget nevertheless. */
+  /** Warnings for the status: suspended probes, and a budget that is exceeded with no probe worth suspending. */
   warnings(): string[];
 }
 

@@ -24,7 +24,7 @@ export interface DynamicEvents {
    * removed while the kernel records it.
    */
   update(probes: readonly EnabledProbe[], release: (events: readonly string[]) => void): void;
-  /** Stops recording in the instance and removes the events. Throws `KernelError`. */
+  /** Disables the instance's events, then removes the kprobes and uprobes. Throws `KernelError`. */
   remove(instanceDir: string): void;
 }
 

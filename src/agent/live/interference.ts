@@ -13,7 +13,7 @@ const MOST_NAMED = 5;
 export interface Interference {
   /** Message that says what another user changed, and what the agent will do. */
   reason: string;
-  /** Events that are missing or incomplete. If absent, all events of the buffer are. */
+  /** Events that are missing or incomplete. Absent if the change affects all events of the buffer. */
   events?: readonly string[];
   /** True if the change loses no events. */
   isHarmless?: true;

@@ -29,7 +29,7 @@ import { type Shared, shareOfMemory } from './shared.ts';
 import { openSources } from './sources.ts';
 import { failureOf, openTracers, type Tracers } from './tracers.ts';
 
-/** Sets up the instances and starts draining. If it throws, it has removed everything. */
+/** Sets up the instances and starts draining. On an error, removes everything that was created. */
 export async function openLiveCapture(config: AgentConfig, options: LiveOptions): Promise<Capture> {
   const { log } = options;
   const root = findTracefs({ path: config.tracefsPath, mayMount: true });

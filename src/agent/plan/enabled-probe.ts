@@ -6,7 +6,7 @@ import type { CommonOptions, ProbeModule } from '../../probes/probe.ts';
 export interface EnabledProbe {
   module: ProbeModule;
   options: CommonOptions;
-  /** For a helper probe, which has no metrics: what it is for (traces or container labels). Absent for other probes. */
+  /** Purpose of a helper probe, which has no metrics: `spans` or `containers`. Absent for other probes. */
   onlyFor?: string;
   /** The container table, if the probe has series by container. */
   containers?: Containers | undefined;

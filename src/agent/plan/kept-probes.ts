@@ -54,7 +54,7 @@ export function isUnchanged(made: MadeProbe, now: EnabledProbe): boolean {
   return isAlike(made, now) && [...made.sinks].every(hasSink);
 }
 
-/** Returns the running probe that can continue as `now`, undefined if there is none. `needs`: the needs of `now`. */
+/** Returns the running probe that can continue as `now`; undefined if none can. `needs`: events that `now` needs. */
 export function keptProbe(
   made: readonly MadeProbe[],
   now: EnabledProbe,

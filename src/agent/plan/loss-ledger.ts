@@ -39,7 +39,7 @@ export interface LossLedger {
   look(cpu: number, readEvents: number, own: OwnCount): Finding;
   /** Counts an interruption of recording on all CPUs. */
   pause(): void;
-  /** Adds the growth of the kernel's loss counters to the sums, and returns all sums. */
+  /** Adds the growth of the kernel's loss counters to the CPU's losses, and returns the CPU's losses so far. */
   add(cpu: number, stats: BufferStats): CpuLoss;
 }
 

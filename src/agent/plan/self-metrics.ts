@@ -16,11 +16,11 @@ const LOST = {
 /** Counters of one CPU's buffer. */
 export interface BufferReading {
   cpu: number;
-  /** Events that were processed. */
+  /** Number of processed events. */
   events: number;
-  /** Bytes of events read. */
+  /** Bytes of the events that were read. */
   bytes: number;
-  /** Losses so far. Undefined if no source reports losses. */
+  /** Losses so far. Undefined if the source reports no losses. */
   loss: CpuLoss | undefined;
   /** Bytes of unread events in the buffer. */
   unreadBytes: number;
@@ -138,7 +138,7 @@ export function makeSelfMetrics(store: MetricStore, live?: LiveOnly): SelfMetric
   };
 }
 
-/** Declares the metrics of each CPU's buffer. Returns the functions that set and drop them. */
+/** Declares the metrics of each CPU's buffer. Returns functions that set these metrics and drop their series. */
 function declareReadings(
   store: MetricStore,
   recordingNs: number | undefined,
@@ -187,7 +187,7 @@ function declareReadings(
       fill.set(fill.slot([buffer, cpu]), capacityBytes > 0 ? Math.min(1, unreadBytes / capacityBytes) : 0);
       lost.set(lost.slot([buffer, cpu, 'overrun']), loss.overrun);
       // These losses are rare, so their series appear only when they first occur. commit_overrun: interrupts filled the
-      // buffer while one event was being recorded. All others: another user (dropped: disabled overwrite mode).
+      // buffer while one event was being recorded. Other users cause the rest (dropped: by disabling overwrite mode).
       const rare = {
         commit_overrun: loss.commitOverrun,
         dropped: loss.dropped,

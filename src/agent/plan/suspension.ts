@@ -45,13 +45,13 @@ export interface RunningProbe {
 }
 
 export interface Suspensions {
-  /** Returns the events that no probe needs now. The probe still handles events from before the suspension. */
+  /** Suspends a probe, which still handles earlier events. Returns the events that no probe needs now. */
   suspend(name: string): string[];
   /** Removes the handlers and open operations of a suspended probe that has handled its events up to `untilNs`. */
   detach(name: string, untilNs: TimestampNs): void;
-  /** Returns the events that must be recorded again. */
+  /** Resumes a probe. Returns the events that must be recorded again. */
   resume(name: string): string[];
-  /** Ends a suspension. The kernel records the events again since `untilNs`. Drops operations that began before. */
+  /** Ends a suspension after the kernel resumed recording, at `untilNs`. Drops operations that began before. */
   attach(name: string, untilNs: TimestampNs): void;
   /** Drops operations of one probe that began before `untilNs`, because events were lost on an unknown CPU. */
   onLossOf(name: string, untilNs: TimestampNs): void;

@@ -33,7 +33,7 @@ const TICK_MS = 50;
 const MARK_CONTAINERS_MS = 5000;
 /** Formats of tracer records to write to the file, if the kernel has them. Unlike events, they cannot be enabled. */
 export const TRACER_FORMATS = ['funcgraph_entry', 'funcgraph_exit', 'osnoise', 'timerlat', 'hwlat'];
-/** Maximum per CPU and tick. Reading and writing pages causes new events, so the buffer might never become empty. */
+/** Maximum number of pages per CPU and tick, because reading and writing pages causes new events to read. */
 const MOST_PAGES_A_TICK = 4096;
 
 export interface RecordOptions {

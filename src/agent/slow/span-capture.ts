@@ -162,8 +162,8 @@ function withSinks(
 }
 
 /**
- * Returns a function that returns the label values of the histogram series that counts an operation, or undefined if
- * the probe reports the operation for spans but does not count it.
+ * The returned function looks up the label values of the histogram series that counts an operation. The result is
+ * undefined if the probe reports the operation for spans but does not count it.
  */
 function seriesOf(enabled: readonly EnabledProbe[], host: HostFacts): SpanDeps['seriesOf'] {
   const probes = new Map(

@@ -31,7 +31,7 @@ export function declareSpanCounts(
 ): SpanCounts {
   const traces = store.counter(TRACES);
   const spans = store.counter(SPANS);
-  // Only the capture thread filters operations by their task. Only that thread counts `over_budget`.
+  // Only the capture thread filters operations by their task, and only its outcomes include `over_budget`.
   const filtered = outcomes.includes('over_budget') ? store.counter(FILTERED) : undefined;
   for (const kind of Object.keys(config.kinds)) {
     for (const outcome of outcomes) {

@@ -38,7 +38,7 @@ export class Pipeline implements EventStream {
   readonly #readUpTo = new Map<number, TimestampNs>();
   #onLoss: EventPlan['onLoss'];
   readonly #onError: PipelineOptions['onError'];
-  /** End of an interruption whose events are not all processed yet; 0 if there is none. */
+  /** End of an interruption of recording. 0 after all events from before that time have been processed. */
   #gapUntil: TimestampNs = 0;
 
   constructor(options: PipelineOptions) {
@@ -99,8 +99,8 @@ export class Pipeline implements EventStream {
 
   /**
    * Reads what was recorded before `tickStart` and processes the events older than the watermark. A CPU is finished
-   * when it has no more pages, or returns a page from after the tick's start: if the agent's own system calls are
-   * traced, a buffer might never become empty. `maxRounds` limits the work.
+   * when it has no more pages, or returns a page from after the tick's start. The second condition is needed if the
+   * agent's own system calls are traced, because the buffer then might never become empty. `maxRounds` limits the work.
    */
   tick(tickStart: TimestampNs, maxRounds: number): boolean {
     const { merger, spent } = this;

@@ -26,7 +26,7 @@ export interface EventStream {
   events(cpu: number): number;
   /** Number of one CPU's events that were read but not processed yet. Undefined if unknown. */
   pendingEvents(cpu: number): number | undefined;
-  /** Number of parts of one CPU's data that could not be decoded. Their events are missing from all counts. */
+  /** Number of parts of one CPU's data that could not be decoded. No count contains the events in these parts. */
   givenUp(cpu: number): number;
   /**
    * Drops operations that began before `untilNs`, because recording was interrupted on all CPUs. Call it between ticks.

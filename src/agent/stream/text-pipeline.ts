@@ -45,8 +45,8 @@ export interface TextPipelineOptions {
   /** Whether the last line lacks its newline: see `makeTextDecoder`. */
   endsOpen?: boolean;
   /**
-   * Calls `visit` for every CPU with the number of events it has lost so far, from the kernel's counters (overrun,
-   * commit overrun and dropped events). Absent for a file.
+   * Calls `visit` for every CPU with the number of events that the CPU has lost so far, from the kernel's counters
+   * (overrun, commit overrun and dropped events). Absent for a file.
    */
   losses?(visit: (cpu: number, lost: number) => void): void;
   /** The trace clock. */
@@ -71,7 +71,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
   let waitingBytes = 0;
   const lostBefore: number[] = [];
   const spent: PhaseTimes = { readMs: 0, decodeMs: 0 };
-  /** End of an interruption whose events are not all processed yet; 0 if there is none. */
+  /** End of an interruption of recording. 0 after all events from before that time have been processed. */
   let gapUntil = 0;
 
   const tellGap = (): void => {
@@ -139,7 +139,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
     },
     bytesRead: (cpu) => decoder.recordBytes(cpu),
     events: (cpu) => decoder.events(cpu),
-    // A function_graph line stands for one or two events, so lines do not show the number of events in the buffer.
+    // A function_graph line stands for one or two events, so the number of pending events is unknown.
     pendingEvents: () => (waitingBytes === 0 && !options.isGraph ? 0 : undefined),
     givenUp: () => errors,
     voidUntil: (untilNs) => {
