@@ -34,7 +34,6 @@ import { type ProcessFacts, processFacts } from './process-facts.ts';
 export interface ProbeSurvey {
   name: string;
   help: string;
-  /** Whether the config enables the probe. */
   on: boolean;
   /** Whether the probe works on this machine. For a disabled probe: whether it would work. */
   ok: boolean;

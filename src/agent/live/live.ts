@@ -39,7 +39,6 @@ export interface Kernel {
   tracers: Tracers;
 }
 
-/** A capture that was set up. */
 export interface Live {
   kernel: Kernel;
   shared: Shared;

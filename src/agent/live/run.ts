@@ -38,7 +38,6 @@ export interface LiveOptions {
   onProblem(problem: string): void;
   /** Called about once a second with the traces of slow operations. */
   onTraces?: ((traces: readonly TraceRecord[]) => void) | undefined;
-  /** Called after the buffers were read. */
   onDrained?(cpu: PhaseCpu): void;
 }
 
@@ -71,7 +70,6 @@ export interface LiveParts {
   options: LiveOptions;
 }
 
-/** Starts recording and draining. */
 export function runCapture(parts: LiveParts): Capture {
   const { shared, tracers, options } = parts;
   const { self, store } = shared;

@@ -25,7 +25,6 @@ export interface OpenStream {
   stream: EventStream;
   /** CPUs that can have events now. */
   cpus(): readonly number[];
-  /** Adapts to CPUs that went online or offline. */
   refresh(): void;
   close(): void;
 }

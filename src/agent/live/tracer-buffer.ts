@@ -37,7 +37,6 @@ export interface TracerBufferParts {
 
 export interface TracerBuffer {
   buffer: LiveBuffer;
-  /** Events that the probe receives. */
   events: string[];
   warnings: readonly string[];
   /** Updates function names and latency maxima. Called about once a second. */
