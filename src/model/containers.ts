@@ -13,7 +13,7 @@ export const SYSTEM = 3;
 /** The idle task: no task was using the CPU. */
 export const IDLE = 4;
 export const FIRST_CONTAINER = 5;
-/** A slot fits into one byte. */
+/** Number of slots. A slot fits into one byte. */
 export const SLOTS = 256;
 export const MOST_CONTAINERS = SLOTS - FIRST_CONTAINER;
 
@@ -55,13 +55,13 @@ export interface Containers {
   readonly table: Uint8Array;
   /** Counts a look-up that returned `UNKNOWN` or `SURPLUS`. */
   miss(slot: number): void;
-  /** Labels of a slot. Undefined if the slot is unused, or while the agent looks up a new container's name. */
+  /** Labels of a slot; undefined if the slot is unused, or while the agent looks up the name of a new container. */
   labels(slot: number): ContainerLabels | undefined;
-  /** Ids of the container and its pod. Undefined if the slot belongs to no container. */
+  /** Ids of the container and its pod; undefined if the slot belongs to no container. */
   ids(slot: number): { containerId: string; podUid: string } | undefined;
   /** Slots in use, in ascending order. */
   slots(): readonly number[];
-  /** Reads the files of a container's control group. Undefined if the control group does not exist. */
+  /** Reads the files of a container's control group; undefined if the control group does not exist. */
   usage(slot: number): ContainerUsage | undefined;
   /** Calls back before a slot is given to another container. Returns a function that unregisters the callback. */
   onRelease(callback: (slot: number) => void): () => void;
@@ -69,7 +69,7 @@ export interface Containers {
   missed(): { unknown: number; surplus: number };
 }
 
-/** Threads in one control group, or the threads of one process: an entry of the table as a recording stores it. */
+/** An entry of the table as a recording stores it: the threads in one control group, or the threads of one process. */
 export interface RecordedPart {
   /** Number of the cgroup hierarchy. */
   hierarchy?: number;

@@ -26,7 +26,7 @@ export const LABEL_FORMS = [
 /** How the value of a field becomes a label value. */
 export type LabelForm = (typeof LABEL_FORMS)[number];
 
-/** If an operation starts twice: the last start counts, each start has its own end, or the first start counts. */
+/** If an operation starts again before its end: the last start counts, each start has an end, or the first counts. */
 export const NESTINGS = ['replace', 'stack', 'first'] as const;
 export type Nesting = (typeof NESTINGS)[number];
 
@@ -45,7 +45,7 @@ export interface EventChoice {
   where?: string | undefined;
 }
 
-/** A part of the key that identifies an operation: its field in both events, and the bits to compare. */
+/** A part of the key that identifies an operation: its field in the start and end events, and the bits to compare. */
 export interface KeyPart {
   start: string;
   end: string;
@@ -57,7 +57,7 @@ export interface DeclaredLabel {
   /** The event that contains the field. For a metric of single events, always `end`. */
   of: 'start' | 'end';
   field: string;
-  /** If absent, a text stays unchanged; a number becomes its name in the print fmt, or stays a number. */
+  /** If absent, a text stays unchanged. A number becomes its name in the print fmt, if there is one. */
   as?: LabelForm | undefined;
   map?: Readonly<Record<string, string>> | undefined;
   /** The label value for numbers that `map` does not contain. If absent, the number itself is used. */
@@ -72,7 +72,7 @@ export interface DeclaredLabel {
   isOptional?: true;
 }
 
-/** Field of `event` with the task that the metric is about. Undefined if it is about no task. */
+/** Returns the field of `event` with the task that the metric is about, or undefined if it is about no task. */
 export function taskFieldOf({ task, isNobodys, start, key }: DeclaredMetric): string | undefined {
   const isTasks =
     start === undefined ? !isNobodys : key.some((part) => part.start === TASK && part.end === TASK);
@@ -107,9 +107,9 @@ export interface DeclaredMetric {
   event: EventChoice;
   /** The number to sum or to put into buckets. Absent for counters, and for pairs of events, which measure time. */
   measure?: Measure | undefined;
-  /** The task has `spent` the measured time before the event, or `spends` it asleep after the event. */
+  /** Whether the task has spent the measured time before the event, or will spend it asleep after the event. */
   taskTime?: 'spent' | 'spends';
-  /** The kernel counts the events and records none. */
+  /** Whether the kernel counts the events itself instead of recording them. */
   isInKernel?: boolean;
   key: readonly KeyPart[];
   nested: Nesting;
@@ -117,7 +117,7 @@ export interface DeclaredMetric {
   between?: { start: string; end: string };
   /** A second start before the end is normal: do not count it as `no_end`. */
   startsAgain?: boolean;
-  /** Field of `event` with the task that the metric is about. Absent: `common_pid`, if it is about a task. */
+  /** Field of `event` with the task that the metric is about. Default: `common_pid` if the metric is about a task. */
   task?: string;
   /** The events belong to no task, so they count even if they interrupt one of the agent's threads. */
   isNobodys?: boolean;

@@ -11,7 +11,7 @@ export interface DynamicEvent {
   args: Readonly<Record<string, string>>;
 }
 
-/** The kernel's limit is 64 (MAX_EVENT_NAME_LEN in kernel/trace/trace_probe.h). */
+/** Longest name without suffixes. The kernel's limit is 64 (MAX_EVENT_NAME_LEN in kernel/trace/trace_probe.h). */
 const LONGEST_NAME = 40;
 
 /** Name of the group of an agent's events. It depends on the name of the instance, so each agent has its own group. */
@@ -23,7 +23,7 @@ export function dynamicName(metric: string, side: 'start' | 'end' | 'event'): st
   return `${shortName(metric)}_${side}`;
 }
 
-/** Makes a name of letters, digits and `_`. A hash keeps changed names different from each other. */
+/** Makes a name of letters, digits and `_`. Adds a hash to a changed name, so that different names stay different. */
 function shortName(name: string): string {
   const plain = name.replace(/[^A-Za-z0-9_]/g, '_');
   if (plain === name && name.length <= LONGEST_NAME) return name;

@@ -4,15 +4,15 @@
  */
 export interface FunctionNames {
   /**
-   * Name of the function that begins at this address, or a few bytes before it, because tracers hook in a few bytes
-   * after the start. Undefined if unknown. Too slow for the hot path.
+   * Returns the name of the function that begins at this address or a few bytes before it, because tracers hook in a
+   * few bytes after the start. Returns undefined if unknown. Too slow for the hot path.
    */
   nameOf(low: number, high: number): string | undefined;
   /** Changes when names may have changed because a module was loaded or removed. Earlier results are then invalid. */
   readonly generation: number;
-  /** The names are those of the text reader's numbers; addresses have no names. */
+  /** True if `nameOf` expects the text reader's numbers instead of addresses. */
   readonly isOfText?: true;
-  /** Returns which of these names no function has now. Absent if this is unknown. */
+  /** Returns the names that no function has now. Absent if the functions are unknown. */
   missing?(names: Iterable<string>): string[];
 }
 

@@ -29,7 +29,7 @@ export interface HistogramGrid {
   /**
    * Two numbers per cell, at the index that `cellOf` returns: the first fine bucket in the cell, and its upper bound,
    * rounded down. A value above the bound is in the next bucket. If the cell has more bounds, the first number is
-   * `~bucket`.
+   * `~bucket`, and the bucket has to be searched.
    */
   cells: Int32Array;
   /**
@@ -49,7 +49,7 @@ export const ZERO_BUCKET = -32768;
  * `divisor` defines another. Exponential bucket i contains exported values in (2^((i-1)/8), 2^(i/8)]. A pure function.
  */
 export function makeHistogramGrid(classicBounds: readonly number[], divisor = 1e9): HistogramGrid {
-  // Round first: 1e-06 * 1e9 is not exactly 1000, and a bound that is a whole number of ns must be exact.
+  // Round first: 3e-8 * 1e9 is not exactly 30, and a bound that is a whole number of ns must be exact.
   const classicNs = classicBounds.map((bound) => Math.floor(Number((bound * divisor).toPrecision(12))));
   const exponentialNs: number[] = [];
   const minIndex = -Math.ceil(Math.log2(divisor)) * PER_OCTAVE;

@@ -12,7 +12,7 @@ export interface HistoryResolution {
   step_seconds: number;
   keep_seconds: number;
   columns: number;
-  /** In milliseconds, like all times here. Null if the answer has no columns yet. */
+  /** Period with columns, in milliseconds like all times here. Null if there are no columns yet. */
   from: number | null;
   to: number | null;
 }

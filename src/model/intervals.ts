@@ -1,6 +1,6 @@
 /**
- * How probes report single operations to the code that examines slow ones. A probe gets its sink once, when it is
- * created. If the sink has a threshold, the probe calls it only for operations that reach the threshold. A fast
+ * How probes report single operations to the code that makes traces of slow ones. A probe gets its sink when it is
+ * created. If the sink has a threshold, the probe calls the sink only for operations that reach the threshold. A fast
  * operation therefore costs one comparison, and a probe without a sink pays nothing. Timestamps are from the trace
  * clock. The calls come in the order in which the operations ended, within the limits of the watermark.
  */
@@ -25,7 +25,7 @@ export interface IntervalSinks {
 /** An operation of a task, as measured by a declared metric. */
 export interface Operation {
   metric: DeclaredMetric;
-  /** Values of its labels. */
+  /** Values of the metric's labels. */
   values: readonly string[];
   pid: number;
   cpu: number;
@@ -69,14 +69,14 @@ export interface BlockSink {
   ended(request: BlockRequest): void;
 }
 
-/** One object, overwritten for every request. */
+/** A completed request. The probe overwrites one object for every request. */
 export interface BlockRequest {
   device: string;
   /** `read`, `write`, `flush`, `discard` or `other` */
   operation: string;
   bytes: number;
   sector: number;
-  /** When the request was first put into the queue, or put back into it; 0 if it was issued without queueing. */
+  /** When the request first entered the queue: inserted, or put back by the driver; 0 if it never was in the queue. */
   insertNs: TimestampNs;
   /** When the request was issued. If the driver put it back, the time of its last issue. */
   issueNs: TimestampNs;
@@ -84,11 +84,11 @@ export interface BlockRequest {
   /** Task that put the request into the queue or issued it. */
   pid: number;
   issueCpu: number;
-  /** Task that issued it; 0 if an interrupt did. */
+  /** Task that issued the request; 0 if an interrupt did. */
   issuer: number;
-  /** CPU that completed it. */
+  /** CPU that completed the request. */
   cpu: number;
-  /** Task that completed it; 0 if an interrupt did. */
+  /** Task that completed the request; 0 if an interrupt did. */
   completer: number;
   /** errno; 0 for success. */
   errno: number;
@@ -104,18 +104,18 @@ export interface TaskSink {
    * only tasks in a watched call, and long waits.
    */
   readonly follows: boolean;
-  /** Start of the task's current call; 0 if no trace needs what happens during the call. */
+  /** Returns the start of the task's current call; 0 if no trace needs the events during the call. */
   inCall(pid: number): TimestampNs;
   /**
-   * The probe passes a function. The sink calls it for a task that acts although, according to the records, it is not
-   * running: the events did not show its return, and the probe reports the return now.
+   * The probe passes `cameBack`. The sink calls it when a task acts although the events so far show the task as not
+   * running. The probe then reports that the task is running again.
    */
   watch(cameBack: (pid: number, cpu: number, nowNs: TimestampNs) => void): void;
-  /** The probe passes a function that names what woke a task (`wokenBy`); undefined for a task or if unknown. */
+  /** The probe passes a function that names what woke a task (`wokenBy`). Undefined if a task did, or if unknown. */
   names(nameOf: (wokenBy: number) => string | undefined): void;
-  /** The probe passes a function that names the functions of `worked`, if it reads them. */
+  /** The probe passes a function that names the functions of `worked`, if the kernel has these events. */
   works(nameOf: (low: number, high: number) => string | undefined): void;
-  /** A kworker begins to run the function at this address; 0, 0: it has ended. */
+  /** A kworker begins to run the function at this address, or has ended it if the address is 0. */
   worked(pid: number, atNs: TimestampNs, low: number, high: number): void;
   /** A task (0: the idle task) ran on a CPU, usually until it was switched out. Its comm is at word `commAt`. */
   ran(
@@ -134,15 +134,15 @@ export interface TaskSink {
   switchedIn(task: SwitchIn, words: Int32Array, commAt: number): void;
 }
 
-/** How a task came back on a CPU. One object, overwritten for every switch. */
+/** How a task came back on a CPU. The probe overwrites one object for every switch. */
 export interface SwitchIn {
   pid: number;
   cpu: number;
   /** Whether the task was in a watched call when it was switched out. */
   isWatched: boolean;
-  /** When it left its CPU; 0 if that was not recorded, or if it may have had a CPU during a loss since then. */
+  /** When the task left its CPU; 0 if that was not recorded, or if it may have had a CPU during a loss since then. */
   outNs: TimestampNs;
-  /** False: no event showed its return. On some virtual machines the idle task records no switch to the next task. */
+  /** False if no event showed the switch, because the idle task of some virtual machines does not record it. */
   isSeen: boolean;
   /** When the task became runnable: `outNs` if it was preempted; 0 if unknown. */
   runnableNs: TimestampNs;
@@ -153,13 +153,13 @@ export interface SwitchIn {
   taskClass: number;
   /** CPU whose run queue the task joined first. */
   queueCpu: number;
-  /** Code of what woke the task; `wakeCode` makes it. */
+  /** Code of what woke the task, made by `wakeCode`. */
   wokenBy: number;
-  /** Task that woke it. If an interrupt woke it: the task that was interrupted. 0 if unknown. */
+  /** Task that woke this task or, if an interrupt did, the task that was interrupted. 0 if unknown. */
   waker: number;
   /** CPU on which `waker` ran; negative if unknown. */
   wakerCpu: number;
-  /** Flags of the kernel lock that it waited for, as in LOCK_TYPES; below 0: none, or not recorded. */
+  /** Flags of the kernel lock that the task waited for, as in LOCK_TYPES; below 0 if none was recorded. */
   lock: number;
 }
 
@@ -172,7 +172,7 @@ export interface FunctionSink {
   lost(untilNs: TimestampNs): void;
 }
 
-/** One object, overwritten for every return. */
+/** A returned call. The probe overwrites one object for every return. */
 export interface FunctionReturn {
   /** Address of the function, as two 32-bit words. */
   low: number;
@@ -197,7 +197,7 @@ export interface InterruptSink {
   ended(kind: 'irq' | 'softirq', name: string, cpu: number, startNs: TimestampNs, endNs: TimestampNs): void;
 }
 
-/** An interruption of a timerlat or osnoise thread. One object, overwritten for every interruption. */
+/** An interruption of a timerlat or osnoise thread. The probe overwrites one object for every interruption. */
 export interface Noise {
   source: NoiseSource;
   cpu: number;
@@ -215,7 +215,7 @@ export const NOISE_SOURCES = ['hw', 'nmi', 'irq', 'softirq', 'thread'] as const;
 export type NoiseSource = (typeof NOISE_SOURCES)[number];
 
 export interface NoiseSink {
-  /** An interruption has ended. The bytes from `nameStart` to `nameEnd` are its name; they are empty if it has none. */
+  /** An interruption has ended. The bytes from `nameStart` to `nameEnd` are its name, or empty if it has no name. */
   held(noise: Noise, bytes: Uint8Array, nameStart: number, nameEnd: number): void;
   /** Records of this CPU before this timestamp may be missing. */
   lost(cpu: number, untilNs: TimestampNs): void;
@@ -250,7 +250,7 @@ export interface MarkedSpan {
 }
 
 export interface MarkerSink {
-  /** Whether the probe may read another marker of this thread; their number is limited. Call this first. */
+  /** Counts a marker of this thread, and returns whether the limits allow the probe to read it. Call this first. */
   takes(pid: number, atNs: TimestampNs): boolean;
   /** A span marker has a wrong format. */
   malformed(): void;

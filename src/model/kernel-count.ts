@@ -1,4 +1,4 @@
-/** Counts that the kernel keeps itself, by fields of an event, in a hist trigger. No event is recorded. */
+/** Counts that the kernel keeps itself in a hist trigger, by fields of an event, without recording the event. */
 
 /** Who counts: the agent, from recorded events, or the kernel. */
 export const COUNT_IN = ['agent', 'kernel'] as const;
@@ -14,13 +14,13 @@ export interface KernelCountRequest {
   event: string;
   /** One to three fields that contain numbers, or `KERNEL_CPU`. */
   keys: readonly string[];
-  /** For how many combinations of the keys' values the kernel reserves memory. */
+  /** Number of combinations of key values for which the kernel reserves memory. */
   room: number;
 }
 
 export interface KernelCount {
   /** Visits each combination of values that occurred since the last call; `more` is how often it occurred. */
   read(visit: (values: readonly bigint[], more: number) => void): void;
-  /** The kernel need not count this any more. */
+  /** Ends this use of the count. After the last use, the kernel stops counting. */
   end(): void;
 }

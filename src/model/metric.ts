@@ -37,7 +37,6 @@ export interface FamilySnapshot {
   labelValues: string[];
   /** Counters, gauges and max gauges: one value per series, in recorded units. NaN means absent. */
   values: Float64Array;
-  /** Only for histograms. */
   histogram?: HistogramSnapshot;
 }
 
@@ -56,8 +55,8 @@ export interface HistogramSnapshot {
 }
 
 /**
- * Number of epochs reserved for each part of a store. If another part declares a metric of the same name later, readers
- * see a different epoch and do not take its series for those of the earlier family.
+ * Number of epochs reserved for each part of a store. If another part later declares a metric of the same name, readers
+ * see a different epoch and do not mistake its series for those of the earlier family.
  */
 const EPOCHS_OF_A_FAMILY = 2 ** 32;
 

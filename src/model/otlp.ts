@@ -1,4 +1,4 @@
-/** Where and how to push telemetry, as plain data. The config room creates it; exporters use it. */
+/** Where and how to push telemetry, as plain data. src/config creates it; exporters use it. */
 
 export const OTLP_PROTOCOLS = ['http/protobuf', 'http/json', 'grpc'] as const;
 export type OtlpProtocol = (typeof OTLP_PROTOCOLS)[number];
@@ -45,12 +45,12 @@ export interface OtlpTracesConfig {
 /** Counts requests of one signal. */
 export interface PushCounts {
   count(outcome: 'exported' | 'failed'): void;
-  /** Data points or spans that the backend rejected in a request that it accepted. */
+  /** Counts data points or spans that the backend rejected in a request that it otherwise accepted. */
   reject(items: number): void;
 }
 
 export interface OtlpConfig {
-  /** If undefined, metrics are not pushed. */
+  /** A signal that is undefined is not pushed. */
   metrics?: OtlpMetricsConfig | undefined;
   traces?: OtlpTracesConfig | undefined;
   /** Resource attributes set by the user; they override detected ones. */

@@ -31,8 +31,8 @@ export interface EventHandler {
 }
 
 /**
- * Gets the record as values, because V8 would write and read the fields of an `EventRecord` for every event: the page's
- * words, and the index of the payload's first word.
+ * Gets the record as values: the page's words, and the index `at` of the payload's first word. With an `EventRecord`,
+ * V8 would write and read fields for every event.
  */
 export type UsualForm = (words: Int32Array, at: number, timestampNs: TimestampNs, cpu: number) => boolean;
 

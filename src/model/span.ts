@@ -97,8 +97,8 @@ export interface KindOptions {
    */
   include?: readonly string[] | undefined;
   /**
-   * Only for kinds whose operations belong to a task: globs of the name of the thread or program, or of the container's
-   * id or the pod's uid. If undefined, all tasks.
+   * Only for kinds whose operations belong to a task. `processes` are globs of names of threads or programs,
+   * `containers` globs of container ids or pod uids. If undefined, all tasks match.
    */
   processes?: readonly string[] | undefined;
   excludeProcesses?: readonly string[] | undefined;

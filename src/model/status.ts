@@ -2,7 +2,7 @@
 export interface ProbeStatus {
   name: string;
   up: boolean;
-  /** Empty if up. */
+  /** Why it is not up; '' if it is. */
   reason: string;
   /** Events that the probe requested and receives. */
   events: string[];
@@ -24,7 +24,7 @@ export interface BudgetStatus {
 export interface KindStatus {
   kind: string;
   up: boolean;
-  /** Empty if up. */
+  /** Why it is not up; '' if it is. */
   reason: string;
 }
 
@@ -52,7 +52,7 @@ export interface CpuLoss {
   dropped: number;
   /** Events that another reader took. */
   taken: number;
-  /** How often the buffer was emptied. The number of events in it is unknown. */
+  /** How often the buffer was emptied. How many events were lost is unknown. */
   cleared: number;
   /** How often recording was interrupted, or may have been. */
   paused: number;
@@ -76,7 +76,7 @@ export interface BufferStatus {
   subbufferBytes: number;
 }
 
-/** Contents of `/api/v1/status` and `/`. It is sent between threads, so it contains plain data only. */
+/** Contents of `/api/v1/status` and `/`. Plain data, because it is sent between threads. */
 export interface CaptureStatus extends Omit<BufferStatus, 'buffer'> {
   source: 'live' | 'replay';
   kernelRelease: string;

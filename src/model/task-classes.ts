@@ -11,11 +11,11 @@ export const REALTIME = 1;
 export const BATCH = 2;
 export const IDLE = 3;
 
-/** MAX_RT_PRIO of the kernel. SCHED_FIFO and SCHED_RR have lower priorities; SCHED_DEADLINE has -1. */
+/** MAX_RT_PRIO of the kernel. SCHED_FIFO and SCHED_RR have lower priority values; SCHED_DEADLINE has -1. */
 export const MAX_RT_PRIO = 100;
 
 export interface TaskClasses {
-  /** Class of a task that is not a real-time task, if known. Called for every wait, so it must be one load. */
+  /** Class of a task without real-time class; `NORMAL` if unknown. Runs for every wait, so it must be one load. */
   of(pid: number): number;
   /** Requests the class of this task. `refresh` looks it up later. */
   ask(pid: number): void;

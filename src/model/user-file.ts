@@ -12,7 +12,7 @@ const ATTEMPTS = 3;
 export function readUserFile(file: string, maxBytes = MAX_USER_FILE_BYTES): Buffer {
   let fd: number;
   try {
-    // Otherwise a FIFO without writer would block, and a terminal could become our controlling terminal.
+    // Without O_NONBLOCK, a FIFO could block. Without O_NOCTTY, a terminal could become our controlling terminal.
     fd = openSync(file, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   } catch (error) {
     throw new Error(`${errnoOf(error)}: check the path and the permissions`);

@@ -1,19 +1,19 @@
 /**
  * Encodes what woke a task as a number: the low bits contain a kind, the other bits the number of an interrupt handler
- * or a softirq vector. Probes make one for every wake-up; names are looked up when a trace needs them.
+ * or a softirq vector. Probes make a code for every wake-up; the name is only looked up if a trace needs it.
  */
-/** Another task woke it. */
+/** Another task woke the task. */
 export const BY_TASK = 0;
-/** A task raised a softirq that ran immediately and woke it, for example when data is sent to the same machine. */
+/** A softirq that ran immediately woke the task. A task raised it, as when data is sent to the same machine. */
 export const BY_RAISED_SOFTIRQ = 1;
-/** An interrupt handler woke it. */
+/** An interrupt handler woke the task. */
 export const BY_IRQ = 2;
-/** A softirq that an interrupt raised, or that runs in ksoftirqd, woke it. */
+/** A softirq woke the task. An interrupt raised the softirq, or it ran in ksoftirqd. */
 export const BY_SOFTIRQ = 3;
 export const BY_TIMER = 4;
-/** An interrupt woke it, but no event names the interrupt. */
+/** An interrupt woke the task, but no event names the interrupt. */
 export const BY_INTERRUPT = 5;
-/** No event shows what woke it. */
+/** No event shows what woke the task. */
 export const BY_UNKNOWN = 6;
 
 const KIND_BITS = 3;
