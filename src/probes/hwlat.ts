@@ -80,7 +80,7 @@ function osnoiseClash({ threshold }: HwlatOptions, osnoise: unknown): Conflict |
   return {
     with: 'osnoise',
     why:
-      `both use the kernel's only tracing_thresh, but hwlat sets ${formatDuration(threshold)} and osnoise ` +
+      `both use tracing_thresh, which exists only once in the kernel, but hwlat sets ${formatDuration(threshold)} and osnoise ` +
       `${other === undefined ? 'none' : formatDuration(other)}: give both the same threshold`,
   };
 }

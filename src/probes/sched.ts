@@ -108,7 +108,7 @@ export const sched: ProbeModule<SchedOptions> = {
       { event: MIGRATE, fields: ['pid', 'dest_cpu'], without: 'migrations are not counted' },
     ];
     if (options.from === 'waking')
-      needs.push({ event: WAKING, fields: ['pid'], without: 'waits begin at the wake-up' });
+      needs.push({ event: WAKING, fields: ['pid'], without: 'waits are measured from the wake-up on' });
     return needs;
   },
   create: createSched,

@@ -93,7 +93,7 @@ export const syscalls: ProbeModule<SyscallOptions> = {
       {
         event: SWITCH,
         fields: ['prev_pid', 'prev_state'],
-        without: 'syscalls that waited are not counted separately',
+        without: 'the time of syscalls that waited is not measured separately',
       },
       { event: TASK_EXIT, fields: ['pid'], without: '' },
       { event: TASK_EXEC, fields: ['pid', 'old_pid'], without: '' },

@@ -59,7 +59,7 @@ export function kernelFeatures(root: string, files: FeatureFiles = LIVE): Kernel
   const clocksource = (tryReadText(files.clocksourceFile) ?? '').trim();
   const warnings = SLOW_CLOCKSOURCES.includes(clocksource)
     ? [
-        `clocksource is ${clocksource}, which is slow and coarse: tracing costs more, and short durations are imprecise`,
+        `clocksource is ${clocksource}, which is slow and coarse: tracing costs more, and short durations are imprecise; if possible, switch the clocksource to tsc`,
       ]
     : [];
   return {

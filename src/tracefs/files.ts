@@ -11,12 +11,12 @@ const REMEDIES: Record<string, string> = {
   EACCES:
     'run as root; in a container, make sure that no AppArmor or SELinux profile denies writes to this path',
   EROFS: "the mount is read-only: mount the host's tracefs writable and name it with --path.tracefs",
-  EBADF: 'the file accepts this only while the instance records: start it first',
-  EBUSY: 'another user needs it: an agent, trace-cmd or an open trace_pipe',
+  EBADF: 'the file accepts this only while the instance is recording: write 1 to its tracing_on first',
+  EBUSY: 'another user is using it: another agent, trace-cmd or an open trace_pipe',
   EINVAL: 'this kernel does not accept the value',
   ENOENT: 'this kernel does not have this file',
   ENODEV: 'the CPU or tracer of this file is not available at present',
-  ENOMEM: 'the kernel has too little free memory: ask for less',
+  ENOMEM: 'the kernel has too little free memory for this: free some memory or use smaller buffers',
 };
 
 /** Advice if a switch of block tracing cannot be written. It is below /sys/devices, to which /sys/block has links. */

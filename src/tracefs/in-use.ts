@@ -19,7 +19,7 @@ export function refuseWhatIsInUse(target: Instance, request: TracerRequest, plac
   const { tracer } = request;
   const others = otherTracers(root, target.dir);
   const refuse = (file: string, why: string) => {
-    throw new KernelError({ file, errno: 'EBUSY', action: `run tracer ${tracer} with`, remedy: why });
+    throw new KernelError({ file, errno: 'EBUSY', action: `run tracer ${tracer} because of`, remedy: why });
   };
   const traits = traitsOf(tracer);
   const rivals = groupOf(tracer);
@@ -27,7 +27,7 @@ export function refuseWhatIsInUse(target: Instance, request: TracerRequest, plac
     if (rivals.includes(other.tracer))
       refuse(
         other.dir,
-        `tracer ${other.tracer} runs there, and the kernel runs only one of ${rivals.join(', ')} at a time`,
+        `tracer ${other.tracer} runs there, and the kernel runs only one of ${rivals.join(', ')} at a time: stop one of the two`,
       );
 
   if (traits.hasOsnoiseOptions) refuseOptions(root, refuse);
@@ -42,7 +42,10 @@ export function refuseWhatIsInUse(target: Instance, request: TracerRequest, plac
   if (setsThreshold(request)) {
     const hidden = others.find((other) => traitsOf(other.tracer).obeysThreshold);
     if (hidden !== undefined)
-      refuse(hidden.dir, `tracer ${hidden.tracer} runs there, and this one sets tracing_thresh for both`);
+      refuse(
+        hidden.dir,
+        `tracer ${hidden.tracer} runs there, and ${tracer} would change tracing_thresh for both: stop one of the two`,
+      );
   }
   if (traits.isGraph) refuseGraphLimits(target, request, others, refuse);
   refuseJournaled(target, request, place, refuse);
@@ -100,12 +103,12 @@ function refuseGraphLimits(
     );
   for (const file of GRAPH_LISTS)
     if (listLines(tryReadText(join(root, file)) ?? '').length > 0)
-      refuse(join(root, file), 'another user has set it for all instances: empty it');
+      refuse(join(root, file), 'another user has set it for all instances: empty the file');
   const other = others.find(({ tracer }) => traitsOf(tracer).isGraph);
   if (other !== undefined && functions !== undefined && functions.maxDepth !== 1)
     refuse(
       other.dir,
-      `${other.tracer} runs there, and all instances share the depth and the graph functions: use max_depth 1`,
+      `${other.tracer} runs there, and all instances share the depth and the graph functions: set max_depth to 1`,
     );
 }
 

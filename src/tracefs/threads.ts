@@ -83,9 +83,13 @@ export async function learnOwnThreads(
     const claimed = findNonces(instance, [here, elsewhere]);
     const own = claimed.get(here);
     if (own === undefined)
-      warnings.push('the trace does not contain this thread: its events will be counted');
+      warnings.push(
+        'cannot find the id of the capture thread in the trace: the metrics will include the events of this thread',
+      );
     if (markElsewhere !== undefined && !claimed.has(elsewhere))
-      warnings.push('the trace does not contain the main thread: its events will be counted');
+      warnings.push(
+        'cannot find the id of the main thread in the trace: the metrics will include the events of this thread',
+      );
     // Even if the ids of the pool's threads are known otherwise, use the pool: it creates its threads on first use, and
     // they must exist before the signals are sent.
     const pool = await markFromPool(instance, marker);
@@ -149,7 +153,9 @@ function signalledThreads(instance: Pick<Instance, 'dir'>, own: number, warnings
     }
   } catch (error) {
     const reason = reasonOf(error);
-    warnings.push(`only the threads that write files know their ids in this pid namespace: ${reason}`);
+    warnings.push(
+      `cannot find the ids of all threads of the agent in its pid namespace: the metrics will include the events of the others: ${reason}`,
+    );
     return [];
   }
 }

@@ -88,7 +88,7 @@ export function startTracer(target: Instance, request: TracerRequest, journal: J
   } catch (error) {
     const undone = stop(target, knobs);
     if (undone.problems.length === 0 || !(error instanceof Error)) throw error;
-    error.message += `; and then: ${undone.problems.join('; ')}`;
+    error.message += `; the clean-up after this error failed, too: ${undone.problems.join('; ')}`;
     throw error;
   }
   return {
@@ -157,7 +157,7 @@ function useTopLevelClock(target: Instance, tracer: string): void {
   const clock = normalForm('choice', readText(file));
   if (!CLOCKS_IN_NANOSECONDS.includes(clock)) {
     const remedy = `the clock is ${clock}, which does not count time, but tracer ${tracer} measures with it: write local to it`;
-    throw new KernelError({ file, errno: 'EBUSY', action: `run tracer ${tracer} with`, remedy });
+    throw new KernelError({ file, errno: 'EBUSY', action: `run tracer ${tracer} because of`, remedy });
   }
   target.set('trace_clock', clock);
 }
@@ -172,7 +172,7 @@ function setTracer(target: Instance, tracer: string): void {
     errno: '',
     action: 'write',
     value: tracer,
-    remedy: `the kernel set ${inForce} instead`,
+    remedy: `the kernel set the tracer ${inForce} instead`,
   });
 }
 

@@ -16,7 +16,8 @@ const LONGEST_MS = 60_000;
 
 const busy = await topLevelTurn();
 
-const title = 'a disk that somebody stops tracing turns blk off, and the agent says that it does not undo it';
+const title =
+  'a disk that somebody stops tracing turns blk off, and the agent says that it does not undo this change';
 const isSaid = undisturbed(async () => {
   const disk = makeLoopDisk(bench);
   const agent = await bench.start({
@@ -39,7 +40,7 @@ const isSaid = undisturbed(async () => {
     reason,
     new RegExp(`block tracing of ${disk.name} was switched off: write 1 to ${file}; the agent`),
   );
-  assert.match(reason, /does not undo it/);
+  assert.match(reason, /does not undo this change/);
   assert.deepEqual([await upOf('blk'), await upOf('sched')], [0, 1]);
   writeFileSync(file, '1');
   await answers('200');

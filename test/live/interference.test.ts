@@ -62,7 +62,7 @@ test('whatever stops or thins events is named, in metrics too, until it is undon
       (text) => text.startsWith('503') && text.includes(named),
       file,
     );
-    assert.match(reason, /the agent will undo the change 60 s after it noticed it/);
+    assert.match(reason, /the agent undoes such a change after 60 s/);
     const scrape = await agent.scrape();
     assert.equal(scrape.sum('ftrace_exporter_ready'), 0, file);
     for (const probe of all)
@@ -94,7 +94,7 @@ test('another size of the buffer is in force and named, without the agent being 
     const now = await until(status, ({ bufferBytesPerCpu }) => isNear(bufferBytesPerCpu), `${kib} KiB`);
     assert.ok(isNear(now.buffers[0].bufferBytesPerCpu));
     assert.ok(
-      now.warnings.some((text) => /another user has changed the buffer of/.test(text)),
+      now.warnings.some((text) => /another user has changed the buffer size of/.test(text)),
       String(now.warnings),
     );
     assert.ok(isReady(await readiness(agent)));

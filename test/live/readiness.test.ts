@@ -23,7 +23,7 @@ test('with no probe that works it is not ready, and reports its probes as down',
   assert.match(await ready.text(), /no enabled probe works/);
   const scrape = parseScrape(await (await fetch(`${url}/metrics`)).text());
   assert.deepEqual(scrape.series('ftrace_exporter_probe_up'), [{ labels: { probe: 'events' }, value: 0 }]);
-  assert.match(stderr(), /probe is off.*reason="nothing to trace/);
+  assert.match(stderr(), /probe is off.*reason="no event of this kernel matches/);
 });
 
 test('it reports that somebody stopped its recording or disabled its events, and that this was undone', async () => {

@@ -86,7 +86,10 @@ test('an instance is prepared, records, is read page by page, counts, and goes',
   assert.ok(pages.cpus().length > 0 && pages.cpus().every((cpu) => cpu < instance.cpuCount));
   const into = new Uint8Array(metadata.layout.pageSize);
   for (const cpu of pages.cpus()) assert.equal(pages.readPage(cpu, into), 0, `CPU ${cpu} is not empty`);
-  assert.throws(() => instance.writeMarker('too early'), { errno: 'EBADF', message: /start it first/ });
+  assert.throws(() => instance.writeMarker('too early'), {
+    errno: 'EBADF',
+    message: /write 1 to its tracing_on first/,
+  });
 
   const MARKERS = 5000;
   instance.start();

@@ -104,7 +104,10 @@ export function keepBudget(parts: BudgetKeeperParts): BudgetKeeper {
       if (step.resume !== undefined) resume(step.resume, atMs);
       const isExceeded = budget.isExceeded();
       if (isExceeded && !wasExceeded)
-        log.warn({ used: inWords(budget.usedCores()) }, `over ${limit}, and no probe to suspend would help`);
+        log.warn(
+          { used: inWords(budget.usedCores()) },
+          `the agent is over ${limit}, and suspending another probe would not help: disable a probe or raise the budget`,
+        );
       wasExceeded = isExceeded;
     },
     update: () => addTime(now().atMs),
@@ -126,7 +129,7 @@ export function keepBudget(parts: BudgetKeeperParts): BudgetKeeper {
       ...[...current.values()].map(({ probe, reason }) => `probe ${probe} is ${reason}`),
       ...(budget.isExceeded()
         ? [
-            `the agent uses ${inWords(budget.usedCores())}, more than ${limit}, and no probe to suspend would help`,
+            `the agent uses ${inWords(budget.usedCores())}, more than ${limit}, and suspending another probe would not help: disable a probe or raise the budget`,
           ]
         : []),
     ],

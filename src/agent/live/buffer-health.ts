@@ -89,7 +89,7 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
     if (watch.problem === '') return;
     log.warn(
       { instance: instance.dir, reason: watch.problem },
-      'cannot watch control files: short pauses that other users cause can go unnoticed',
+      'cannot watch control files: if another user interrupts the recording only briefly, the agent may not notice it',
     );
   };
 

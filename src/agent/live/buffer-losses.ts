@@ -46,8 +46,8 @@ export function openLosses(
     shared.log.warn(
       { buffer: name, cpu, instance: instance.dir },
       finding === 'taken'
-        ? 'another reader takes events from this buffer; the agent counts them as lost'
-        : 'another user has emptied this buffer: events were lost',
+        ? 'another reader takes events from this buffer; the agent counts these events as lost'
+        : 'another user has emptied this buffer, and an unknown number of events was lost',
     );
   };
 
@@ -89,7 +89,7 @@ export function countMissedHits(
       logAtMs = performance.now() + LOG_EVERY_MS;
       shared.log.warn(
         { probe, missed: count },
-        'the kernel missed hits of a kprobe: they are counted as lost',
+        'the kernel missed hits of a kprobe; the agent counts them as lost events',
       );
     }
   };

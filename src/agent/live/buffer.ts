@@ -189,7 +189,10 @@ function tickRule({ planned, inForce, shared }: LiveBufferParts): TickRule {
  * give the id of a removed event to a new event, so a record that is read later could be mistaken for the new event.
  */
 function disableForGood({ name, instance, shared }: LiveBufferParts, events: readonly string[]): void {
-  shared.log.info({ buffer: name, events }, 'removing events, for which the kernel empties the buffer');
+  shared.log.info(
+    { buffer: name, events },
+    'removing kprobe and uprobe events; the kernel empties the buffer when it removes them',
+  );
   for (const event of events) quietly(() => instance.set(enableOf(event), '0'));
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, (2 * SETTLE_NS) / 1e6);
 }
@@ -215,7 +218,7 @@ function switchEvents(instance: Instance, before: EventPlan, next: EventPlan, lo
       step();
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
-      log.error({ reason: error.message }, 'cannot switch an event');
+      log.error({ reason: error.message }, 'cannot switch an event on or off');
     }
   };
   const isChanged = (event: string) => before.filters.get(event) !== next.filters.get(event);

@@ -48,22 +48,18 @@ function logState(
   if (config.spans?.containers && tasks?.containers === false && !isKnown(tasks, before?.facts.tasks))
     log.warn({ reason: tasks.reason }, 'cannot identify containers of traced processes');
   if (markers !== undefined && !isKnown(markers, before?.facts.markers))
-    log.info({ ...markers }, 'accepting application span markers');
+    log.info({ ...markers }, 'reading span markers that applications write');
   const isNew = <T>(list: readonly T[] | undefined, one: T) =>
     !list?.some((old) => isDeepStrictEqual(old, one));
   for (const probe of probes) {
     if (!isNew(before?.facts.probes, probe)) continue;
     const { name, up, reason, notes = [] } = probe;
     if (!up) log.warn({ probe: name, reason }, 'probe is off');
-    for (const note of notes)
-      log.warn(
-        { probe: name, reason: note },
-        'a probe is incomplete, or a name in its config matches nothing',
-      );
+    for (const note of notes) log.warn({ probe: name, reason: note }, 'probe is on, but with a limitation');
   }
   for (const kind of kinds)
     if (!kind.up && isNew(before?.facts.kinds, kind))
-      log.warn({ kind: kind.kind, reason: kind.reason }, 'this kind of traces is off');
+      log.warn({ kind: kind.kind, reason: kind.reason }, 'traces of this kind are off');
   for (const warning of warnings) if (isNew(before?.warnings, warning)) log.warn({}, warning);
 }
 

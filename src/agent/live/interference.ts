@@ -55,7 +55,7 @@ export function interferences(expected: Expected, now: InstanceState): Interfere
     );
   if (now.pageBytes !== state.pageBytes)
     throw new Error(
-      `another user has changed the size of sub-buffers in ${dir}: the buffer must be opened again`,
+      `another user has changed the sub-buffer size of ${dir}: the agent can no longer read this buffer`,
     );
   if (now.tracer !== state.tracer)
     throw new Error(
@@ -75,14 +75,17 @@ export function interferences(expected: Expected, now: InstanceState): Interfere
 }
 
 function leftAlone({ undo: _, ...rest }: Interference): Interference {
-  return { ...rest, reason: `${rest.reason}; the agent does not undo it, because the top level is shared` };
+  return {
+    ...rest,
+    reason: `${rest.reason}; the agent does not undo this change, because the top level is shared`,
+  };
 }
 
 function undoneLater(one: Interference): Interference {
   if (one.undo === undefined) return one;
   return {
     ...one,
-    reason: `${one.reason}; the agent will undo the change ${UNDO_AFTER_MS / 1000} s after it noticed it`,
+    reason: `${one.reason}; the agent undoes such a change after ${UNDO_AFTER_MS / 1000} s`,
   };
 }
 
@@ -91,7 +94,7 @@ function recordingOff({ dir, stopsWhen }: Expected, now: InstanceState): Interfe
   if (stopsWhen !== '')
     return [
       {
-        reason: `recording has stopped: ${stopsWhen}; the agent does not undo it: write 1 to ${dir}/tracing_on to continue`,
+        reason: `recording has stopped: ${stopsWhen}; the agent does not switch it on again: write 1 to ${dir}/tracing_on to continue`,
       },
     ];
   return [
@@ -132,8 +135,8 @@ function narrowed({ dir, state }: Expected, now: InstanceState): Interference[] 
   for (const [file, before] of state.limits) {
     const text = now.limits.get(file);
     if (text === undefined || text === before) continue;
-    const change = text === '' ? 'emptied it' : `written ${JSON.stringify(text.split('\n')[0].slice(0, 80))}`;
-    const reason = `not all events are recorded: another user has ${change} to ${dir}/${file}`;
+    const change = text === '' ? 'emptied' : `written ${JSON.stringify(text.split('\n')[0].slice(0, 80))} to`;
+    const reason = `not all events are recorded: another user has ${change} ${dir}/${file}`;
     if (PID_LISTS.includes(file)) all.push({ reason, undo: [{ file, value: before, isList: true }] });
     else if (basename(file) !== 'filter') all.push({ reason, undo: [{ file, value: before }] });
     else
@@ -164,7 +167,7 @@ function resetSettings({ root, state }: Expected, { settings }: InstanceState): 
     if (text === undefined || text === before) return [];
     const path = join(root, file);
     return {
-      reason: `another user has changed ${path} from ${before} to ${text}, so ${state.tracer} now works differently; the agent does not undo this, because all tracers share the file: write ${before} to it`,
+      reason: `another user has changed ${path} from ${before} to ${text}, which changes what ${state.tracer} measures; the agent does not undo this, because all tracers share the file: write ${before} to it`,
     };
   });
 }
@@ -182,7 +185,7 @@ function overwriteOff(now: InstanceState, dir: string): Interference[] {
 function resized({ dir, state }: Expected, now: InstanceState): Interference[] {
   const [before, size] = [state.bufferBytesPerCpu / 1024, now.bufferBytesPerCpu / 1024];
   if (size === before) return [];
-  const reason = `another user has changed the buffer of ${dir} from ${before} to ${size} KiB per CPU`;
+  const reason = `another user has changed the buffer size of ${dir} from ${before} to ${size} KiB per CPU`;
   return [
     size > before
       ? { reason: `${reason}; the agent uses the new size`, isHarmless: true }

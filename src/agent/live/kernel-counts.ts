@@ -67,7 +67,10 @@ export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelC
           if (closed) return;
           const reading = trigger.read();
           if (reading === undefined || reading.isPaused)
-            down.set(probe, `somebody has ended or paused the count of ${request.event} in ${instance.dir}`);
+            down.set(
+              probe,
+              `another user has ended or paused the hist trigger that counts ${request.event} in ${instance.dir}`,
+            );
           else down.delete(probe);
           if (reading === undefined) return;
           for (const { values, hits } of reading.entries) {

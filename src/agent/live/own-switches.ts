@@ -32,7 +32,7 @@ export function makeOwnSwitches(instance: Instance, log: Log): OwnSwitches {
           instance.set(file, isOn ? '1' : '0');
         } catch (error) {
           if (!(error instanceof KernelError)) throw error;
-          log.error({ reason: error.message }, 'cannot switch an event of a suspended probe');
+          log.error({ reason: error.message }, 'cannot switch an event of a suspended probe on or off');
         }
       }
     },

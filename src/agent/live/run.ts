@@ -191,7 +191,7 @@ function hasNewModules({ shared, modules }: LiveParts, { facts }: LiveState): bo
   if (off.length === 0 || shared.config.reader === 'trace_pipe' || !modules.changed()) return false;
   shared.log.info(
     { probes: off.join() },
-    'kernel modules were loaded or removed: the agent tries again to turn on the probes that are off',
+    'kernel modules were loaded or removed: trying again to switch on the probes that are off',
   );
   return true;
 }
@@ -281,7 +281,8 @@ function watchHealth(
   const isOn = () =>
     state().buffers.some(({ name, plan }) => name !== EVENTS_BUFFER || plan.events.length > 0) ||
     !counts.isEmpty();
-  const unplanned = () => (isOn() ? '' : 'no enabled probe works on this kernel');
+  const unplanned = () =>
+    isOn() ? '' : 'no enabled probe works on this kernel: run `ftrace-exporter doctor` to see the reasons';
   let problem = unplanned();
   let notices: readonly string[] = [];
   /** Enabled probes that miss some or all of their events, with the reason. */

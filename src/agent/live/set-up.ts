@@ -136,7 +136,7 @@ function makeShared(config: AgentConfig, { root, features }: Kernel, host: HostF
       const reason = cause instanceof Error ? cause.message : error;
       log.error(
         { cpu, error, reason },
-        'cannot decode a part of the buffer; further failures are counted, but not logged',
+        'cannot decode a part of the buffer; further failures are not logged, only counted in ftrace_exporter_decode_errors_total',
       );
     },
   };

@@ -146,7 +146,7 @@ function stopsWhen({ tracer, knobs }: TracerRequest): string {
   const stops = knobs.filter(({ file, value }) => /(^|\/)stop_tracing/.test(file) && value !== '0');
   return stops.length === 0
     ? ''
-    : `${tracer} measured a latency at which it stops, or another user switched it off`;
+    : `${tracer} measured a latency above its limit (stop_irq or stop_thread), or another user switched the recording off`;
 }
 
 function refused(root: string, remedy: string): KernelError {

@@ -64,7 +64,8 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
   const recovered = recover(names);
   for (const instance of recovered.removed)
     log.warn({ instance }, 'removed an instance left by a killed agent');
-  for (const file of recovered.restored) log.warn({ file }, 'restored a file changed by a killed agent');
+  for (const file of recovered.restored)
+    log.warn({ file }, 'restored a control file that a killed agent had changed');
   const leftovers = [...recovered.problems, ...[foreignTracer(base.root) ?? []].flat()];
   for (const problem of leftovers) log.warn({}, problem);
   const journal = openJournal(names);
@@ -109,7 +110,7 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
         if (!isUp) return;
         isUp = false;
         const reason = reasonOf(error);
-        log.error({ reason }, 'stopped reading markers from the top level');
+        log.error({ reason }, 'stopped reading span markers from the top-level buffer');
         for (const failure of failureOf(() => buffer?.remove())) log.warn({}, String(failure));
       };
       const one = openMarkerBuffer(probe, journal, shared);
@@ -140,7 +141,7 @@ function openTracer(parts: Omit<TracerBufferParts, 'giveUp'>, log: Log): Running
     if (!status.up) return;
     status.up = false;
     status.reason = reasonOf(error);
-    log.error({ probe: status.name, reason: status.reason }, 'a tracer failed and was removed');
+    log.error({ probe: status.name, reason: status.reason }, 'a tracer failed, and its probe is now off');
     shared.self.probesAre([status]);
     for (const failure of failureOf(() => buffer?.remove())) log.warn({}, String(failure));
   };

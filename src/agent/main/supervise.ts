@@ -161,7 +161,7 @@ function keepRunning(
       },
       onFatal: (reason, isFinal) => {
         if (!wasReady && isFinal) reject(new Error(reason));
-        else log.error({ reason }, 'capture failed');
+        else log.error({ reason }, 'the capture thread failed');
       },
       onExit: (reason) => {
         if (!wasReady) reject(new Error(reason));

@@ -120,7 +120,7 @@ export function startThread(options: ThreadOptions): CaptureThread {
       // request returns the labels of all series.
       const attempt = async () => reader.expand(await request()) ?? reader.expand(await request());
       return attempt().catch((error: unknown) => {
-        log.debug({ reason: reasonOf(error) }, 'no snapshot from the capture thread');
+        log.debug({ reason: reasonOf(error) }, 'the capture thread did not provide its metrics');
         return undefined;
       });
     },
@@ -133,6 +133,9 @@ function markTrace(file: string, text: string, log: Log): void {
     appendFileSync(file, text);
   } catch (error) {
     const refusal = new KernelError({ file, errno: errnoOf(error), action: 'write', value: text });
-    log.warn({ reason: refusal.message }, 'events of the main thread will be counted');
+    log.warn(
+      { reason: refusal.message },
+      'cannot find the id of the main thread in the trace: the metrics will include the events of this thread',
+    );
   }
 }

@@ -43,7 +43,10 @@ export function containerNotes(
   const problem = table.problem();
   if (problem !== '') return [`there are no metrics by container: ${problem}`];
   const helper = helpers.find(({ name }) => name === CONTAINER_EVENTS);
-  const unseen = helper?.up === false ? [`new and moved tasks have no container: ${helper.reason}`] : [];
+  const unseen =
+    helper?.up === false
+      ? [`tasks that start or move while the agent runs are not assigned to a container: ${helper.reason}`]
+      : [];
   return [...unseen, ...table.notes()];
 }
 

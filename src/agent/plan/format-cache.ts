@@ -23,7 +23,9 @@ export class FormatCache {
   /** Why an event's format cannot be parsed. Undefined if the format is usable or does not exist. */
   problem(event: string): string | undefined {
     const entry = this.#look(event);
-    return entry !== undefined && 'error' in entry ? `format of ${event}: ${entry.error}` : undefined;
+    return entry !== undefined && 'error' in entry
+      ? `the format of event ${event} ${entry.error}`
+      : undefined;
   }
 
   #look(event: string): EventFormat | { error: string } | undefined {

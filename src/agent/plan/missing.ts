@@ -34,7 +34,7 @@ export function whatIsMissing(
   if (lacking.length > 0)
     return `event ${need.event} of ${where} has no field ${lacking.join(', ')}${hint(lacking[0], fields)}`;
   const problem = unreadable?.({ ...need, format });
-  if (problem !== undefined) return `text of event ${need.event} cannot be read: ${problem}`;
+  if (problem !== undefined) return `the text of event ${need.event} cannot be read: ${problem}`;
   if (!hasAddresses(need)) return undefined;
   const result = names();
   return 'reason' in result ? `no function names for event ${need.event}: ${result.reason}` : undefined;

@@ -233,7 +233,7 @@ function makeProbe(
     });
   const needs = module.needs(options, input.metadata, input.host, intervals);
   const eventless = module.tracer?.(options).reads === 'latency';
-  if (needs.length === 0 && !eventless) return `nothing to trace: no event of ${where} matches its options`;
+  if (needs.length === 0 && !eventless) return `no event of ${where} matches the options of the probe`;
   const usable: EventNeed[] = [];
   const notes: string[] = [];
   for (const need of needs) {
@@ -243,7 +243,7 @@ function makeProbe(
     else if (need.without !== '') notes.push(`${missing}: ${need.without}`);
   }
   if (usable.length === 0 && !eventless) {
-    const events = needs.map(({ event }) => event);
+    const events = [...new Set(needs.map(({ event }) => event))];
     return `${where} has none of the probe's events (${shortened(events)})`;
   }
   const functions = usable.some(hasAddresses) ? names() : undefined;

@@ -61,7 +61,9 @@ function requestOf(enabled: readonly EnabledProbe[]): TracerRequest | undefined 
   const [request] = requests;
   if (requests.length > 1) {
     const names = requests.map(({ tracer }) => tracer).join(', ');
-    throw new UsageError(`a recording can have only one tracer, but several are on: ${names}`);
+    throw new UsageError(
+      `a recording can have only one tracer, but several are on: ${names}; leave only one on`,
+    );
   }
   if (request.reads === 'events') return request;
   const why = request.reads === 'text' ? 'writes only text' : 'keeps only its longest latency';

@@ -58,7 +58,9 @@ export function openText(file: string, { instance, onProgress }: OpenOptions): R
         ? [`${trace.overwritten} events were overwritten before this text was written; they are not counted`]
         : []),
       ...(readsNumbers
-        ? [`${file} does not name its machine: syscall names are those of ${trace.metadata.machine}`]
+        ? [
+            `${file} does not name the architecture of its machine: the agent uses the syscall names of ${trace.metadata.machine}`,
+          ]
         : []),
       ...(stream === undefined ? [] : unreadLines(trace, file, stream.broken())),
     ],
@@ -79,7 +81,7 @@ function unreadLines(
   const broken = first === undefined ? 0 : trace.lineAt(first.offset);
   if (first !== undefined) {
     warnings.push(
-      `${file}: ${count} of ${all} lines cannot be parsed and are skipped. Operations that were open at such a line have no duration. ` +
+      `${file}: ${count} of ${all} lines cannot be parsed and are skipped. Operations that had begun but not ended at such a line have no duration. ` +
         `The first is line ${broken}, ${JSON.stringify(first.text)}: ${first.why}`,
     );
   }

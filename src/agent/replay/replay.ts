@@ -112,12 +112,12 @@ function replay(
   for (const { cpu, loss: counted } of readings) {
     if (recording.isCut(cpu))
       warnings.push(
-        `CPU ${cpu}: the end of its recording is missing: operations that were open then, on any CPU, have no duration`,
+        `CPU ${cpu}: the end of its recording is missing: operations that had not ended by then, on any CPU, have no duration`,
       );
     if (!lossy.has(cpu)) continue;
     // A full page cannot hold its number of lost events, so the file's counters can exceed the sum of all pages.
     const lost = Math.max(counted?.overrun ?? 0, stream.flaggedLost(cpu)) || 'an unknown number of';
-    const loss = `CPU ${cpu}: ${lost} events were lost while recording: the operations they belong to have no duration`;
+    const loss = `CPU ${cpu}: ${lost} events were lost while recording: the operations to which they belong have no duration`;
     // Log this as info, because the recording itself reports the loss and the metrics count it.
     log.info({ file }, loss);
     warnings.push(loss);
@@ -160,7 +160,7 @@ function replay(
 }
 
 function logProbes(probes: EventPlan['probes'], log: Log): void {
-  const incomplete = 'a probe is incomplete, or a name in its config matches nothing';
+  const incomplete = 'probe is on, but with a limitation';
   for (const { name, up, reason, notes = [] } of probes) {
     if (!up) log.info({ probe: name, reason }, 'probe is off');
     for (const note of notes) log.info({ probe: name, reason: note }, incomplete);

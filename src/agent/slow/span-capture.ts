@@ -209,8 +209,8 @@ function kindStatus(
     if (status?.up === true) return { kind, up: true, reason: '' };
     const isThere = needed.some(({ intervals }) => intervals !== undefined);
     const missing = isOfMetrics
-      ? `no metric that is on measures times of tasks and has the name ${include.join(' or ')}`
-      : `the probe ${reporterOf(kind)} is not on`;
+      ? `no enabled metric that measures times of tasks is named ${include.join(' or ')}`
+      : `the probe ${reporterOf(kind)} is off`;
     return { kind, up: false, reason: isThere ? (status?.reason ?? 'it is not set up') : missing };
   });
 }

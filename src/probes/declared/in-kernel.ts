@@ -26,7 +26,7 @@ export function runInKernel(
 ): RunningMetric {
   if (labels.some((label) => label.as === 'symbol') && context.functions.isOfText)
     throw new Error(
-      'the kernel counts by address, which has no name with reader: trace_pipe: leave out count_in',
+      'with count_in: kernel, the kernel counts by address, and reader: trace_pipe cannot name addresses: remove count_in',
     );
   const fields = labels.map((label) => keyOf(label, format));
   const names = fields.map((field) => field?.name ?? KERNEL_CPU);
@@ -60,7 +60,7 @@ function keyOf(label: DeclaredLabel, format: EventFormat): FieldFormat | undefin
   const field = format.fields.find(({ name }) => name === label.field);
   if (field === undefined || isTextField(field) || field.array)
     throw new Error(
-      `count_in: kernel takes labels with numbers, but ${label.field} of ${format.system}:${format.name} is none: leave out count_in`,
+      `count_in: kernel needs labels that are numbers, but field ${label.field} of ${format.system}:${format.name} is not a number: remove count_in`,
     );
   return field;
 }

@@ -36,7 +36,12 @@ export const taskIntervals: ProbeModule<TaskIntervalOptions> = {
     { event: SWITCH, fields: ['prev_pid', 'prev_comm', 'prev_state', 'next_pid', 'next_prio', 'next_comm'] },
     { event: WAKEUP, fields: ['pid', 'target_cpu'] },
     { event: WAKEUP_NEW, fields: ['pid', 'target_cpu'] },
-    { event: MIGRATE, fields: ['pid', 'dest_cpu'], without: 'a wait shows only the tasks on the first CPU' },
+    {
+      event: MIGRATE,
+      fields: ['pid', 'dest_cpu'],
+      without:
+        'if a waiting task is moved to another CPU, its trace shows only which tasks ran on the first CPU',
+    },
     { event: WAKING, fields: ['pid', 'target_cpu', 'common_pid', 'common_flags'] },
     ...(intervals?.tasks?.follows === true ? [...WAKE_CONTEXT_NEEDS, ...workNeeds(also)] : []),
   ],

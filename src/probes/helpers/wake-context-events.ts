@@ -26,8 +26,8 @@ const SOFTIRQ_EXIT = 'irq:softirq_exit';
 const TIMER_ENTRIES = ['timer:hrtimer_expire_entry', 'timer:timer_expire_entry'];
 const TIMER_EXITS = ['timer:hrtimer_expire_exit', 'timer:timer_expire_exit'];
 
-const UNNAMED = 'sleeps that an interrupt ends have no cause';
-const NO_TIMERS = 'sleeps that a timer ends have no cause';
+const UNNAMED = 'traces do not show which interrupt ended a sleep';
+const NO_TIMERS = 'traces do not show which timer ended a sleep';
 
 export const WAKE_CONTEXT_NEEDS: readonly EventNeed[] = [
   { event: IRQ_ENTRY, fields: ['irq', 'name'], without: UNNAMED },

@@ -23,13 +23,13 @@ export function workNeeds(also: readonly string[]): EventNeed[] {
       event: WORK_START,
       fields: ['common_pid', 'function'],
       addresses: ['function'],
-      without: 'work of kworkers has no name',
+      without: 'traces do not name the work that kworkers run',
     },
-    { event: WORK_END, fields: ['common_pid'], without: 'work of kworkers has no name' },
+    { event: WORK_END, fields: ['common_pid'], without: 'traces do not name the work that kworkers run' },
   ];
   const locks: EventNeed[] = [
-    { event: LOCK_BEGIN, fields: ['common_pid', 'flags'], without: 'locks of the kernel have no name' },
-    { event: LOCK_END, fields: ['common_pid'], without: 'locks of the kernel have no name' },
+    { event: LOCK_BEGIN, fields: ['common_pid', 'flags'], without: 'traces do not name kernel locks' },
+    { event: LOCK_END, fields: ['common_pid'], without: 'traces do not name kernel locks' },
   ];
   return [...(also.includes('workqueue') ? works : []), ...(also.includes('locks') ? locks : [])];
 }

@@ -98,6 +98,6 @@ function forgetIfUnchanged(
 }
 
 function inUse(path: string, value: string, why: string): KernelError {
-  const remedy = `${why}: switch one of the two off`;
+  const remedy = `${why}: switch off one of the two users of this file`;
   return new KernelError({ file: path, errno: 'EBUSY', action: 'write', value, remedy });
 }

@@ -58,7 +58,7 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
     return 'nothing';
   }
   if (!isOurs(entry, form, present, tracerIsOurs))
-    return `${path} was left as it is, ${JSON.stringify(shortened(present))}: another user has changed it after us (it was ${JSON.stringify(shortened(wanted))})`;
+    return `did not restore ${path}: another user has changed it to ${JSON.stringify(shortened(present))} after the agent (the original value was ${JSON.stringify(shortened(wanted))})`;
   if (isList(form)) {
     emptyList(path);
   } else {
@@ -69,7 +69,7 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
   const now = normalForm(form, readControl(path));
   // The kernel rounds sizes up to whole pages.
   if (now === wanted || form === 'size') return 'restored';
-  return `${path} reads ${JSON.stringify(shortened(now))} after ${JSON.stringify(shortened(wanted))} was written back`;
+  return `could not restore ${path}: it reads ${JSON.stringify(shortened(now))} although the agent wrote ${JSON.stringify(shortened(wanted))} back`;
 }
 
 function isOurs(entry: JournalEntry, form: Form, present: string, tracerIsOurs: boolean): boolean {

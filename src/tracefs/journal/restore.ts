@@ -43,7 +43,7 @@ export function restoreEntries(store: JournalStore, request: RestoreRequest): Re
   for (const entry of mine.filter((one) => !isTracer(one)).reverse()) {
     if (isOnlyGivenUp(entry, request)) continue;
     const waits = whyItWaits(entry, { tracerIsOurs, user, running: request.running });
-    if (waits !== undefined) report.problems.push(`${entry.file} stays as it is${waits}`);
+    if (waits !== undefined) report.problems.push(`${entry.file} is not restored${waits}`);
     else noteOutcome(report, entry, tryPutBack(store, entry, tracerIsOurs));
   }
   finish(store, request, report);
@@ -116,7 +116,7 @@ function tryPutBack(store: JournalStore, entry: JournalEntry, tracerIsOurs: bool
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
     if (error.errno === 'ENOENT') store.drop(entry);
-    return `${error.message} (it was ${JSON.stringify(shortened(entry.before.trim()))})`;
+    return `${error.message} (the original value was ${JSON.stringify(shortened(entry.before.trim()))})`;
   }
 }
 
@@ -138,7 +138,7 @@ function finish(store: JournalStore, { owner }: RestoreRequest, report: Restored
     if (!(error instanceof KernelError)) throw error;
     report.problems.push(
       report.problems.length === 0
-        ? `everything in the restore journal is restored, but: ${error.message}`
+        ? `everything in the restore journal is restored, but the journal itself remains: ${error.message}`
         : error.message,
     );
   }

@@ -109,11 +109,11 @@ function problemOf(stats: Stats): string | undefined {
   if (!stats.isFile()) return 'the file is not a regular file';
   if (stats.uid !== 0 && stats.uid !== process.geteuid?.()) return `the file belongs to uid ${stats.uid}`;
   if ((stats.mode & 0o022) !== 0) return 'other users may write to the file';
-  return stats.size > MOST_BYTES ? `the file has ${stats.size} bytes` : undefined;
+  return stats.size > MOST_BYTES ? `the file is too large (${stats.size} bytes)` : undefined;
 }
 
 function distrust(file: string, why: string): KernelError {
-  const remedy = 'nothing was restored; read the file, restore what you need by hand, and remove it';
+  const remedy = 'nothing was restored; read the file, restore by hand what you need, and remove the file';
   return new KernelError({ file, errno: '', action: 'use the restore journal', remedy: `${why}; ${remedy}` });
 }
 

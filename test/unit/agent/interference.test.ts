@@ -43,14 +43,14 @@ describe('what others change', () => {
     [
       'recording off',
       { recording: false },
-      /recording was switched off: write 1 to \/t\/instances\/a\/tracing_on; the agent will undo the change 60 s/,
+      /recording was switched off: write 1 to \/t\/instances\/a\/tracing_on; the agent undoes such a change after 60 s/,
       undefined,
       [{ file: 'tracing_on', value: '1' }],
     ],
     [
       'a threshold of all tracers',
       { settings: new Map([['tracing_thresh', '10']]) },
-      /changed \/t\/tracing_thresh from 0 to 10, so nop now works differently; the agent does not undo this/,
+      /changed \/t\/tracing_thresh from 0 to 10, which changes what nop measures; the agent does not undo this/,
       undefined,
       undefined,
     ],
@@ -92,7 +92,7 @@ describe('what others change', () => {
     [
       'a list that the agent had written',
       limited('set_ftrace_notrace_pid', ''),
-      /emptied .*set_ftrace_notrace_pid/,
+      /another user has emptied \/t\/.*set_ftrace_notrace_pid/,
       undefined,
       [{ file: 'set_ftrace_notrace_pid', value: '7\n8', isList: true }],
     ],
@@ -116,7 +116,7 @@ describe('what others change', () => {
 
   test('a smaller buffer loses no events and is undone; a larger one is used', () => {
     const [small] = findings({ bufferBytesPerCpu: 64 * 1024 });
-    assert.match(small.reason, /from 4096 to 64 KiB per CPU; the agent will undo the change/);
+    assert.match(small.reason, /from 4096 to 64 KiB per CPU; the agent undoes such a change/);
     assert.deepEqual([small.isHarmless, small.undo], [true, [{ file: 'buffer_size_kb', value: '4096' }]]);
     const [large] = findings({ bufferBytesPerCpu: 8192 * 1024 });
     assert.match(large.reason, /from 4096 to 8192 KiB per CPU; the agent uses the new size/);
@@ -125,7 +125,7 @@ describe('what others change', () => {
 
   test('what the kernel stopped by itself, and a disk that is off, stay, and the reason says so', () => {
     const [stopped] = findings({ recording: false }, { stopsWhen: 'timerlat met a latency' });
-    assert.match(stopped.reason, /timerlat met a latency; the agent does not undo it: write 1/);
+    assert.match(stopped.reason, /timerlat met a latency; the agent does not switch it on again: write 1/);
     const [disk] = findings({ disksOff: ['sda'] });
     assert.match(disk.reason, /block tracing of sda was switched off: write 1 to \/sys\/block\/sda\/trace/);
     assert.deepEqual([stopped.undo, disk.undo], [undefined, undefined]);
@@ -133,13 +133,13 @@ describe('what others change', () => {
 
   test('nothing of the top level is undone', () => {
     const [one] = findings({ recording: false }, { isTopLevel: true });
-    assert.match(one.reason, /the agent does not undo it, because the top level/);
+    assert.match(one.reason, /the agent does not undo this change, because the top level/);
     assert.equal(one.undo, undefined);
   });
 
   test('another clock, page size or tracer ends the capture', () => {
     assert.throws(() => findings({ clock: 'local' }), /trace clock of .* to local/);
-    assert.throws(() => findings({ pageBytes: 4096 }), /size of sub-buffers/);
+    assert.throws(() => findings({ pageBytes: 4096 }), /sub-buffer size/);
     assert.throws(() => findings({ tracer: 'function' }), /current_tracer of .* to function/);
   });
 });

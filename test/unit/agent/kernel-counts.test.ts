@@ -109,7 +109,7 @@ test('a trigger that somebody pauses or removes turns its probe off', (t) => {
   }
   assert.match(
     k.counts.health().problems.join(),
-    /somebody has ended or paused the count of raw_syscalls:sys_exit in/,
+    /another user has ended or paused the hist trigger that counts raw_syscalls:sys_exit in/,
   );
 });
 

@@ -228,7 +228,7 @@ test('the kind metrics is off if nothing measures what it names', () => {
     return up ? 'up' : reason;
   };
   assert.equal(status(['lock_*'], probe(locks)), 'up');
-  const wrong = 'no metric that is on measures times of tasks and has the name';
+  const wrong = 'no enabled metric that measures times of tasks is named';
   assert.equal(status(['lock_*'], probe(memory)), `${wrong} lock_*`);
   // The time that kswapd is awake belongs to a memory node, not to a task.
   assert.equal(status(['memory_kswapd_*', 'x'], probe(memory)), `${wrong} memory_kswapd_* or x`);

@@ -149,9 +149,12 @@ test('depth and graph functions are one setting for all', (t) => {
   machine(t, {}).run(graph);
   machine(t, { other: 'function_graph' }).run(graph);
   const deep = { ...graph, functions: { ...FILTER, maxDepth: 2 } };
-  assert.throws(() => machine(t, { other: 'function_graph' }).run(deep), refused(/use max_depth 1/));
+  assert.throws(() => machine(t, { other: 'function_graph' }).run(deep), refused(/set max_depth to 1/));
   assert.throws(() => machine(t, {}, { max_graph_depth: '4\n' }).run(graph), refused(/has set it to 4/));
-  assert.throws(() => machine(t, {}, { set_graph_function: 'vfs_read\n' }).run(graph), refused(/empty it/));
+  assert.throws(
+    () => machine(t, {}, { set_graph_function: 'vfs_read\n' }).run(graph),
+    refused(/empty the file/),
+  );
 });
 
 test('what another agent has in its journal belongs to it', (t) => {

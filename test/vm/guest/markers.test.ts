@@ -93,7 +93,7 @@ describe('markers of programs', () => {
   }, async () => {
     writeFileSync(join(TRACEFS, 'events/sched/sched_process_exec/enable'), '1');
     await until(
-      () => complaints.some((line) => /stopped reading markers.*records events there/.test(line)),
+      () => complaints.some((line) => /stopped reading span markers.*records events there/.test(line)),
       'the agent steps back',
     );
     assert.equal(readFileSync(join(TRACEFS, 'tracing_on'), 'utf8'), '1\n');

@@ -109,7 +109,7 @@ describe('traces of tracers', () => {
   };
 
   it('the agent makes traces of all kinds', () => {
-    assert.doesNotMatch(agent.stderr(), /this kind of traces is off/);
+    assert.doesNotMatch(agent.stderr(), /traces of this kind are off/);
   });
 
   const skip = livesInInstance('function_graph') ? false : 'this kernel has it only at the top level';
