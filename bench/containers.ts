@@ -1,6 +1,6 @@
 /**
- * Measures what `per_container` of the probe sched costs: replays hand-overs between tasks from memory, in turn without
- * and with a table of 200 containers. The recording needs root and tracefs.
+ * Measures the cost of `per_container` of the probe sched: records hand-overs between tasks, and replays them from
+ * memory, in alternating rounds without and with a table of 200 containers. Recording needs root and tracefs.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,7 +21,7 @@ import { pagesOf, passes } from './passes.ts';
 import { ended, workload } from './support.ts';
 
 const ROUNDS = 140;
-/** Rounds before V8 has compiled everything. */
+/** Rounds that do not count, because V8 is still compiling. */
 const WARM_UP = 20;
 const SECONDS = 1;
 const PAIRS_OF_TASKS = 8;
@@ -69,7 +69,7 @@ export async function benchContainers(): Promise<void> {
   }
 }
 
-/** Both run in threads of their own, in turn, so that what disturbs one disturbs the other. */
+/** Runs both variants in threads of their own and in alternating rounds, so that a disturbance affects both. */
 async function measure(file: string): Promise<void> {
   const workers = [false, true].map(
     (isOn) => new Worker(new URL(import.meta.url), { workerData: { file, isOn } }),
@@ -115,7 +115,7 @@ function serve(port: MessagePort, file: string, isOn: boolean): void {
   });
   const pass = passes(cpus, pages, layout, plan);
   port.on('message', () => {
-    // Time begins again: what the last pass left behind is void.
+    // Each pass replays the same timestamps, so drop the state that the previous pass left behind.
     for (const cpu of cpus) plan.onLoss(cpu, 0);
     const before = process.threadCpuUsage();
     const events = pass();

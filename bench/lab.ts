@@ -1,7 +1,7 @@
 /**
- * Measures function tracing at full rate on a kernel of the lab, because the machine's own kernel may have no function
- * tracer. Every function is traced; the events that the agent read and lost are compared with the kernel's counts. The
- * guest is emulated: the counts are real, the rate is not.
+ * Measures function tracing at full rate on a kernel of test/vm, because this machine's kernel may have no function
+ * tracer. Traces every function, and compares the events that the agent read and lost with the kernel's counts. The
+ * virtual machine is emulated, so the counts are meaningful but the rate is not.
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

@@ -21,7 +21,7 @@ import {
 } from './support.ts';
 
 const ROUNDS = 8;
-/** V8 compiles most code in these first rounds. */
+/** These first rounds do not count, because V8 compiles most code in them. */
 const WARMING = 3;
 const CALLS = 3_000_000;
 const IDLE_SECONDS = 20;
@@ -34,8 +34,8 @@ export async function benchLive(): Promise<void> {
 }
 
 /**
- * Computes what one look at 64 quiet CPUs costs. A look takes at most two reads per CPU: one of a sub-buffer that holds
- * a few events, and one that finds no more. Both are measured here.
+ * Computes the cost of one look at 64 quiet CPUs. A look takes at most two reads per CPU: one of a sub-buffer with a
+ * few events, and one that finds no more events. Measures the time of both reads.
  */
 function manyCpus(): void {
   const subbufferBytes = bufferSizes(AUTO, { cpus: 64, realtime: false }, 'low').subbufferBytes;

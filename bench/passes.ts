@@ -18,7 +18,7 @@ export function pagesOf(capture: Capture): Uint8Array[][] {
   });
 }
 
-/** Sends all pages through one pipeline that is reused, as in the agent. Returns the number of events. */
+/** Returns a function that sends all pages through one pipeline, reused as in the agent, and counts the events. */
 export function passes(
   cpus: readonly number[],
   pages: readonly Uint8Array[][],

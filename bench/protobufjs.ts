@@ -1,6 +1,6 @@
 /**
- * The same messages encoded by protobufjs, to compare with our protobuf writer. Its label objects are kept between
- * renders as well.
+ * Encodes the same messages with protobufjs, to compare it with our protobuf writer. Keeps label objects between
+ * renders, as our writer does.
  */
 import { makeHistogramGrid } from '../src/model/histogram-grid.ts';
 import type { FamilySnapshot, MetricSnapshot } from '../src/model/metric.ts';

@@ -1,6 +1,6 @@
 /**
- * Measures what it costs a program that the kernel records an event, without anybody reading it, and compares that with
- * the figure from which `ftrace_exporter_recording_cpu_seconds_total` is estimated. Needs root, tracefs and gcc.
+ * Measures what a program pays when the kernel records an event that nobody reads. Prints it with the default of
+ * `recording_cost`, from which `ftrace_exporter_recording_cpu_seconds_total` is estimated. Needs root, tracefs and gcc.
  */
 import { execFileSync } from 'node:child_process';
 import { loadAgentConfig } from '../src/agent/main/compose-config.ts';
@@ -19,7 +19,7 @@ const LOADS = [
   },
 ];
 
-/** Runs a workload on CPU 0; it prints nanoseconds per operation. */
+/** Runs a workload on CPU 0, and returns the nanoseconds per operation that the workload prints. */
 function pinned(program: string, times: number): number {
   return Number(execFileSync('taskset', ['-c', '0', program, String(times)], { encoding: 'utf8' }));
 }

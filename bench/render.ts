@@ -41,10 +41,10 @@ export async function benchRender(rounds = ROUNDS): Promise<RenderFigures[]> {
   const text = createRenderer();
   const protobuf = createProtobufRenderer();
   const protobufjs = makeProtobufjsRenderer();
-  // The garbage of one render must not be charged to the next.
+  // Collect garbage before each render, so that no render pays for the garbage of another.
   setFlagsFromString('--expose-gc');
   const collectGarbage = runInNewContext('gc') as () => void;
-  // As in a scrape: another thread sends the snapshot, which is then completed and rendered.
+  // Measures what happens in a scrape after another thread has sent the snapshot: it is completed and rendered.
   const ours = (render: (snapshot: MetricSnapshot) => Buffer) => {
     const snapshot = structuredClone(store.snapshot(reader.known()));
     collectGarbage();
@@ -96,7 +96,7 @@ export async function benchRender(rounds = ROUNDS): Promise<RenderFigures[]> {
   return figures;
 }
 
-/** Makes the same series and observations for both. */
+/** Makes the same series and observations for our store and for prom-client. */
 function fill(): { store: MetricStore; registry: Registry } {
   const store = new MetricStore();
   const registry = new Registry();

@@ -1,7 +1,7 @@
 /**
- * Measures the cost of spans while no operation is slow. Compares the CPU time of the whole agent with and without all
- * three kinds, in turns, under a load of syscalls, hand-overs and disk writes. Then measures what the capture thread
- * allocates per event, by replaying a recording with spans. Needs root, tracefs and gcc.
+ * Measures the cost of spans while no operation is slow. Compares the CPU time of the whole agent without and with the
+ * kinds syscalls, sched and block, in turns, under a load of syscalls, hand-overs and disk writes. Then replays a
+ * recording with spans, to measure what the capture thread allocates. Needs root, tracefs and gcc.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -41,7 +41,7 @@ async function nsPerEvent(
 ): Promise<{ ns: number; perSecond: number; lost: number; made: number }> {
   const agent = await startAgent(config);
   try {
-    // V8 compiles the hot code meanwhile.
+    // Wait until V8 has compiled the hot code.
     await sleep(2500);
     const read = async () => {
       const text = await agent.metrics();

@@ -1,5 +1,5 @@
 /**
- * What the benchmarks share: workloads in C, an agent as a user starts it, CPU time as the kernel counts it, medians.
+ * Helpers of the benchmarks: compile workloads in C, start an agent as a user does, read CPU times, compute medians.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -36,7 +36,7 @@ export function have(program: string): boolean {
   }
 }
 
-/** CPU seconds of a process by name of the thread, from the scheduler's own nanosecond counts. */
+/** CPU seconds of a process by thread name, from the scheduler's nanosecond counts. */
 export function cpuSecondsByThread(pid: number): Map<string, number> {
   const seconds = new Map<string, number>();
   for (const tid of readdirSync(`/proc/${pid}/task`)) {
@@ -51,7 +51,7 @@ export function cpuSecondsByThread(pid: number): Map<string, number> {
   return seconds;
 }
 
-/** CPU seconds all threads of a process have used. */
+/** CPU seconds that all threads of a process have used. */
 export function cpuSeconds(pid: number): number {
   return [...cpuSecondsByThread(pid).values()].reduce((sum, seconds) => sum + seconds, 0);
 }
@@ -108,7 +108,7 @@ export async function startAgent(config: string, flags: readonly string[] = []):
   };
 }
 
-/** Ends a process that the benchmark started. */
+/** Sends a signal to a process that the benchmark started, and waits until the process has exited. */
 export async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exit = new Promise((resolve) => child.once('exit', resolve));

@@ -1,7 +1,7 @@
 /**
- * Compares the text reader with `cat trace_pipe >/dev/null`, which only costs the kernel's formatting and a copy. An
- * instance is filled with the same events, recording is switched off, and the two read it in turns. Needs root, tracefs
- * and gcc.
+ * Compares the text reader with `cat trace_pipe >/dev/null`, which only costs the kernel's formatting and a copy. Fills
+ * an instance with the same events for each, stops recording, and lets the two read in turns. Needs root, tracefs and
+ * gcc.
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -109,7 +109,7 @@ export function benchText(): void {
       const cat = byCat();
       fill();
       const us = byUs();
-      // In the first round V8 compiles the code.
+      // The first round does not count, because V8 compiles the code in it.
       if (round === 0) continue;
       events += us.events;
       perEvent.cat.push((cat.cpuSeconds * 1e9) / cat.events);

@@ -15,7 +15,7 @@ interface Contender {
   round(): Promise<number>;
 }
 
-/** Runs a workload on CPU 0; it prints nanoseconds per operation. */
+/** Runs a workload on CPU 0, and returns the nanoseconds per operation that the workload prints. */
 function pinned(program: string, n: number): number {
   return Number(execFileSync('taskset', ['-c', '0', program, String(n)], { encoding: 'utf8' }));
 }
@@ -24,7 +24,7 @@ function untraced(program: string, n: number): Contender {
   return { name: 'untraced', round: async () => pinned(program, n) };
 }
 
-/** Our agent with this config. It is started for each round, as the tools are. */
+/** Runs our agent with this config. Starts it again for each round, as `tool` does. */
 function agent(name: string, config: string, program: string, n: number): Contender {
   return {
     name,
@@ -50,7 +50,7 @@ function tool(name: string, command: readonly string[], program: string, n: numb
     round: async () => {
       const child: ChildProcess = spawn(command[0], command.slice(1), { stdio: 'ignore' });
       try {
-        // Compiling and attaching takes bpftrace a second or two.
+        // bpftrace needs a second or two to compile and attach.
         await sleep(3000);
         if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode}`);
         const before = cpuSeconds(child.pid as number);

@@ -1,6 +1,6 @@
 /**
- * Reloads the config while the agent runs: reads it again, rejects it if it is wrong or needs a restart, and otherwise
- * switches to it. If a config is rejected, the old one stays in use.
+ * Reloads the config while the agent runs: reads the config again, and switches to it unless it is wrong or needs a
+ * restart. If the new config is rejected, the old one stays in use.
  */
 import { readFileSync } from 'node:fs';
 import { declareReloads } from '../agent/main/reload-metrics.ts';

@@ -40,7 +40,7 @@ export interface RunOptions extends Pick<AgentOptions, 'replayFile' | 'replayIns
   demoIfUnavailable?: boolean;
 }
 
-/** Runs until a signal ends it. Resolves to the exit status. If it cannot start, cleans up and rejects. */
+/** Runs the agent until a signal. Resolves to the exit status. If the agent cannot start, cleans up and rejects. */
 export async function run(config: AgentConfig, options: RunOptions): Promise<number> {
   const log = createLog(config.log);
   const replayFile = options.replayFile ?? (options.demoIfUnavailable ? demoInstead(config, log) : undefined);

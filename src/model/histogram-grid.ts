@@ -1,8 +1,8 @@
 /**
  * The buckets in which every histogram counts. They are the base-2 exponential buckets of scale 3 (8 per octave, bounds
  * 2^(i/8) seconds, upper bound inclusive), the same as in OpenTelemetry's exponential histograms and in Prometheus'
- * native histograms. The family's classic bounds divide them further, so both kinds of buckets are exact sums of the
- * same counts. Bounds are compared in the unit of the recorded values: nanoseconds, or the unit that `divisor` defines.
+ * native histograms. The family's classic bounds divide the buckets further, so both kinds of buckets are exact sums of
+ * the same counts. Bounds are compared in the recorded unit: nanoseconds, or the unit that `divisor` defines.
  */
 import type { MetricSpec } from './metric.ts';
 

@@ -60,8 +60,8 @@ export interface TraceRecord {
   /** The root first, and every parent before its children. */
   spans: readonly SpanRecord[];
   /**
-   * The value to compare with the kind's threshold; it also orders the slowest traces. It is the duration; for osnoise
-   * the noise of a period; for a syscall that the config does not name, the time without interruptible sleep.
+   * The value that is compared with the kind's threshold, and that orders the slowest traces: usually the duration. For
+   * osnoise, the noise of a period; for a syscall that the config does not name, the time without interruptible sleep.
    */
   weightNs: number;
   /** Number of spans that were left out of the trace. */
@@ -72,8 +72,8 @@ export interface TraceRecord {
 }
 
 /**
- * What happened to traces and spans: the label `outcome`. `kept` means only in memory, because there is no backend;
- * `suspended`: the helper that tracks tasks was suspended.
+ * Values of the label `outcome` of traces and spans. `kept`: only in memory, because there is no backend. `suspended`:
+ * the helper that tracks tasks was suspended.
  */
 export type SpanOutcome = 'exported' | 'kept' | 'over_budget' | 'pruned' | 'failed' | 'suspended';
 

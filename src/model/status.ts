@@ -41,7 +41,7 @@ export interface ProcessFactsStatus {
   /** Whether spans name the process and the program. */
   processes: boolean;
   containers: boolean;
-  /** Why one of them is missing; empty if both are available. */
+  /** Why facts about processes or containers are missing; '' if both are available. */
   reason: string;
 }
 
