@@ -1,6 +1,4 @@
-/**
- * Helpers of the benchmarks: compile workloads in C, start an agent as a user does, read CPU times, compute medians.
- */
+/** Helpers of the benchmarks: compile workloads in C, start an agent, read CPU times, compute medians. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, homedir, release, tmpdir } from 'node:os';

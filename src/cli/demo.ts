@@ -26,9 +26,7 @@ export function whyNoTracing(config: AgentConfig): string | undefined {
   }
 }
 
-/**
- * Returns the path of the bundled recording. Throws an error that includes `reason` if the package does not have it.
- */
+/** Returns the path of the bundled recording. Throws an error that includes `reason` if the package lacks it. */
 export function demoCapture(reason: string): string {
   const file = packageFile('captures/demo.dat');
   if (existsSync(file)) return file;

@@ -41,7 +41,7 @@ export interface ContainerTable extends Containers, ContainerEvents {
   parts(): RecordedPart[];
   /** Returns why containers cannot be recognised; '' if they can. */
   problem(): string;
-  /** Returns sentences about what is missing although containers are recognised: names of pods. */
+  /** Returns sentences about missing data, such as pods without names, although containers are recognised. */
   notes(): string[];
 }
 

@@ -111,9 +111,9 @@ export interface TaskSink {
    * running. The probe then reports that the task is running again.
    */
   watch(cameBack: (pid: number, cpu: number, nowNs: TimestampNs) => void): void;
-  /** The probe passes a function that names what woke a task (`wokenBy`). Undefined if a task did, or if unknown. */
+  /** The probe passes a function that names what woke a task (`wokenBy`): undefined if a task did, or if unknown. */
   names(nameOf: (wokenBy: number) => string | undefined): void;
-  /** The probe passes a function that names the functions of `worked`, if the kernel has these events. */
+  /** If the kernel has workqueue events, the probe passes a function that names the addresses of `worked`. */
   works(nameOf: (low: number, high: number) => string | undefined): void;
   /** A kworker begins to run the function at this address, or has ended it if the address is 0. */
   worked(pid: number, atNs: TimestampNs, low: number, high: number): void;

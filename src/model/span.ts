@@ -92,8 +92,8 @@ export interface SpansConfig {
 export interface KindOptions {
   thresholdNs: number;
   /**
-   * For syscalls: globs of names; if undefined, all syscalls except those that normally wait. For metrics: globs of their
-   * names; if undefined, all.
+   * For the kind syscalls: globs of syscall names; by default all, except syscalls that normally wait. For the kind
+   * metrics: globs of metric names; by default all.
    */
   include?: readonly string[] | undefined;
   /**
