@@ -1,9 +1,9 @@
 /**
- * An invented format for the records of the tracer `blk`, in the kernel's usual layout. The kernel has no format for
- * them and shows them only as text; `blk-line.ts` fills in the records. Source of the values: kernel/trace/blktrace.c.
+ * Defines our own format for records of the tracer `blk`, because the kernel has none and prints these records only as
+ * text. `blk-line.ts` fills in the records. Source of the values: kernel/trace/blktrace.c.
  */
 
-/** Event name that probes use. */
+/** Name of the event for probes. */
 export const BLOCK_EVENT = 'ftrace:blk';
 /** The kernel numbers events from 1 and never reaches this ID. */
 export const BLOCK_EVENT_ID = 65534;

@@ -1,5 +1,5 @@
 /**
- * Parses lines of the tracer blk into records of the made-up format in `blk-format.ts`.
+ * Parses lines of the tracer blk into records of the format in `blk-format.ts`.
  * Source: kernel/trace/blktrace.c, blk_log_action() and the functions of what2act[].
  *
  *     8,16   Q  WS 0 + 8 [dd]           8,16   C  WS 0 + 8 [0]        8,16   C  FN 0 [0]
@@ -17,7 +17,7 @@ import { lineEnd } from './search.ts';
 const SECTOR_BYTES = 512;
 const MINOR_BITS = 20;
 const LONGEST_COMM = 15;
-/** Errors are printed as 16-bit numbers without sign. */
+/** The kernel prints errors as unsigned 16-bit numbers. */
 const TWO_POW_16 = 65536;
 const MAX_ERRNO = 4095;
 
@@ -30,7 +30,7 @@ const SLASH = 0x2f;
 const BRACKET = 0x5b;
 const CLOSING = 0x5d;
 
-/** Parses a line from after its prefix. Returns where the next line begins, or -1. */
+/** Parses the text after a line's prefix. Returns where the next line begins, or -1 if the text is not from blk. */
 export type BlockReader = (bytes: Uint8Array, from: number, end: number) => number;
 
 export function makeBlockReader(scratch: Scratch, place: RecordPlace): BlockReader {
@@ -68,7 +68,7 @@ export function makeBlockReader(scratch: Scratch, place: RecordPlace): BlockRead
     if (pos < 0 || bytes[pos] !== SPACE) return -1;
     put(dev, major * 2 ** MINOR_BITS + parsedNumber());
     pos = skipSpaces(bytes, pos, end);
-    // The action consists only of letters; the ID or name of a cgroup does not.
+    // Skip the ID or name of a cgroup: unlike an action, it contains other characters than letters.
     if (!isWordOfLetters(bytes, pos, end)) pos = skipSpaces(bytes, wordEnd(bytes, pos, end), end);
     const what = bytes[pos];
     if (!isWordOfLetters(bytes, pos, end)) return -1;
@@ -82,7 +82,7 @@ export function makeBlockReader(scratch: Scratch, place: RecordPlace): BlockRead
   };
 
   function rest(bytes: Uint8Array, from: number, end: number, what: number): number {
-    // R and C (requeue, complete) end with an error instead of a task name.
+    // Lines with the actions R (requeue) and C (complete) end with an error instead of a task name.
     const hasError = what === 0x52 || what === 0x43 || what === 0x72 || what === 0x63;
     if (what === 0x6d) return lineEnd(bytes, from, end);
     let pos = from;
@@ -109,7 +109,7 @@ export function makeBlockReader(scratch: Scratch, place: RecordPlace): BlockRead
   }
 }
 
-/** End of the line, after an optional task name in brackets (any bytes) and an optional number. */
+/** Returns where the next line begins. The line can end with a task name in brackets (any bytes) and a number. */
 function nameEnd(bytes: Uint8Array, from: number, end: number): number {
   let first = -1;
   let pos = from;
@@ -143,7 +143,7 @@ function isWordOfLetters(bytes: Uint8Array, from: number, end: number): boolean 
   let pos = from;
   for (; pos < end && bytes[pos] > SPACE; pos++) {
     const letter = bytes[pos] | 0x20;
-    // `backmerge`, `unplug_io`: the option verbose prints these long names.
+    // The option verbose prints long names of actions, such as `unplug_io`.
     if ((letter < 0x61 || letter > 0x7a) && bytes[pos] !== 0x5f) return false;
   }
   return pos > from;

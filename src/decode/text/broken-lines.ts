@@ -2,7 +2,7 @@
 import type { TimestampNs } from '../../model/time.ts';
 import type { TextTarget } from './types.ts';
 
-/** Smaller than any difference between two text timestamps, so a time this much later is after everything earlier. */
+/** Less than any difference of timestamps in text. Added to a time, so that operations that began then are dropped. */
 const BEHIND_NS = 0.5;
 const SHOWN_BYTES = 120;
 
@@ -14,7 +14,7 @@ export interface BrokenLine {
   why: string;
 }
 
-/** Position of a line. */
+/** Position of a line in `bytes` and in the whole text. */
 interface Place {
   bytes: Uint8Array;
   from: number;
@@ -26,16 +26,16 @@ interface Place {
 export interface BrokenLines {
   readonly count: number;
   readonly first: BrokenLine | undefined;
-  /** `cpu` is -1 if the line does not contain it. `latest` is the latest timestamp before the line. */
+  /** `cpu` is -1 if the line does not contain a CPU. `latest` is the latest timestamp before the line. */
   add(cpu: number, latest: TimestampNs, why: string, place: Place): void;
-  /** Drops open operations on the line's CPU, or on all CPUs: the line may have been a start or end. */
+  /** Drops the open operations of a CPU, or of all CPUs if `cpu` is -1: the line may have started or ended one. */
   voidUntil(cpu: number, latest: TimestampNs): void;
 }
 
 export function makeBrokenLines(target: TextTarget, cpuCount: number): BrokenLines {
   let count = 0;
   let first: BrokenLine | undefined;
-  /** Operations on all CPUs are dropped up to this time, so further broken lines in a row need not report it. */
+  /** Operations of all CPUs were dropped up to this time, so further broken lines in a row need not drop them again. */
   let allVoidUntil = 0;
 
   const voidUntil = (cpu: number, latest: TimestampNs): void => {

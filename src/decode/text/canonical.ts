@@ -2,8 +2,8 @@
  * Rewrites text of other kernels and tools, line by line, to the form that today's kernel prints: each line gets the
  * prefix that `prefix.ts` reads. One line stays one line, and lines already in that form stay unchanged.
  *
- * The file's headings and its first event show which kind of prefix it has. Users can choose task names and strings in
- * events, but those have at most 15 bytes there and can't be mistaken for a line of another kind.
+ * The headings and the first event show which kind of timestamps a file has. Later lines with another kind are not
+ * events but parts of strings, which programs can choose. Task names are too short (15 bytes) to look like a line.
  */
 import { LONGEST_PREFIX, newLooseLine, parseLoose, type StampKind, writePrefix } from './loose-prefix.ts';
 import { isLikePrefix, newPrefix, parsePrefix } from './prefix.ts';
@@ -12,23 +12,24 @@ import { startsWith } from './search.ts';
 
 export interface Canonical {
   /**
-   * Returns the lines that are complete by now, valid until the next call. With `isLast`, the remaining bytes become the
-   * last line. A line of more than 64 KiB becomes an unreadable one.
+   * Returns the lines that `piece` completes, rewritten and valid until the next call. With `isLast`, the remaining
+   * bytes become the last line. A line of more than 64 KiB is replaced by `?`, which the decoder can't parse.
    */
   rewrite(piece: Uint8Array, isLast: boolean): Uint8Array;
-  /** The output equals the input, apart from lines that were dropped. */
+  /** Whether the output so far equals the input. */
   isUnchanged(): boolean;
   /** The text is the output of `trace-cmd report`. */
   isReport(): boolean;
   /** The last line had no newline, and one was added. */
   isOpen(): boolean;
-  /** Number of complete lines, and of bytes up to the end of the last of them. */
+  /** Number of lines that end with a newline. */
   lines(): number;
+  /** Number of bytes up to the end of the last such line. */
   wholeBytes(): number;
 }
 
 const LONGEST_LINE = 1 << 16;
-/** Bytes that must be available from the start of a line, because a task name can contain a newline. */
+/** A line is parsed only when this many bytes follow its start, because a newline in a task name ends no line. */
 const LEAST_FRONT = 64;
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
@@ -44,10 +45,10 @@ const REPORT_HEADING = /^(?:cpus=\d+|version = \d+|CPU \d+ is empty|\[vmlinux\].
 const REPORT_LOSS = /^CPU:(\d+) \[(?:(\d+) )?EVENTS DROPPED\]$/;
 /** First letters of the lines that match `REPORT_HEADING`. */
 const REPORT_LETTERS = Buffer.from('cvC[');
-/** `sched_switch:          prev_comm=`: names are padded to 20 columns. Names of osnoise events have that by chance. */
+/** `sched_switch:          prev_comm=`: a report pads names. Excludes osnoise events, which the kernel itself pads. */
 const REPORT_EVENT = /^(?!\w+_noise:)\w+: {2,}(?=\S)/;
 const REPORT_COLUMNS = 22;
-/** Only this many events are checked for the format of a report. */
+/** Number of events that are checked for the format of a report. */
 const MOST_CHECKED = 32;
 const UNREADABLE = Buffer.from('?\n');
 
@@ -57,7 +58,7 @@ export function makeCanonical(): Canonical {
   let out = new Uint8Array(1 << 16);
   let filled = 0;
   let rest = new Uint8Array(0);
-  /** Inside a line that is dropped. */
+  /** Inside a line of more than 64 KiB, which is dropped. */
   let isSkipping = false;
   let isFirstPiece = true;
   let isUnchanged = true;
@@ -79,7 +80,7 @@ export function makeCanonical(): Canonical {
   };
   const put = (bytes: Uint8Array, from: number, to: number): void => {
     room(to - from);
-    // Most are short: a loop is cheaper than making a view.
+    // Most copies are short, so a loop is cheaper than creating a view.
     for (let i = from; i < to; i++) out[filled++] = bytes[i];
   };
   const putText = (text: string): void => {
@@ -92,7 +93,7 @@ export function makeCanonical(): Canonical {
     out[filled++] = NEWLINE;
   };
 
-  /** Handles one line, up to its newline or the end of the text. */
+  /** Rewrites one line, which ends before `lineEnd`. */
   const line = (bytes: Uint8Array, from: number, lineEnd: number): void => {
     let end = lineEnd;
     if (kind === undefined && end > from && bytes[end - 1] === RETURN) endsInReturn = true;
@@ -111,7 +112,7 @@ export function makeCanonical(): Canonical {
     if (LATENCY_HEADING.test(text)) hasLatencyHeading = true;
   };
 
-  /** Returns false if the line is not an event. */
+  /** Rewrites the line of an event. Returns false if the line is not an event. */
   const event = (bytes: Uint8Array, from: number, end: number): boolean => {
     if (isStrict(bytes, from, end)) {
       kind ??= strict.isPlainStamp ? 'count' : 'seconds';
@@ -125,7 +126,7 @@ export function makeCanonical(): Canonical {
       return true;
     }
     if (!parseLoose(bytes, from, end, loose)) return false;
-    // A line of a kind that this text does not have is part of a string that looks like a line.
+    // A line with another kind of timestamp than the file has is part of a string that looks like a line.
     if (kind === undefined ? loose.kind === 'micros' && !hasLatencyHeading : loose.kind !== kind)
       return false;
     kind ??= loose.kind;
@@ -151,7 +152,7 @@ export function makeCanonical(): Canonical {
     putText(reportedText(name, wholeText(bytes, pos + 1, end).trimStart()));
   };
 
-  /** Headings, losses, stack traces and lines of function_graph. Strips indentation if the text is not strict. */
+  /** Rewrites a line that is not an event. Headings, losses, stack traces and banners get the kernel's indentation. */
   const other = (bytes: Uint8Array, from: number, end: number): void => {
     let first = from;
     while (first < end && (bytes[first] === SPACE || bytes[first] === TAB)) first++;
@@ -166,7 +167,7 @@ export function makeCanonical(): Canonical {
     const isWord = kind === undefined && first < end;
     if (isWord && REPORT_LETTERS.includes(bytes[first]) && reportLine(textOf(bytes, first, end))) return;
     if (isReport && isLoss && reportLine(textOf(bytes, first, end))) return;
-    // function_graph: a banner, or what follows the end of a call.
+    // In function_graph: a banner, or the line ` (Overruns: …)` after the end of a call.
     const isDashes = isWord && bytes[first] === MINUS && bytes[first + 1] === MINUS;
     const isOverruns = isWord && startsWith(bytes, first, end, OVERRUNS);
     if (first > from && (isLoss || first === end)) {
@@ -223,7 +224,7 @@ export function makeCanonical(): Canonical {
       }
       const remaining = bytes.length - from;
       if (remaining > LONGEST_LINE) {
-        // For example a hole in the file. Skip it without reading it.
+        // Drop a line that is too long, such as a hole in the file, so that memory stays limited.
         isSkipping = true;
         isUnchanged = false;
         rest = new Uint8Array(0);

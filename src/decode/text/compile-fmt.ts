@@ -1,6 +1,6 @@
 /**
- * Compiles an event's print fmt into a program that reads the wanted fields from the event's lines. If the text does
- * not contain a wanted field, throws an error with the reason; a probe can't use the field then.
+ * Compiles an event's print fmt into a program that reads the wanted fields from the event's lines. Throws an error
+ * with the reason if the text does not contain a wanted field, because a probe can't use the field then.
  */
 
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
@@ -22,20 +22,20 @@ export interface CompileInput {
   format: EventFormat;
   /** Fields to fill in. Common fields are ignored. */
   fields: readonly string[];
-  /** The fields that must be printed as names of functions. */
+  /** Fields that contain addresses of functions. The text must print them as function names. */
   addresses?: readonly string[];
-  /** The print fmt in use, if it differs from the format's own. */
+  /** Print fmt to use instead of the format's own. */
   printFmt?: string;
-  /** One of several variants: it must match to the end of the line. */
+  /** The print fmt is one of several variants, so it must match the whole line. */
   isVariant?: boolean;
-  /** Wanted fields that this variant does not print become 0, because another variant prints more. */
+  /** Wanted fields that this print fmt does not contain become 0, because other variants print them. */
   lacksZeroes?: boolean;
-  /** Strings without newlines, because programs can't choose them. */
+  /** Strings that never contain a newline, because programs can't choose their contents. */
   oneLine?: readonly string[];
   place: RecordPlace;
 }
 
-/** Throws an `Error` with the reason, without the event's name. */
+/** Throws an `Error` with the reason, which does not name the event, if a wanted field can't be read. */
 export function compileFmt(input: CompileInput): steps.Program {
   const { format, fields, printFmt = format.printFmt, place } = input;
   const { isVariant = false, lacksZeroes = false, oneLine = [], addresses = [] } = input;
@@ -47,7 +47,7 @@ export function compileFmt(input: CompileInput): steps.Program {
   try {
     pieces = piecesOf(printFmt).map((piece) => printedPiece(piece, format, oneLine));
   } catch (error) {
-    // If no field is wanted, finding the end of the line is enough.
+    // If no field is wanted, the program only needs to find the end of the line.
     if (wanted.size > 0) throw error;
     pieces = [];
   }
@@ -66,7 +66,7 @@ export function isCommon(field: string): boolean {
   return field.startsWith('common_');
 }
 
-/** A number that is stored exactly as printed. */
+/** Whether a piece gives the field without conversion: a string, or a number that is stored as printed. */
 function fillsAtOnce({ piece, meaning }: PrintedPiece): boolean {
   if (meaning?.kind === 'text') return true;
   return isWhole(meaning, 'number') && piece.kind === 'conversion' && piece.looks !== 'octal';
@@ -107,8 +107,8 @@ function assemble({ pieces, used, composed, wanted, place, isVariant }: Assembly
     return field === undefined ? [steps.STORE_NOTHING, 0] : placeOf(field, place);
   };
 
-  // The line does not matter after the last wanted piece and the text that ends it. But if a string can contain
-  // newlines, only matching the whole line shows where it ends.
+  // Parsing can stop after the last wanted piece and the literal that ends it. But if a string can contain newlines,
+  // only matching the whole line shows where the line ends.
   const needsAll = isVariant || pieces.some((printed) => printed.isText);
   const last = pieces.findLastIndex((printed) => used.has(printed));
   const isEnded = last >= 0 && pieces[last + 1]?.piece.kind === 'literal';
@@ -139,13 +139,13 @@ function assemble({ pieces, used, composed, wanted, place, isVariant }: Assembly
     } else {
       const field = used.has(printed) && meaning?.kind === 'text' ? wanted.get(meaning.field) : undefined;
       const most = Math.max(printed.most, piece.width);
-      // Two adjacent strings have no boundary in the text. If no field of them is wanted, that is fine.
+      // Two adjacent strings have no boundary in the text. If neither is wanted, parse both as one string.
       if (i > 0 && field === undefined && isPassedString(pieces[i - 1], used)) {
         const previous = code.length - steps.STEP;
         code[previous + 1] += most;
         code[previous + 2] |= printed.isText ? 1 : 0;
       } else {
-        // The padding on the left is not part of the string.
+        // The padding before a right-aligned string is not part of the string.
         const columns = piece.leftAligned ? 0 : piece.width;
         step(
           steps.STRING,

@@ -1,10 +1,10 @@
 /**
- * Decodes the text of `trace_pipe` or `trace`: each line becomes a record in its event's own format and goes to the same
- * handlers as raw records.
+ * Decodes the text of `trace_pipe` or `trace`. Converts each line to a binary record in the event's own format and
+ * calls the same handlers as for raw records.
  *
- * An unreadable line is counted and skipped; decoding goes on after the next newline. Lines that are not events
- * (comments, stack traces, banners of function_graph) are ignored. A stack trace's ` => function` lines are not events,
- * but the `<stack trace>` line before them is one: the kernel counts it so.
+ * Counts and skips lines that can't be parsed. Ignores lines that are not events: comments, banners of function_graph,
+ * and the ` => function` lines of a stack trace. The `<stack trace>` line before them counts as an event in the kernel,
+ * so it counts here, too.
  */
 import { type Dispatcher, UNHANDLED } from '../dispatch.ts';
 import { type BrokenLines, makeBrokenLines } from './broken-lines.ts';
@@ -23,7 +23,7 @@ import { parseLoss, type SideLine } from './side-lines.ts';
 import { makeTally, type Tally } from './tally.ts';
 import type { TextEventType, TextTarget } from './types.ts';
 
-/** Longer than any event's text plus the next line's prefix. This much of a piece waits for the next piece. */
+/** Bytes at the end of a piece that wait for the next piece. More than any event's text plus the next line's prefix. */
 export const HOLD_BACK = 12_288;
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
@@ -33,32 +33,32 @@ export interface TextDecoderOptions {
   types: readonly TextEventType[];
   dispatcher: Dispatcher;
   functions: FunctionInterner;
-  /** Higher CPU numbers are impossible: a line with one is broken. */
+  /** Number of possible CPUs. A line with a higher CPU number is broken. */
   cpuCount: number;
   /** The text comes from the tracer function_graph. */
   isGraph: boolean;
-  /** The text's last line has no newline. It counts as a line if it can be parsed, otherwise as a cut line. */
+  /** The text's last line has no newline. If that line can't be parsed, it counts as cut, not as broken. */
   endsOpen?: boolean;
   target: TextTarget;
 }
 
 export interface TextDecoder {
   /**
-   * Decodes the complete lines between two positions of `bytes`, and returns where it stopped. Pass the rest again with
-   * the next text. `isLast`: no more text follows.
+   * Decodes the complete lines between `from` and `end`, and returns the position after them. The caller must pass the
+   * remaining bytes again, in front of the next text. `isLast`: no more text follows.
    */
   decode(bytes: Uint8Array, from: number, end: number, isLast: boolean): number;
-  /** Events of a CPU so far, including those without a handler. */
+  /** Number of a CPU's events so far, including events without a handler. */
   events(cpu: number): number;
-  /** Approximate bytes that these events took in the kernel's buffer. */
+  /** Approximate size in bytes of a CPU's events so far in the kernel's ring buffer. */
   recordBytes(cpu: number): number;
-  /** Lost events, according to the text itself. */
+  /** Number of a CPU's events that are lost according to the text. */
   flaggedLost(cpu: number): number;
-  /** Events with an earlier timestamp than one before them. */
+  /** Number of events whose timestamp is earlier than that of an event before them. */
   lateEvents(): number;
   /** Number of unreadable lines, and the first of them. */
   broken(): Pick<BrokenLines, 'count' | 'first'>;
-  /** The last line had no newline and could not be parsed. It is not counted as broken. */
+  /** Whether the last line had no newline and could not be parsed. Such a line is not counted as broken. */
   endsCut(): boolean;
 }
 
@@ -71,7 +71,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   const handOut = makeHandOut(scratch, prefix, dispatcher, target);
   const brokenLines = makeBrokenLines(target, cpuCount);
   let lineFrom = 0;
-  /** The current text, and the number of bytes decoded before it. */
+  /** The current text, where its decoding started, and the number of bytes decoded before that. */
   let current: Uint8Array | undefined;
   let started = 0;
   let consumed = 0;
@@ -79,12 +79,12 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   let isCut = false;
 
   /**
-   * Counts a line that can't be parsed. It may have been the start or end of an operation on its CPU, or on any CPU if
-   * the line does not contain one, so operations that began before it are dropped.
+   * Counts a line that can't be parsed. Drops the open operations of the CPU (of all CPUs if `cpu` is -1), because the
+   * line may have started or ended one.
    */
   const broken = (cpu: number, bytes: Uint8Array, from: number, end: number, why: string): number => {
     const stop = skipLine(bytes, from, end);
-    // The text of a comment in function_graph is in another buffer.
+    // The text of a function_graph comment was copied to another buffer, so `from` is no position in the current text.
     const isLine = bytes === current;
     if (endsOpen && isFinal && isLine && stop === end) {
       isCut = true;
@@ -112,14 +112,14 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
         },
         comment: (bytes, from, end) => {
           eventText(bytes, from, end);
-          // A comment ends with its line: the next line is not part of it.
+          // A comment ends with ` */`, so the next line can't continue the event.
           position.inUnknown = false;
         },
       })
     : undefined;
   const otherLine = makeOtherLines({ graph, cpuCount, position, tally, broken });
 
-  /** Decodes lines, each with the further lines of its event, until one begins at or after `limit`. */
+  /** Decodes events until a line begins at or after `limit`. An event can have several lines. */
   function lines(bytes: Uint8Array, end: number, limit: number): void {
     while (position.next < limit) {
       const from = position.next;
@@ -143,7 +143,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
         try {
           lines(bytes, end, limit);
         } catch (error) {
-          // A bug in a handler loses only the line. The end of the line may be known already.
+          // A bug in a handler loses only this line. Skip the line, unless `position.next` is already after it.
           if (position.next === lineFrom) position.next = skipLine(bytes, lineFrom, end);
           target.onError(prefix.cpu, 'handler_failed', error);
           brokenLines.voidUntil(prefix.cpu, tally.latestNs());
@@ -161,7 +161,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   };
 }
 
-/** Returns the function that decodes a line without the usual prefix. That returns where the next one begins. */
+/** Makes the function that decodes a line without the usual prefix and returns where the next line begins. */
 function makeOtherLines(options: {
   graph: GraphReader | undefined;
   cpuCount: number;
@@ -182,7 +182,7 @@ function makeOtherLines(options: {
       }
       if (first === HASH) return skipLine(bytes, from, end);
     }
-    // Stack traces.
+    // A line ` => function` of a stack trace.
     if (first === SPACE && bytes[from + 1] === 0x3d && bytes[from + 2] === 0x3e)
       return skipLine(bytes, from, end);
     if (graph !== undefined) {

@@ -14,7 +14,7 @@ import type { Tally } from './tally.ts';
 import type { TextTarget } from './types.ts';
 import { numberedEventAt } from './unnamed.ts';
 
-/** Bytes a record takes in the kernel's buffer, if its format is unknown. */
+/** Assumed size in bytes of a record in the kernel's ring buffer, if the format is unknown. */
 const USUAL_RECORD_BYTES = 32;
 
 const SPACE = 0x20;
@@ -22,11 +22,11 @@ const COLON = 0x3a;
 const OPEN = 0x28;
 const HASH = 0x23;
 
-/** Where the decoder is in the text. */
+/** Position of the decoder in the text. */
 export interface TextPosition {
-  /** Where to continue, even if a handler fails. */
+  /** Start of the next line. Set before a handler is called, so that decoding can continue if the handler throws. */
   next: number;
-  /** The previous event has no handler. Its text may have more lines, so we don't know where it ends. */
+  /** The form of the previous event's text is unknown, so the current line may belong to that event. */
   inUnknown: boolean;
 }
 
@@ -39,18 +39,18 @@ export interface EventTextOptions extends LineTypes {
   tally: Tally;
   /** Calls the handler of a record. */
   handOut(type: LineType, length: number): void;
-  /** Counts a line that can't be parsed. Returns where the next one begins. */
+  /** Counts a line that can't be parsed. Returns where the next line begins. */
   broken(cpu: number, bytes: Uint8Array, from: number, end: number, why: string): number;
 }
 
-/** Returns the function that decodes an event's text. That returns where the next line begins. */
+/** Makes the function that decodes an event's text and returns where the next line begins. */
 export function makeEventText(options: EventTextOptions) {
   const { types, scratch, isGraph, prefix, position, tally, handOut, broken } = options;
   const matcher = makeMatcher(scratch, options.functions);
   const named = types.filter((type) => /[:( ]$/.test(type.start));
   const lookUp = makeNameLookUp(named.map((type) => type.start));
   const numbered = types.filter((type) => type.start === NUMBER);
-  // function_graph does not show the calls of the function tracer.
+  // Text of function_graph does not contain records of the function tracer.
   const functionType = isGraph ? undefined : types.find((type) => type.start === FUNCTION);
   const blockType = types.find((type) => type.start === BLOCK);
   const readBlock = blockType && makeBlockReader(scratch, blockType.place);
@@ -120,7 +120,7 @@ export function makeEventText(options: EventTextOptions) {
   };
 }
 
-/** Returns the function that calls the handler of the record in `scratch`, with the values of `prefix`. */
+/** Makes the function that calls the handler of the record in `scratch`, with the values of `prefix`. */
 export function makeHandOut(
   { words, bytes }: Scratch,
   prefix: LinePrefix,

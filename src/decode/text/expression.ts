@@ -1,5 +1,5 @@
 /**
- * Analyses a printed argument's C expression: how to get back from the printed text to the field.
+ * Analyses the C expression of a printed argument, to find out how a field's value follows from the printed text.
  * Source: include/trace/stages/stage3_trace_output.h for the macros.
  */
 
@@ -14,8 +14,8 @@ import {
 } from '../print-fmt.ts';
 
 /**
- * Which part of a field a printed number is: `field = number × scale + the other parts`.
- * `span` is the part's range, in values of the field; infinity for the whole field.
+ * The part of a field that a printed number contains: `field = number × scale + the other parts`.
+ * `number × scale` is less than `span`, which is infinity for the whole field.
  */
 export interface Part {
   field: string;
@@ -24,26 +24,26 @@ export interface Part {
 }
 
 export type Meaning =
-  /** The printed number is a part of the field. */
+  /** A part of the field is printed as a number. */
   | { kind: 'number'; part: Part }
-  /** A name is printed instead of the number. */
+  /** A part of the field is printed as a name. */
   | { kind: 'symbol'; part: Part; pairs: readonly FlagPair[] }
-  /** Names of bits with a delimiter between them; `none` if no bit is set. */
+  /** The names of the set bits are printed, joined with `delimiter`, or `none` if no bit is set. */
   | { kind: 'flags'; field: string; pairs: readonly FlagPair[]; delimiter: string; none: string }
-  /** One of two texts. */
+  /** One of two texts is printed, which depends on the bits of `mask`. */
   | { kind: 'choice'; field: string; mask: number; whenSet: string; whenClear: string }
   | { kind: 'text'; field: string }
-  /** Can't be turned back into a field. `mayHoldNewline`: it can print strings with any bytes. */
+  /** No field follows from the text. `mayHoldNewline`: the text can contain any bytes, including newlines. */
   | { kind: 'other'; mayHoldNewline: boolean };
 
-/** Mask for a choice that depends on the whole field. */
+/** Mask of a choice, or span of a part, if the whole field is meant. */
 export const WHOLE = Number.POSITIVE_INFINITY;
 
 const FIELD = /^@(\w+)$/;
 const GET_STRING = /^__get_(?:rel_)?str\s*\(\s*(\w+)\s*\)$/;
 const FLAGS = /^__print_flags(?:_u64)?\s*\(/;
 const SYMBOLIC = /^__print_symbolic(?:_u64)?\s*\(/;
-/** Macros that print numbers, bits or addresses, never a program's bytes. */
+/** Macros that print only numbers, bits or addresses, never bytes that a program chose. */
 const WITHOUT_TEXT =
   /^__(?:print_(?:flags|symbolic|hex|array|hex_str|ns_to_secs)|get_(?:bitmask|cpumask|sockaddr))/;
 const MOST_BITS = 2 ** 64;
@@ -55,7 +55,7 @@ export function fieldsRead(expression: string): string[] {
 }
 
 export function meaningOf(expression: string): Meaning {
-  // Keep `->` from looking like operators.
+  // Replace `REC->` by `@`, because `->` would be parsed as operators.
   const text = bare(expression.replace(/\bREC\s*->\s*/g, '@'));
   const code = withoutLiterals(text);
   const question = topLevel(code, ['?']);
@@ -89,7 +89,7 @@ function isChoiceOfLiterals(text: string): boolean {
   return isPlain(text.slice(question + 1, colon)) && isPlain(text.slice(colon + 1));
 }
 
-/** `condition ? a : b` */
+/** Parses `condition ? a : b`. */
 function choiceOf(text: string, code: string, question: number): Meaning | undefined {
   const colon = matchingColon(code, question);
   if (colon < 0) return undefined;
@@ -107,7 +107,7 @@ function choiceOf(text: string, code: string, question: number): Meaning | undef
   return { kind: 'choice', ...condition, whenSet, whenClear: none };
 }
 
-/** A field, or some of its bits, used as a condition. */
+/** Parses a condition: `field` or `field & mask`. */
 function conditionOf(source: string): { field: string; mask: number } | undefined {
   const text = bare(source);
   const whole = FIELD.exec(text);
@@ -141,12 +141,12 @@ function symbolOf(text: string, code: string): Meaning | undefined {
   return { kind: 'symbol', part, pairs };
 }
 
-/** Whether every pair has a known value: the kernel leaves enums that it cannot resolve as they are. */
+/** Whether `pairs` contains every pair of the text. Enums that the kernel could not resolve have no known value. */
 function isComplete(pairs: readonly FlagPair[], code: string, from: number, to: number): boolean {
   return pairs.length > 0 && code.slice(from, to).split('{').length - 1 === pairs.length;
 }
 
-/** Field, `field >> n`, `field & mask`, `(field >> n) & mask`, `field / c` or `field % c`. */
+/** Parses `field`, `field >> n`, `field & mask`, `(field >> n) & mask`, `field / c` or `field % c`. */
 function partOf(source: string): Part | undefined {
   const text = bare(source);
   const whole = FIELD.exec(text);
@@ -161,7 +161,7 @@ function partOf(source: string): Part | undefined {
     return { ...inner, scale: inner.scale * 2 ** value };
   if (operator === '/' && inner.span === WHOLE && value > 0) return { ...inner, scale: inner.scale * value };
   if (operator === '%' && value > 0) return { ...inner, span: inner.scale * value };
-  // A mask of the lowest bits is the remainder of a division.
+  // A mask of the lowest n bits gives the same as `% 2^n`.
   if (operator === '&' && Number.isInteger(Math.log2(value + 1)))
     return { ...inner, span: inner.scale * (value + 1) };
   return undefined;
@@ -212,7 +212,7 @@ const OPERATORS = [
   '/',
   '%',
 ];
-/** Lowest precedence first. Among equal operators the last one splits, because C evaluates from the left. */
+/** Lowest precedence first. */
 const PRECEDENCE = [
   ['?'],
   ['||'],
@@ -227,7 +227,7 @@ const PRECEDENCE = [
   ['*', '/', '%'],
 ];
 
-/** Position of the operator that splits an expression if it is one of `wanted`, otherwise -1. */
+/** Returns the position of the operator that C applies last, if that operator is one of `wanted`; otherwise -1. */
 function topLevel(code: string, wanted: readonly string[]): number {
   let best = -1;
   let bestLevel = PRECEDENCE.length;
@@ -240,7 +240,7 @@ function topLevel(code: string, wanted: readonly string[]): number {
     const operator = operatorAt(code, at);
     if (operator === '') continue;
     const level = PRECEDENCE.findIndex((operators) => operators.includes(operator));
-    // The condition of `a ? b : c ? d : e` ends at the first question mark.
+    // C applies the last of several equal operators last, except `?`: `a ? b : c ? d : e` is `a ? b : (c ? d : e)`.
     if (level < bestLevel || (level === bestLevel && level > 0)) {
       best = at;
       bestLevel = level;
@@ -255,13 +255,13 @@ function operatorAt(code: string, at: number): string {
   if (OPERATORS.includes(two)) return two;
   const one = code[at];
   if (!OPERATORS.includes(one)) return '';
-  // `-1`, `*pointer`, `&value`: these are signs, not binary operators.
+  // Ignore unary operators, as in `-1`, `*pointer` and `&value`.
   if ((one === '-' || one === '+' || one === '*' || one === '&') && !/[\w)\]"]\s*$/.test(code.slice(0, at)))
     return '';
   return one;
 }
 
-/** Position of the colon that belongs to a question mark. */
+/** Returns the position of the colon that belongs to the question mark, or -1. */
 function matchingColon(code: string, question: number): number {
   let depth = 0;
   let open = 0;

@@ -1,26 +1,26 @@
 /**
- * Assigns numbers, starting at 1, to function names. Text has no addresses, so a record's address field gets the number
- * of the name. Makes a string only for a new name.
+ * Assigns numbers, starting at 1, to function names. Text contains names instead of addresses, so a record's address
+ * field gets the number of the name. Allocates a string only for a new name.
  */
 
 import type { FunctionNames } from '../../model/function-names.ts';
 
 export interface FunctionInterner extends FunctionNames {
-  /** Number of the name. Returns 0, which has no name, if the bytes are empty or an address, or if the table is full. */
+  /** Returns the name's number; 0 if the bytes are no name (empty, too long, an address) or the table is full. */
   intern(bytes: Uint8Array, from: number, to: number): number;
 }
 
-/** More than the functions of a kernel with all its modules. */
+/** More names than a kernel with all its modules has functions. */
 const MOST_NAMES = 1 << 19;
 /** KSYM_NAME_LEN, include/linux/kallsyms.h. */
 const LONGEST_NAME = 512;
 
 export function makeFunctionInterner(): FunctionInterner {
   const names: string[] = [''];
-  /** The bytes of all names in sequence. Name i ends at `starts[i + 1]`. */
+  /** The bytes of all names in sequence: name i begins at `starts[i]` and ends at `starts[i + 1]`. */
   let pool = new Uint8Array(1 << 14);
   let starts = new Int32Array(1 << 9);
-  /** Hash table with open addressing: the number of a name, or 0 if free. Twice as many slots as names. */
+  /** Hash table with open addressing. A slot has the number of a name, or 0. At least half of the slots are free. */
   let places = new Int32Array(1 << 10);
 
   const isName = (number: number, bytes: Uint8Array, from: number, to: number): boolean => {
@@ -66,7 +66,7 @@ export function makeFunctionInterner(): FunctionInterner {
     generation: 0,
     isOfText: true,
     intern: (bytes, from, to) => {
-      // An address without a name in the kernel is not a function name.
+      // The kernel prints `0x…` for an address that has no name.
       const isAddress = bytes[from] === 0x30;
       if (to <= from || isAddress || to - from > LONGEST_NAME) return 0;
       const mask = places.length - 1;

@@ -14,7 +14,7 @@ const DOT = 0x2e;
 const ZERO = 0x30;
 const BAR = 0x7c;
 
-/** `prefix` gets the time, the CPU, the task and the flags; `durationNs[0]` the duration, or -1 without one. */
+/** Writes time, CPU, task and flags to `prefix`, and the duration (or -1) to `durationNs[0]`. */
 export function makeGraphColumns(prefix: LinePrefix, cpuCount: number, durationNs: Float64Array) {
   /** Position in the current column. */
   let at = 0;
@@ -32,7 +32,7 @@ export function makeGraphColumns(prefix: LinePrefix, cpuCount: number, durationN
     while (at < end && bytes[at] === SPACE) at++;
   };
 
-  /** Parses `TIME |  CPU) task-pid | `, with its optional parts. Returns -1 if it is not a line of this tracer. */
+  /** Parses `TIME |  CPU) `, where the time is optional. Returns -1 if the line is not from this tracer. */
   const front = (bytes: Uint8Array, from: number, end: number): number => {
     at = from;
     spaces(bytes, end);
@@ -58,7 +58,7 @@ export function makeGraphColumns(prefix: LinePrefix, cpuCount: number, durationN
     return at;
   };
 
-  /** Moves past the task's column if there is one. */
+  /** Parses the column `task-pid | ` if present. */
   const task = (bytes: Uint8Array, from: number, end: number): number => {
     const width = bytes[from + PROC_COLUMNS + 1] === BAR ? PROC_COLUMNS : PROC_COLUMNS + 1;
     const behind = from + width;
@@ -77,7 +77,7 @@ export function makeGraphColumns(prefix: LinePrefix, cpuCount: number, durationN
     return behind + 3;
   };
 
-  /** Moves past ` d..1. | `, which the option latency-format adds, if it is there. */
+  /** Parses the column ` d..1. | ` if present. The option latency-format adds this column. */
   const flags = (bytes: Uint8Array, from: number, end: number): number => {
     if (bytes[from] !== SPACE || bytes[from + 1] === SPACE) return from;
     let stop = from + 1;
@@ -87,7 +87,7 @@ export function makeGraphColumns(prefix: LinePrefix, cpuCount: number, durationN
     return stop + 3;
   };
 
-  /** Moves past `! 123.456 us |  `. Returns -1 if there is no such column. */
+  /** Parses the column `! 123.456 us |  `, which can be blank. Returns -1 if the column is missing. */
   const duration = (bytes: Uint8Array, from: number, end: number): number => {
     durationNs[0] = -1;
     at = from + 2;

@@ -6,11 +6,11 @@
  *     TIME |   CPU)    task-pid    | ! duration us  |  indent name();       an entry and its exit in one line
  *     TIME |   CPU)    task-pid    | ! duration us  |  indent } / * name * /  an exit
  *
- * The options funcgraph-abstime and funcgraph-proc add TIME and task-pid, funcgraph-tail adds the name of an exit. A
- * task's name is cut to 7 bytes and can be any bytes: its column has 14 or 15 bytes. When a CPU switches tasks, a banner
- * of three lines follows. Arrows of interrupts (`==========>`) are not events. The option latency-format adds a column
- * ` d..1. | ` with the flags after the task. funcgraph-overrun adds a line ` (Overruns: 0)` that belongs to the exit
- * before it. Events of other kinds are printed as comments, `/ * name: text * /`.
+ * The option funcgraph-abstime adds TIME, funcgraph-proc adds task-pid, funcgraph-tail adds the name at an exit,
+ * latency-format adds a column ` d..1. | ` with the flags after the task, and funcgraph-overrun adds a line
+ * ` (Overruns: 0)` after an exit. The task's column has 14 or 15 bytes; the name is cut to 7 and can be any bytes.
+ * When a CPU switches tasks, the kernel prints a banner of three lines. Arrows of interrupts (`==========>`) are not
+ * events. Other events are printed as comments, `/ * name: text * /`.
  */
 import type { TimestampNs } from '../../model/time.ts';
 import type { FunctionInterner } from './function-interner.ts';
@@ -24,7 +24,7 @@ import { type Scratch, writeNumber } from './scratch.ts';
 import { lineEnd, startsWith } from './search.ts';
 
 export interface GraphReader {
-  /** Parses one line and emits its events. Returns where the next begins, or -1 if it is not a line of this tracer. */
+  /** Parses a line and emits its events. Returns where the next line begins, or -1 for a line of something else. */
   line(bytes: Uint8Array, from: number, end: number): number;
 }
 
@@ -34,25 +34,25 @@ export interface GraphOptions {
   scratch: Scratch;
   functions: FunctionInterner;
   cpuCount: number;
-  /** Filled in for every line. */
+  /** Overwritten for every line. */
   prefix: LinePrefix;
   /** Counts an event before it is emitted. */
   count(stamp: TimestampNs, recordBytes: number): void;
-  /** Emits the record of a type with the values of `prefix`. */
+  /** Passes the type's record in `scratch`, with the values of `prefix`, to the handler. */
   handOut(type: LineType): void;
-  /** Decodes the text of another event. */
+  /** Decodes the text of an event that is printed as a comment. */
   comment(bytes: Uint8Array, from: number, end: number): void;
 }
 
 /** Call depth that the kernel tracks: FTRACE_RETFUNC_DEPTH, include/linux/ftrace.h. */
 const MOST_DEPTH = 64;
 const INDENT = 2;
-/** Bytes of the two records in the kernel's buffer, if their formats are unknown. */
+/** Sizes of the two records in the kernel's ring buffer that are assumed if the formats are unknown. */
 const ENTRY_BYTES = 24;
 const EXIT_BYTES = 44;
-/** If the text has no times, each event gets a time this much later than the one before, to keep the order. */
+/** If the text has no timestamps, each line gets one this much later than the line before, to keep the order. */
 const STEP_NS = 1000;
-/** Start of these times. It is large, because durations are subtracted from it. */
+/** The first such timestamp. It is large, because durations are subtracted from timestamps. */
 const FIRST_STAMP_NS = 1e15;
 
 const NEWLINE = 0x0a;
@@ -70,15 +70,15 @@ const NEWLINE_BYTES = Buffer.from('\n');
 
 export function makeGraphReader(options: GraphOptions): GraphReader {
   const { functions, prefix, cpuCount } = options;
-  /** Functions that were entered but not left, by CPU and depth, as in the kernel. */
+  /** Functions that have not returned, by CPU and depth, as in the kernel's `enter_funcs`. */
   const entered = new Int32Array(cpuCount * MOST_DEPTH);
-  /** Duration of the current line; -1 if it has none. In an array, because V8 would box a closure's double at each write. */
+  /** Duration of the current line, or -1. An array, because V8 would box a closure's double at each write. */
   const durationNs = new Float64Array(1);
-  /** The last time given to an event, if the text has no times. */
+  /** The last timestamp given to a line, if the text has no timestamps. */
   const givenStamp = Float64Array.of(FIRST_STAMP_NS);
   const columns = makeGraphColumns(prefix, cpuCount, durationNs);
   const handOut = makeEmitter(options);
-  /** Current depth of the task's calls beyond the depth that is tracked. */
+  /** The task's count of calls that nested too deep for the tracer, from the line ` (Overruns: …)`. */
   let overrun = 0;
   /** Position in the current line. */
   let at = 0;
@@ -105,7 +105,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     return behind + 2;
   };
 
-  /** Parses what follows the columns. */
+  /** Parses the call, exit or comment after the columns. Returns where the next line begins, or -1. */
   const call = (bytes: Uint8Array, end: number, stop: number): number => {
     const indentFrom = at;
     while (at < end && bytes[at] === SPACE) at++;
@@ -114,7 +114,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     if (bytes[at] === SLASH && bytes[at + 1] === STAR) {
       const textEnd = commentEnd(bytes, at + 3, end);
       if (textEnd < 0) return -1;
-      // Print the event as its own line, because it is matched to the end of a line.
+      // Copy the event to a line of its own, because programs match up to a newline.
       const comment = Buffer.concat([bytes.subarray(at + 3, textEnd), NEWLINE_BYTES]);
       options.comment(comment, 0, comment.length);
       return textEnd + COMMENT_END.length;
@@ -153,14 +153,14 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     line: (bytes, from, end) => {
       const stop = lineEnd(bytes, from, end);
       if (stop < 0) return -1;
-      // The dashes of a banner, or ` (Overruns: 0)`.
+      // Skip the dashes of a banner, or ` (Overruns: 0)`.
       if (bytes[from] === SPACE && (bytes[from + 1] === MINUS || bytes[from + 1] === OPEN)) return stop;
       at = columns.front(bytes, from, end);
       if (at < 0) return -1;
       const behindBanner = bannerEnd(bytes, at, end);
       if (behindBanner >= 0) return behindBanner;
       at = columns.flags(bytes, columns.task(bytes, at, end), end);
-      // The task's name can contain newlines.
+      // Look for the newline only after the task's name, which can contain newlines.
       const lastStop = lineEnd(bytes, at, end);
       if (lastStop < 0) return -1;
       if (bytes[at + 2] === 0x3d || bytes[at + 2] === 0x3c) return lastStop;

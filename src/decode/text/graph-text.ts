@@ -1,12 +1,11 @@
 /** Finds the parts of function_graph text that are not columns: ends of calls, banners and comments. */
 import { startsWith } from './search.ts';
 
-/** Width of the column with task name and pid. It can be one more. */
+/** Width of the column with task name and pid. Some lines have a column that is one byte wider. */
 export const PROC_COLUMNS = 14;
-/** End of a comment. */
 export const COMMENT_END = Buffer.from(' */\n');
 const ARROW = Buffer.from(' => ');
-/** Long enough for an event whose text has a path. */
+/** Maximum bytes of a comment, long enough for an event whose text contains a path. */
 const LONGEST_COMMENT = 8192;
 const LINE_START = /^ *(?:\d+\.\d{6} \| +)?\d+\) |^ -----|^CPU:\d/;
 const LINE_START_BYTES = 40;
@@ -14,7 +13,7 @@ const NEWLINE = 0x0a;
 const SPACE = 0x20;
 const CLOSE = 0x29;
 
-/** Whether `;` or ` {` ends the call whose parenthesis opens at `from`. */
+/** Whether `what` (`;` or `{`) follows the call whose parenthesis opens at `from`. */
 export function endsAs(bytes: Uint8Array, from: number, stop: number, what: number): boolean {
   for (let pos = from + 1; pos < stop; pos++) {
     if (bytes[pos] !== CLOSE) continue;
@@ -23,7 +22,7 @@ export function endsAs(bytes: Uint8Array, from: number, stop: number, what: numb
   return false;
 }
 
-/** End of a banner line `   sh-124     =>    cat-341    `, or -1 if it is not one. */
+/** Returns the end of a banner line `   sh-124     =>    cat-341    `, or -1 if the line is not a banner. */
 export function bannerEnd(bytes: Uint8Array, from: number, end: number): number {
   for (let width = PROC_COLUMNS; width <= PROC_COLUMNS + 1; width++) {
     if (!startsWith(bytes, from + width, end, ARROW)) continue;
@@ -35,7 +34,7 @@ export function bannerEnd(bytes: Uint8Array, from: number, end: number): number 
   return -1;
 }
 
-/** End of a comment's text, or -1. A task name in it can contain newlines and comment ends. */
+/** Returns the end of a comment's text, or -1. Checks the next line, because a task name can look like the end. */
 export function commentEnd(bytes: Uint8Array, from: number, end: number): number {
   let first = -1;
   for (let pos = from; pos < end && pos - from < LONGEST_COMMENT; pos++) {

@@ -1,20 +1,20 @@
 /**
- * Formats for text without format files, such as a saved `trace` or `trace_pipe`. Each has the fields that probes read,
- * in our own layout, and what the kernel prints. Several `print fmt:` lines cover differences between kernels; the text
- * reader tries them in order. Source: include/trace/events/*.h and kernel/trace/trace_entries.h, 5.10 to 7.3.
+ * Provides event formats for text without format files, such as a saved `trace`. A format has only the fields that
+ * probes read, in our own layout. If kernels print an event differently, it has several `print fmt:` lines, which the
+ * reader tries in order. Source: include/trace/events/*.h and kernel/trace/trace_entries.h, 5.10 to 7.3.
  */
 import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from './blk-format.ts';
 
 interface KnownFormat {
-  /** C declarations. `char` arrays have length 16; the type determines other lengths. */
+  /** C declarations; see `sizeOf` for the supported ones. */
   fields: readonly string[];
-  /** Absent if the reader has its own code for the text of this event. */
+  /** Absent if `line-types.ts` has the print fmts or names a parser for the event. */
   printFmts?: readonly string[];
 }
 
 const TASK = ['char comm[16]', 'int pid', 'int prio'];
 const WOKEN = 'REC->comm, REC->pid, REC->prio, REC->target_cpu';
-/** `success` was printed before 4.3. The last three are from `trace-cmd report`. */
+/** Kernels before 4.3 print `success`. `trace-cmd report` prints the last three forms. */
 const WAKEUP: KnownFormat = {
   fields: [...TASK, 'int target_cpu'],
   printFmts: [
@@ -40,7 +40,7 @@ const SOFTIRQ: KnownFormat = {
 const DEV = 'REC->dev >> 20, REC->dev & ((1U << 20) - 1), REC->rwbs';
 const RANGE = 'REC->sector, REC->nr_sector';
 const REQUEST_FIELDS = ['dev_t dev', 'sector_t sector', 'unsigned int nr_sector', 'char rwbs[16]'];
-/** The priority was added in 6.9. The command is always printed. */
+/** Since 6.9, the kernel also prints the I/O priority (second form). */
 const REQUEST: KnownFormat = {
   fields: [...REQUEST_FIELDS, 'unsigned int bytes', '__data_loc char[] cmd', 'char comm[16]'],
   printFmts: [
@@ -69,7 +69,7 @@ const KNOWN: Readonly<Record<string, KnownFormat>> = {
       'int next_pid',
       'int next_prio',
     ],
-    // The last two are from `trace-cmd report`, with and without its plugins.
+    // `trace-cmd report` prints the last two forms, with and without its plugins.
     printFmts: [
       `"prev_comm=%s prev_pid=%d prev_prio=%d prev_state=%s%s ==> next_comm=%s next_pid=%d next_prio=%d", ${PREV}, ${STATE}, REC->prev_state & 0x100 ? "+" : "", ${NEXT}`,
       `"%s:%d [%d] %s ==> %s:%d [%d]", ${PREV}, ${STATE}, ${NEXT}`,
@@ -176,7 +176,7 @@ const KNOWN: Readonly<Record<string, KnownFormat>> = {
   'ftrace:print': { fields: ['unsigned long ip', 'char buf[]'] },
 };
 
-/** Groups of similar events, by the prefix of their names. */
+/** Formats of groups of events, by the prefix of the events' names. */
 const FAMILIES: Readonly<Record<string, KnownFormat>> = {
   'syscalls:sys_enter_': { fields: [] },
   'syscalls:sys_exit_': { fields: ['long ret'] },
@@ -184,13 +184,13 @@ const FAMILIES: Readonly<Record<string, KnownFormat>> = {
 };
 
 const names = Object.keys(KNOWN);
-/** First ID for events of these groups. They get IDs in the order of the requests. */
+/** First ID of events of these groups. Such an event gets the next free ID when its format is first requested. */
 const FIRST_OF_FAMILIES = names.length + 1;
 
-/** Events with a format of their own, without those of `FAMILIES`. */
+/** All known events, except those of `FAMILIES`. */
 export const KNOWN_EVENTS: readonly string[] = [...names, BLOCK_EVENT];
 
-/** Returns the format text per event. An event keeps its ID. */
+/** Makes a function that returns an event's format text, always with the same ID, or undefined for an unknown event. */
 export function makeKnownFormats(): (event: string) => string | undefined {
   const familyEvents: string[] = [];
   return (event) => {
@@ -206,10 +206,10 @@ export function makeKnownFormats(): (event: string) => string | undefined {
   };
 }
 
-/** First ID for events of which only the name is known. */
+/** First ID of events that only have a name. */
 const FIRST_BARE = 60_000;
 
-/** A format with only the common fields, for an event that can only be counted. `number` is unique among those. */
+/** Returns a format with only the common fields, for counting an event. Each such event needs another `number`. */
 export function bareFormatText(event: string, number: number): string {
   return formatText(event, FIRST_BARE + number, { fields: [] });
 }

@@ -1,4 +1,4 @@
-/** Finds the timestamp of a text's last line that has one, without decoding the lines before it. */
+/** Finds the last timestamp of a text, without decoding the lines before it. */
 import type { TimestampNs } from '../../model/time.ts';
 import { newPrefix, parsePrefix } from './prefix.ts';
 
@@ -6,7 +6,7 @@ const NEWLINE = 0x0a;
 const MOST_LINES = 16;
 const prefix = newPrefix();
 
-/** Returns 0 if none of the last lines has a timestamp. */
+/** Returns 0 if none of the last 16 lines has a timestamp. */
 export function lastLineStamp(bytes: Uint8Array, from: number, end: number, isGraph: boolean): TimestampNs {
   let stop = end;
   for (let lines = 0; lines < MOST_LINES && stop > from; lines++) {
@@ -23,7 +23,7 @@ export function lastLineStamp(bytes: Uint8Array, from: number, end: number, isGr
   return 0;
 }
 
-/** `   20.156636 |  0) …` */
+/** Parses the time in a line such as `   20.156636 |  0) …`. Returns 0 if the line has none. */
 function graphStamp(bytes: Uint8Array, from: number, end: number): TimestampNs {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset + from, Math.min(end - from, 32)).toString(
     'latin1',

@@ -1,6 +1,6 @@
 /**
- * Decides from the available text whether a line begins at a position. Used to find the end of strings that can contain
- * newlines. A line counts even if its later part is malformed.
+ * Decides whether the text at a position looks like the start of a line, even if the rest of that line is malformed.
+ * Used to find the end of strings that can contain newlines.
  */
 import { isLikePrefix } from './prefix.ts';
 import { parseLoss } from './side-lines.ts';

@@ -1,8 +1,8 @@
 /**
- * For each event and its wanted fields: how its lines begin, and the programs that read them.
+ * Determines how the lines of each event begin, and compiles the programs that read the event's wanted fields.
  *
- * Most events print their name, a colon, and what their print fmt says. Events of single syscalls and records of tracers
- * print something else; this file describes that as print fmts, taken from the kernel's code.
+ * The kernel prints most events as name, colon and print fmt. For events of single syscalls and records of tracers, the
+ * kernel has special code; this file contains print fmts that describe the output of that code.
  */
 import { reasonOf } from '../../model/errors.ts';
 import type { EventFormat } from '../../model/format.ts';
@@ -18,19 +18,19 @@ export interface LineType {
   format: EventFormat;
   slot: number;
   place: RecordPlace;
-  /** How its lines begin. `NUMBER`, `FUNCTION` and `GRAPH` are for lines that don't begin with the event's name. */
+  /** How the event's lines begin: with this text, or as `NUMBER`, `FUNCTION`, `GRAPH` and `BLOCK` describe. */
   start: string;
-  /** Tried in order, after `start` and an optional space. */
+  /** Programs for the text after `start` and an optional space. The decoder uses the first that matches. */
   programs: readonly Program[];
-  /** Match lines that are records of another event. */
+  /** Programs for lines that begin the same but must not reach the handler. The decoder only counts such lines. */
   others: readonly Program[];
-  /** The text of the event, and the number of its lines, are not known. */
+  /** The form of the event's text is unknown, and the text can have several lines. */
   isOpen: boolean;
   /** Offsets of the common fields in the scratch buffer: in words for the pid, in bytes for the others. */
   pidWord: number;
   flagsByte: number;
   preemptByte: number;
-  /** Approximate bytes of its record in the kernel's buffer, according to its format. */
+  /** Approximate size in bytes of a record in the kernel's ring buffer, according to the format. */
   recordBytes: number;
 }
 
@@ -43,7 +43,7 @@ export const GRAPH = '|';
 /** Lines of blk, which `blk-line.ts` parses. */
 export const BLOCK = 'blk';
 
-/** How a kind of record is printed, in all variants. */
+/** How the kernel prints a record: a print fmt per variant. `others` as in `LineType`. */
 interface Printed {
   start: string;
   formats: readonly string[];
@@ -56,7 +56,7 @@ const PRINTED: Readonly<Record<string, Printed>> = {
   'ftrace:timerlat': {
     start: NUMBER,
     formats: [
-      // timerlat_lat_context[]; the third value exists since 6.5.
+      // The names are those of timerlat_lat_context[]; `user-ret` exists since 6.5.
       '"#%-5u context %6s timer_latency %9llu ns", REC->seqnum, __print_symbolic(REC->context, { 0, "irq" }, { 1, "thread" }, { 2, "user-ret" }), REC->timer_latency',
     ],
   },
@@ -69,7 +69,7 @@ const PRINTED: Readonly<Record<string, Printed>> = {
       '"%llu %10llu %3llu.%05llu %7llu %6u %6u %6u %6u %6u", REC->runtime, REC->noise, 0, 0, REC->max_sample, REC->hw_count, REC->nmi_count, REC->irq_count, REC->softirq_count, REC->thread_count',
     ],
   },
-  // trace_fn_trace(); also with the option func-args, and without a parent. trace_func_repeats_print() prints another record.
+  // From trace_fn_trace(): normal, with func-args, and without a parent. `others` is from trace_func_repeats_print().
   'ftrace:function': {
     start: FUNCTION,
     formats: [
@@ -79,12 +79,12 @@ const PRINTED: Readonly<Record<string, Printed>> = {
     ],
     others: ['"%ps <-%ps (repeats: %pU", 0, 0, 0'],
   },
-  // trace_print_print(): the text begins with the name of the function that wrote the record.
+  // From trace_print_print(). The text begins with the name of the function that wrote the record.
   'ftrace:print': { start: 'tracing_mark_write:', formats: ['"%s", REC->buf'] },
 };
 
 function hwlatFormats(): string[] {
-  // The count was added in 5.7.
+  // The kernel prints the count since 5.7.
   return ['', ' count:%d'].flatMap((count) => {
     const text = `#%-5u inner/outer(us): %4llu/%-5llu ts:%lld.%09ld${count}`;
     const own = 'REC->seqnum, REC->duration, REC->outer_duration, REC->tv_sec, REC->tv_nsec';
@@ -98,8 +98,8 @@ function hwlatFormats(): string[] {
 }
 
 /**
- * Lines of kernels before 4.3 that report no event: the task to wake up was already awake. Only used with the formats
- * of `known-formats.ts`, which have several print fmts.
+ * Lines of kernels before 4.3 about wakeups of tasks that were already awake, which must not reach a handler. Only used
+ * with the formats of `known-formats.ts`, which have several print fmts.
  */
 const SAY_NOTHING: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
   ['sched:sched_wakeup', 'sched:sched_wakeup_new', 'sched:sched_waking'].map((event) => [
@@ -111,7 +111,7 @@ const SAY_NOTHING: Readonly<Record<string, readonly string[]>> = Object.fromEntr
   ]),
 );
 
-/** Strings that the kernel and its drivers choose. They contain no newline, so the next line is never part of them. */
+/** Strings that the kernel and its drivers choose, so they never contain a newline. */
 const ONE_LINE: readonly (readonly [events: RegExp, fields: readonly string[]])[] = [
   [/^irq:irq_handler_entry$/, ['name']],
   [/^osnoise:irq_noise$/, ['desc']],
@@ -127,7 +127,7 @@ export interface LineTypes {
   scratch: Scratch;
 }
 
-/** Compiles all types. Throws an `Error` that names the event if its fields are not in the text: see `textProblem`. */
+/** Compiles all types. Throws an `Error` that names the event if its text lacks a field: see `textProblem`. */
 export function compileTypes(requested: readonly TextEventType[], slots: Uint16Array): LineTypes {
   const wanted = requested.map(withText);
   const { scratch, places } = makeScratch(wanted);
@@ -141,16 +141,16 @@ export function compileTypes(requested: readonly TextEventType[], slots: Uint16A
   return { types, scratch };
 }
 
-/** A marker consists only of its text, so every handler of markers needs that field. */
+/** Adds the text to the fields of a marker, because a marker consists only of its text. */
 function withText(type: TextEventType): TextEventType {
   return type.event === 'ftrace:print' ? { ...type, fields: [...type.fields, 'buf'] } : type;
 }
 
 const NO_SLOTS = new Uint16Array(65536);
 
-/** Why an event's fields can't be read from text, or undefined if they can. */
+/** Returns the reason why an event's fields can't be read from text, or undefined if they can. */
 export function textProblem(type: TextEventType): string | undefined {
-  // If no field is wanted, the lines only need to be counted.
+  // Without wanted fields, the decoder only counts the lines.
   if (type.fields.every(isCommon)) return undefined;
   try {
     compileType(type, makeScratch([type]).places[0], NO_SLOTS);
@@ -161,8 +161,8 @@ export function textProblem(type: TextEventType): string | undefined {
 }
 
 /**
- * Like `textProblem`, for a sequence of events to be read together. Text does not name systems, so of two events with
- * the same name only the first can be read.
+ * Makes a `textProblem` for events that are read together. Text does not contain an event's system, so of two events
+ * with the same name only the first can be read.
  */
 export function makeTextProblems(): (type: TextEventType) => string | undefined {
   const firstByName = new Map<string, string>();
@@ -217,7 +217,7 @@ function linesOf(
   }
   if (event === BLOCK_EVENT) return { start: BLOCK, programs: [], others: [] };
   if (GRAPH_EVENT.test(event)) return { start: GRAPH, programs: [], others: [] };
-  // print_syscall_enter() and print_syscall_exit(), kernel/trace/trace_syscalls.c.
+  // Source: kernel/trace/trace_syscalls.c, print_syscall_enter() and print_syscall_exit().
   const enter = ENTER.exec(event);
   if (enter !== null) {
     const own = fields.filter((field) => !isCommon(field));
@@ -241,7 +241,7 @@ function linesOf(
   };
 }
 
-/** A kernel's format has one print fmt; those of `known-formats.ts` have one per variant. */
+/** Splits the print fmts: a kernel's format has one, a format of `known-formats.ts` has one per variant. */
 function printFmtsOf({ printFmt }: EventFormat): string[] {
   return printFmt.split(/\nprint fmt:[ \t]*/);
 }

@@ -1,17 +1,17 @@
 /**
- * Parses the prefix of an event's line as other kernels and tools print it, or as it looks after copying from a mail, and
- * writes it as today's `trace_print_context()` would. Only for files: `prefix.ts` parses a live kernel's text strictly,
- * because a task chooses its own name.
+ * Parses prefixes of event lines that other kernels or tools print, or that were copied from a mail, and rewrites them
+ * like today's `trace_print_context()`. Used only for files. `prefix.ts` parses the text of a live kernel strictly,
+ * because a task can choose a name that looks like a prefix.
  *
  *     surfaceflinger-598   ( 598) [004] d..4 10852.771240: …     pid in 5 columns, any indentation, long names
  *     worker-200  [001]  76.211513456: …                         without flags, with nanoseconds: trace-cmd report
  *          cat-173       3.....    0us+: …                       with the option latency-format
  */
 
-/** How a line's timestamp is printed. */
+/** Formats of timestamps: `76.211513` is `seconds`, `76211513` is `count`, `12us` is `micros`. */
 export type StampKind = 'seconds' | 'count' | 'micros';
 
-/** Contents of the prefix, as positions in the input bytes. Overwritten for every line. */
+/** Contents of the prefix. `…From`, `…To` and `text` are positions in the line's bytes. Overwritten for every line. */
 export interface LooseLine {
   kind: StampKind;
   nameFrom: number;
@@ -20,7 +20,7 @@ export interface LooseLine {
   cpu: number;
   flagsFrom: number;
   flagsTo: number;
-  /** Seconds (or the number, if it is a count) and microseconds. */
+  /** Seconds, or the whole number if `kind` is `count`. `micros`: microseconds after the full second. */
   whole: number;
   micros: number;
   /** Start of the event's text. */
@@ -42,13 +42,13 @@ export function newLooseLine(): LooseLine {
   };
 }
 
-/** Android uses process names as task names. */
+/** Android prints process names, which can be much longer than task names. */
 const LONGEST_NAME = 128;
 const MOST_DIGITS = 9;
 const MOST_STAMP_DIGITS = 15;
 const LEAST_FLAGS = 3;
 const MOST_FLAGS = 8;
-/** Column width in `%16s-%-7d`. */
+/** Width of the name's column (`%16s-%-7d`). */
 const NAME_COLUMNS = 16;
 const LONGEST_COMM = 15;
 const MICRO_DIGITS = 6;
@@ -64,7 +64,7 @@ const COLON = 0x3a;
 const BRACKET = 0x5b;
 const CLOSING_BRACKET = 0x5d;
 
-/** Parses the line at `from`, which ends before `end`. Returns false if it is not an event. */
+/** Parses the prefix of the line from `from` to `end`. Returns false if the line is not an event. */
 export function parseLoose(bytes: Uint8Array, from: number, end: number, into: LooseLine): boolean {
   const first = skipBlanks(bytes, from, end);
   const last = Math.min(end, first + LONGEST_NAME);
@@ -101,7 +101,7 @@ function parseBehindName(bytes: Uint8Array, from: number, end: number, into: Loo
   return parseStamp(bytes, pos, end, into);
 }
 
-/** Parses `%3d` of the CPU with the flags directly after it. */
+/** Parses the form of latency-format: `%3d` of the CPU, directly followed by the flags, and the timestamp. */
 function parseLatency(bytes: Uint8Array, from: number, end: number, into: LooseLine): boolean {
   let pos = skipDigits(bytes, from, end);
   if (pos === from || pos - from > MOST_DIGITS) return false;
@@ -119,7 +119,7 @@ function takeFlags(bytes: Uint8Array, from: number, end: number, into: LooseLine
   return skipBlanks(bytes, pos, end);
 }
 
-/** Parses `76.211513: `, `76.211513456: `, `76211513: `, or `12us+: ` (the mark can be a space). */
+/** Parses `76.211513: `, `76.211513456: `, `76211513: ` or `12us+: `, where the `+` can be any character. */
 function parseStamp(bytes: Uint8Array, from: number, end: number, into: LooseLine): boolean {
   let pos = skipDigits(bytes, from, end);
   if (pos === from || pos - from > MOST_STAMP_DIGITS) return false;
@@ -150,7 +150,7 @@ export const LONGEST_PREFIX = 96;
 /** Writes the prefix in the form that `prefix.ts` reads. Returns the position after it. */
 export function writePrefix(line: LooseLine, bytes: Uint8Array, into: Uint8Array, at: number): number {
   let pos = at;
-  // The end of a long name is more useful than its start.
+  // Cut a long name at its start, because the end is more useful.
   const nameFrom = Math.max(line.nameFrom, line.nameTo - LONGEST_COMM);
   for (let i = line.nameTo - nameFrom; i < NAME_COLUMNS; i++) into[pos++] = SPACE;
   for (let i = nameFrom; i < line.pidTo; i++) into[pos++] = bytes[i];

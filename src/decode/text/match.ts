@@ -1,8 +1,8 @@
 /**
  * Runs a program's steps over a line and writes the record's fields to the scratch buffer.
  *
- * A string with arbitrary bytes ends where everything after it matches up to the end of the line, so a task named
- * ` pid=1 prio=2` does not mislead it. If the end could be inside the string, the next line must also look like a line.
+ * A string with arbitrary bytes ends where all later steps match up to a newline, so a task named ` pid=1 prio=2` is
+ * parsed correctly. If that newline could be inside the string, the text after it must also look like a line.
  */
 
 import type { FunctionInterner } from './function-interner.ts';
@@ -14,7 +14,7 @@ import * as steps from './program.ts';
 import { type RecordPlace, type Scratch, writeInteger, writeNumber, writeString } from './scratch.ts';
 import { lineEnd, startsWith } from './search.ts';
 
-/** Possible string ends tried per line before the line counts as unreadable. */
+/** Maximum number of string ends to try per line. A line that needs more counts as unreadable. */
 const MOST_TRIES = 20_000;
 const SPACE = 0x20;
 const NEWLINE = 0x0a;
@@ -24,15 +24,15 @@ const CLOSING_BRACKET = 0x5d;
 
 export interface Matcher {
   /**
-   * Parses the rest of a line, starting at `from`, into the record at `place`. Returns where the next line begins, or -1
-   * if the line does not match the program; the record's contents are meaningless then.
+   * Parses the rest of a line, starting at `from`, into the record at `place`. Returns where the next line begins, or
+   * -1 if the line does not match the program; the record's contents are then undefined.
    */
   match(program: Program, place: RecordPlace, bytes: Uint8Array, from: number, end: number): number;
   /** Length of the last matched record in bytes, including its strings. */
   recordLength(): number;
 }
 
-/** What the steps of a line share. */
+/** State that the steps of a line share. */
 interface State {
   scratch: Scratch;
   functions: FunctionInterner;
@@ -41,7 +41,7 @@ interface State {
   /** Parts of integers that are printed in several pieces. */
   parts: Float64Array;
   tries: number;
-  /** A newline in a string must not be followed by what looks like a line. */
+  /** A newline that could be inside a string ends the line only if the text after the newline looks like a line. */
   strict: boolean;
 }
 
@@ -75,7 +75,7 @@ export function makeMatcher(scratch: Scratch, functions: FunctionInterner): Matc
   };
 }
 
-/** Runs the steps from `pc` on. `horizon`: a newline before this position may be part of a string. */
+/** Runs the steps from `firstStep` on. `horizon`: a newline before this position may be inside a string. */
 function walk(
   state: State,
   program: Program,
@@ -155,7 +155,7 @@ function walk(
   }
 }
 
-/** Finds the first end of a string at which everything after it matches. */
+/** Finds the first end of a string after which all later steps match. Returns where the next line begins, or -1. */
 function findEnd(
   state: State,
   program: Program,
@@ -174,7 +174,7 @@ function findEnd(
   const sought =
     nextStep === steps.LITERAL ? literals[code[next + 1]] : nextStep === steps.END ? NEWLINE : -1;
   for (let pos = from; pos <= last; pos++) {
-    // Fast path to the next position where the string can end.
+    // Fast path: skip to the next position where the string can end.
     if (sought >= 0) {
       while (pos < last && bytes[pos] !== sought && bytes[pos] !== NEWLINE) pos++;
     }
@@ -183,7 +183,7 @@ function findEnd(
     if (behind >= 0) {
       const string = code[pc + 3];
       if (string >= 0) {
-        // A string narrower than its column has spaces in front.
+        // Strip the spaces that pad a short string to its column.
         const columns = code[pc + 2] >> 1;
         let start = from;
         if (pos - from === columns) while (start < pos && bytes[start] === SPACE) start++;
@@ -198,13 +198,13 @@ function findEnd(
   return -1;
 }
 
-/** Position after what can follow a function's name: `+0x12/0x34` and ` [module]`. */
+/** Skips what can follow a function's name: `+0x12/0x34` and ` [module]`. Returns the position after that. */
 function behindSymbol(program: Program, pc: number, bytes: Uint8Array, from: number, end: number): number {
   let pos = from;
   if (bytes[pos] === PLUS)
     while (pos < end && bytes[pos] > SPACE && !isNext(program, pc, bytes, pos, end)) pos++;
   if (bytes[pos] !== SPACE || bytes[pos + 1] !== BRACKET) return pos;
-  // A literal ` [` may also follow; don't mistake a single space for it.
+  // ` [` can also be the start of the next literal. If that literal is one space, the `[` belongs to a module.
   const { code, literals } = program;
   const next = pc + steps.STEP;
   const isLiteral = code[next] === steps.LITERAL && literals[code[next + 1] + 1] === BRACKET;
@@ -263,7 +263,7 @@ function allFlags(
       pos += names[i].length;
       continue;
     }
-    // Unnamed bits come last.
+    // The kernel prints bits without a name last, as one hex number.
     const behind = bareHex(parts, bytes, pos, end, -1);
     if (behind >= 0) {
       value += parsedNumber();
@@ -325,7 +325,7 @@ function finish(state: State, program: Program, place: RecordPlace, bytes: Uint8
   return next - place.base;
 }
 
-/** Position after the spaces that pad a column, which ends at `columnEnd` or earlier. */
+/** Returns the position after the spaces that pad a column on the right, up to `columnEnd`. */
 function paddingEnd(bytes: Uint8Array, from: number, columnEnd: number, end: number): number {
   let pos = from;
   while (pos < columnEnd && pos < end && bytes[pos] === SPACE) pos++;

@@ -1,16 +1,16 @@
 /** Looks up bytes in a fixed list of names without making strings. */
 
 export interface NameLookUp {
-  /** Index of the name in the list, or -1. `hash` is the hash of the bytes, made with `hashByte`. */
+  /** Returns the name's index in the list, or -1. `hash` is the hash of the bytes, computed with `hashByte`. */
   find(hash: number, bytes: Uint8Array, from: number, to: number): number;
 }
 
-/** Adds one byte to a hash, which starts with 0. */
+/** Adds a byte to a hash. The hash of no bytes is 0. */
 export function hashByte(hash: number, byte: number): number {
   return (Math.imul(hash, 31) + byte) | 0;
 }
 
-/** If a name occurs twice, the first counts. */
+/** If a name occurs twice, `find` returns the lower index. */
 export function makeNameLookUp(names: readonly string[]): NameLookUp {
   const spelled = names.map((name) => Buffer.from(name, 'latin1'));
   let size = 16;

@@ -1,6 +1,6 @@
 /**
- * Parses numbers in text to the two 32-bit words that a record stores. Exact for all 64 bits, with a fast path for the
- * usual few digits. Parsers return the position after the digits.
+ * Parses numbers in text to the two 32-bit words that a record stores. Exact for all 64 bits, with a fast path for
+ * short numbers. Parsers return the position after the digits.
  */
 const TWO_POW_32 = 4294967296;
 /** This many decimal digits fit into 31 bits. */
@@ -23,7 +23,7 @@ export function parseDecimal(bytes: Uint8Array, from: number, end: number): numb
   let value = 0;
   for (; pos < shortEnd; pos++) {
     const digit = bytes[pos] - ZERO;
-    // Not `digit > 9`: past the end of the text, `digit` is NaN.
+    // Don't write `digit < 0 || digit > 9`: after the end of the array, `digit` is NaN and must end the loop.
     if (!(digit >= 0 && digit <= 9)) break;
     value = value * 10 + digit;
   }

@@ -4,9 +4,9 @@
  *
  *     %16s-%-7d [(%7d)] [%03d] flags %5lu.%06lu: text
  *
- * A task's name has at most 15 bytes and is right-aligned in columns 0 to 15. So the `-` is always in column 16, even if
- * the name contains newlines or text like this. There are 4 flag characters, 5 since about 5.15, 7 on real-time kernels
- * up to 6.6, and none if the option `irq-info` is off.
+ * A task's name has at most 15 bytes and is right-aligned in columns 0 to 15. So the `-` is always in column 16, even
+ * if the name contains newlines or looks like a prefix. The kernel prints 4 flag characters: 5 since about 5.15, 7 on
+ * real-time kernels up to 6.6, and none if the option `irq-info` is off.
  */
 import type { TimestampNs } from '../../model/time.ts';
 
@@ -16,11 +16,11 @@ export interface LinePrefix {
   cpu: number;
   /** As in `common_flags`. */
   flags: number;
-  /** As in `common_preempt_count`, as far as the text shows it. */
+  /** As in `common_preempt_count`, but only the bits that the text shows. */
   preemptCount: number;
-  /** Printed in rounded microseconds. With a clock that does not measure time, the clock's count. */
+  /** The kernel rounds to microseconds. If the trace clock does not measure time, this is the clock's count. */
   timestampNs: TimestampNs;
-  /** The timestamp is a plain number: the trace clock does not measure time. */
+  /** The timestamp is a count, because the trace clock does not measure time. */
   isPlainStamp: boolean;
 }
 
@@ -32,12 +32,12 @@ const NAME_COLUMNS = 16;
 /** Minimum length of a prefix in bytes. */
 export const SHORTEST_PREFIX = 30;
 const MOST_FLAGS = 8;
-/** A number with more digits is not a pid or CPU. */
+/** Maximum digits of a pid or CPU number. */
 const MOST_DIGITS = 9;
 const MOST_SECOND_DIGITS = 15;
 
 const SPACE = 0x20;
-/** Column width in `%-7d`. */
+/** Width of the pid's column (`%-7d`). */
 const PID_COLUMNS = 7;
 const MINUS = 0x2d;
 const DOT = 0x2e;
@@ -89,7 +89,7 @@ export function parsePrefix(bytes: Uint8Array, from: number, end: number, into: 
   into.pid = value;
 
   while (pos < end && bytes[pos] === SPACE) pos++;
-  // The thread group, if the option record-tgid is on.
+  // Skip the thread group, which the option record-tgid adds.
   if (bytes[pos] === 0x28) {
     while (pos < end && bytes[pos] !== 0x29) if (++pos - first > 2 * NAME_COLUMNS) return -1;
     pos += 2;
@@ -113,8 +113,8 @@ export function parsePrefix(bytes: Uint8Array, from: number, end: number, into: 
 }
 
 /**
- * Whether the line at `from` begins like a prefix, `…task-PID     [CPU] F`, even if it is broken after that. Checks the
- * columns, which a name of 15 bytes can't imitate: the pid has 7 columns and a space after it.
+ * Whether the line at `from` begins like a prefix, `…task-PID     [CPU] F`, whatever follows. Checks the columns (the
+ * pid has 7 columns, then a space), because a task name of 15 bytes is too short to imitate them.
  */
 export function isLikePrefix(bytes: Uint8Array, from: number, end: number): boolean {
   if (bytes[from] !== SPACE || bytes[from + NAME_COLUMNS] !== MINUS) return false;
@@ -128,11 +128,11 @@ export function isLikePrefix(bytes: Uint8Array, from: number, end: number): bool
   if (bytes[pos] === 0x28) return true;
   if (bytes[pos] !== 0x5b) return false;
   for (pos++; pos < end && bytes[pos] >= ZERO && bytes[pos] <= 0x39; ) pos++;
-  // If this is a long name, the dash follows.
+  // A dash after `[CPU] ` means that all this is part of a task name: the dash separates the name from the pid.
   return pos + 2 >= end || (bytes[pos] === 0x5d && bytes[pos + 1] === SPACE && bytes[pos + 2] !== MINUS);
 }
 
-/** Parses ` %5lu.%06lu: `, or ` %12llu: ` with clocks that don't measure time. Returns where the text begins, or -1. */
+/** Parses ` %5lu.%06lu: `, or ` %12llu: ` of clocks that don't measure time. Returns the position after it, or -1. */
 function parseStamp(bytes: Uint8Array, from: number, end: number, into: LinePrefix): number {
   let pos = from;
   while (pos < end && bytes[pos] === SPACE) pos++;
@@ -160,8 +160,9 @@ function parseStamp(bytes: Uint8Array, from: number, end: number, into: LinePref
 }
 
 /**
- * Parses irqs-off, need-resched, hardirq/softirq, preempt-depth and (in newer kernels) migrate-disable. Real-time
- * kernels had need-resched-lazy after need-resched, and preempt-lazy-depth after preempt-depth.
+ * Parses a character each for irqs-off, need-resched, hardirq/softirq, preempt-depth and (since about 5.15)
+ * migrate-disable. Real-time kernels up to 6.6 add need-resched-lazy and preempt-lazy-depth after need-resched and
+ * preempt-depth.
  */
 export function parseFlags(bytes: Uint8Array, from: number, length: number, into: LinePrefix): void {
   const isRealtime = length > 5;

@@ -1,14 +1,14 @@
 /**
- * Finds the pieces of a print fmt that together give a field, and how. Throws an error with the reason if the text does
- * not contain the field.
+ * Finds the pieces of a print fmt from which a field's value can be computed. Throws an error with the reason if the
+ * text does not contain the field.
  */
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { fieldsRead, type Meaning, meaningOf, type Part, WHOLE } from './expression.ts';
 import type { Piece } from './printf.ts';
 
-/** Maximum bytes of a string without fixed size. A line with a longer one is broken. */
+/** Maximum bytes of a string of variable length. A line with a longer string is broken. */
 const LONGEST_STRING = 4096 + 256;
-/** Names, bitmasks and addresses are shorter than this, except arrays printed in full. */
+/** Maximum bytes of other output, such as names, bitmasks and addresses. Only a printed array can be longer. */
 const LONGEST_WORD = 8192;
 
 /** A piece of the format and its meaning. */
@@ -26,7 +26,7 @@ export function printedPiece(piece: Piece, format: EventFormat, oneLine: readonl
   let meaning = meaningOf(piece.argument);
   const { looks } = piece;
   if (looks === 'string' && meaning.kind === 'number' && meaning.part.span === WHOLE) {
-    // A `%s` of a field prints the string in it, if it is an array.
+    // `%s` prints the contents of an array field. For a pointer, the record does not contain the string.
     const { field } = meaning.part;
     const printedField = format.fields.find((candidate) => candidate.name === field);
     const isArray = printedField?.array === true || printedField?.size === 0;
@@ -42,14 +42,14 @@ export function printedPiece(piece: Piece, format: EventFormat, oneLine: readonl
   return { piece, meaning, isText, most: isText ? longestOf(meaning, format) : LONGEST_WORD };
 }
 
-/** Maximum bytes of a string: for a field of fixed size, its size without the NUL. */
+/** Returns the maximum bytes of a string, without the NUL. */
 function longestOf(meaning: Meaning, format: EventFormat): number {
   const field = format.fields.find((candidate) => candidate.name === fieldOf(meaning));
   if (field === undefined || field.location !== 'inline' || field.size === 0) return LONGEST_STRING;
   return field.size - 1;
 }
 
-/** Returns the pieces that together give the field; for an address, only the piece that names its function. */
+/** Returns the pieces that give the field's value; for an address, only the piece with the function's name. */
 export function howToFill(
   field: FieldFormat,
   pieces: readonly PrintedPiece[],
@@ -111,7 +111,7 @@ export function partIn(meaning: Meaning | undefined): Part | undefined {
   return meaning?.kind === 'number' || meaning?.kind === 'symbol' ? meaning.part : undefined;
 }
 
-/** Whether the parts cover a field's values without gaps, from lowest to highest. */
+/** Whether the parts, sorted by scale, cover all values of a field without a gap. */
 function isCovered(field: FieldFormat, parts: readonly Part[]): boolean {
   const most = 2 ** (8 * field.size);
   let reached = 1;

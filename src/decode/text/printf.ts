@@ -12,7 +12,7 @@ export interface Literal {
 
 export interface Conversion {
   kind: 'conversion';
-  /** As written, for messages: `%-5u`. */
+  /** The conversion as written, such as `%-5u`, for messages. */
   spec: string;
   /** What the output looks like. `word`: anything without a newline, such as `%pI4`. */
   looks: 'decimal' | 'hex' | 'octal' | 'char' | 'string' | 'symbol' | 'word';
@@ -29,7 +29,7 @@ export type Piece = Literal | Conversion;
 const SPEC = /%([-+ 0#]*)(\*|\d+)?(?:\.(\*|\d+)?)?(?:hh|h|ll|l|L|q|j|z|t)?(p[A-Za-z0-9]*|[A-Za-z%])/y;
 const SYMBOL = /^p[sSfFB]/;
 
-/** Throws an `Error` that says what can't be parsed. */
+/** Throws an `Error` with the reason if the print fmt can't be parsed. */
 export function piecesOf(printFmt: string): Piece[] {
   const code = withoutLiterals(printFmt);
   const endOfFormat = endOfArgument(code, 0, code.length);
@@ -67,7 +67,7 @@ function takeApart(text: string, args: readonly string[]): Piece[] {
       literal += '%';
       continue;
     }
-    // `%*pbl` and `%.*s` take a number from the arguments first.
+    // In `%*pbl` and `%.*s`, the `*` takes an argument of its own, before the value.
     if (width === '*') argument();
     if (precision === '*') argument();
     if (literal !== '') pieces.push({ kind: 'literal', text: literal });
@@ -105,7 +105,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   v: '\v',
 };
 
-/** Joins the format's adjacent literals. Throws if it contains anything else, such as macros of <inttypes.h>. */
+/** Joins the string literals of a format. Throws if the format has anything else, such as macros of <inttypes.h>. */
 function formatText(source: string): string {
   if (source.replace(STRING, '').trim() !== '') throw new Error('its format is not only a string');
   return [...source.matchAll(STRING)].map(([literal]) => unescaped(literal.slice(1, -1))).join('');

@@ -5,8 +5,9 @@
 import type { FieldFormat } from '../../model/format.ts';
 
 /**
- * A step has four numbers; the first is one of these codes. `columns`: the width that leading spaces pad to; negative if
- * the spaces are trailing. `part`: index of the field's part that gets the value, or -1 if the value is not stored.
+ * Numbers per step: a code and up to three operands, which the comments below list in brackets. `store`, `where`: see
+ * `STORE_NOTHING` ff. `columns`: minimum width, negative if the padding is on the right. `part`: index of the field's
+ * part that gets the value, or -1 if the value is not stored.
  */
 export const STEP = 4;
 /** The newline that ends the line. */
@@ -17,46 +18,46 @@ export const LITERAL = 1;
 export const DECIMAL = 2;
 export const HEX = 3;
 export const OCTAL = 4;
-/** One byte. [store, where] */
+/** [store, where]: one byte. */
 export const CHAR = 5;
-/** [maximum bytes, may contain newlines + 2 × columns, string or -1] */
+/** [maximum bytes, flags, index in `strings` or -1]. Flags: 1 if the string may contain newlines, plus 2 × columns. */
 export const STRING = 6;
 /** [table, part, columns]: one of the table's names, or `0x…`. */
 export const NAMES = 7;
-/** [table, part]: any number of the table's names with its delimiter between them. Other bits follow as `0x…`. */
+/** [table, part]: names of the table, separated by the table's delimiter. Bits without a name follow as `0x…`. */
 export const FLAGS = 8;
-/** [store, where]: a function's name, which becomes a number. */
+/** [store, where]: a function's name. Stores the number that the `FunctionInterner` gives the name. */
 export const FUNCTION = 9;
-/** Everything up to the newline: nothing after this step can contain one. */
+/** Any text up to the first newline. Only used if no string in that text can contain a newline. */
 export const TAIL = 10;
 
-/** How an integer is stored: not at all; */
+/** Doesn't store the integer. */
 export const STORE_NOTHING = 0;
-/** in one word at `where`; */
+/** Stores the integer in the word with index `where`. */
 export const STORE_WORD = 1;
-/** in two words; */
+/** Stores the integer in two words, from index `where`. */
 export const STORE_TWO_WORDS = 2;
-/** in 1 or 2 bytes at byte `where`; */
+/** Stores the integer in 1 or 2 bytes, from byte `where`. */
 export const STORE_BYTE = 3;
 export const STORE_HALF = 4;
-/** byte by byte, 4 or 8 of them, if they are not aligned; */
+/** Stores the integer in 4 or 8 bytes from byte `where`, which is not aligned to words. */
 export const STORE_4_BYTES = 5;
 export const STORE_8_BYTES = 6;
-/** as part number `where` of a field that is printed in parts. */
+/** Stores the integer as part number `where` of a field that is printed in parts. */
 export const STORE_PART = 7;
 
-/** Names with their numbers. */
+/** Names and their values. */
 export interface NameTable {
-  /** Longest first. */
+  /** Longest first, because a name can begin with another name. */
   names: readonly Uint8Array[];
   values: readonly number[];
   /** Printed between names; empty if only one name can be printed. */
   delimiter: Uint8Array;
-  /** Printed if there are no names. */
+  /** Printed if no bit is set. */
   none: Uint8Array;
 }
 
-/** A field that is composed from parts. */
+/** A field that is printed in parts: its value is the sum of the parts, each multiplied by its scale. */
 export interface Composed {
   /** Byte offset in the scratch buffer. */
   at: number;
@@ -67,14 +68,14 @@ export interface Composed {
 
 export interface Program {
   /**
-   * A string may contain what looks like the start of another line. Must be false if that line could belong to another
-   * variant: otherwise the string would swallow the following lines.
+   * Whether a string may contain text that looks like the start of a line. Must be false for one of several variants:
+   * otherwise its string would include the following lines, if the current line matches only another variant.
    */
   reachesOverLines: boolean;
   code: Int32Array;
   literals: Uint8Array;
   tables: readonly NameTable[];
-  /** Factor of each part. */
+  /** Scale of each part. */
   scales: Float64Array;
   composed: readonly Composed[];
   /** Target fields of strings, indexed by the string number of `STRING` steps. */

@@ -1,6 +1,6 @@
 /**
- * Converts event text of `trace-cmd report` to the kernel's own text. Most events differ only in the column padding of
- * their names. `-R` prints each field; records of tracers have their own texts.
+ * Converts event text of `trace-cmd report` to the kernel's own text. Most events differ only in the padding after the
+ * name. With `-R`, the report prints all fields instead; for records of tracers, it has texts of its own.
  * Source: libtraceevent, tep_print_fields() and its plugins; print fmts in kernel/trace/trace_entries.h.
  */
 
@@ -75,7 +75,7 @@ function device(dev: string): string {
   return `${Number(dev) >>> 20},${Number(dev) & 0xfffff}`;
 }
 
-/** libtraceevent prints numbers in hexadecimal if it takes them for flags or addresses. */
+/** Converts a number to signed decimal: libtraceevent prints numbers as hex that it takes for flags or addresses. */
 function signed(number: string, bits: number): string {
   return isNumber(number) ? String(BigInt.asIntN(bits, BigInt(number))) : number;
 }
@@ -92,7 +92,7 @@ function isNumber(text: string): boolean {
 const UNNAMED: Readonly<Record<string, Rewrite>> = {
   function: {
     pattern: /^([\w.$]+)(?: <-- (\S+))?$/,
-    // No function is named 0.
+    // If the parent is missing, write 0, because no function has this name.
     write: ([, name, parent = '0']) => `${name} <-${parent}`,
   },
   print: {
@@ -116,7 +116,7 @@ const UNNAMED: Readonly<Record<string, Rewrite>> = {
   },
 };
 
-/** hwlat as printed with `-R`. */
+/** Text of a hwlat record with `-R`. */
 const RAW_HWLAT: Rewrite = {
   pattern:
     /^duration=(\d+) outer_duration=(\d+) .*tv_sec=(\d+) tv_nsec=(\d+) .*seqnum=(\d+)(?: count=(\d+))?/,
@@ -140,7 +140,7 @@ function hwlat({ number, seconds, ns, inner, outer, count }: Hwlat): string {
   return `#${number.padEnd(5)} inner/outer(us): ${inner.padStart(4)}/${outer.padEnd(5)} ts:${stamp}${counted}`;
 }
 
-/** `name` is the event's name, `text` the text after it, without leading spaces. */
+/** Returns the kernel's text of an event. `text`: the report's text after the name, without leading spaces. */
 export function reportedText(name: string, text: string): string {
   const unnamed =
     rewritten(UNNAMED, name, text) ??
@@ -149,7 +149,7 @@ export function reportedText(name: string, text: string): string {
   return unnamed ?? `${name}: ${rewritten(NAMED, name, text) ?? text}`;
 }
 
-/** `sys_enter_read: fd: 0x3` → `sys_read(fd: 0x3)`, `sys_exit_read: 0x10` → `sys_read -> 0x10`. */
+/** Converts `sys_enter_read: fd: 0x3` to `sys_read(fd: 0x3)`, and `sys_exit_read: 0x10` to `sys_read -> 0x10`. */
 function syscallText(name: RegExpExecArray | null, text: string): string | undefined {
   if (name === null) return undefined;
   if (name[1] === 'enter') return `sys_${name[2]}(${text})`;

@@ -1,11 +1,11 @@
 /**
- * Memory in which lines become records: one buffer with a place per event type, laid out like its format, so that
- * handlers read the same offsets as in raw records.
+ * Allocates and fills the memory for records that are made from lines. One buffer has a place per event type, laid out
+ * like the event's format, so that handlers read the same offsets as in raw records.
  */
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { TWO_POW_32 } from '../../model/time.ts';
 
-/** Room for a string that the record locates by an offset. */
+/** Bytes reserved for each string of variable length. */
 const STRING_ROOM = 8192;
 const MOST_STRINGS = 7;
 
@@ -24,7 +24,7 @@ export interface RecordPlace {
   room: number;
 }
 
-/** Allocates places for these event types and fills in the type in each record. */
+/** Allocates a place for each event type and writes `common_type` into each record. */
 export function makeScratch(types: readonly { format: EventFormat; fields: readonly string[] }[]): {
   scratch: Scratch;
   places: RecordPlace[];
@@ -64,8 +64,8 @@ export function writeNumber(bytes: Uint8Array, at: number, size: number, value: 
 }
 
 /**
- * Copies a string into a field, truncated to the field or its room. `at` is the next free position for strings without
- * fixed size. Returns the new one.
+ * Copies a string into a field, truncated to the available bytes. `at`: next free position for strings of variable
+ * length. Returns the next free position after the string.
  */
 export function writeString(
   scratch: Scratch,
@@ -89,7 +89,7 @@ export function writeString(
   for (let i = 0; i < length; i++) bytes[start + i] = source[from + i];
   bytes[start + length] = 0;
   if (field.location !== 'inline') {
-    // Counts from the start of the record, or from the end of the field: include/trace/stages/stage4_event_cb_fields.h.
+    // The offset counts from the start of the record, or from the end of the field (see `locatedBounds` in fields.ts).
     const base = field.location === 'rel_loc' ? place.base + field.offset + field.size : place.base;
     writeInteger(bytes, place.base + field.offset, field.size, (start - base) | ((length + 1) << 16), 0);
   }

@@ -12,16 +12,16 @@ const STARTED = Buffer.from('##### CPU ');
 const STARTED_REST = Buffer.from(' buffer started ####\n');
 const SPACE = 0x20;
 
-/** Contents of such a line. Overwritten for every line. */
+/** Contents of a line that `parseLoss` has parsed. Overwritten for every line. */
 export interface SideLine {
   cpu: number;
-  /** Lost events of the CPU; 0 if the line does not say how many. */
+  /** Number of lost events; 0 if the line does not contain a number. */
   lost: number;
 }
 
 /**
  * Parses `CPU:%d [LOST %lu EVENTS]`, `CPU:%d [LOST EVENTS]`, or `##### CPU %u buffer started ####`, which all mean that
- * earlier events of this CPU are gone. Returns where the next line begins, or -1 if it is none of these.
+ * earlier events of this CPU are lost. Returns where the next line begins, or -1 if the line is none of these.
  */
 export function parseLoss(bytes: Uint8Array, from: number, end: number, into: SideLine): number {
   const isStart = bytes[from] === 0x23;

@@ -1,18 +1,18 @@
-/** Counts the events and the losses in a text, by CPU, and announces losses. */
+/** Counts the events and losses of a text per CPU, and calls `onLoss`. */
 import type { TimestampNs } from '../../model/time.ts';
 import type { TextTarget } from './types.ts';
 
 export interface Tally {
-  /** Counts an event that was read. Announces a pending loss first. `size` is its bytes in the kernel's buffer. */
+  /** Counts an event of `size` bytes (in the kernel's ring buffer). First calls `onLoss` if a loss is pending. */
   count(cpu: number, stamp: TimestampNs, size: number): void;
-  /** Takes back the count of an event that turned out to be cut. */
+  /** Reverts the count of an event whose line turned out to be cut. */
   uncount(cpu: number): void;
-  /** The text reports that events of this CPU are missing before its next event. */
+  /** Counts lost events of a CPU. `onLoss` is called before the CPU's next event. */
   lose(cpu: number, events: number): void;
   events(cpu: number): number;
   recordBytes(cpu: number): number;
   flaggedLost(cpu: number): number;
-  /** Events with an earlier timestamp than one before them. */
+  /** Number of events whose timestamp is earlier than that of an event before them. */
   lateEvents(): number;
   /** Latest timestamp so far. */
   latestNs(): TimestampNs;
@@ -24,7 +24,7 @@ export function makeTally(cpuCount: number, target: Pick<TextTarget, 'onLoss'>):
   const lost = new Float64Array(cpuCount);
   const lossPending = new Uint8Array(cpuCount);
   let late = 0;
-  /** In an array, because V8 would box a closure's double at each write. */
+  /** The latest timestamp. An array, because V8 would box a closure's double at each write. */
   const latest = new Float64Array(1);
   return {
     count: (cpu, stamp, size) => {

@@ -2,22 +2,22 @@ import type { EventFormat } from '../../model/format.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import type { PageError } from '../page.ts';
 
-/** An event that has a handler, and the fields its handlers read, without the common fields. */
+/** An event that has handlers, and the fields that they read. */
 export interface TextEventType {
   /** `system:name` */
   event: string;
   format: EventFormat;
   fields: readonly string[];
-  /** The fields that must be printed as names of functions. */
+  /** Fields that contain addresses of functions. The text must print them as function names. */
   addresses?: readonly string[];
 }
 
-/** Receives everything that happens to the stream except the events. */
+/** Receives losses and errors. The dispatcher receives the events. */
 export interface TextTarget {
-  /** Events of `cpu` were lost before the one at `untilNs`. */
+  /** Called if events of `cpu` were lost before the event at `untilNs`. */
   onLoss(cpu: number, untilNs: TimestampNs): void;
-  /** A line of `cpu` can't be parsed: operations that began before `untilNs` are dropped. Defaults to `onLoss`. */
+  /** Called if a line of `cpu` can't be parsed. Drops operations that began before `untilNs`. Default: `onLoss`. */
   onBroken?(cpu: number, untilNs: TimestampNs): void;
-  /** A line, or a handler's work on it, failed. `cpu` is -1 if the line does not contain it. */
+  /** Called if a line can't be decoded or its handler throws. `cpu` is -1 if the line does not contain a CPU. */
   onError(cpu: number, error: PageError, cause?: unknown): void;
 }

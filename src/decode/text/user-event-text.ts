@@ -1,15 +1,15 @@
 /**
- * The text of events that programs define. The kernel prints them field by field and ignores their print fmt
- * (kernel/trace/trace_output.c, print_fields()). This file describes that as print fmts.
+ * Makes print fmts for events that programs define (user events). The kernel ignores the print fmt of such an event and
+ * prints all fields: kernel/trace/trace_output.c, print_fields().
  */
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { isCommon } from './compile-fmt.ts';
 
 const SYSTEMS = ['user_events', 'user_events_multi'];
-/** Each doubles the number of variants. */
+/** Maximum number of byte fields to read, because each one doubles the number of variants. */
 const MOST_BYTES = 4;
 
-/** Print fmts that fit all lines of the event. Undefined if the kernel prints it as its format says. */
+/** Returns a print fmt per variant of the event's text, or undefined if the event is not a user event. */
 export function userEventFormats({ system, fields }: EventFormat): string[] | undefined {
   if (!SYSTEMS.includes(system)) return undefined;
   let bytes = 0;
@@ -23,7 +23,7 @@ export function userEventFormats({ system, fields }: EventFormat): string[] | un
   return variants.map(({ text, values }) => `"${text.slice(1)}"${values}`);
 }
 
-/** How a field is printed; a byte also as a character if it has one. */
+/** Returns the possible texts of a field. The kernel prints a byte with or without its character. */
 function textsOf(field: FieldFormat, countByte: () => number): { text: string; values: string }[] {
   const { name, type, size, array } = field;
   const value = `, REC->${name}`;
