@@ -1,6 +1,6 @@
 /**
  * Assigns numbers to the families and series in columns. The numbers stay the same when the capture thread restarts or
- * reuses a slot, so that columns of different times can be added.
+ * reuses a slot, so that columns of different times can be added up.
  */
 import { gridOf, type HistogramGrid } from '../model/histogram-grid.ts';
 import type { FamilySnapshot, MetricSpec } from '../model/metric.ts';
@@ -21,9 +21,9 @@ interface Entry extends HistoryFamily {
 export interface Catalogue {
   families(): readonly HistoryFamily[];
   find(name: string): HistoryFamily | undefined;
-  /** The family for a family snapshot, created when first seen. Undefined for gauges: they have no differences. */
+  /** Returns the family of a snapshot; creates it if necessary. Undefined for gauges, which have no differences. */
   familyOf(snapshot: FamilySnapshot): HistoryFamily | undefined;
-  /** Series number of each slot. Returns the same array as long as all slots keep their series. */
+  /** Returns the series number of each slot. The array stays the same object while all slots keep their series. */
   numbersOf(family: HistoryFamily, snapshot: FamilySnapshot): readonly number[];
 }
 
@@ -31,7 +31,7 @@ export function makeCatalogue(): Catalogue {
   const all: Entry[] = [];
   /** The latest family of each name. */
   const byName = new Map<string, Entry>();
-  /** Keyed by the snapshot's `labelValues`, which is the same object while slots keep their series. */
+  /** Results of `numbersOf` by `labelValues`, which stays the same object while all slots keep their series. */
   const numbersByLabels = new WeakMap<readonly string[], number[]>();
 
   const numberOf = (entry: Entry, values: readonly string[]): number => {
@@ -75,7 +75,7 @@ export function makeCatalogue(): Catalogue {
   };
 }
 
-/** Whether series and buckets have the same meaning in both. */
+/** Returns whether series and buckets have the same meaning in both families. */
 function areAlike(a: MetricSpec, b: MetricSpec): boolean {
   return a.kind === b.kind && areEqual(a.labels, b.labels) && areEqual(a.bounds, b.bounds);
 }

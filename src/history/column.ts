@@ -1,11 +1,11 @@
 /**
- * A column holds what changed in all counters and histograms between two moments, as bytes:
+ * A column contains the changes of all counters and histograms between two moments, as bytes:
  *
  *   column  = block…                            one block per family with changes
  *   block   = family number, length of its series in bytes, series…
- *   series  = series number minus the one before, then its changes
+ *   series  = series number minus the previous one, then the changes of the series
  *   counter = difference, in recorded units
- *   histogram = difference of the sum in ns, number of buckets, then for each: code minus the one before, count
+ *   histogram = difference of the sum in ns, number of buckets, then for each: code minus the previous one, count
  *
  * All numbers are varints. Code 0 is the bucket of zeros, code i + BUCKET_CODE is exponential bucket i (scale 3).
  */
@@ -63,10 +63,7 @@ export function momentOf(snapshots: readonly MetricSnapshot[], catalogue: Catalo
 }
 
 export interface ColumnEncoder {
-  /**
-   * The bytes of the column between two moments. Undefined if a counter has decreased, because its source was
-   * restarted.
-   */
+  /** Returns the column between two moments. Undefined if a counter has decreased, because its source was restarted. */
   encode(before: Moment, after: Moment): Uint8Array | undefined;
 }
 
@@ -131,7 +128,7 @@ export function makeColumnEncoder(): ColumnEncoder {
         block.length = 0;
         const write = position.family.grid === undefined ? counterBlock : histogramBlock;
         const old = before.get(key);
-        // A family that a reload created again began at 0.
+        // A reload can create a family again, which then starts at 0.
         const isSame = old !== undefined && isSameFamily(old.snapshot, position.snapshot);
         if (!write(position, isSame ? old : undefined)) return undefined;
         if (block.length === 0) continue;
@@ -144,7 +141,7 @@ export function makeColumnEncoder(): ColumnEncoder {
   };
 }
 
-/** Slots in the order of their series numbers. */
+/** Returns the slots in the order of their series numbers. */
 function ordered(numbers: readonly number[]): readonly number[] {
   let order = orders.get(numbers);
   if (order === undefined || order.length !== numbers.length) {
@@ -198,7 +195,7 @@ function differences(
       if (grown === 0) continue;
       if (grown < 0) return -1;
       const code = codeOfBucket(exponentialIndex[(b << FINE_BLOCK_BITS) + i]);
-      // Classic bounds divide an exponential bucket into several fine buckets.
+      // Classic bounds can divide an exponential bucket into several fine buckets.
       if (used > 0 && out.codes[used - 1] === code) out.counts[used - 1] += grown;
       else {
         out.codes[used] = code;
@@ -211,7 +208,7 @@ function differences(
 
 export interface ColumnVisitor {
   counter(series: number, difference: number): void;
-  /** Called before `bucket` is called for each bucket of this series. */
+  /** Called once per series, before the calls of `bucket` for the series. */
   histogram(series: number, sumNs: number): void;
   bucket(series: number, code: number, count: number): void;
 }

@@ -1,6 +1,6 @@
 /**
- * The history of every counter and histogram during the last minutes: one column per second, and one per ten seconds.
- * It uses the same snapshots that scrapes read. Time without a snapshot is a gap.
+ * Keeps the history of every counter and histogram: a ring of columns of one second, and a ring of columns of ten
+ * seconds. The snapshots are the same that scrapes read. Time without a snapshot is a gap.
  */
 import type { MetricSnapshot } from '../model/metric.ts';
 import { type Catalogue, makeCatalogue } from './catalogue.ts';
@@ -28,11 +28,11 @@ export interface HistoryData {
 }
 
 export interface History extends HistoryData {
-  /** Adds the column that ends now. `isReady`: whether all requested events arrive. */
+  /** Adds the column that ends at `endMs`. `isReady`: whether all requested events arrived. */
   take(snapshots: readonly MetricSnapshot[], endMs: number, isReady: boolean): void;
-  /** No snapshot is available: the time until the next snapshot is a gap. */
+  /** Called if no snapshot is available. The time until the next snapshot becomes a gap. */
   miss(endMs: number): void;
-  /** Calls the listener with each new column of the finest resolution. Returns a function that stops this. */
+  /** Calls the listener with each new column of the finest resolution. Returns a function that removes the listener. */
   onColumn(listener: (column: Column) => void): () => void;
 }
 
@@ -64,7 +64,7 @@ export function makeHistory({ fineMs, coarseMs }: HistoryConfig): History {
   const announce = (column: Column) => {
     for (const listener of listeners) listener(column);
   };
-  /** The very first snapshot begins the first column and does not end a column. */
+  /** Returns true for the very first snapshot, which begins the first columns and ends no column. */
   const begin = (moment: Moment, endMs: number): boolean => {
     if (fine.ring.columns.length > 0 || fine.before !== undefined) return false;
     for (const track of [fine, coarse]) {
@@ -82,7 +82,7 @@ export function makeHistory({ fineMs, coarseMs }: HistoryConfig): History {
       const moment = momentOf(snapshots, catalogue);
       if (begin(moment, endMs)) return;
       const column = add(fine, moment, endMs, isReady);
-      // If counters were restarted, or after a gap, a difference over ten seconds would be wrong.
+      // After a gap or a restart of counters, a difference over ten seconds would be wrong.
       if (column.bytes === undefined) coarse.before = undefined;
       blindSinceCoarse ||= !isReady;
       if (endMs - coarse.beforeMs >= COARSE_STEP_MS - FINE_STEP_MS / 2) {

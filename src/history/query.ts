@@ -17,7 +17,7 @@ export interface HistoryQuery {
   sinceMs: number | undefined;
   /** Include only columns that end at or before this time. */
   untilMs: number | undefined;
-  /** Maximum number of groups. The largest groups are shown; the others are added up. */
+  /** Maximum number of groups. The smallest groups beyond the limit are added up. */
   limit: number;
   /** Whether to add up all columns into a single one. */
   fold: boolean;
@@ -147,7 +147,7 @@ function orNull<T>(value: T | undefined): T | null {
   return value ?? null;
 }
 
-/** Returns index and count of each bucket in turn, in ascending order of the index. */
+/** Returns alternating indexes and counts of buckets, in ascending order of the index. */
 function bucketsOf(sums: readonly Sum[]): number[] {
   const counts = new Map<number, number>();
   for (const sum of sums)
@@ -155,7 +155,7 @@ function bucketsOf(sums: readonly Sum[]): number[] {
   return [...counts].sort(([a], [b]) => a - b).flatMap(([code, count]) => [bucketOfCode(code), count]);
 }
 
-/** One column of all metrics. Each value is the sum over the metric's series. */
+/** Returns one column of all metrics, each summed over all its series. */
 export function liveColumn(
   { endMs, spanMs, bytes, isReady }: Column,
   families: readonly HistoryFamily[],

@@ -1,6 +1,6 @@
 /**
- * The history of a recording: columns in the recording's time. The length of the recording is unknown until it has been
- * read, so columns begin with one millisecond each and are joined whenever there are too many. The capture thread makes
+ * Makes the history of a recording, in the recording's own time. The length of a recording is unknown until it has been
+ * read, so columns start at one millisecond each and are joined whenever there are too many. The capture thread makes
  * the history and sends plain data to the main thread.
  */
 import { gridOf } from '../model/histogram-grid.ts';
@@ -24,9 +24,9 @@ export interface RecordedHistory {
 export interface HistoryRecorder {
   /** An event at or after this time begins a new column. */
   nextNs: number;
-  /** Call it before processing an event at this time, if the time is `nextNs` or later. */
+  /** Ends the current column. Must be called before processing an event, if `eventNs` is `nextNs` or later. */
   cut(eventNs: number, snapshot: () => MetricSnapshot): void;
-  /** Ends the last column. */
+  /** Ends the last column, and returns the history. */
   end(snapshot: () => MetricSnapshot): RecordedHistory;
 }
 
@@ -38,7 +38,7 @@ export function makeHistoryRecorder(): HistoryRecorder {
   let stepNs = FIRST_STEP_NS;
   let isFive = false;
   let before: Moment = new Map();
-  /** The beginning of the current column, if it was encoded before the columns became longer. */
+  /** First part of the current column, if that part was encoded before `widen` made the columns longer. */
   let begun: Uint8Array | undefined;
 
   const endColumn = (snapshot: MetricSnapshot) => {
@@ -83,7 +83,7 @@ export function makeHistoryRecorder(): HistoryRecorder {
   return recorder;
 }
 
-/** The history that the main thread serves. */
+/** Converts the recorder's plain data to the history that the main thread serves. */
 export function historyOfRecording({ stepMs, families, columns }: RecordedHistory): HistoryData {
   const entries: HistoryFamily[] = families.map(({ spec, series }, number) => ({
     number,

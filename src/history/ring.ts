@@ -1,11 +1,11 @@
-/** The last columns of one resolution, limited by time and by bytes. */
+/** Keeps the last columns of one resolution, limited by time and by bytes. */
 
 export interface Column {
   /** End of the column: Unix time, or time since the start of a recording. */
   endMs: number;
   /** Length of the time that the column covers. */
   spanMs: number;
-  /** The differences as bytes. Undefined for a gap, for which nothing is known. */
+  /** Encoded differences (see column.ts). Undefined for a gap. */
   bytes: Uint8Array | undefined;
   /** Whether all requested events arrived. If not, counts may be too low. */
   isReady: boolean;
@@ -35,7 +35,7 @@ export function makeRing(name: string, stepMs: number, keepMs: number, maxBytes:
     keepMs,
     columns,
     push: (column) => {
-      // The clock was set back. Columns must stay in time order, so the old ones are dropped.
+      // If the clock was set back, drop all columns, because columns must stay in time order.
       if (column.endMs <= (columns.at(-1)?.endMs ?? Number.NEGATIVE_INFINITY)) {
         columns.length = 0;
         bytes = 0;

@@ -19,7 +19,7 @@ export function startSampler(
     if (!stopped) timer = setTimeout(step, FINE_STEP_MS - (Date.now() % FINE_STEP_MS)).unref();
   };
   const step = async () => {
-    // A slow answer delays the next step, so that two samples never overlap.
+    // Wait for a slow answer before scheduling the next step, so that two samples never overlap.
     const snapshots = await sample().catch(() => undefined);
     if (stopped) return;
     if (snapshots === undefined) history.miss(Date.now());

@@ -10,7 +10,7 @@ export interface Sum {
   counts: Map<number, number>;
 }
 
-/** Adds the changes of a family to `sums`, by the group of each series. Skips series whose group is undefined. */
+/** Adds a family's changes in a column to `sums`, by the group of each series. Skips series without a group. */
 export function addFamily(
   bytes: Uint8Array,
   family: HistoryFamily,

@@ -8,7 +8,7 @@ export class ByteWriter {
   number(value: number): void {
     if (this.length + 8 > this.#bytes.length) this.#grow();
     let rest = value;
-    // Bit operations are limited to 32 bits.
+    // JavaScript's bit operations are limited to 32 bits.
     while (rest >= 0x80000000) {
       this.#bytes[this.length++] = (rest % 128) | 0x80;
       rest = Math.floor(rest / 128);
@@ -26,7 +26,7 @@ export class ByteWriter {
     this.length += bytes.length;
   }
 
-  /** A view that is valid until the next write. */
+  /** Returns a view that is valid until the next write. */
   view(): Uint8Array {
     return this.#bytes.subarray(0, this.length);
   }

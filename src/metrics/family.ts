@@ -4,11 +4,11 @@ import type { SeriesTable } from './series-table.ts';
 /** The operations that the store calls on every kind of family. */
 export interface Family {
   readonly table: SeriesTable;
-  /** Copies all values. Copies label values only for series from index `labelsFrom` on. */
+  /** Copies all values, but only the label values of series from index `labelsFrom` on. */
   snapshot(labelsFrom: number): FamilySnapshot;
-  /** Slot for label values. */
+  /** Returns the slot for label values. */
   slot(values: readonly string[]): number;
-  /** Returns a slot for values whose labels are not known yet. They are not exported until `move`. */
+  /** Returns a slot for values whose labels are not known yet. The values are not exported until `move`. */
   hold(): number;
   /** Adds the values of slot `from` to slot `into`, and frees `from`. */
   move(from: number, into: number): void;

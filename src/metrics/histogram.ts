@@ -11,27 +11,27 @@ import type { Family } from './family.ts';
 import { labelsSince } from './series-labels.ts';
 import { SeriesTable } from './series-table.ts';
 
-// A local copy, because an imported constant would be read from memory at each use.
+// A local copy, because V8 would read an imported constant from memory at each use.
 const BLOCK_BITS = FINE_BLOCK_BITS;
 const IN_BLOCK = FINE_BLOCK_SIZE - 1;
 const TWO_POW_31 = 2147483648;
 
-/** Unused memory is not committed, so the directory of each family may reserve 310 KiB of addresses. */
+/** First sizes of the arrays. Unused memory is not committed, so each family can reserve 324 KiB of addresses. */
 const FIRST_SERIES = 512;
 const FIRST_BLOCKS = 2048;
 
 /**
- * Histograms of durations in nanoseconds (or other whole numbers), one per slot, counted in the fine buckets of histogram-grid.ts. Buckets are
- * allocated in blocks of 16 on first use, because a series spans only a few octaves.
+ * Histograms of durations in nanoseconds (or of other whole numbers), one per slot, with the fine buckets of
+ * histogram-grid.ts. Buckets are allocated in blocks of 16 on first use, because a series spans only a few octaves.
  */
 export class HistogramFamily implements Family {
   readonly table: SeriesTable;
   readonly grid: HistogramGrid;
-  /** Records one duration in nanoseconds; returns false without an effect if that takes a call. */
+  /** The fast path of `record`. Returns false without an effect for unusual durations, or if a block is missing. */
   readonly recordUsual: (slot: number, ns: number) => boolean;
   /** Records one duration in nanoseconds. */
   readonly record: (slot: number, ns: number) => void;
-  /** A public field with room for most families, because V8 treats such an array as a constant until it is replaced. */
+  /** Large enough for most families, because V8 treats a public field's array as a constant until it is replaced. */
   directory = new Int32Array(FIRST_SERIES * 32);
   blocks = new Float64Array(FIRST_BLOCKS * FINE_BLOCK_SIZE);
   sums = new Float64Array(FIRST_SERIES);
@@ -51,7 +51,7 @@ export class HistogramFamily implements Family {
       const cell = cellIn(whole);
       const first = cells[cell];
       if (first < 0) return false;
-      // The sign instead of a branch, because CPUs mispredict branches on random durations.
+      // Adds the sign bit instead of branching, because CPUs mispredict branches on random durations.
       const fine = first + ((cells[cell + 1] - whole) >>> 31);
       const block = this.directory[slot * blocksPerSeries + (fine >> BLOCK_BITS)];
       if (block === 0) return false;
@@ -72,7 +72,7 @@ export class HistogramFamily implements Family {
     this.sums[slot] += ns;
   }
 
-  /** Returns the slot for label values. Resolve once and keep it. */
+  /** Returns the slot for label values. Callers should keep the slot, because the look-up is slow. */
   slot(values: readonly string[]): number {
     return this.#withRoom(this.table.slot(values));
   }
@@ -141,7 +141,7 @@ export class HistogramFamily implements Family {
     };
   }
 
-  /** Returns the number of values of a series. It sums the buckets, so that `record` needs one write less. */
+  /** Returns the sum of a series' buckets. `record` keeps no count, which saves a write. */
   #count(slot: number): number {
     const first = slot * this.grid.blocksPerSeries;
     let count = 0;

@@ -4,12 +4,12 @@ import type { Family } from './family.ts';
 import { labelsSince } from './series-labels.ts';
 import { SeriesTable } from './series-table.ts';
 
-/** The window is divided into this many parts. A maximum disappears at most one part after it leaves the window. */
+/** Number of parts of the window. A maximum disappears at most one part after it leaves the window. */
 const PARTS = 8;
 
 /**
- * The largest value of each slot in a sliding window. All scrapers see the same value. A series without samples in the
- * window is not exported. The caller provides the time: call `rotate(nowMs)` before recording and before a snapshot.
+ * The largest value of each slot in a sliding window, which does not depend on when scrapes happen. A series without
+ * samples in the window is not exported. Callers must call `rotate(nowMs)` before recording and before a snapshot.
  */
 export class MaxGaugeFamily implements Family {
   readonly table: SeriesTable;

@@ -1,7 +1,7 @@
 import type { FamilySnapshot } from '../model/metric.ts';
 import type { SeriesTable } from './series-table.ts';
 
-/** The part of a snapshot that all kinds share, with the label values from index `labelsFrom` on. */
+/** Returns the fields of a snapshot that all kinds share. Includes label values from series `labelsFrom` on. */
 export function labelsSince(
   table: SeriesTable,
   labelsFrom: number,

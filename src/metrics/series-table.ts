@@ -1,17 +1,18 @@
 import type { MetricSpec } from '../model/metric.ts';
 
-/** Label value of all series beyond the limit. */
+/** Label value that replaces open labels beyond the limit. */
 export const OTHER = 'other';
 
 /**
- * Resolves label values to slots, once per series, never per event. Allows at most `spec.maxSeries` combinations of
- * open labels; later ones share the series `other`. A combination keeps its slot until it is released.
+ * Maps label values to slots. Callers look up a slot once per series, not per event. Allows at most `spec.maxSeries`
+ * combinations of open labels; further combinations share the series `other`. A series keeps its slot until its
+ * release.
  */
 export class SeriesTable {
   readonly spec: MetricSpec;
-  /** Changes whenever a slot is given to other label values. */
+  /** Changes whenever a slot is released or reused. */
   epoch = 0;
-  /** How often label values were refused because the limit was reached. */
+  /** How often label values were replaced by `other`. */
   overflows = 0;
   readonly #slots = new Map<string, number>();
   readonly #admitted = new Map<string, number>();
@@ -31,12 +32,12 @@ export class SeriesTable {
     return this.#labels.length;
   }
 
-  /** Series that currently exist. */
+  /** Number of series that currently exist. */
   get size(): number {
     return this.#slots.size;
   }
 
-  /** Label values of a slot; undefined if it was released. */
+  /** Label values of a slot; undefined if the slot is free or comes from `hold`. */
   labelsOf(slot: number): readonly string[] | undefined {
     return this.#labels[slot];
   }
@@ -75,7 +76,7 @@ export class SeriesTable {
     return gone;
   }
 
-  /** Returns a slot for values whose labels are not known yet. It is not exported. */
+  /** Returns a slot for values whose labels are not known yet. The slot is not exported. */
   hold(): number {
     const slot = this.#free.pop() ?? this.#labels.length;
     this.#labels[slot] = undefined;

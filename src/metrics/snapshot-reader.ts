@@ -1,16 +1,17 @@
 /**
  * Expands incremental snapshots to full ones. A store sends the label values of a series only once. The reader (one per
- * store) keeps them, so that a scrape copies only numbers. The renderer's caches require that a family's `labelValues`
- * array remains the same object until its series change.
+ * store) keeps the label values, so that a scrape copies only numbers. A family's `labelValues` array stays the same
+ * object while series are only added, because renderers use the array as a cache key.
  */
 import type { FamilySnapshot, KnownSeries, MetricSnapshot } from '../model/metric.ts';
 
 export interface SnapshotReader {
-  /** Lists the series that the reader already has. Send it to the store with the next request. */
+  /** Returns the series that the reader already has, to be sent to the store with the next request. */
   known(): KnownSeries;
   /**
    * Returns the snapshot with the label values of all series. Returns undefined if the snapshot does not match the
-   * reader's state (it is from another store, or answers an older request). The reader is then empty: request again.
+   * reader's state, because it is from another store or answers an older request. The reader is then empty, and the
+   * caller must request a full snapshot.
    */
   expand(snapshot: MetricSnapshot): MetricSnapshot | undefined;
   /** Forgets all label values. Call it after the store was recreated, because a new store's epochs start at 0. */
@@ -68,7 +69,7 @@ export function createSnapshotReader(): SnapshotReader {
   };
 }
 
-/** Whether the label values that the store sent again equal ours. */
+/** Returns whether the label values that the store sent again equal the reader's. */
 function agrees(have: Held, family: FamilySnapshot): boolean {
   const from = family.labelsFrom * have.width;
   const overlap = Math.min(family.labelValues.length, have.labelValues.length - from);

@@ -10,14 +10,14 @@ import { HistogramFamily } from './histogram.ts';
 import { MaxGaugeFamily } from './max-gauge.ts';
 import { ValueFamily } from './value.ts';
 
-/** Options of a family. The other fields of its MetricSpec have defaults. */
+/** Options of a family. Missing fields get defaults. */
 export type FamilyOptions = Pick<MetricSpec, 'name' | 'help'> &
   Partial<Omit<MetricSpec, 'name' | 'help' | 'kind'>> & { windowMs?: number };
 
 const SERIES = 'ftrace_exporter_series';
 const OVERFLOW = 'ftrace_exporter_series_overflow_total';
 
-/** All metric families of one thread. The store knows nothing of Prometheus or OTLP. */
+/** All metric families of one thread, independent of Prometheus and OTLP. */
 export class MetricStore {
   readonly #families = new Map<string, Family>();
   readonly #maxGauges: MaxGaugeFamily[] = [];
@@ -28,7 +28,7 @@ export class MetricStore {
   readonly #firstEpoch: number;
   #partsMade = 0;
 
-  /** `countsSeries`: whether to export metrics about the store's own series. Set it for only one store per process. */
+  /** `countsSeries`: whether to export the number of series. To be set for only one store per process. */
   constructor(options: { countsSeries: boolean; firstEpoch?: number } = { countsSeries: true }) {
     this.#firstEpoch = options.firstEpoch ?? 0;
     if (!options.countsSeries) return;
@@ -51,7 +51,7 @@ export class MetricStore {
     return part;
   }
 
-  /** Ends the export of a part's families. */
+  /** Stops exporting a part's families. */
   drop(part: MetricStore): void {
     this.#parts.delete(part);
     const names = new Set(this.#stores().flatMap((store) => [...store.#families.keys()]));
@@ -62,17 +62,17 @@ export class MetricStore {
     }
   }
 
-  /** Number of callbacks, for `forgetCallbacks`. */
+  /** Number of registered callbacks, to be passed to `forgetCallbacks` later. */
   callbacks(): number {
     return this.#beforeSnapshot.length;
   }
 
-  /** Drops the oldest callbacks of `onSnapshot`, after they have run once more. */
+  /** Runs the oldest `count` callbacks of `onSnapshot` once more, and drops them. */
   forgetCallbacks(count: number): void {
     for (const callback of this.#beforeSnapshot.splice(0, count)) callback();
   }
 
-  /** Declares a counter, recorded in `unit` × `divisor`. A second call with the same name returns the same family. */
+  /** Declares a counter in `unit`: recorded values are divided by `divisor`. The same name returns the same family. */
   counter(options: FamilyOptions): ValueFamily {
     return this.#declare(options, 'counter', (spec) => new ValueFamily(spec), ValueFamily);
   }
@@ -81,7 +81,7 @@ export class MetricStore {
     return this.#declare(options, 'gauge', (spec) => new ValueFamily(spec), ValueFamily);
   }
 
-  /** Declares a histogram of nanoseconds, or of other numbers with `unit` and `divisor`. `bounds` are in seconds. */
+  /** Declares a histogram of nanoseconds, or of other numbers with `unit` and `divisor`. `bounds` are in `unit`. */
   histogram(options: FamilyOptions & { bounds: readonly number[] }): HistogramFamily {
     return this.#declare(
       { unit: 'seconds', divisor: 1e9, ...options },
@@ -106,12 +106,12 @@ export class MetricStore {
     for (const store of this.#stores()) for (const family of store.#maxGauges) family.rotate(nowMs);
   }
 
-  /** Registers a callback to run before each snapshot, for values that are read or kept elsewhere. */
+  /** Registers a callback that updates values before each snapshot, for values that are read or kept elsewhere. */
   onSnapshot(callback: () => void): void {
     this.#beforeSnapshot.push(callback);
   }
 
-  /** Copies all families. Copies label values only for series that the reader lacks. */
+  /** Copies all families, but only the label values of series that the reader lacks. */
   snapshot(held: KnownSeries = {}): MetricSnapshot {
     for (const store of this.#stores()) for (const callback of store.#beforeSnapshot) callback();
     this.#countSeries();

@@ -52,7 +52,7 @@ export interface Hello extends Omit<StatusDocument, 'capture'> {
 
 export type LiveMessage = LiveColumn & { reason: string };
 
-/** Opens the stream. The browser reconnects by itself; if the server refuses, this function reconnects. */
+/** Opens the live stream. Browsers do not reconnect after an HTTP error, so this function reconnects. */
 export function openLive(on: {
   hello(hello: Hello): void;
   column(column: LiveMessage): void;

@@ -1,6 +1,6 @@
 /** Combines exponential buckets (bucket i ends at 2^(i/8) seconds) into rows of a heat map, and computes quantiles. */
 
-/** Index and count of each bucket in turn, in ascending order of the index. */
+/** Alternating indexes and counts of buckets, in ascending order of the index. */
 export type Buckets = readonly number[];
 
 const ZERO = -32768;
@@ -10,7 +10,7 @@ export function upperBound(index: number): number {
   return index <= LOWEST ? 2 ** (LOWEST / 8) : 2 ** (index / 8);
 }
 
-/** Upper bound of the bucket that contains the quantile. Undefined if there are no counts. */
+/** Returns the upper bound, in seconds, of the bucket that contains the quantile. Undefined if there are no counts. */
 export function quantile(buckets: Buckets, q: number): number | undefined {
   let total = 0;
   for (let i = 1; i < buckets.length; i += 2) total += buckets[i];
@@ -41,7 +41,7 @@ export interface Rows {
   count: number;
 }
 
-/** Chooses the number of rows so that all counts are visible and each row is high enough to click on. */
+/** Chooses rows for all counts. Limits their number to about `most`, so that each row is high enough to click on. */
 export function rowsOf(all: readonly (Buckets | null)[], most: number): Rows {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
@@ -63,12 +63,12 @@ export function rowOf(index: number, width: number): number {
   return Math.ceil(Math.max(index, LOWEST) / width);
 }
 
-/** Bounds of a row in seconds. The lowest row contains the bucket of zeros. */
+/** Returns the bounds of a row in seconds. The lowest row also contains the bucket of zeros. */
 export function boundsOf(row: number, width: number): [low: number, high: number] {
   return [2 ** (((row - 1) * width) / 8), 2 ** ((row * width) / 8)];
 }
 
-/** Counts by row, starting with the lowest row. */
+/** Returns the counts by row, starting with the lowest row. */
 export function rowCounts(buckets: Buckets, { width, first, count }: Rows): Float64Array {
   const counts = new Float64Array(count);
   for (let i = 0; i < buckets.length; i += 2) {

@@ -1,4 +1,4 @@
-/** Shows the traces that are examples of a heat map cell. */
+/** Shows the traces whose exemplars belong to a heat map cell. */
 import type { SlowAnswer } from '../model/slow.ts';
 import { ApiError, getJson } from './api.ts';
 import { el } from './dom.ts';
@@ -7,7 +7,7 @@ import type { PickedCell } from './heat.ts';
 import { nounOf } from './panel.ts';
 import { traceTable } from './trace-table.ts';
 
-/** Time to search around the cell: a duration can be counted shortly before its root span ends, or one drain later. */
+/** We search around the cell's time: a duration is counted shortly before its root span ends, or one drain later. */
 const AROUND_MS = 1500;
 
 export async function cellTraces(

@@ -1,4 +1,4 @@
-/** Shows, as a matrix, which container waited for a CPU, and which container used the CPU meanwhile. */
+/** Shows a matrix of containers that waited for a CPU, and containers that used the CPU in the meantime. */
 import type { HistoryAnswer } from '../model/history.ts';
 import { getHistory } from './api.ts';
 import { el } from './dom.ts';
@@ -76,7 +76,7 @@ function matrix({ series }: HistoryAnswer, seconds: number): HTMLElement {
       { class: 'number', title },
       amount === 0 ? '' : rate(amount / seconds, 'seconds'),
     );
-    // Limits the colour, so that the text on it can be read.
+    // Limits the strength of the colour, so that the text stays readable.
     element.style.background = `color-mix(in srgb, var(--link) ${Math.round((amount / most) * 45)}%, transparent)`;
     return element;
   };
@@ -112,7 +112,7 @@ function matrix({ series }: HistoryAnswer, seconds: number): HTMLElement {
   );
 }
 
-/** A systemd service has no namespace and no pod. */
+/** Joins namespace, pod and container. A systemd service has neither namespace nor pod. */
 function nameOf(parts: readonly (string | undefined)[]): string {
   return parts.filter((part) => part !== undefined && part !== '').join('/') || '–';
 }

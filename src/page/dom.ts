@@ -3,7 +3,7 @@
 type Child = Node | string | number | undefined | readonly Child[];
 type Props = Record<string, string | number | boolean | EventListener | undefined>;
 
-/** A function becomes a listener (`onclick`), `true` an empty attribute. `undefined` and `false` are skipped. */
+/** In `props`, functions become listeners (`onclick`), `true` an empty attribute. Skips `undefined` and `false`. */
 export function el<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   props: Props = {},
@@ -28,7 +28,7 @@ function add(element: Element, children: readonly Child[]): void {
   }
 }
 
-/** Control characters, and characters that change the text direction, could make a name look like another name. */
+/** Replaces characters that could make a name look like another name: control characters, and changes of direction. */
 function printable(text: string): string {
   return text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }
@@ -46,7 +46,7 @@ export interface Cell {
   number?: boolean;
 }
 
-/** A table that scrolls sideways on narrow screens. The first cell of a row is its heading. */
+/** Creates a table that scrolls sideways on narrow screens. The first cell of each row is the row's heading. */
 export function table(
   caption: string,
   head: readonly Cell[],

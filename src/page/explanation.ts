@@ -1,4 +1,4 @@
-/** What explains the time of an operation: its direct children, by name and by task or disk. */
+/** Explains the time of an operation by its direct children, grouped by name and by task or disk. */
 import type { SlowTree, SpanTree } from '../model/slow.ts';
 import { count } from './format.ts';
 
@@ -35,7 +35,7 @@ export function explanationOf({ children, durationSeconds, kind }: SlowTree): Pa
   return [...sorted, { what, seconds: total('seconds'), times: total('times') }];
 }
 
-/** The task or disk that a span names; the first one if it names several. Undefined if it names none. */
+/** Returns the task or disk in a span's attributes, or the first of several tasks. Undefined if there is none. */
 export function whoseIs({ attributes }: SpanTree) {
   const { 'thread.name': thread, 'system.device': device, 'ftrace.thread.names': several } = attributes;
   return thread ?? device ?? (Array.isArray(several) ? `${several[0]} …` : undefined);

@@ -1,6 +1,6 @@
 /**
- * The connection to the agent: receives each new second, notices restarts and lost connections, and notifies the views.
- * After a restart or a reconnection, a view loads everything again.
+ * Connects to the agent: receives each new second, notices restarts and lost connections, and notifies the views. After
+ * a restart or a reconnection, views load everything again.
  */
 import type { HistoryIndex, HistoryMetric, HistoryResolution } from '../model/history.ts';
 import { getIndex, type Hello, type LiveMessage, openLive } from './api.ts';
@@ -15,7 +15,7 @@ export interface Feed {
   metric(name: string): HistoryMetric | undefined;
   /** Calls `listener` for each new second. Like `onReload`, returns a function that removes the listener. */
   onColumn(listener: (column: LiveMessage) => void): () => void;
-  /** Calls `listener` after a reconnection, when the history must be loaded again. */
+  /** Calls `listener` when the history must be loaded again, such as after a reconnection or with a new resolution. */
   onReload(listener: () => void): () => void;
 }
 
@@ -27,7 +27,7 @@ export interface Connection {
 const LEAST_RANGE_MS = 60_000;
 const REFRESH_MS = 5000;
 
-/** Calls `onState` when the state changes. `problem` is the text of a banner; '' if there is no problem. */
+/** Calls `onState` with each new state. `problem` is the text of a banner; '' if there is no problem. */
 export async function connect(
   onState: (state: { ready: boolean; problem: string }) => void,
 ): Promise<Connection> {
@@ -65,7 +65,7 @@ export async function connect(
       feed.index.resolutions.find(({ name }) => name === feed.resolution.name) ?? feed.index.resolutions[0];
     for (const listener of reloads) listener();
   };
-  /** Whether a metric has just got its first series, so that an overview opened before does not show it. */
+  /** Returns whether a metric has just got its first series, so that the overview does not show the metric yet. */
   const hasNew = ({ metrics }: LiveMessage) =>
     Object.keys(metrics).some((name) => (feed.metric(name)?.series ?? 0) === 0);
   let refreshedMs = 0;
@@ -81,7 +81,7 @@ export async function connect(
     hello,
     column: (column) => {
       lastMs = column.time;
-      // Remember this, because a metric with a single burst appears in only one column.
+      // Remember that the index is stale, because a metric with a single burst appears in only one column.
       isStale ||= hasNew(column);
       if (isStale && column.time - refreshedMs > REFRESH_MS) {
         refreshedMs = column.time;

@@ -32,7 +32,7 @@ export function compact(value: number): string {
   return short(value);
 }
 
-/** A value of a counter, per second. */
+/** Formats a counter's increase per second. */
 export function rate(value: number, unit: string): string {
   if (unit === 'seconds') return `${duration(value)}/s`;
   if (unit === 'bytes') return `${bytes(value)}/s`;
@@ -56,13 +56,13 @@ export function share(part: number): string {
   return percent > 0 && percent < 0.1 ? '< 0.1 %' : `${short(Number(percent.toPrecision(2)))} %`;
 }
 
-/** Time of day, or time since the start of a recording. */
+/** Formats a time of day, or the time since the start of a recording. */
 export function moment(ms: number, axis: 'time' | 'recording'): string {
   if (axis === 'recording') return `+${(ms / 1000).toFixed(3)} s`;
   return new Date(ms).toLocaleTimeString('en-GB');
 }
 
-/** Date and time of day of an ISO time, with milliseconds. */
+/** Formats an ISO time as local date and time, with milliseconds. */
 export function when(iso: string): string {
   const date = new Date(iso);
   const ms = String(date.getMilliseconds()).padStart(3, '0');

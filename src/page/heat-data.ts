@@ -7,8 +7,9 @@ export interface HeatData {
   /** Visible range in milliseconds. */
   from: number;
   to: number;
-  /** End of each column in milliseconds, and the seconds that it covers; 0 means a gap. */
+  /** End of each column in milliseconds. */
   times: readonly number[];
+  /** Seconds that each column covers; 0 means a gap. */
   seconds: readonly number[];
   /** Length of a normal column. */
   stepSeconds: number;
@@ -62,7 +63,7 @@ export function heatColumns(data: HeatData, mostRows: number): HeatColumns {
   return { rows, counts, most, total, p50: line(0.5), p99: line(0.99) };
 }
 
-/** Start of a column in milliseconds. A gap starts where the previous column ends. */
+/** Returns the start of a column in milliseconds. A gap starts where the previous column ends. */
 export function startOf({ times, seconds, stepSeconds }: HeatData, column: number): number {
   if (seconds[column] === 0 && column > 0) return times[column - 1];
   return times[column] - (seconds[column] || stepSeconds) * 1000;

@@ -1,4 +1,4 @@
-/** A table with the numbers of a heat map's newest columns. */
+/** Shows the numbers of a heat map's newest columns in a table. */
 
 import { boundsOf } from './buckets.ts';
 import { table } from './dom.ts';

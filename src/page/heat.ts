@@ -1,7 +1,6 @@
 /**
  * A heat map: the x axis is time, the y axis is duration, and higher counts have stronger colours. Lines show the
- * median and the 99th percentile. uPlot draws axes and lines; this file draws the cells on its canvas. Arrow keys
- * select a cell.
+ * median and the 99th percentile. uPlot draws axes and lines; heat-paint.ts draws the cells. Arrow keys select a cell.
  */
 import type UPlot from 'uplot';
 import { el } from './dom.ts';
@@ -31,7 +30,7 @@ export interface HeatOptions {
   /** Name for screen readers. */
   label: string;
   height: number;
-  /** Noun for the counted things, such as `waits`. */
+  /** Noun for what is counted, such as `waits`. */
   noun: string;
   onPick?: ((cell: PickedCell) => void) | undefined;
 }
@@ -190,7 +189,7 @@ function picked({ data, columns }: Shown, cell: HeatCell): PickedCell {
   };
 }
 
-/** The cell one step away from `cell`. If `cell` is undefined, starts at the middle of the last column. */
+/** Returns the cell one step from `cell`, or from the middle of the last column if `cell` is undefined. */
 function moved(
   { data, columns }: Shown,
   cell: HeatCell | undefined,
@@ -216,7 +215,7 @@ function summary({ seconds }: HeatData, { total, p50, p99 }: HeatColumns, noun: 
   }`;
 }
 
-/** uPlot's options for axes and lines. uPlot calls the functions among them each time it draws. */
+/** Returns uPlot's options for axes and lines. uPlot evaluates options that are functions at each drawing. */
 function options(
   data: () => HeatData | undefined,
   columns: () => HeatColumns | undefined,
@@ -273,7 +272,7 @@ function tick(ms: number, data: HeatData | undefined): string {
   return `+${ms / 1000} s`;
 }
 
-/** Ticks of the duration axis: powers of ten, and values in between if there are few powers. */
+/** Returns the ticks of the duration axis: powers of ten, and values in between if there are few powers. */
 function decades([low, high]: [number, number]): number[] {
   const all: number[] = [];
   for (let exponent = -9; exponent <= 7; exponent++) all.push(10 ** exponent);

@@ -1,4 +1,4 @@
-/** A line chart with the rates of a counter, one line per series, and a table of the latest values. */
+/** Shows the rates of a counter as a line chart, with one line per series, and the latest rates in a table. */
 import type UPlot from 'uplot';
 import type { HistoryAnswer } from '../model/history.ts';
 import { el, table } from './dom.ts';

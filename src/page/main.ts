@@ -1,4 +1,4 @@
-/** The page: tabs, the state of the connection, and one view, which the address after `#` selects. */
+/** Shows tabs, the state of the connection, and the view that the address selects after `#`. */
 import { ApiError } from './api.ts';
 import { containersPage, INTERFERENCE } from './containers.ts';
 import { byId, el } from './dom.ts';
@@ -32,7 +32,7 @@ function onState({ ready, problem }: { ready: boolean; problem: string }): void 
   state.textContent = ready ? 'Ready' : 'Not ready';
   state.className = `state ${ready ? 'good' : 'bad'}`;
   banner.hidden = problem === '';
-  // Change an alert only if its text changes, because screen readers read it out each time.
+  // Change the banner only if its text changes, because screen readers read an alert out after each change.
   if (banner.textContent !== problem) banner.textContent = problem;
 }
 
@@ -91,7 +91,7 @@ function showTabs(current: string): void {
   tabs.replaceChildren(...links, ...items);
 }
 
-/** Choice between the last minutes and the last hour. A recording is always shown as a whole. */
+/** Creates buttons for the visible time, one per resolution. A recording is always shown as a whole. */
 function rangeChoice({ feed, choose }: Connection): HTMLElement | string {
   const { resolutions } = feed.index;
   if (resolutions.length < 2) return '';

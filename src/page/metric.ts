@@ -1,4 +1,4 @@
-/** The page of one metric: the whole metric, and one chart per label value. A click on a cell lists its traces. */
+/** Shows one metric: a chart of all series, and a chart per label value. A click on a cell lists the cell's traces. */
 import type { HistoryAnswer, HistoryMetric } from '../model/history.ts';
 import { getHistory } from './api.ts';
 import { cellTraces } from './cell-traces.ts';
@@ -88,7 +88,7 @@ function histogramPage(
   };
 }
 
-/** One heat map per combination of label values, largest first. */
+/** Creates one heat map per combination of label values, largest first. */
 function parts(feed: Feed, { name, by }: Wanted, pick: (cell: PickedCell) => void) {
   const element = el('div', { class: 'grid' });
   const heats = new Map<string, Heat>();
@@ -125,7 +125,7 @@ function counterPage(view: HTMLElement, feed: Feed, { name, by }: Wanted): () =>
   };
 }
 
-/** Loads the series of a metric, and new columns every two seconds. Returns a function that stops this. */
+/** Loads the series of a metric, and new columns every two seconds. Returns a function that stops the updates. */
 function follow(feed: Feed, { name, by }: Wanted, show: (answer: HistoryAnswer) => void): () => void {
   let answer: HistoryAnswer | undefined;
   let busy = false;
@@ -147,7 +147,7 @@ function follow(feed: Feed, { name, by }: Wanted, show: (answer: HistoryAnswer) 
       else extend(answer, more, feed.resolution.keep_seconds * 1000);
       if (!ended) show(answer);
     } catch {
-      // Ignore the error: the connection's banner shows it, and the next round tries again.
+      // Ignore the error: the banner shows a lost connection, and the next round tries again.
     } finally {
       busy = false;
     }

@@ -46,7 +46,7 @@ export function hintOf(metric: string): string {
 /** Text for label values, as in `sda read`; `all` if there are no labels. */
 export function labelText(labels: Readonly<Record<string, string>>): string {
   const pairs = Object.entries(labels);
-  // A systemd service has neither namespace nor pod.
+  // Skip empty values: a systemd service has neither namespace nor pod.
   const values = pairs
     .filter(([, value]) => value !== '')
     .map(([name, value]) => (name === 'cpu' ? `CPU ${value}` : value));
@@ -57,7 +57,7 @@ export function isOwn(metric: string): boolean {
   return metric.startsWith('ftrace_exporter_') || metric.startsWith('process_');
 }
 
-/** Thread, program and container, if the trace contains them. Scripts of the same interpreter differ only by thread. */
+/** Returns thread, program, process and container, if known. Scripts of one interpreter differ only by thread name. */
 export function whoOf({ attributes, resource }: Pick<SlowTree, 'attributes' | 'resource'>): string {
   const { 'thread.name': thread, 'process.executable.name': program } = attributes;
   const parts = [

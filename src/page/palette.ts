@@ -1,9 +1,9 @@
 /**
- * Colours that people with any kind of colour vision can order: an approximation of viridis (by van der Walt and Smith,
- * CC0) for counts, and the colours of Okabe and Ito for lines.
+ * Colours that people with any kind of colour vision can distinguish: an approximation of viridis (by van der Walt and
+ * Smith, CC0) for counts, and the colours of Okabe and Ito for lines.
  */
 
-/** Every 1/8 of viridis, from dark to light. */
+/** Viridis in steps of 1/8, from dark to light. */
 const STOPS = [
   [68, 1, 84],
   [71, 44, 122],
@@ -38,7 +38,7 @@ export function countColours(): string[] {
   );
 }
 
-/** Value of a colour variable in the style sheet. */
+/** Returns the value of a colour variable in the style sheet. */
 export function cssColour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }

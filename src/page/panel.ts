@@ -1,4 +1,4 @@
-/** A heat map of one metric that stays up to date. */
+/** Shows a heat map of one metric, and updates it with each new column. */
 import type { HistoryAnswer } from '../model/history.ts';
 import { getHistory, type LiveMessage } from './api.ts';
 import { el } from './dom.ts';
@@ -65,7 +65,7 @@ export function makePanel(
         const more = await getHistory({ metric, resolution: feed.resolution.name, since: last });
         extend(answer, more, keepMs());
       } catch {
-        // Ignore the error: the connection's banner shows it, and the next column tries again.
+        // Ignore the error: the banner shows a lost connection, and the next column tries again.
       } finally {
         asking = false;
       }

@@ -24,7 +24,7 @@ export function append(answer: HistoryAnswer, column: LiveMessage, keepMs: numbe
   trim(answer, keepMs);
 }
 
-/** Adds the newer columns of another answer to the same query. Series are matched by their labels. */
+/** Appends the columns of a newer answer to the same query. Matches series by their labels. */
 export function extend(answer: HistoryAnswer, more: HistoryAnswer, keepMs: number): void {
   const before = answer.times.length;
   const key = ({ labels }: HistorySeries) => JSON.stringify(labels);

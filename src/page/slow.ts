@@ -1,4 +1,4 @@
-/** Slow operations: searches the traces in the agent's memory. */
+/** Searches the traces of slow operations in the agent's memory. */
 import type { SlowAnswer } from '../model/slow.ts';
 import { getJson } from './api.ts';
 import { noTraces } from './cell-traces.ts';
@@ -57,7 +57,7 @@ export function slowPage(view: HTMLElement, query: URLSearchParams): () => void 
   };
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    // The address contains the search, so that users can share it.
+    // Write the search into the address, so that users can share the link.
     const address = new URLSearchParams({ q: text.value, min: least.value, kind: kind.value });
     history.replaceState(null, '', `#/slow?${address}`);
     void search();

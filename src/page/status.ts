@@ -1,4 +1,4 @@
-/** Shows what the agent says about itself: its page without scripts, and the records of its latency tracers. */
+/** Shows the agent's status, as on the page without scripts, and the records of its latency tracers. */
 import type { StatusDocument } from '../model/status.ts';
 import { getJson } from './api.ts';
 import { el } from './dom.ts';
@@ -13,11 +13,11 @@ export function latencyTracers({ capture }: StatusDocument): string[] {
   return (capture?.buffers ?? []).filter(({ reader }) => reader === 'none').map(({ buffer }) => buffer);
 }
 
-/** The page without scripts. The agent renders it for each request. */
+/** Shows the content of the page without scripts, which the agent renders for each request. */
 export function agentPage(view: HTMLElement): () => void {
   void (async () => {
     const text = await (await fetch('./')).text();
-    // In a document without scripts, the content of noscript is parsed as elements.
+    // DOMParser runs no scripts, so it parses the content of noscript as elements.
     const fresh = new DOMParser().parseFromString(text, 'text/html').querySelector('noscript');
     view.replaceChildren(
       ...(fresh === null ? [] : [...fresh.childNodes].map((node) => document.importNode(node, true))),
@@ -31,7 +31,7 @@ interface LatencyDocument {
   records: { latency_seconds: number; at: string; trace: string }[];
 }
 
-/** The worst records of each latency tracer, with the kernel's own text. */
+/** Shows the worst records of each latency tracer, with the kernel's own text. */
 export function latencyPage(view: HTMLElement, tracers: readonly string[]): () => void {
   view.append(el('h2', { class: 'title' }, 'Latency tracers'));
   if (tracers.length === 0) {

@@ -1,4 +1,4 @@
-/** The first line of the overview: current rates, each with a small line chart of the last minutes. */
+/** Shows the first line of the overview: current rates, each with a small line chart of the last minutes. */
 import type { HistoryAnswer } from '../model/history.ts';
 import { getHistory } from './api.ts';
 import { el } from './dom.ts';
@@ -10,7 +10,7 @@ import { append } from './series.ts';
 interface TileOptions {
   title: string;
   metric: string;
-  /** Text for an increase within a number of seconds. */
+  /** Formats an increase within `seconds`. */
   text(increase: number, seconds: number): string;
   /** Whether an increase should be shown as a warning. */
   warns?: boolean;

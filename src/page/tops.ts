@@ -1,4 +1,4 @@
-/** Tables of what took most time or occurred most often in the last minute, as in `top`. */
+/** Shows tables, as in `top`, of what took most time or occurred most often in the last minute. */
 import type { HistoryAnswer, HistoryMetric, HistorySeries } from '../model/history.ts';
 import { getHistory } from './api.ts';
 import { merged, quantile } from './buckets.ts';
@@ -40,7 +40,7 @@ export function makeTops(
       const section = sectionOf(metric, answer);
       const before = sections.get(metric.name);
       if (before === undefined) element.append(section);
-      // Do not replace a table while the user reads it or has focused it.
+      // Do not replace a table that contains the focus, because the user would lose the focus.
       else if (!before.contains(document.activeElement)) before.replaceWith(section);
       else continue;
       sections.set(metric.name, section);

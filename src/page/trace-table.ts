@@ -1,4 +1,4 @@
-/** A list of traces, each with a link to its waterfall. */
+/** Lists traces, each with a link to its waterfall. */
 import type { SlowTree } from '../model/slow.ts';
 import { table } from './dom.ts';
 import { duration, when } from './format.ts';
@@ -19,7 +19,7 @@ export function traceTable(traces: readonly SlowTree[]): HTMLElement {
   return table('Traces', head, rows);
 }
 
-/** Several traces can share the id of an application's trace. */
+/** Includes the span ID, because several traces can have the trace ID of the same application trace. */
 export function traceLink({ traceId, spanId }: SlowTree): string {
   return `#/trace/${traceId}/${spanId}`;
 }

@@ -1,4 +1,4 @@
-/** A trace as a waterfall: the span tree, times, attributes, and a summary of what took most of the time. */
+/** Shows a trace as a waterfall: the span tree, times, attributes, and a summary of what took most of the time. */
 import type { SlowAnswer, SlowTree, SpanTree } from '../model/slow.ts';
 import { getJson } from './api.ts';
 import { noTraces } from './cell-traces.ts';
@@ -68,7 +68,7 @@ function actions({ traceId }: SlowTree): HTMLElement {
       await navigator.clipboard.writeText(location.href);
       copied.textContent = 'copied';
     } catch {
-      // Browsers allow this only over HTTPS and on localhost.
+      // Browsers allow access to the clipboard only over HTTPS and on localhost.
       copied.textContent = location.href;
     }
   };
@@ -193,7 +193,7 @@ function attributesOf(span: SpanTree, trace: SlowTree): HTMLElement[] {
   ];
 }
 
-/** Nanoseconds since 1970 of an ISO time with nine decimals. */
+/** Converts an ISO time with nine decimals to nanoseconds since 1970. */
 function nanoseconds(iso: string): bigint {
   const dot = iso.lastIndexOf('.');
   return BigInt(Date.parse(`${iso.slice(0, dot)}Z`)) * 1_000_000n + BigInt(iso.slice(dot + 1, -1));
