@@ -1,12 +1,12 @@
 /**
- * How long does a block request take, from queueing and from issue to completion? The blk tracer
- * (kernel/trace/blktrace.c) writes its actions only as text; the text reader makes one record of each line. This probe
- * counts actions and measures both times.
+ * How long does a block request take, from its queueing and from its issue to its completion? The blk tracer
+ * (kernel/trace/blktrace.c) writes actions only as text; the text reader makes a record of each line. This probe counts
+ * actions and measures both times.
  *
- * Device, sector and operation identify a request, as in `block.ts`. A bio is queued (Q) under its own sector. A bio
- * that is merged into another (M, F) has no completion. Parts that the block layer splits off are not queued again, so
- * a completion can have an issue but no queueing. Device mappers have no requests, so their completions have no issue.
- * Only a completion that has neither is missing its start.
+ * Device, sector and operation identify a request. A bio is queued (Q) under its own sector. A bio that is merged into
+ * another (M, F) has no completion. Parts that the block layer splits off are not queued again, so a completion can
+ * have an issue but no queueing. Device mappers have no requests, so their completions have no issue. Only a completion
+ * with neither counts as unmatched.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
@@ -53,15 +53,15 @@ const ISSUE_TO_COMPLETE = {
 };
 
 const SECTOR_BYTES = 512;
-/** Operations that neither read nor write have the letter `N`. A flush is `FN`. */
+/** First letter of `rwbs` for operations that neither read nor write: `N`. A flush is `FN`. */
 const NEITHER = 0x4e;
-/** A request takes two entries. This is enough for all queues of ten disks. */
+/** Maximum number of entries: enough for all queues of ten disks. Each request takes two entries. */
 const CAPACITY = 32768;
-/** Drivers give up after minutes. An older entry was merged or split in a way that the text does not show. */
+/** Evict entries after this time. Drivers give up after minutes, so the text did not show a merge or split. */
 const TOO_LONG_NS = 600e9;
 
 export interface BlkOptions extends CommonOptions {
-  /** Globs of the whole disks to trace. */
+  /** Globs of the disks (not partitions) to trace. */
   devices: readonly string[];
 }
 
@@ -79,7 +79,7 @@ export const blk: ProbeModule<BlkOptions> = {
     tracer: 'blk',
     where: 'top',
     reads: 'text',
-    // The text reader expects these columns, and the actions as letters.
+    // The text reader expects these columns, with actions as letters.
     options: { blk_classic: '0', verbose: '0' },
     knobs: [],
     blockDevices: options.devices,
@@ -130,11 +130,11 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
     const action = actionOf(record.bytes, letters.start(record), letters.end(record));
     const sectors = bytesOf(record) / SECTOR_BYTES;
     const isNeither = record.bytes[rwbs.start(record)] === NEITHER;
-    // An action without data is a flush, whatever its letters are. Its lines have different sectors, so use sector 0.
+    // An action without data is a flush, whatever its letters. Use sector 0, because the sectors of its lines differ.
     const isFlush = sectors === 0 && !isNeither;
     const operation = isFlush ? FLUSH : operationOf(record.bytes, rwbs.start(record), rwbs.end(record));
     series.count(row, action, operation, record.cpu);
-    // The action is plugging, or a command to the device itself. Neither is measured.
+    // The action is plugging or a command to the device itself, which is not measured.
     if (isNeither) return;
     const sector = isFlush ? 0 : sectorOf(record);
     switch (action) {
@@ -145,7 +145,7 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
         drop(dev, sector, operation, QUEUED);
         break;
       case FRONTMERGED:
-        // The merged request begins at this bio, so its next lines have the bio's sector.
+        // The merged request now begins at this bio: keep the bio's entry, and drop the entry of the old first sector.
         drop(dev, sector + sectors, operation, QUEUED);
         break;
       case ISSUED_ACTION:
@@ -197,7 +197,7 @@ function makeComplete(
     const queued = find(dev, sector, operation, QUEUED);
     const issued = find(dev, sector, operation, ISSUED);
     if (queued < 0 && issued < 0) {
-      // A bio that only asks for a flush completes once with 0 sectors; a flush completes twice.
+      // With 0 sectors, a missing start is normal: after a flush, the bio that requested the flush completes as well.
       if (sectors > 0 && requests.dropped() === droppedBefore) noStart();
       return;
     }
@@ -216,7 +216,7 @@ function makeComplete(
   };
 }
 
-/** Declares the families. A row stands for a device, an operation and an action. */
+/** Declares the families. A row is a device and an operation; for the count of actions, also an action. */
 function declareSeries(context: ProbeContext, options: BlkOptions) {
   const key = (row: number, operation: number) => row * OPERATIONS.length + operation;
   const labels = (at: number) => [

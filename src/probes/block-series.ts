@@ -1,4 +1,4 @@
-/** Metric families of block requests. A row stands for a device and an operation. */
+/** Metric families of block requests. Each row is a device and an operation. */
 import { globMatcher } from '../config/units/globs.ts';
 import { declareDurations, declareTaskCounts } from './families.ts';
 import { SeenDevices } from './names/block-devices.ts';
@@ -60,7 +60,7 @@ export function declareBlockSeries(context: ProbeContext, options: BlockOptions,
     context.host,
     globMatcher(options.devices),
     (row) => {
-      // Series of reads and writes start at 0 when a disk is first seen; other series appear with their first request.
+      // Series of reads and writes start at 0 when a disk is first seen; others appear with their first request.
       for (const operation of [READ, WRITE]) {
         if (hasIssue) device.show(key(row, operation));
         bytes.show(key(row, operation));

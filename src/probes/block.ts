@@ -1,14 +1,14 @@
 /**
  * How long do disk requests wait, and how long does the device take? Reads the block_rq_* events
  * (include/trace/events/block.h). Measures time in the queue (first insert to last issue) and at the device (last issue
- * to completion), and counts bytes, errors and requeues. Both times count at completion, because until then the driver
- * may put the request back. Each request is one sample, however often the driver put it back.
+ * to completion), and counts bytes, errors and requeues. Both times are recorded at completion, because until then the
+ * driver can put the request back. Each request is one sample, however often the driver put it back.
  *
  * The events contain no request id. Device, sector and operation identify a request; among equal requests, the first
- * inserted is the first completed. A flush has sector 0 when it is issued and 2^64-1 when it completes. The bio that
- * asked for the flush completes with 0 sectors and was never issued. Kernels before 4.x issued this bio as a write with
- * a preceding flush (`FWS`) and 0 sectors. A request can complete in parts, be put back, or be merged into another. The
- * agent's own requests count too, so that a disk's numbers match /sys/block/NAME/stat.
+ * inserted completes first. A flush has sector 0 when it is issued and 2^64-1 when it completes. The bio that requested
+ * the flush completes with 0 sectors and was never issued; kernels before 4.x issued it as a write with a preceding
+ * flush (`FWS`) and 0 sectors. A request can complete in parts, be put back, or be merged into another. The agent's own
+ * requests count too, so that a disk's numbers match /sys/block/NAME/stat.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
@@ -32,15 +32,15 @@ const REQUEUE = 'block:block_rq_requeue';
 const MERGE = 'block:block_rq_merge';
 
 const SECTOR_BYTES = 512;
-/** `F` before the letter of another operation: flush first. */
+/** Letter `F` before another operation in `rwbs`: the disk first flushes its cache. */
 const FLUSHES_FIRST = 0x46;
-/** Sector number for a bio that asks for a flush and has no data. */
+/** Sector number for a bio that requests a flush and has no data. */
 const CARRIER_SECTOR = -1;
-/** Maximum number of requests in flight: more than all queues of ten disks. */
+/** Maximum number of requests in flight: enough for all queues of ten disks. */
 const CAPACITY = 16384;
-/** A request that grew at its front is issued under another sector. Its insert is dropped after this time. */
+/** Evict queued requests after this time. A request that grew at its front is issued under another sector. */
 const QUEUED_TOO_LONG_NS = 60e9;
-/** Drivers give up after minutes. If a request is older, its completion was lost. */
+/** Evict issued requests after this time. Drivers give up after minutes, so the completion was lost. */
 const ISSUED_TOO_LONG_NS = 600e9;
 
 export const block: ProbeModule<BlockOptions> = {
@@ -73,7 +73,7 @@ export const block: ProbeModule<BlockOptions> = {
       fields: ['common_pid', 'common_flags', 'dev', 'sector', 'nr_sector', 'rwbs'],
       without: 'requeues are not counted',
     },
-    // Added in 5.11. Without this event, inserts of merged requests expire.
+    // Kernels have this event since 5.11. Without it, the inserts of merged requests expire.
     {
       event: MERGE,
       fields: ['common_pid', 'common_flags', 'dev', 'sector', 'nr_sector', 'rwbs'],
@@ -97,9 +97,9 @@ interface Request {
   dev: number;
   operation: number;
   sector: number;
-  /** Task that the event ran in; 0 if it ran in an interrupt. */
+  /** Pid of the task that caused the event; 0 if an interrupt caused it. */
   pid: number;
-  /** As `pid`, but the interrupted task if it ran in an interrupt. */
+  /** Pid of the task that caused the event, or that the interrupt interrupted. */
   commonPid: number;
 }
 
@@ -151,7 +151,7 @@ function makeState(context: ProbeContext, options: BlockOptions) {
   };
 }
 
-/** Returns a function that reads an event's request, or returns false if the config excludes the device. */
+/** Returns a reader for an event's request. The reader returns false if the config excludes the device. */
 function requestReader(context: ProbeContext, event: string, { request, series, latest }: State) {
   const { devices } = series;
   const devOf = context.int(event, 'dev');
@@ -174,7 +174,7 @@ function requestReader(context: ProbeContext, event: string, { request, series, 
       sectorsOf(record) === 0
     ) {
       request.operation = FLUSH;
-      // Distinguishes the bio from the flush that the block layer creates for it, which completes first.
+      // The sector distinguishes the bio from the flush that the block layer creates for it, which completes first.
       request.sector = CARRIER_SECTOR;
     } else request.sector = sectorOf(record);
     request.commonPid = record.words[(record.offset >> 2) + pidAt];
@@ -183,7 +183,7 @@ function requestReader(context: ProbeContext, event: string, { request, series, 
   };
 }
 
-/** Finds requests in flight by the key of the current event. */
+/** Tracks requests in flight. `find` and `add` use the key of the current event. */
 function trackRequests(request: Request, { containerOf }: Split, lost: () => void, evicted: () => void) {
   const all = requestsInFlight(CAPACITY, lost, evicted);
   const { table, dropped, voidUntil } = all;
@@ -212,7 +212,7 @@ function onInsert(context: ProbeContext, state: State): EventHandler {
   return (record) => {
     if (!readInsert(record)) return;
     const back = find(QUEUED);
-    // The driver put the request back just before this event, so it has been waiting since then.
+    // If the driver put the request back just before this event, the request has been waiting since then.
     if (back >= 0 && table.requeued(back)) table.clearRequeued(back);
     else add(QUEUED, record.timestampNs);
   };
@@ -226,7 +226,7 @@ function onIssue(context: ProbeContext, state: State): EventHandler {
   return (record) => {
     if (!readIssue(record)) return;
     let entry = find(QUEUED);
-    // The request is issued again. Without requeue events, assume that the driver put it back before.
+    // Without requeue events, assume that the driver put the request back before it was issued again.
     if (entry < 0 && !hasRequeue) entry = find(ISSUED);
     if (entry < 0) entry = add(ISSUED, record.timestampNs);
     else table.enter(entry, ISSUED, record.timestampNs, false);
@@ -242,7 +242,7 @@ function onComplete(context: ProbeContext, state: State): EventHandler {
   const doneSectors = context.int(COMPLETE, 'nr_sector');
   const errorOf = context.int(COMPLETE, 'error');
 
-  /** Handles the end of a request that was not issued. That is normal for the bio of a flush, which has 0 sectors. */
+  /** Handles a completion without an issue. For a bio that requested a flush and has 0 sectors, this is normal. */
   const missingIssue = (done: number, droppedBefore: number): void => {
     if (done === 0) return;
     const queued = find(QUEUED);
@@ -266,7 +266,7 @@ function onComplete(context: ProbeContext, state: State): EventHandler {
     }
     const remaining = table.sectors(entry) - done;
     if (remaining > 0) {
-      // With 0 sectors, the event is the end of a bio that asked for a flush at the same sector.
+      // With 0 sectors, the event is the completion of a bio that requested a flush at the same sector.
       if (done > 0) {
         table.setSectors(entry, remaining);
         table.move(entry, request.sector + done);
@@ -288,7 +288,7 @@ function onComplete(context: ProbeContext, state: State): EventHandler {
   };
 }
 
-/** Returns the function that reports a request to the spans. Undefined if the spans want no requests. */
+/** Returns a function that reports a request to the sink; undefined if there is no sink. */
 function reporter({ intervals }: ProbeContext, { series, request, requests }: State) {
   const sink = intervals.block;
   if (sink === undefined) return undefined;
@@ -340,7 +340,7 @@ function onRequeue(context: ProbeContext, state: State): EventHandler {
     const container = issued < 0 ? UNKNOWN : table.container(issued);
     series.requeued(request.row, request.operation, container);
     if (issued >= 0) table.enter(issued, QUEUED, timestampNs, true);
-    // The driver refused the request before it was issued. It waited since its insert, if it was inserted.
+    // The driver refused the request before its issue. Without an insert, the request waits from now on.
     else if (find(QUEUED) < 0) table.enter(add(QUEUED, timestampNs), QUEUED, timestampNs, true);
   };
 }

@@ -1,6 +1,6 @@
 /**
  * How long do tasks sleep uninterruptibly (state D), usually to wait for a disk? Measures from sched:sched_switch with
- * the bit TASK_UNINTERRUPTIBLE to the wake-up. Kernel threads that wait for work (TASK_IDLE) have a different bit.
+ * the bit TASK_UNINTERRUPTIBLE to the wake-up. Kernel threads that wait for work have another bit (TASK_IDLE).
  */
 import { counter, declaredProbe, pair } from './declared/built-in.ts';
 

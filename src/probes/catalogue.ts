@@ -1,4 +1,4 @@
-/** All probes, in the order of docs and listings. To add a probe, add one line here. */
+/** All probes, in the order of docs and listings. Add new probes here. */
 
 import { LATENCY_TRACERS } from '../model/tracer.ts';
 import { blk } from './blk.ts';

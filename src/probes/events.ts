@@ -18,8 +18,8 @@ const COUNT = {
 };
 
 /**
- * If the config matches at most this many events, their series start at 0 on every online CPU, so that the first OOM
- * kill shows as an increase. With more events, a series appears with its first event.
+ * If the config matches at most this many events, their series start at 0 on every online CPU, so that even the first
+ * event (such as an OOM kill) shows as an increase. With more events, a series appears with its first event.
  */
 const SHOWN_FROM_START = 16;
 

@@ -1,6 +1,6 @@
 /**
- * Declares a probe's families in the metric store and finds their slots. Series with closed labels (CPUs, kinds) start
- * at 0. Series with open labels appear when their values are first seen.
+ * Declares a probe's families in the metric store and finds their slots. Series whose label values are known in advance
+ * (CPUs, kinds) start at 0. Other series appear when their label values are first seen.
  */
 import type { HistogramFamily } from '../metrics/histogram.ts';
 import type { MaxGaugeFamily } from '../metrics/max-gauge.ts';
@@ -11,7 +11,7 @@ import type { CommonOptions } from './probe.ts';
 import { type SeriesRows, type SplitMachine, splitOf } from './split.ts';
 import { SlotCache } from './tables/slot-cache.ts';
 
-/** As in MetricSpec. Metrics with `per_cpu` or `per_container` have additional labels at the end. */
+/** As in MetricSpec. `per_cpu` and `per_container` append more labels. */
 export type MetricFacts = Pick<MetricSpec, 'name' | 'help' | 'labels' | 'ownTime'> & {
   open?: readonly string[];
 };
@@ -19,18 +19,18 @@ export type MetricFacts = Pick<MetricSpec, 'name' | 'help' | 'labels' | 'ownTime
 /** The part of a probe's context that declarations need. */
 export type Machine = SplitMachine;
 
-/** For a tracer that runs only on `cpus`: the series of other CPUs appear with their first value. */
+/** Returns a machine for a tracer that runs only on `cpus`: the series of other CPUs appear with their first value. */
 export function onCpus(machine: Machine, cpus: readonly number[]): Machine {
   const { metrics, cpuCount, onlineCpus } = machine;
   return { metrics, cpuCount, onlineCpus: onlineCpus.filter((cpu) => cpus.includes(cpu)) };
 }
 
-/** Records into a histogram of durations. */
+/** The series of a histogram of durations. */
 export interface Durations extends SeriesRows {
   family: HistogramFamily;
 }
 
-/** Declares a histogram. `labels` returns the label values of a row, without those of the CPU or container. */
+/** Declares a histogram of durations. `labels` returns a row's label values, without those of CPU or container. */
 export function declareDurations(
   machine: Machine,
   facts: MetricFacts,
@@ -63,7 +63,7 @@ export function declareTaskCounts(
   return { family, ...split.rows(family, (slot, amount) => family.add(slot, amount), labels) };
 }
 
-/** Adds to a counter whose first label is `cpu`. */
+/** A counter whose first label is `cpu`. */
 export interface CpuCounts {
   family: ValueFamily;
   add(row: number, cpu: number, amount: number): void;
@@ -92,13 +92,13 @@ export function declareCpuCounts(
   return { family, add: (row, cpu, amount) => family.add(slots.at(row, cpu), amount) };
 }
 
-/** V8 knows the address of an array only if the array has more than 64 bytes. */
+/** Minimum number of sums: more than 64 bytes, so that V8 treats the address of the array as a constant. */
 const FEWEST_SUMS = 16;
 
 /**
  * Declares a counter by CPU for the most frequent events. The probe adds to the returned array, at `cpu * rows + row`,
- * because a look-up of the series for each event would cost too much. The sums are written to the family when metrics are
- * read. There are `rowsShown` rows, at least one.
+ * because a look-up of the series for each event would cost too much. A snapshot adds the sums to the family. There are
+ * `rowsShown` rows, at least one.
  */
 export function declareCpuSums(
   machine: Machine,

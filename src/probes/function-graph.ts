@@ -3,8 +3,8 @@
  * (kernel/trace/trace_functions_graph.c, `funcgraph_exit` in kernel/trace/trace_entries.h) and measures durations by
  * function and CPU.
  *
- * A return record contains both times, so nothing must be paired, and a lost record loses only one call. A duration
- * includes sleep and called functions. `overrun` counts the calls of a task that nested too deep to be recorded.
+ * A return record contains both times, so there is nothing to pair, and a lost record loses only one call. A duration
+ * includes sleep and called functions. `overrun` counts a task's calls that were nested too deeply to be recorded.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import type { FunctionReturn, FunctionSink } from '../model/intervals.ts';
@@ -62,7 +62,7 @@ export const functionGraph: ProbeModule<FunctionGraphOptions> = {
     options: {
       // Include functions that run in interrupts.
       'funcgraph-irqs': '1',
-      // Leave out return values, because they make records longer.
+      // Leave out return values, arguments and return addresses, because they make records longer.
       'funcgraph-retval': '0',
       'funcgraph-args': '0',
       'funcgraph-retaddr': '0',
@@ -87,7 +87,7 @@ export const functionGraph: ProbeModule<FunctionGraphOptions> = {
 };
 
 function createFunctionGraph(context: ProbeContext, options: FunctionGraphOptions): Probe {
-  // One series more than the config allows, so that `unknown` does not take the place of a function.
+  // Allow one more series than the config, so that `unknown` does not take the place of a function.
   const inFamily = { ...options, max_series: options.max_series + 1 };
   const durations = declareDurations(context, DURATION, inFamily, (row) => [rows.names[row]]);
   const rows = new ValueRows(context.functions, options.max_series, () => {
@@ -110,10 +110,10 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
         const at = record.offset >> 2;
         if (caller.isOurs(record)) return;
         const overrun = words[at + overrunAt];
-        // The idle tasks of all CPUs have pid 0, so use the CPU to distinguish them.
+        // The idle tasks of all CPUs have pid 0, so distinguish them by CPU.
         const task = words[at + pidAt] === 0 ? -1 - cpu : words[at + pidAt];
         if (overrun !== 0) tooDeep(overruns.growth(task, overrun >>> 0));
-        // Subtract the halves separately, because a double cannot represent the times themselves.
+        // Subtract the halves separately, because a double cannot represent the 64-bit times exactly.
         const high = (words[at + returnedAt + 1] >>> 0) - (words[at + calledAt + 1] >>> 0);
         const ns = high * TWO_POW_32 + ((words[at + returnedAt] >>> 0) - (words[at + calledAt] >>> 0));
         if (ns >= 0 && ns < ABSURD_NS) {
@@ -135,7 +135,7 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
   };
 }
 
-/** Reports every return to the sink. */
+/** Returns a function that reports each return to the sink. */
 function reporter(context: ProbeContext, caller: FunctionCaller, sink: FunctionSink) {
   const pidOf = context.int(RETURN, 'common_pid');
   const depthOf = context.int(RETURN, 'depth');

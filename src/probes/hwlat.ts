@@ -1,7 +1,7 @@
 /**
  * How long does the hardware take a CPU away from the kernel? Reads records of the hwlat tracer
- * (kernel/trace/trace_hwlat.c, `hwlat` in kernel/trace/trace_entries.h). Its thread turns interrupts off and reads the
- * clock twice in each pass of a loop. For each window with a gap above the threshold, it records two gaps in
+ * (kernel/trace/trace_hwlat.c, `hwlat` in kernel/trace/trace_entries.h). The tracer's thread turns interrupts off and
+ * reads the clock twice in each pass of a loop. For each window with a gap above the threshold, it records two gaps in
  * microseconds: the longest between the two reads of a pass (inner) and the longest between two passes (outer).
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
@@ -57,8 +57,8 @@ export const hwlat: ProbeModule<HwlatOptions> = {
     reads: 'events',
     options: {},
     knobs: [
-      // Use one thread per CPU. By default, a single thread moves between CPUs with interrupts off, and in kernel 7.3
-      // it may run on any CPU. Kernels before 5.14 lack this file; their thread visits only the chosen CPUs.
+      // Use one thread per CPU. By default, a single thread moves between CPUs, and in kernel 7.3 this thread may run
+      // on any CPU. Kernels before 5.14 lack this file; their thread visits only the chosen CPUs.
       { file: 'hwlat_detector/mode', value: 'per-cpu', optional: true },
       microsecondsKnob('hwlat_detector/width', options.width),
       microsecondsKnob('hwlat_detector/window', options.window),
@@ -72,7 +72,7 @@ export const hwlat: ProbeModule<HwlatOptions> = {
   metrics: [{ ...LATENCY, labels: [...LATENCY.labels, 'cpu'] }],
 };
 
-/** hwlat always sets `tracing_thresh`, and osnoise uses that value as its own threshold. */
+/** hwlat always sets `tracing_thresh`, and osnoise uses the same file for its own threshold, so both must be equal. */
 function osnoiseClash({ threshold }: HwlatOptions, osnoise: unknown): Conflict | undefined {
   if (osnoise === undefined) return undefined;
   const other = (osnoise as { threshold?: number }).threshold;

@@ -1,8 +1,8 @@
-/** How long are CPUs idle, and is the chosen idle state right? Reads power:cpu_idle (include/trace/events/power.h). */
+/** How long are CPUs idle, and how often is the idle state wrong? Reads events of include/trace/events/power.h. */
 import { counter, declaredProbe, pair } from './declared/built-in.ts';
 
 const IDLE = 'power:cpu_idle';
-/** PWR_EVENT_EXIT */
+/** `state` when a CPU leaves its idle state: PWR_EVENT_EXIT. */
 const AWAKE = 4294967295;
 
 export const idle = declaredProbe({

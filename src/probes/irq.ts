@@ -1,7 +1,7 @@
 /**
  * How long do interrupt handlers run? Reads irq:irq_handler_entry and _exit (include/trace/events/irq.h) and, if
  * configured, the pairs of irq_vectors (arch/x86/include/asm/trace/irq_vectors.h: local timer, IPIs). Also counts
- * interrupts that occur during the agent's own threads. Does not see threaded handlers of real-time kernels.
+ * interrupts that occur during the agent's own threads. Does not measure threaded handlers (real-time kernels).
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { EventHandler, EventRecord } from '../model/record.ts';
@@ -96,9 +96,9 @@ function createIrq(context: ProbeContext, options: IrqOptions): Probe {
   const sink = context.intervals.interrupts;
   const longNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
   const stacks = new IrqStacks(cpuCount);
-  /** 1 for CPUs where no handler has started since the last loss: an end without a start is then due to the loss. */
+  /** By CPU: 1 if no handler has started since the last loss, so that an end without a start is due to the loss. */
   const afterLoss = new Uint8Array(cpuCount);
-  /** By CPU: ignore starts before this time, even if they are read after the loss was reported. */
+  /** By CPU: ignore handlers that started before this time, even if their records are read after `onLoss`. */
   const lostUntil = new Float64Array(cpuCount);
 
   const begin = (record: EventRecord, line: number, row: number): void => {
@@ -146,7 +146,7 @@ function createIrq(context: ProbeContext, options: IrqOptions): Probe {
     byEvent[ENTRY] = (record) => count.add(0, record.cpu, 1);
   }
   vectors.forEach((vector, i) => {
-    // Vectors get negative line numbers, which no device uses.
+    // Give vectors negative line numbers, which no device uses.
     const line = -1 - i;
     const row = handlers.row(vector);
     byEvent[entryOf(vector)] = (record) => begin(record, line, row);

@@ -1,7 +1,7 @@
 /**
  * What disturbs isolated CPUs? Counts and times interrupts, soft interrupts, IPIs, timers, NMIs, other tasks and work
- * items on the CPUs that the config names. Also counts ticks that the kernel could not stop, with the reason, and the
- * senders of IPIs. Interrupts of the CPU itself (irq_vectors) are measured only on x86.
+ * items on the CPUs that the config names. Also counts the ticks that the kernel could not stop, by reason, and the
+ * IPIs sent to these CPUs, by sender. Interrupts of the CPU itself (irq_vectors) are measured only on x86.
  */
 import type { DeclaredLabel, DeclaredMetric } from '../model/declared-metric.ts';
 import { constant, counter, declaredProbe, histogram, pair } from './declared/built-in.ts';
@@ -20,7 +20,7 @@ interface Source {
   source: string;
   start: string;
   end: string;
-  /** Label `name`, from the start event. */
+  /** The label `name`, from a field of the start event. */
   name: Partial<DeclaredLabel>;
   key: readonly (string | { start: string; end: string })[];
   where?: string;
@@ -57,7 +57,7 @@ const SOURCES: readonly Source[] = [
     end: 'sched:sched_switch',
     name: { field: 'next_comm' },
     key: [{ start: 'next_pid', end: 'prev_pid' }],
-    // A runnable task was replaced by another task.
+    // The previous task was preempted: it was still runnable, and it was not the idle task.
     where: 'prev_state == 0 && prev_pid != 0',
   },
   {
@@ -69,7 +69,7 @@ const SOURCES: readonly Source[] = [
   },
 ];
 
-/** Metrics for these CPUs; for all CPUs if the list is empty. */
+/** Returns the metrics for these CPUs; for all CPUs if the list is empty. */
 function metricsOf(cpus: readonly number[]): DeclaredMetric[] {
   const here = cpus.map((cpu) => `CPU == ${cpu}`).join(' || ');
   const on = (event: string, more?: string) => {

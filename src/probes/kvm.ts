@@ -1,7 +1,7 @@
 /**
  * How long do virtual CPUs stay outside their guest? Measures from kvm:kvm_exit to kvm_entry in the vCPU's thread
  * (arch/x86/kvm/trace.h; virt/kvm and arch/arm64/kvm/trace_arm.h). On x86, the field `isa` selects Intel's or AMD's
- * names.
+ * exit reasons.
  */
 import type { DeclaredLabel, DeclaredMetric } from '../model/declared-metric.ts';
 import { declaredProbe, pair } from './declared/built-in.ts';

@@ -1,5 +1,5 @@
 /**
- * How long is the longest latency of a kind? Six kernel tracers keep only the worst case: from a wake-up until the task
+ * How long is the worst-case latency? Six kernel tracers keep only their longest latency: from a wake-up until the task
  * runs (kernel/trace/trace_sched_wakeup.c), and with interrupts or preemption off (kernel/trace/trace_irqsoff.c). They
  * have no events. The capture thread reads each new maximum and resets the tracer. This probe counts the maxima and
  * shows the largest within a sliding window.
@@ -35,7 +35,7 @@ const RECORDS = {
 };
 
 export interface LatencyOptions extends CommonOptions {
-  /** Whether to record functions during the latency. The kernel then traces all its functions. */
+  /** Whether to record the functions that run during the latency. The kernel then traces all its functions. */
   functions: boolean;
 }
 

@@ -1,7 +1,7 @@
 /**
  * How long do tasks wait for kernel locks? Reads lock:contention_begin and _end (include/trace/events/lock.h, since
- * 5.19) of the slow paths. The kernel records a second contention_begin when a mutex's waiter stops spinning; the first
- * one counts.
+ * 5.19), which the slow paths of locks record. When a task that waits for a mutex stops spinning, the kernel records
+ * another contention_begin; the wait is measured from the first.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { LOCK_TYPES, OTHER_LOCK } from '../model/lock-types.ts';

@@ -12,7 +12,7 @@ const RECLAIM = 'ftrace_memory_reclaim_seconds';
 const RECLAIMED = 'ftrace_memory_reclaimed_pages_total';
 const FAULTS = 'ftrace_memory_page_faults_total';
 
-/** Bits of enum vmscan_throttle_state (include/linux/mmzone.h). The event's print fmt does not name them. */
+/** Bits of enum vmscan_throttle_state (include/linux/mmzone.h). The event's print fmt does not contain the numbers. */
 const THROTTLED_BY = { 1: 'writeback', 2: 'isolated', 4: 'no_progress', 8: 'congested' };
 
 function reclaim(kind: string): DeclaredMetric {

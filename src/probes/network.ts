@@ -1,7 +1,7 @@
 /**
- * What goes wrong on the network? Reads events of include/trace/events/{tcp,sock,skb,napi}.h. They interrupt arbitrary
- * tasks, so no event belongs to a task. Fields and names of reasons differ between kernels; labels use the names that
- * the kernel itself prints.
+ * What goes wrong on the network? Reads events of include/trace/events/{tcp,sock,skb,napi}.h. The events interrupt
+ * arbitrary tasks, so they belong to no task. Kernels differ in fields and in the names of reasons; labels use the
+ * names that the kernel itself prints.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { counter, declaredProbe, pair } from './declared/built-in.ts';

@@ -6,7 +6,7 @@ import type { Noise, NoiseSink, NoiseSource } from '../model/intervals.ts';
 import type { BytesReader, EventHandler, EventRecord, IntReader } from '../model/record.ts';
 import type { EventNeed, ProbeContext } from './probe.ts';
 
-/** The tracer's thread saw a gap between two reads of the clock. If `interference` is 0, no event explains the gap. */
+/** A gap between two clock reads of the tracer's thread. If `interference` is 0, no other event explains the gap. */
 export const GAP = 'osnoise:sample_threshold';
 
 interface NoiseEvent {
@@ -28,7 +28,7 @@ export function noiseEvent(source: string): string {
   return `osnoise:${source}_noise`;
 }
 
-/** Events of all sources. Without them, spans have no children. */
+/** Returns the events of all sources. Without these events, spans have no children. */
 export function noiseNeeds(): EventNeed[] {
   return EVENTS.map(({ source, event, id, name }) => ({
     event,
@@ -37,13 +37,13 @@ export function noiseNeeds(): EventNeed[] {
   }));
 }
 
-/** Handlers for those of the events that the kernel has. */
+/** Returns handlers for the events that the kernel has. */
 export function noiseHandlers(context: ProbeContext, sink: NoiseSink): Map<string, EventHandler> {
   const there = EVENTS.filter(({ event }) => context.format(event) !== undefined);
   return new Map(there.map((event) => [event.event, noiseHandler(context, sink, event)]));
 }
 
-/** Returns the handler of an event that has `start` and `duration`. */
+/** Returns the handler of an event with the fields `start` and `duration`. */
 export function noiseHandler(
   context: ProbeContext,
   sink: NoiseSink,

@@ -1,13 +1,13 @@
 /**
  * How long do NVMe commands take, and which commands fail? Reads nvme:nvme_setup_cmd and nvme_complete_rq
- * (drivers/nvme/host/trace.h). The upper four bits of the setup's command id are a generation number, which the
- * completion may lack. Only I/O queues count, because the opcodes of queue 0 have other meanings.
+ * (drivers/nvme/host/trace.h). The upper four bits of the command id at set-up are a generation number, which the
+ * completion may lack. Only I/O queues count, because opcodes have other meanings in queue 0.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { counter, declaredProbe, pair } from './declared/built-in.ts';
 
 const COMPLETE = 'nvme:nvme_complete_rq';
-/** include/linux/nvme.h, enum nvme_opcode */
+/** Names of enum nvme_opcode (include/linux/nvme.h). */
 const OPCODES = {
   0: 'flush',
   1: 'write',

@@ -16,7 +16,7 @@ import { thresholdClash } from './options/threshold.ts';
 import type { EventNeed, Probe, ProbeContext, ProbeModule } from './probe.ts';
 
 const SAMPLE = 'ftrace:osnoise';
-/** Values of the label `source`. Each source except the first has an event. */
+/** Values of the label `source`. Each source except the first (`hw`) has an event. */
 const SOURCES = NOISE_SOURCES;
 const HW = 0;
 
@@ -86,7 +86,7 @@ export const osnoise: ProbeModule<OsnoiseOptions> = {
       cpuListKnob('osnoise/cpus', options.cpus),
       microsecondsKnob('osnoise/runtime_us', options.runtime),
       microsecondsKnob('osnoise/period_us', options.period),
-      // 0 means never stop. Another user may have set a limit.
+      // Write 0 (never stop), because another user may have set a limit.
       microsecondsKnob('osnoise/stop_tracing_us', 0),
       microsecondsKnob('osnoise/stop_tracing_total_us', 0),
       ...(options.threshold === undefined ? [] : [microsecondsKnob('tracing_thresh', options.threshold)]),
@@ -154,7 +154,7 @@ function createOsnoise(context: ProbeContext, options: OsnoiseOptions): Probe {
     const causesOf = context.int(GAP, 'interference');
     const tell = sink && noiseHandler(context, sink, { source: 'hw', event: GAP });
     handlers[GAP] = (record) => {
-      // If the gap has causes, each has its own event and is counted there.
+      // If known interruptions caused the gap, their own events count them.
       if (causesOf(record) !== 0) return;
       interference.record(HW, record.cpu, durationOf(record));
       tell?.(record);

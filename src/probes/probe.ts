@@ -11,19 +11,19 @@ import type { TaskClasses } from '../model/task-classes.ts';
 import type { TimestampNs } from '../model/time.ts';
 import type { TracerRequest } from '../model/tracer.ts';
 
-/** An event that a probe needs, as data. */
+/** An event that a probe needs. */
 export interface EventNeed {
   /** `system:name` */
   event: string;
-  /** Fields that the probe reads. If the kernel lacks one of them, the probe is off. */
+  /** Fields that the probe reads. If the kernel lacks one of them, the event counts as missing. */
   fields: readonly string[];
   /**
    * Fields that contain the address of a kernel function. If function names are not available, the event counts as
-   * missing. Only a probe that declares addresses gets `functions`.
+   * missing. Only a probe that declares addresses gets `ProbeContext.functions`.
    */
   addresses?: readonly string[];
   /**
-   * If set, the event is optional. The text says what the probe does not measure without it, as in `migrations are not
+   * If set, the event is optional. The text names what is not measured without the event, as in `migrations are not
    * counted`; it is '' if nothing is missing. If absent, the probe is off without the event.
    */
   without?: string | undefined;
@@ -34,13 +34,13 @@ export interface NameList {
   /** Key in the probe's section. */
   key: string;
   globs: readonly string[];
-  /** Singular noun for the things that the names refer to: `event`. */
+  /** Singular noun for what the names refer to, such as `event`. */
   kind: string;
   /** All existing names. Undefined if the kernel does not list them. */
   offered: readonly string[] | undefined;
 }
 
-/** What the kernel offers. Some probes need different events depending on it. */
+/** Events and functions of the kernel. Some probes choose the events that they need by what the kernel has. */
 export interface KernelOffer {
   events(): readonly string[];
   machine: string;
@@ -50,7 +50,7 @@ export interface KernelOffer {
 
 /** Config keys of every probe, with defaults filled in. */
 export interface CommonOptions extends ProbeDefaults {
-  /** For probes about tasks: series by container. */
+  /** For probes about tasks: whether series are split by container. */
   per_container?: boolean;
   /** Never suspend the probe, even if the agent is over its budget. */
   essential?: boolean;
@@ -94,9 +94,9 @@ export interface ProbeContext {
   onlineCpus: readonly number[];
   /** Length of the window of gauges that show a maximum. */
   maxWindowMs: number;
-  /** Names for fields declared as `addresses`. Throws if the probe declares none. */
+  /** Names for the fields that the probe declares as `addresses`. Throws if the probe declares none. */
   readonly functions: FunctionNames;
-  /** Where the probe reports single operations, for traces. */
+  /** Sinks to which the probe reports single operations, for traces. */
   intervals: IntervalSinks;
   /** Events that the probe needs and that are available, in the order of `needs`. */
   events: readonly string[];
@@ -113,16 +113,16 @@ export interface ProbeContext {
   countInKernel?: ((request: KernelCountRequest) => KernelCount) | undefined;
   /** Whether a thread (host pid) is one of the agent's own. */
   isSelf(pid: number): boolean;
-  /** Counts an event that the probe dropped because it is the agent's own. */
+  /** Counts an event that the probe dropped because one of the agent's own threads caused it. */
   ignoreSelf(): void;
-  /** Returns a function that counts `ftrace_exporter_unmatched_total` for this reason. Get it once and keep it. */
+  /** Returns a function that adds to `ftrace_exporter_unmatched_total` for this reason. Get it once and keep it. */
   unmatched(reason: UnmatchedReason): (count?: number) => void;
 }
 
 /**
- * Why an end has no usable start, or a start has no end: `no_start` (it began before the agent, or the kernel emits no
- * start event), `no_end`, `lost` (the kernel lost events in between), `late` (recorded out of order, so the time would
- * be negative), `exited` (the task has ended), `evicted` (the table was full), `too_deep` (too many nested calls),
+ * Why an operation was not measured: `no_start` (the operation began before the agent, or the kernel emits no start
+ * event), `no_end`, `lost` (the kernel lost events in between), `late` (recorded out of order, so the time would be
+ * negative), `exited` (the task has ended), `evicted` (the table was full), `too_deep` (too many nested calls),
  * `suspended` (the agent suspended the probe in between, to keep its budget).
  */
 export type UnmatchedReason =
@@ -137,20 +137,20 @@ export type UnmatchedReason =
 
 /** A running probe. */
 export interface Probe {
-  /** Handlers by event. Calls come in time order, within the limits of the watermark. */
+  /** Handlers by event. The agent calls them in time order, within the limits of the watermark. */
   handlers: Readonly<Record<string, EventHandler>>;
   /** Events that the kernel counts for the probe. They have no handlers. */
   counted?: readonly string[] | undefined;
   /**
-   * Events of `cpu` were lost; `untilNs` is the time of the first event after the loss. Called before any later event
-   * of that CPU. Drop operations of tasks or requests that began before `untilNs`, on any CPU.
+   * Called when events of `cpu` were lost, before any later event of that CPU. `untilNs` is the time of the first event
+   * after the loss. The probe must drop operations of tasks or requests that began before `untilNs`, on any CPU.
    */
   onLoss?: ((cpu: number, untilNs: TimestampNs) => void) | undefined;
-  /** Filters of events in the kernel's syntax. The probe needs only the records that match. */
+  /** Filters in the kernel's syntax, by event. The probe needs only the records that match. */
   filters?: Readonly<Record<string, string>>;
   /** Called about once a second, for work that is too slow for the hot path. */
   sweep?(): void;
-  /** Only for latency tracers: called for each new maximum. `trace` is '' if the kernel has none. */
+  /** Only for latency tracers: called for each new maximum. `trace` is the kernel's trace of the latency, or ''. */
   onLatency?(latencyNs: number, trace: string): void;
 }
 
@@ -161,15 +161,15 @@ export interface Conflict {
   why: string;
 }
 
-/** What a probe declares about the single operations that it reports, for traces. */
+/** How a probe reports single operations, for traces. */
 export interface Reporting<Options> {
-  /** Whether the probe reports all operations that the sinks want. If not, it runs once more, as a helper. */
+  /** Whether the probe reports all operations that the sinks need. If not, a second instance runs as a helper. */
   reportsAll?(options: Options, sinks: IntervalSinks, host: HostFacts): boolean;
   /** Options of the helper. `include`: globs of the operations that get traces; undefined if the config has none. */
   helper?(include: readonly string[] | undefined): Omit<Options, keyof CommonOptions>;
-  /** Whether the histogram counts operations whose first label has this value. Absent: it counts all of them. */
+  /** Whether the histogram counts operations whose first label has this value. If absent, it counts all operations. */
   counts?(options: Options): (value: string) => boolean;
-  /** True if the histogram has no labels of containers, even with `per_container`. */
+  /** True if the histogram has no container labels, even with `per_container`. */
   withoutContainers?: boolean;
 }
 
@@ -186,11 +186,11 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   rate: 'low' | 'high';
   /** Schema of the probe's config section. It fills in all defaults and rejects unknown keys. */
   schema(kit: SchemaKit): z.ZodType<Options>;
-  /** Values for keys that choose what to trace; a config for a recording may omit them. */
+  /** For recordings only: defaults of config keys that choose what to trace. */
   inRecordings?: Readonly<Record<string, unknown>>;
   /**
-   * Set if traces of the kind with this probe's name are only possible while the probe is on. The text is for an error
-   * message; it says what the probe does for the kind, as in `chooses the CPUs`.
+   * Set if traces of the kind with this probe's name require that the probe is on. The text ends an error message with
+   * what the probe does for the kind, as in `chooses the CPUs`.
    */
   choosesForKind?: string;
   /**
@@ -213,7 +213,7 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
    * buffer.
    */
   tracer?(options: Options): TracerRequest;
-  /** Finds another enabled probe (options by name) that conflicts with this one. That is a config error. */
+  /** Returns a conflict with another enabled probe, which is a config error. `others`: options by probe name. */
   conflict?(options: Options, others: ReadonlyMap<string, unknown>): Conflict | undefined;
   /** Names and help of the metrics, for `list metrics`. */
   metrics: readonly {
@@ -222,7 +222,7 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
     help: string;
     /** As in `MetricSpec`. */
     open?: readonly string[];
-    /** A declared metric whose times belong to tasks, so traces can show them. */
+    /** True for a declared metric whose times belong to tasks, so that traces can show them. */
     isOfTask?: boolean;
   }[];
 }

@@ -1,6 +1,6 @@
 /**
- * Waits for a CPU by container, and which container used the CPU meanwhile. The probe `sched` adds these metrics with
- * `per_container`. The hot path writes typed arrays by slot; a snapshot looks up the label values.
+ * Measures how long tasks of each container wait for a CPU, and which container uses the CPU meanwhile. `sched` adds
+ * these metrics with `per_container`. The hot path writes typed arrays by slot; a snapshot looks up label values.
  */
 import type { ValueFamily } from '../metrics/value.ts';
 import {
@@ -48,7 +48,7 @@ export const SCHED_CONTAINER_METRICS = [WAIT, PREEMPTIONS, INTERFERENCE];
 const BY = ['self', 'other', 'system', 'kernel'] as const;
 const BY_OTHER: ContainerLabels = ['', '', OTHER_CONTAINER];
 
-/** Index in `BY` of a task of another container that took the CPU. If none took it (`IDLE`), it is the container itself. */
+/** Index in `BY` for a task of another container that took the CPU. If none took the CPU (`IDLE`): `self`. */
 function categoryOf(bySlot: number): number {
   if (bySlot === KERNEL) return 3;
   if (bySlot === SYSTEM) return 2;
@@ -59,9 +59,9 @@ const CATEGORIES = Uint8Array.from({ length: SLOTS }, (_, bySlot) => categoryOf(
 
 export class SchedContainers implements WaitsByContainer {
   readonly waits: ContainerWaits;
-  /** Slot of a task. */
+  /** Returns the slot of a task's container. */
   readonly slotOf: (tid: number) => number;
-  /** Counts a preemption of a task in one slot by a task in another. */
+  /** Counts a preemption of a task in `slot` by a task in `bySlot`. */
   readonly preempted: (slot: number, bySlot: number) => void;
   readonly #containers: Containers;
   readonly #largest: LargestPairs;
@@ -141,7 +141,7 @@ export class SchedContainers implements WaitsByContainer {
     }
   }
 
-  /** Another container gets the slot. Keeps series that a second slot shares, as after a restart of the container. */
+  /** Called before another container gets the slot. Keeps series that a second slot shares, as after a restart. */
   #release(slot: number): void {
     this.#flush();
     const labels = this.#containers.labels(slot);
@@ -162,7 +162,7 @@ export class SchedContainers implements WaitsByContainer {
     drop(this.#wait, labels);
   }
 
-  /** Waits that lack a container's name when its slot is released count as `other`. */
+  /** Removes a pair. Waits that were kept because a container has no name count as `other`. */
   #forgetPair(victim: number, culprit: number, slot: number, isShared: boolean): void {
     const pair = pairOf(victim, culprit);
     if (!isShared && this.#largest.has(pair)) this.#dropPair(pair);

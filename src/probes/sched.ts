@@ -51,7 +51,7 @@ const MIGRATIONS = {
   labels: [],
 };
 
-/** For tasks that waited at least this long, the scheduling class is looked up. */
+/** If a task waited at least this long, look up its scheduling class. */
 const LONG_WAIT_NS = 1e6;
 /** Used for recordings, where only real-time tasks can be recognised. */
 const NO_CLASSES: TaskClasses = {
@@ -62,11 +62,11 @@ const NO_CLASSES: TaskClasses = {
   refresh: () => {},
 };
 
-/** Label `kind`, by how a task left its CPU (`ASLEEP`, `PREEMPTED`). */
+/** Values of the label `kind`, by how a task left its CPU (`ASLEEP`, `PREEMPTED`). */
 const KINDS = ['voluntary', 'preempted'];
 
 export interface SchedOptions extends CommonOptions {
-  /** Where a wait begins. `wakeup`: the task joins a run queue. `waking`: the waker begins to wake the task. */
+  /** When a wait begins. `wakeup`: the task joins a run queue. `waking`: the waker begins to wake the task. */
   from: 'wakeup' | 'waking';
   /** Count waits by container as well. */
   per_container: boolean;
@@ -112,7 +112,7 @@ export const sched: ProbeModule<SchedOptions> = {
     return needs;
   },
   create: createSched,
-  // A span of a wait begins at the wake-up. Its duration is in the histogram only if that also begins there.
+  // The span of a wait begins at the wake-up, so the histogram has the same duration only if its waits begin there.
   reporting: {
     counts: ({ from }) => (from === 'wakeup' ? () => true : () => false),
     withoutContainers: true,
@@ -121,7 +121,7 @@ export const sched: ProbeModule<SchedOptions> = {
 };
 
 function createSched(context: ProbeContext, options: SchedOptions): Probe {
-  // Declare a family only if the kernel or recording has its events, because a 0 would be wrong.
+  // Declare a family only if the kernel or recording has its events, because a value of 0 would be wrong.
   const has = (event: string): boolean => context.format(event) !== undefined;
   const { containers } = context.host;
   const runnable = makeRunnableTasks(
@@ -223,8 +223,9 @@ function wakeupHandler(
 }
 
 /**
- * The parent task records this event. The new task may have the pid of a task that has ended. It repeats the end of
- * `wakeupHandler`, because V8 takes that handler's arrays for constants only while a single closure of it exists.
+ * Handles sched_wakeup_new, which the parent task records. Replaces the class of an earlier task with the same pid.
+ * Repeats the end of `wakeupHandler`, because V8 treats that handler's arrays as constants only while the handler has a
+ * single closure.
  */
 function newTaskHandler(
   context: ProbeContext,

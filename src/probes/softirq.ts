@@ -32,7 +32,7 @@ const TIME = {
   labels: ['cpu', 'vector'],
 };
 
-/** Vectors are bits of a 32-bit mask; kernels have ten vectors. */
+/** Maximum number of vectors: the bits of a 32-bit mask. Kernels have ten vectors. */
 const VECTORS = 32;
 const ALL_VECTORS = -1;
 /** Maximum number of open runs per CPU. Only real-time kernels have more than one. */
@@ -92,7 +92,7 @@ function makeState(context: ProbeContext, options: CommonOptions) {
   const lost = context.unmatched('lost');
   const late = context.unmatched('late');
   const evicted = context.unmatched('evicted');
-  /** By CPU: vectors without an event since the last loss. If such a vector has no start, the loss is the reason. */
+  /** By CPU: mask of vectors without an event since the last loss, which explains a missing start of these vectors. */
   const unseen = new Int32Array(cpuCount);
   return {
     names,
@@ -107,7 +107,7 @@ function makeState(context: ProbeContext, options: CommonOptions) {
     /** Time of the first raise since the last entry, by CPU and vector; 0 if none. */
     raisedAt: new Float64Array(cpuCount * VECTORS),
     unseen,
-    /** By CPU: ignore starts before this time, even if they are read after the loss was reported. */
+    /** By CPU: ignore starts before this time, even if their records are read after `onLoss`. */
     lostUntil: new Float64Array(cpuCount),
     hasRaise: context.format(RAISE) !== undefined,
     hasExit: context.format(EXIT) !== undefined,
@@ -120,11 +120,11 @@ function makeState(context: ProbeContext, options: CommonOptions) {
 
 /** Tracks runs that have begun and not yet ended. */
 function makeRuns(cpuCount: number, evicted: () => void) {
-  /** `PLACES` per CPU; 0 marks a free place. */
+  /** Start times: `PLACES` per CPU; 0 marks a free place. */
   const startedAt = new Float64Array(cpuCount * PLACES);
   const pids = new Int32Array(cpuCount * PLACES);
   const vectors = new Int32Array(cpuCount * PLACES);
-  /** Returns a free place, or the place of the oldest run. */
+  /** Returns a free place. If there is none, evicts the oldest run and returns its place. */
   const newPlace = (cpu: number): number => {
     const first = cpu * PLACES;
     let oldest = first;
@@ -181,7 +181,7 @@ function onEntry(context: ProbeContext, state: State): EventHandler {
     const at = cpu * VECTORS + vector;
     const raised = raisedAt[at];
     if (!hasRaise) {
-      // Without raise events, an entry cannot be paired.
+      // Without raise events, the latency is unknown.
     } else if (raised === 0) missingStart(cpu, vector);
     else if (raised < lostUntil[cpu]) lost();
     else if (now < raised) late();
@@ -233,7 +233,7 @@ function onExit(context: ProbeContext, state: State): EventHandler {
   };
 }
 
-/** Names of vectors by number, from the print fmt; if it does not list them, mainline's names. */
+/** Returns the names of vectors by number, from the print fmt. Vectors that it does not list get mainline's names. */
 function vectorNames(context: ProbeContext): string[] {
   const names = Array.from({ length: VECTORS }, (_, vector) => SOFTIRQS[vector] ?? `vector_${vector}`);
   const format = context.format(ENTRY);

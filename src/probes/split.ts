@@ -1,6 +1,6 @@
 /**
- * Series by CPU or by container, for probes with `per_cpu` or `per_container`: the labels that their families get, and
- * caches of slots whose columns are CPUs or containers.
+ * Splits the series of a probe by CPU (`per_cpu`) or by container (`per_container`): provides the labels for the
+ * families, and slot caches whose columns are CPUs or containers.
  */
 import type { Family } from '../metrics/family.ts';
 import type { MetricStore } from '../metrics/store.ts';
@@ -31,7 +31,7 @@ export interface SplitMachine {
 export interface SeriesRows {
   /** Adds an amount. `cpu` is only used with `per_cpu`, `container` (a slot) with `per_container`. */
   record(row: number, cpu: number, amount: number, container?: number): void;
-  /** As `record`, for `EventHandler.usual`: returns false without an effect if this takes more than a few loads. */
+  /** As `record`, for `EventHandler.usual`: returns false without an effect if a fast path is not possible. */
   recordUsual(row: number, cpu: number, amount: number, container?: number): boolean;
   /** Creates the series of a row with value 0; with `per_cpu`, for all online CPUs; with `per_container`, none. */
   show(row: number): void;
@@ -46,7 +46,7 @@ export interface Split {
   open: readonly string[];
   /** Slot of a task's container; 0 if series are not by container. */
   containerOf(tid: number): number;
-  /** As `containerOf`, but does not count tasks whose container is not known. */
+  /** As `containerOf`, but does not count a miss if the container is unknown. */
   peekContainer(tid: number): number;
   /** Absent if there are no series by container. */
   containers?: Containers;
@@ -68,7 +68,7 @@ export function splitOf(machine: SplitMachine, options: SplitOptions): Split {
   const { cpuCount, onlineCpus, metrics } = machine;
   const containers = options.per_container ? machine.host?.containers : undefined;
   if (containers !== undefined) return splitByContainer(metrics, containers);
-  // An imported constant would be read from memory at each use.
+  // A local copy, because V8 would read an imported constant from memory at each use.
   const unknown = UNKNOWN;
   const none = { open: [], containerOf: () => unknown, peekContainer: () => unknown };
   if (!options.per_cpu)
@@ -135,7 +135,7 @@ function splitByContainer(metrics: MetricStore, containers: Containers): Split {
   };
 }
 
-/** Values of a container are kept in a slot without labels until the container's name is known. */
+/** Keeps the values of a container in a slot without labels until the container's name is known. */
 function containerCache(
   metrics: MetricStore,
   containers: Containers,

@@ -3,9 +3,9 @@
  * (include/trace/events/syscalls.h), or the events of single syscalls if few are selected. Measures durations by
  * syscall, and counts errors by syscall and errno.
  *
- * Some calls have no matching pair of events. sigreturn ends with id -1. The child of a clone returns 0 from a call
- * that it never entered. exec in a thread begins under the thread's pid and ends under the leader's pid. exit and
- * exit_group never end. A program can use any number. The name is taken from the enter event.
+ * Some calls have no matching pair of events. sigreturn ends with id -1, so its name comes from the enter event. The
+ * child of a clone returns 0 from a call that it never entered. exec in a thread begins under the thread's pid and ends
+ * under the leader's pid. exit and exit_group never end. A program can use a number that no syscall has.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { EventFormat } from '../model/format.ts';
@@ -57,21 +57,21 @@ const WAITING = {
 const INTERRUPTIBLE = 1;
 /**
  * Added to the number of a task's call when the task sleeps interruptibly during the call. All valid syscall numbers
- * are lower, except those of x32, which have bit 30. If a program used the invalid number SLEPT + 1, it would look like
- * call 1 with a sleep, and count as unmatched.
+ * are lower, except those of x32, which have bit 30. If a program used the invalid number SLEPT + 1, the call would
+ * look like call 1 with a sleep, and count as unmatched.
  */
 const SLEPT = 1 << 29;
 const LARGEST_ID = (1 << 20) - 1;
-/** include/linux/err.h: -4095 … -1 are errors. */
+/** Return values from -4095 to -1 are errors (include/linux/err.h). */
 const MAX_ERRNO = 4095;
-/** Errnos below this can have a name (kernel-internal ones begin at 512, ERESTARTSYS); higher ones share a series. */
+/** Errnos below this can have a name (kernel-internal ones begin at 512, ERESTARTSYS). Higher errnos share a series. */
 const NAMED_ERRNOS = 600;
-/** These syscalls return twice: in the child, they return 0 without an entry. */
+/** Syscalls that return twice. In the child, they return 0 without an enter event. */
 const FORKS = new Set(['clone', 'clone3', 'fork', 'vfork']);
 const NEVER_RETURN = new Set(['exit', 'exit_group']);
-/** `id` when sigreturn exits: the number of the interrupted call is unknown. */
+/** Value of the field `id` when sigreturn exits. The number of the interrupted call is unknown. */
 const NO_ID = -1;
-/** Used instead of a row: the config does not select the syscall, or the syscall never ends. */
+/** Row of syscalls that the config does not select or that never end. */
 const NOT_MEASURED = -1;
 
 export const syscalls: ProbeModule<SyscallOptions> = {
@@ -115,7 +115,7 @@ export const syscalls: ProbeModule<SyscallOptions> = {
   },
   names: ({ include, exclude }, _kernel, host) => {
     const ids = host.syscallIds();
-    // Without a syscall table, the name of every syscall is `unknown`.
+    // Without a syscall table, all syscalls have the name `unknown`.
     const offered =
       ids.length === 0 ? undefined : [...ids.flatMap((id) => host.syscallName(id) ?? []), UNKNOWN];
     return [
@@ -146,21 +146,21 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   const reasons = ['no_start', 'no_end', 'lost', 'late', 'exited'] as const;
   const [noStart, noEnd, lost, late, exited] = reasons.map((reason) => context.unmatched(reason));
 
-  /** Start of each task's current call; the tag is the call's id. */
+  /** Start time of each task's open call. The tag is the syscall number, plus `SLEPT` if the task slept. */
   const calls = new TaskStamps();
   const sink = context.intervals.syscalls;
   const slowNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
-  /** Whether to report slow calls, by row. */
+  /** By row: whether to report slow calls. */
   const isReported = names.map((name) => sink?.wants(name) ?? false);
   sink?.watch((pid) => {
     const since = calls.get(pid);
     return since !== 0 && isReported[rowOf(idOf(calls.tag(pid)))] ? since : 0;
   });
-  /** Calls that began before this time may have ended during a loss. */
+  /** Ignore calls that began before this time, because their end may be lost. */
   const lostUntil = cell(1);
   const usual = { calls, rowOf, lostUntil, slowNs, duration, peekContainer };
 
-  /** Drops a task's call whose end can no longer come. */
+  /** Drops a task's call that can no longer end. */
   const abandon = (pid: number, why: () => void): void => {
     const since = calls.get(pid);
     if (since === 0) return;
@@ -170,7 +170,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   };
 
   const giveUp = (pid: number): void => abandon(pid, noEnd);
-  /** Handlers of a pair of events. `fixedId` is set if the events belong to a single syscall. */
+  /** Makes the handlers for a pair of events. `fixedId`: the syscall number, if the events belong to one syscall. */
   const handlersOf = (enter: string, exit: string, fixedId?: number): Record<string, EventHandler> => {
     const [exitPid, ret] = [context.word(exit, 'common_pid'), context.word(exit, 'ret')];
     const exitId = fixedId === undefined ? context.word(exit, 'id') : 0;
@@ -193,7 +193,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
       if (since !== 0) calls.stamps[place] = 0;
       const row = rowOf(since !== 0 && id === NO_ID ? begun : id);
       const value = words[at + ret];
-      // sigreturn returns a register of the interrupted program, which is not an error.
+      // The return value of sigreturn is a register of the interrupted program, not an error.
       if (value < 0 && value >= -MAX_ERRNO && words[at + retHigh] < 0 && row >= 0 && id !== NO_ID) {
         countError(row, -value, containerOf(pid));
       }
@@ -212,7 +212,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
           if (begun !== tag) countWaiting(row, record.cpu, ns, container);
         }
         if (ns >= slowNs && isReported[row]) {
-          // sigreturn returns a register of the interrupted program.
+          // The return value of sigreturn is a register of the interrupted program.
           const returned = id === NO_ID ? Number.NaN : words[at + retHigh] * TWO_POW_32 + (value >>> 0);
           const until = isVoid ? lostUntil[0] : 0;
           sink?.ended(names[row], pid, record.cpu, since, record.timestampNs, returned, until);
@@ -237,7 +237,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   };
 }
 
-/** Handler for the start of a call. `giveUp` drops the task's previous call, which has no end. */
+/** Returns the handler for the start of a call. `giveUp` drops the task's previous call, which has no end. */
 function onEnter(
   context: ProbeContext,
   {
@@ -274,7 +274,7 @@ function onEnter(
   return handler;
 }
 
-/** Handlers for tasks that sleep, exit or execute a program during a call. `exited` drops the call of a task. */
+/** Returns handlers for tasks that sleep, exit or execute a program in a call. `exited` drops the call of a task. */
 function taskHandlers(
   context: ProbeContext,
   calls: TaskStamps,
@@ -302,7 +302,7 @@ function taskHandlers(
       const old = oldPidOf(record);
       const pid = pidOf(record);
       if (old === pid || calls.get(old) === 0) return;
-      // The thread takes over the leader's pid. The leader has ended, and its call with it.
+      // The thread takes over the pid of the leader, which has ended together with its call.
       exited(pid);
       calls.set(pid, calls.get(old), calls.tag(old));
       calls.clear(old);
@@ -311,12 +311,12 @@ function taskHandlers(
   return handlers;
 }
 
-/** Number of the call that a tag contains. */
+/** Returns the syscall number in a tag. */
 function idOf(tag: number): number {
   return tag >= SLEPT && tag <= SLEPT + LARGEST_ID ? tag - SLEPT : tag;
 }
 
-/** Word with the sign of a field: the next word after its low word if the kernel's `long` has 64 bits. */
+/** Returns the offset of the word with a field's sign: the word after the low word if the field has 64 bits. */
 function highWord(format: EventFormat | undefined, field: string, low: number): number {
   return format?.fields.find(({ name }) => name === field)?.size === 8 ? low + 1 : low;
 }
@@ -340,7 +340,7 @@ function tableOfRows(options: SyscallOptions, host: HostFacts): Rows {
   return { rowOf: (id) => (id >= 0 && id < rows.length ? rows[id] : unknown), names };
 }
 
-/** Adds up the time of calls that waited, by row, in nanoseconds. */
+/** Returns a function that adds up the nanoseconds of calls that waited, by row. */
 function waitingTime(
   context: ProbeContext,
   options: SyscallOptions,

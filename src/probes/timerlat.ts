@@ -1,7 +1,7 @@
 /**
  * How late is a timer's interrupt, and how late is the thread that it wakes? Reads records of the timerlat tracer
- * (kernel/trace/trace_osnoise.c, `timerlat` in kernel/trace/trace_entries.h), which runs on each CPU a periodic timer
- * and a thread of priority FIFO 95 that waits for it. Both delays count from the planned expiry of the timer.
+ * (kernel/trace/trace_osnoise.c, `timerlat` in kernel/trace/trace_entries.h). On each CPU, the tracer runs a periodic
+ * timer and a thread of priority FIFO 95 that waits for the timer. Both delays count from the timer's planned expiry.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { TimerlatSink } from '../model/intervals.ts';
@@ -14,7 +14,7 @@ import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
 
 const SAMPLE = 'ftrace:timerlat';
 
-/** Values of the label `context`, by the kernel's number. `other` stands for numbers that later kernels may add. */
+/** Values of the label `context`, by the kernel's number. `other` is for numbers that later kernels may add. */
 const CONTEXTS = ['irq', 'thread', 'user', 'other'];
 const IRQ = 0;
 const THREAD = 1;
@@ -54,7 +54,7 @@ export const timerlat: ProbeModule<TimerlatOptions> = {
       { enabled: false, per_cpu: true, max_series: 500, buckets: decimalBuckets(1e-6, 0.1) },
       {
         cpus: cpuList().optional(),
-        // Limits are timerlat_min_period and timerlat_max_period of the kernel.
+        // The limits are the kernel's timerlat_min_period and timerlat_max_period.
         period: duration({ min: 100 * US, max: S }).prefault('1ms'),
         stop_irq: duration({ min: US, max: S }).optional(),
         stop_thread: duration({ min: US, max: S }).optional(),
@@ -80,7 +80,7 @@ export const timerlat: ProbeModule<TimerlatOptions> = {
   metrics: [{ ...LATENCY, labels: [...LATENCY.labels, 'cpu'] }, MAX],
 };
 
-/** Writes 0 (never stop) as well, because another user may have left a limit there. */
+/** If `ns` is undefined, writes 0 (never stop), because another user may have left a limit in the file. */
 function stop(file: string, ns: number | undefined): Knob {
   return microsecondsKnob(file, ns ?? 0);
 }
@@ -89,7 +89,7 @@ function createTimerlat(context: ProbeContext, options: TimerlatOptions): Probe 
   const machine = onCpus(context, options.cpus ?? []);
   const latency = declareDurations(machine, LATENCY, options, (row) => [CONTEXTS[row]]);
   const max = declareCpuMaxima(context, MAX, (row) => [CONTEXTS[row]]);
-  // The context `user` exists only while a program waits on `timerlat_fd`.
+  // Do not show `user`, because it exists only while a program waits on `timerlat_fd`.
   for (const row of [IRQ, THREAD]) latency.show(row);
   const contextOf = context.int(SAMPLE, 'context');
   const latencyOf = context.int(SAMPLE, 'timer_latency');

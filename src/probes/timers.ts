@@ -1,6 +1,6 @@
 /**
- * How late do timers expire? Reads events of include/trace/events/timer.h. The planned expiry of hrtimers is in
- * nanoseconds. That of timer wheel timers is in jiffies, so a lateness below one jiffy counts as 0. Some timers may
+ * How late do timers expire? Reads events of include/trace/events/timer.h. Hrtimers have a planned expiry in
+ * nanoseconds. Timer wheel timers have one in jiffies, so a lateness below one jiffy counts as 0. Some timers may
  * expire early; their lateness is 0.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';

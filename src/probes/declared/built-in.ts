@@ -120,10 +120,7 @@ export function declaredProbe<Own extends object = object>(
   };
 }
 
-/**
- * Returns a metric's events. If only some kernels have the events (`isVariant`), the agent does not report them
- * missing.
- */
+/** Returns a metric's events. The agent does not report missing events that only some kernels have (`isVariant`). */
 function builtInNeeds(one: DeclaredMetric): EventNeed[] {
   const fixed = one.labels.find(({ constant: value }) => value !== undefined);
   const what = fixed ? `${one.name}{${fixed.name}="${fixed.constant}"}` : one.name;
