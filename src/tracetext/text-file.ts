@@ -1,7 +1,7 @@
 /**
- * Opens a file with the kernel's own text from `trace` or `trace_pipe`, and reports what the file contains. The file
- * has no formats, so the known ones are used. It does not name the machine, and rarely the kernel, so syscalls get the
- * names of the reading machine.
+ * Opens a file with text from `trace` or `trace_pipe`, and reports what the file contains. Such a file has no event
+ * formats, so those of `known-formats.ts` are used. The file does not name the machine, so syscall numbers get the
+ * names that they have on the machine that runs the replay.
  */
 import { closeSync } from 'node:fs';
 import { machine } from 'node:os';
@@ -18,26 +18,26 @@ export interface TextTrace
     TextSurvey,
     'tracer' | 'isGraph' | 'overwritten' | 'eventLines' | 'otherLines' | 'firstOther'
   > {
-  /** Returns the text once, to the end of the file. */
+  /** Returns the file's text once, from start to end. */
   source: TextSource;
-  /** Number of bytes that `source` has returned. */
+  /** Number of bytes of the file that `source` has read. */
   bytesRead(): number;
   bytes: number;
   /** CPUs with events, ascending. */
   cpus: readonly number[];
   /** Metadata for the plan: the events that the text contains, and all known formats. */
   metadata: Omit<TraceMetadata, 'layout'>;
-  /** Undefined: the trace clock does not measure time, and there are no durations. */
+  /** Undefined if the trace clock does not measure time; then there are no durations. */
   nsPerStamp: 1 | undefined;
-  /** Longest latency, if the file is the `trace` of a latency tracer. `source` is empty then. */
+  /** Longest latency, if the file is the `trace` of a latency tracer. `source` returns no text then. */
   latencyNs: number | undefined;
-  /** The whole text of that trace. */
+  /** Text of a latency tracer's `trace`, up to 1 MiB; otherwise empty. */
   latencyTrace: string;
-  /** Names of unknown events: text has neither their system nor formats. */
+  /** Names of unknown events. The text does not contain the events' systems. */
   otherNames: readonly string[];
-  /** Message for a last line without newline that can't be parsed. Undefined if the text ends with a newline. */
+  /** Message to use if the last line has no newline and can't be parsed. Undefined if the text ends with a newline. */
   openEnd: string | undefined;
-  /** Number of the line that starts after this many bytes of what `source` returns. */
+  /** Returns the number of the line that starts at this offset in the text from `source`. */
   lineAt(offset: number): number;
   /** Sentences about what the file can't provide. */
   problems: string[];
@@ -57,8 +57,8 @@ export function looksLikeTraceText(head: Uint8Array): boolean {
 }
 
 /**
- * Opens a file. Reads it twice; the first time to find its CPUs and events. Throws `UsageError` if it is not such a text,
- * `KernelError` if it can't be read.
+ * Opens a file and reads it once to find its CPUs and events; `source` reads it again. Throws `UsageError` if the file
+ * is not text of `trace` or `trace_pipe`, `KernelError` if it can't be read.
  */
 export function openTextTrace(file: string): TextTrace {
   const fd = openFile(file, 'r');
@@ -115,7 +115,7 @@ function* piecesOf(fd: number, file: string): Generator<Uint8Array> {
 
 /** Reads a file's text once, from the start. */
 interface Reader extends TextSource {
-  /** Bytes of the file so far. */
+  /** Number of bytes read from the file so far. */
   position(): number;
 }
 
@@ -131,7 +131,7 @@ function asItIs(fd: number, file: string, bytes: number): Reader {
   };
 }
 
-/** Rewrites lines to the prefix that the decoder reads. */
+/** Makes a reader that rewrites the lines to the form that the decoder can parse. */
 function rewritten(fd: number, file: string): Reader {
   const canonical = makeCanonical();
   const piece = Buffer.alloc(PIECE_BYTES);
@@ -172,7 +172,7 @@ function traceText(fd: number, file: string): string {
   return text.toString('utf8', 0, readAt(fd, file, text, 0));
 }
 
-/** Reason why kernel text is not supported, with the remedy; undefined if it is supported. */
+/** Returns the reason why a text of the kernel is not supported, with a remedy; undefined for a supported text. */
 function whyNotRead(survey: TextSurvey): string | undefined {
   if (survey.isLatencyFormat && survey.tracer === 'nop') {
     return 'is text of nop with latency-format, which is not supported: make it again with 0 in options/latency-format';

@@ -1,4 +1,4 @@
-/** Finds out from its first bytes what a file is that is not a recording, and says what to do with it. */
+/** Identifies a file that is not a recording by its first bytes, and suggests what to do. */
 
 interface Kind {
   /** Matches the first bytes, one character per byte. */
@@ -66,7 +66,7 @@ const KINDS: readonly Kind[] = [
 
 const LOOKED_AT = 8192;
 
-/** Returns a sentence about a file; for an unknown file, the sentence says that it is unknown. */
+/** Returns a predicate for the file's name, such as `is empty`, even if the kind of file is unknown. */
 export function whatItIs(head: Uint8Array): string {
   const text = Buffer.from(head.subarray(0, LOOKED_AT)).toString('latin1');
   return (

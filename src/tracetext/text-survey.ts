@@ -11,7 +11,7 @@ import { unnamedEvent } from '../decode/text/unnamed.ts';
 import { LATENCY_TRACERS } from '../model/tracer.ts';
 
 export interface TextSurvey {
-  /** At least one line is an event. */
+  /** At least one line is an event, or the text is the `trace` of a latency tracer. */
   hasLines: boolean;
   tracer: string;
   isGraph: boolean;
@@ -21,7 +21,7 @@ export interface TextSurvey {
   cpus: number[];
   /** Known events, as `system:name`. */
   events: string[];
-  /** Names of unknown events: text does not contain their system. */
+  /** Names of unknown events. The text does not contain the events' systems. */
   otherNames: string[];
   /** Number of lines that are events. */
   eventLines: number;
@@ -37,16 +37,16 @@ export interface TextSurvey {
   isReport: boolean;
   /** The last line has no newline. */
   isOpen: boolean;
-  /** Timestamps are plain numbers. */
+  /** Timestamps are counts, because the trace clock does not measure time. */
   isPlain: boolean;
   overwritten: number;
   latencyUs: number | undefined;
   kernelRelease: string;
   /** Number of lines that end with a newline. */
   lines: number;
-  /** Bytes up to the end of the last such line. */
+  /** Number of bytes up to and including the last newline. */
   wholeBytes: number;
-  /** Bytes after that. */
+  /** Number of bytes after the last newline. */
   cutBytes: number;
 }
 
@@ -57,12 +57,12 @@ export interface ShownLine {
   text: string;
 }
 
-/** Higher CPU numbers are impossible. */
+/** A line with this CPU number or a higher one is not an event. */
 const MOST_CPUS = 8192;
 const NEWLINE = 0x0a;
 const GRAPH_LINE = /^ *(?:(\d+)\.\d{6} \| +)?(\d+)\) .{12}.*\|/;
 const NAME = /^(?:([A-Za-z_]\w*): |(sys_\w+)( -> 0x|\())/;
-/** Headings above events, even if there are none. */
+/** Matches headings that `trace` prints even if the buffer contains no events. */
 const COLUMNS = /^#(?: entries-in-buffer\/entries-written: 0\/| +(?:TASK-PID|CPU|TIME|cmd) )/;
 const GRAPH_DURATION = /\d us +\|/;
 /** Only this many bytes of a line are examined. */
@@ -109,7 +109,7 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
 
   const heading = (line: string): void => {
     if (survey.eventLines > 0) return;
-    // Old kernels print this heading twice if another tracer of the same family is running; the last one is right.
+    // Old kernels print this heading twice if another tracer of the same family runs; the last heading is right.
     survey.tracer = /^# tracer: (\S+)/.exec(line)?.[1] ?? survey.tracer;
     hasColumns ||= COLUMNS.test(line);
     const entries = /^# entries-in-buffer\/entries-written: (\d+)\/(\d+)/.exec(line);
@@ -122,7 +122,7 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
       [survey.tracer, survey.kernelRelease] = [format[1], format[2]];
     }
     const latency = /^# latency: (\d+) us/.exec(line);
-    // `latency-format` gives the trace of any tracer this heading.
+    // With the option latency-format, the trace of any tracer has this heading, so check the tracer.
     const measures = LATENCY_TRACERS.some((tracer) => tracer === survey.tracer);
     if (latency !== null && measures) survey.latencyUs = Number(latency[1]);
   };
@@ -170,7 +170,7 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
     const call = shown.toString('latin1');
     const graph = GRAPH_LINE.exec(call);
     if (graph === null || Number(graph[2]) >= MOST_CPUS) {
-      // Calls have several kinds of lines, which `graph-lines.ts` handles.
+      // Don't count other lines of function_graph as foreign, because `graph-lines.ts` parses them.
       if (!survey.isGraph) otherLine(bytes, from, end);
       return;
     }
@@ -238,7 +238,7 @@ function isSideLine(bytes: Uint8Array, from: number, end: number): boolean {
 
 const side = { cpu: 0, lost: 0 };
 
-/** `local_timer_entry` → `irq_vectors:local_timer_entry`; '' for a name that is not one of these events. */
+/** Returns `irq_vectors:local_timer_entry` for `local_timer_entry`; '' for names that are not events of this system. */
 function vectorOf(name: string): string {
   return /^(?:local_timer|reschedule|call_function(?:_single)?|x86_platform_ipi|irq_work|thermal_apic|error_apic|spurious_apic|threshold_apic|deferred_error_apic)_(?:entry|exit)$/.test(
     name,
