@@ -1,6 +1,6 @@
 /**
- * Lists the pages of a recording that can't be decoded, with CPU, page and byte. Used after a replay that had errors.
- * It reads the file a second time, page by page, because the merge of all CPUs reads ahead of what it decodes.
+ * Lists the pages of a recording that can't be decoded, with CPU, page and byte. Used after a replay with errors. Reads
+ * the file again page by page, because the replay reads ahead and so can't name the page in which an error occurs.
  */
 import { makeDispatcher } from '../decode/dispatch.ts';
 import { Merger } from '../decode/merge.ts';
@@ -9,7 +9,7 @@ import { type OpenOptions, openCapture } from './read.ts';
 
 const MAX_NAMED = 5;
 
-/** Returns a sentence for each of the first few pages, and one that counts the others. Throws like `openCapture`. */
+/** Returns a sentence for each of the first 5 broken pages, and one about the others. Throws like `openCapture`. */
 export function brokenPages(path: string, options: OpenOptions = {}): string[] {
   const capture = openCapture(path, options);
   const named: string[] = [];

@@ -3,13 +3,13 @@ import { UsageError } from '../model/errors.ts';
 import type { PageLayout } from '../model/format.ts';
 import type { BufferEntry } from './options.ts';
 
-/** A page's data length has 27 bits. */
+/** Larger pages are impossible, because the data length in a page's header has 27 bits. */
 const MAX_PAGE = 1 << 27;
 const MAX_NAMED = 10;
 
 /**
- * Returns the buffer to read, or undefined if the file lists none. Throws `UsageError` if no buffer has this name, or
- * none has pages.
+ * Returns the buffer to read, or undefined if the file lists no buffers. Throws `UsageError` if no buffer is named
+ * `instance`, or if all buffers contain text instead of pages.
  */
 export function chooseBuffer(
   buffers: readonly BufferEntry[],
@@ -44,7 +44,7 @@ function nameOf(buffer: BufferEntry | undefined): string {
     : `instance ${JSON.stringify(buffer.name)}`;
 }
 
-/** `header_page` is that of the top level. An instance can have another sub-buffer size. */
+/** Returns `layout`, which is from the top level's `header_page`, with the buffer's own page size, which can differ. */
 export function withPageSize(
   layout: PageLayout,
   buffer: BufferEntry | undefined,

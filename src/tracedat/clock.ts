@@ -19,15 +19,15 @@ const LARGEST_SHIFT = 63;
 
 export interface Clock {
   name: string;
-  /** Undefined: the timestamps give an order, but no durations. */
+  /** Undefined if the timestamps are not a time; then they give an order, but no durations. */
   nsPerStamp: number | undefined;
   problems: string[];
 }
 
-/** `bufferClock` is the clock named by the buffer's own option; trace-cmd 3.1 writes a wrong one for instances. */
+/** `bufferClock`: the clock in the buffer's option. Only a fallback: trace-cmd 3.1 writes a wrong one for instances. */
 export function clockOf(facts: Facts, bufferClock: string): Clock {
   const problems: string[] = [];
-  // Files of old versions, without the option, were recorded with the kernel's default clock.
+  // A file without any clock is from an old trace-cmd, which recorded with the kernel's default clock.
   const name = facts.clock || bufferClock || 'local';
   const { tsc2nsec } = facts;
   let nsPerStamp = NANOSECONDS.has(name) ? 1 : undefined;

@@ -32,7 +32,7 @@ export interface Contents extends Pick<TraceMetadata, 'layout' | 'machine' | 'ke
   /** Counters of the buffer that is read. */
   stats: BufferStats[];
   regions: Map<number, Region>;
-  /** Name of that buffer; '' is the top level. */
+  /** Name of the buffer that is read; '' is the top level. */
   instance: string;
   uncompress: Uncompress | undefined;
   /** Text of the recording machine's /proc/kallsyms; '' if there is none or it can't be read. */
@@ -42,8 +42,8 @@ export interface Contents extends Pick<TraceMetadata, 'layout' | 'machine' | 'ke
 }
 
 /**
- * `instance` is the buffer to read; by default the top level's or, if that is empty, the first that is not. Throws
- * `UsageError` if this is not a readable trace.dat, or has no such instance. Reports anything else in `problems`.
+ * `instance` is the buffer to read; by default the top level or, if it is empty, the first buffer with pages. Throws
+ * `UsageError` if the file is no readable trace.dat or has no such instance. Reports other errors in `problems`.
  */
 export function readContents(cursor: Cursor, file: string, instance: string | undefined): Contents {
   const problems: string[] = [];
@@ -128,7 +128,7 @@ function readVersion(cursor: Cursor, file: string): 6 | 7 {
     );
   if (cursor.number(1, 'the byte order') !== 0)
     throw new UsageError(`${file} was recorded on a big-endian machine, which is not supported`);
-  // User space's size of long, and the page size. events/header_page has both for the buffer.
+  // Skip user space's size of long and the page size, because header_page has both for the buffer.
   cursor.skip(5, 'the sizes of long and page');
   return version === '6' ? 6 : 7;
 }

@@ -1,6 +1,6 @@
 /**
- * Converts `BufferStats` to and from the text of `per_cpu/cpuN/stats` after a line that names the CPU. This is
- * trace-cmd's option CPUSTAT. Source: kernel/trace/trace.c, tracing_stats_read().
+ * Converts `BufferStats` to and from the text in trace-cmd's option CPUSTAT: a line that names the CPU, followed by the
+ * text of `per_cpu/cpuN/stats`. Source: kernel/trace/trace.c, tracing_stats_read().
  */
 import type { BufferStats } from '../model/source.ts';
 
@@ -18,7 +18,7 @@ export function cpuStatsText(stats: BufferStats): string {
   return LINES.map(([key, label]) => `${label}: ${stats[key]}\n`).join('');
 }
 
-/** Returns undefined if the text lacks the CPU's line. A missing or invalid line counts as 0. */
+/** Returns undefined if the text does not name the CPU. Counters whose line is missing or invalid become 0. */
 export function parseCpuStats(text: string): BufferStats | undefined {
   const counts = new Map<string, number>();
   for (const [, label, digits] of text.matchAll(/^([A-Za-z ]+?)[ \t]*:[ \t]*(\d+)[ \t]*$/gm))
@@ -36,7 +36,7 @@ export function parseCpuStats(text: string): BufferStats | undefined {
   };
 }
 
-/** Name of an instance in the line that trace-cmd writes before the texts about its CPUs. Undefined for other texts. */
+/** Returns the instance's name from `Buffer: NAME`, which trace-cmd writes before the stats of an instance's CPUs. */
 export function bufferOfCpuStats(text: string): string | undefined {
   return /^Buffer: (.+)$/m.exec(text)?.[1];
 }

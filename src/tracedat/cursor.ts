@@ -1,7 +1,6 @@
 /**
- * Reads parts of a capture in sequence, from the file or from uncompressed memory. Their lengths come from the file and
- * can be anything, so a cursor never reads more than requested, and throws a `Broken` with the position if a part does
- * not fit.
+ * Reads parts of a capture in sequence, from the file or from uncompressed memory. The lengths of the parts come from
+ * the file and may be wrong, so a cursor throws a `Broken` with the position if a part does not fit.
  */
 import { readAt } from './file-io.ts';
 
@@ -20,7 +19,7 @@ export class Broken extends Error {
 /** Bytes that a cursor reads. */
 export interface Input {
   size: number;
-  /** `the file`, or the part of it that was uncompressed. */
+  /** `the file`, or the name of an uncompressed part, for messages. */
   name: string;
   /** Fills `into` from `position`. Returns the bytes read; fewer only at the end. */
   read(into: Uint8Array, position: number): number;
@@ -60,7 +59,7 @@ export class Cursor {
     return new Cursor(this.#input, position);
   }
 
-  /** `what` names the part in a `Broken`. */
+  /** `what`: name of the part, for the message of a `Broken`. */
   bytes(length: number, what: string): Buffer {
     this.#check(length, what);
     const bytes = Buffer.alloc(length);
@@ -80,7 +79,7 @@ export class Cursor {
     return bytes === 8 ? raw.readUInt32LE(0) + raw.readUInt32LE(4) * 2 ** 32 : raw.readUIntLE(0, bytes);
   }
 
-  /** Reads text that follows its length; the length has `lengthBytes`. */
+  /** Reads a length of `lengthBytes`, then a text of that length. */
   text(lengthBytes: 4 | 8, what: string): string {
     return this.bytes(this.number(lengthBytes, what), what).toString('utf8');
   }

@@ -1,4 +1,4 @@
-/** Reads and writes capture files completely. If the system refuses, throws a `KernelError` that names the file. */
+/** Reads and writes capture files. Repeats short reads and writes. Throws a `KernelError` if a system call fails. */
 import { openSync, readSync, writeSync } from 'node:fs';
 import { errnoOf, KernelError } from '../model/errors.ts';
 

@@ -5,10 +5,10 @@ import { openFile, readAt } from './file-io.ts';
 import { MAGIC } from './trace-dat.ts';
 
 const HEAD_BYTES = 1 << 16;
-/** Don't block on a pipe without a writer. */
+/** O_NONBLOCK, because otherwise opening a pipe without a writer blocks. */
 const READ_AT_ONCE = constants.O_RDONLY | constants.O_NONBLOCK;
 
-/** At most 64 KiB. Throws `KernelError` if the file can't be read, `UsageError` if it can't be read twice. */
+/** Returns up to 64 KiB. Throws `KernelError` if the file can't be read, `UsageError` for a pipe or a device. */
 export function headOf(file: string): Uint8Array {
   const fd = openFile(file, READ_AT_ONCE);
   try {

@@ -1,11 +1,11 @@
 /**
- * Converts `PageLayout` to and from the text of `events/header_page`, which a capture contains.
+ * Converts `PageLayout` to and from the text of `events/header_page`, as stored in trace.dat files.
  * Source: kernel/trace/ring_buffer.c, ring_buffer_print_page_header().
  */
 import { parseFields } from '../decode/format.ts';
 import type { PageLayout } from '../model/format.ts';
 
-/** A page's data length has 27 bits. */
+/** Larger pages are impossible, because the data length in a page's header has 27 bits. */
 const MAX_PAGE = 1 << 27;
 
 export function headerPageText(layout: PageLayout): string {
@@ -19,7 +19,7 @@ export function headerPageText(layout: PageLayout): string {
   ].join('\n');
 }
 
-/** Returns the layout, or what is wrong with the text. */
+/** Returns the layout, or the reason why the text is invalid. */
 export function parseHeaderPage(text: string): PageLayout | { error: string } {
   const fields = parseFields(text);
   if ('error' in fields) return fields;

@@ -25,7 +25,7 @@ export interface SystemFormats {
 
 export interface HeaderParts {
   metadata: TraceMetadata;
-  /** Formats of the tracers' own records, the system `ftrace`. */
+  /** Formats of the tracers' own records (system `ftrace`). */
   ftraceFormats: readonly string[];
   systems: readonly SystemFormats[];
   /** Lines `pid comm`, as in `saved_cmdlines`. */
@@ -35,7 +35,7 @@ export interface HeaderParts {
   kallsyms: string;
 }
 
-/** Bytes up to and including the word `flyrecord`. The table of the CPUs' offsets and sizes follows. */
+/** Returns the bytes of the file before the table of the CPUs' offsets and sizes. They end with `flyrecord`. */
 export function headerBytes(parts: HeaderParts): Uint8Array {
   const { metadata } = parts;
   const chunks: Uint8Array[] = [];
@@ -68,13 +68,13 @@ export function headerBytes(parts: HeaderParts): Uint8Array {
     for (const format of formats) sized(format, 8);
   }
   sized(parts.kallsyms, 4);
-  // No printk formats: kernel addresses stay on the machine, except those that the pages contain anyway.
+  // Write no printk formats, because they contain kernel addresses, which must not leave the machine without need.
   number(0, 4);
   sized(parts.cmdlines, 8);
   number(metadata.cpuCount, 4);
   text(OPTIONS);
   option(OPTION_TRACECLOCK, metadata.clock === 'local' ? '[local] mono' : `local [${metadata.clock}]`);
-  // As trace-cmd writes it, from uname(2), but without the host's name.
+  // Like trace-cmd, write the result of uname(2), but without the host's name.
   option(OPTION_UNAME, `Linux localhost ${metadata.kernelRelease} ${metadata.machine}`);
   for (const stats of parts.stats) option(OPTION_CPUSTAT, cpuStatsText(stats));
   number(OPTION_DONE, 2);

@@ -1,6 +1,6 @@
 /**
- * Reads options of trace.dat files (ID and data) into facts about the recording. IDs and data are those of
- * trace-cmd.dat.v7(5). Version 6 has only the lower half of the IDs, and its BUFFER ends after the name.
+ * Reads options of trace.dat files (ID and data) into facts about the recording. Source: trace-cmd.dat.v7(5). Version 6
+ * uses the same IDs, but only the lower ones, and its option BUFFER ends after the name.
  */
 import type { BufferStats } from '../model/source.ts';
 import { bufferOfCpuStats, parseCpuStats } from './cpu-stats.ts';
@@ -18,10 +18,10 @@ import {
   OPTION_UNAME,
 } from './trace-dat.ts';
 
-/** More than any kernel has. A larger number means a broken file. */
+/** More CPUs than any kernel supports. A larger number means that the file is broken. */
 export const MAX_CPUS = 65536;
 
-/** Position of a CPU's pages according to the file. If the pages are compressed: position of the compressed bytes. */
+/** Position and size of a CPU's pages, as stored (possibly compressed), according to the file. */
 export interface Extent {
   cpu: number;
   offset: number;
@@ -33,9 +33,9 @@ export interface BufferEntry {
   name: string;
   /** Start of its section (version 7) or its table of CPUs (version 6). */
   offset: number;
-  /** Only in version 7. trace-cmd 3.1 writes the top level's clock here, also for instances. */
+  /** '' in version 6. In version 7, trace-cmd 3.1 writes the top level's clock even for instances. */
   clock: string;
-  /** 0 if the file does not contain it. */
+  /** 0 if the file does not contain the page size. */
   pageSize: number;
   extents: Extent[];
   /** Contains the text of a latency tracer instead of pages. */
@@ -48,16 +48,16 @@ export interface Facts {
   machine: string;
   kernelRelease: string;
   cpuCount: number;
-  /** By buffer name. */
+  /** Counters per buffer name. */
   stats: Map<string, BufferStats[]>;
-  /** Buffer that the next CPUSTAT options describe. */
+  /** Name of the buffer that the next CPUSTAT options describe. */
   statsBuffer: string;
   buffers: BufferEntry[];
   tsc2nsec: { mult: number; shift: number } | undefined;
   /** Names of options that shift all timestamps by a constant. */
   shifts: Set<string>;
   hasTimeShift: boolean;
-  /** Offsets of the sections of version 7, by the ID of option and section. */
+  /** Offsets of the sections of version 7 by section ID. */
   sections: Map<number, number>;
 }
 
@@ -78,7 +78,7 @@ export function noFacts(): Facts {
   };
 }
 
-/** Adds one option to the facts. Ignores options irrelevant to metrics. Returns what is wrong with it, or ''. */
+/** Adds one option to the facts. Ignores options irrelevant to metrics. Returns an error message, or ''. */
 export function takeOption(facts: Facts, id: number, data: Buffer, version: 6 | 7): string {
   const cursor = new Cursor(memoryInput(data, `option ${id}`));
   try {
@@ -126,13 +126,13 @@ function take(facts: Facts, id: number, cursor: Cursor, data: Buffer, version: 6
       facts.hasTimeShift = true;
       return;
     default:
-      // Sections of version 7: the option has the section's ID.
+      // In version 7, an option with a section's ID contains the section's offset.
       if (version === 7 && id >= 16 && data.length === 8)
         facts.sections.set(id, cursor.number(8, 'an offset'));
   }
 }
 
-/** `local [mono] boot` → `mono`; '' if none is marked. */
+/** Returns the clock in brackets: `mono` for `local [mono] boot`; '' if no clock is in brackets. */
 export function selectedClock(text: string): string {
   return /\[([^\]]+)\]/.exec(text)?.[1] ?? '';
 }

@@ -9,10 +9,10 @@ import { parseHeaderPage } from './header-page.ts';
 
 /** Maximum number of messages per kind of problem. */
 export const MAX_PROBLEMS = 5;
-/** If this many formats are invalid, this part of the file does not contain formats. */
+/** With more invalid formats than this, reading stops: this part of the file does not contain formats. */
 const MAX_BAD_FORMATS = 100;
 
-/** Returns the layout, or what is wrong with `header_page`. Throws `Broken`. */
+/** Returns the layout, or the reason why `header_page` is invalid. Throws `Broken`. */
 export function readHeaderInfo(cursor: Cursor): PageLayout | { error: string } {
   expect(cursor, 'header_page\0');
   const layout = parseHeaderPage(cursor.text(8, 'header_page'));
@@ -28,20 +28,20 @@ function expect(cursor: Cursor, word: string): void {
   if (actual !== word) throw cursor.broken(start, `${word.slice(0, -1)} is missing`);
 }
 
-/** Format texts by `system:name`, filled while they are read. */
+/** Format texts by `system:name`, filled while the file is read. */
 export interface Formats {
   texts: Map<string, string>;
   problems: string[];
   bad: number;
 }
 
-/** Reads formats of the tracers' own records. Throws `Broken`; `formats` keeps those read before. */
+/** Reads formats of the tracers' own records. If it throws `Broken`, `formats` keeps what was read before. */
 export function readFtraceFormats(cursor: Cursor, formats: Formats): void {
   const count = cursor.number(4, 'the number of ftrace formats');
   for (let i = 0; i < count; i++) readFormat(cursor, 'ftrace', formats);
 }
 
-/** Reads formats of events, system by system. Throws `Broken`; `formats` keeps those read before. */
+/** Reads formats of events, system by system. If it throws `Broken`, `formats` keeps what was read before. */
 export function readEventFormats(cursor: Cursor, formats: Formats): void {
   const systems = cursor.number(4, 'the number of systems');
   for (let s = 0; s < systems; s++) {

@@ -1,6 +1,6 @@
 /**
- * Reads captures: trace.dat files (version 6 or 7, little-endian). Returns their metadata and a source of pages like a
- * kernel's; pages are read from the file on request. Format: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5).
+ * Reads captures: trace.dat files (version 6 or 7, little-endian). Returns the metadata and a `PageSource`, which reads
+ * pages from the file on request. Format: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5).
  */
 import { closeSync, fstatSync } from 'node:fs';
 import type { BufferStats, PageSource, TraceMetadata } from '../model/source.ts';
@@ -11,9 +11,9 @@ import { openRegion, type RegionReader } from './region-reader.ts';
 
 export interface Capture {
   metadata: TraceMetadata;
-  /** Counters of the CPUs whose counters are in the file. */
+  /** Counters of those CPUs that have some in the file. */
   stats: readonly BufferStats[];
-  /** Pages of each CPU in recorded order. Its CPUs are those with pages or counters. */
+  /** Pages of each CPU in recorded order. `source.cpus()` returns the CPUs with pages or counters. */
   source: PageSource;
   /** Nanoseconds per timestamp unit. Undefined if unknown; then there are no durations. */
   nsPerStamp: number | undefined;
@@ -23,9 +23,9 @@ export interface Capture {
   cpuPages(cpu: number): number;
   /** Whether the last pages of a CPU are missing. Certain only after all pages have been read. */
   isCut(cpu: number): boolean;
-  /** Position of a page, to show to people: `byte 8192`. */
+  /** Returns the position of a page as text for messages: `byte 8192`. */
   placeOf(cpu: number, page: number): string;
-  /** Text of the recording machine's /proc/kallsyms; '' if there is none. Call it before `close`. */
+  /** Text of the recording machine's /proc/kallsyms; '' if the file does not contain it. Call this before `close`. */
   kallsyms(): string;
   close(): void;
   /** Sentences about what could not be read in a truncated or damaged file. Can grow while the file is read. */
@@ -33,13 +33,13 @@ export interface Capture {
 }
 
 export interface OpenOptions {
-  /** The buffer to read; by default the top level's or, if that is empty, the first that is not. */
+  /** The buffer to read; by default the top level or, if it is empty, the first buffer with pages. */
   instance?: string | undefined;
 }
 
 /**
- * Opens a capture. Uses what a truncated or damaged file still contains. Throws `KernelError` if it can't be opened or
- * read, `UsageError` if it is not a trace.dat of version 6 or 7, lacks the page layout, or has no such instance.
+ * Opens a capture, even a truncated or damaged one. Throws `KernelError` if the file can't be opened or read,
+ * `UsageError` if it is not a trace.dat of version 6 or 7, lacks the page layout, or has no such instance.
  */
 export function openCapture(path: string, options: OpenOptions = {}): Capture {
   const fd = openFile(path, 'r');

@@ -1,11 +1,11 @@
 /**
- * Stores which task is in which container in a recording: as markers with JSON, which trace-cmd shows as lines of text.
- * The recorded events of new and moved tasks then keep the table up to date in a replay.
+ * Stores in a recording which task is in which container when the recording starts: as markers with JSON, which
+ * trace-cmd shows as lines of text. A replay then follows the recorded events of new and moved tasks.
  */
 import type { RecordedPart } from '../model/containers.ts';
 
 const PREFIX = 'ftrace-exporter: containers ';
-/** Some kernels cut a marker at 1 KiB. */
+/** Limits the length of a marker, because some kernels cut a marker at 1 KiB. */
 const IDS_A_MARKER = 80;
 
 /** Returns markers for the parts. Divides a long list of ids among several markers. */
@@ -26,7 +26,7 @@ function chunksOf(ids: readonly number[]): (readonly number[])[] {
   return Array.from({ length: count }, (_, i) => ids.slice(i * IDS_A_MARKER, (i + 1) * IDS_A_MARKER));
 }
 
-/** Reads a marker; undefined if it is another one, or is cut off. */
+/** Parses a marker. Returns undefined for a marker of another kind, or one that was cut. */
 export function recordedPart(line: string): RecordedPart | undefined {
   if (!line.startsWith(PREFIX)) return undefined;
   try {

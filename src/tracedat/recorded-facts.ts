@@ -1,15 +1,15 @@
 /**
- * Stores facts about the recording machine that have no place in the trace.dat format, as a marker at the start of the
- * trace. trace-cmd shows it as a line of text; replay reads the names of block devices from it.
+ * Stores the names of the recording machine's block devices as markers at the start of the trace, because the trace.dat
+ * format has no place for such names. trace-cmd shows a marker as a line of text; replay parses the names.
  */
 import type { EventHandler } from '../model/record.ts';
 
 const PREFIX = 'ftrace-exporter: block devices ';
 
-/** Some kernels cut a marker at 1 KiB. */
+/** Limits the length of a marker, because some kernels cut a marker at 1 KiB. */
 const DEVICES_A_MARKER = 32;
 
-/** Returns lines such as `254:0=vda 8:0=sda`, with major and minor numbers as the kernel prints them. */
+/** Returns lines that end with names such as `254:0=vda 8:0=sda`, with the major and minor number of each device. */
 export function factsMarkers(devices: ReadonlyMap<number, string>): string[] {
   const named = [...devices].map(([dev, name]) => `${dev >>> 20}:${dev & 0xfffff}=${name}`);
   const lines: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * Reads the pages of one CPU in sequence from a region of the file. Uncompresses one chunk at a time. If a chunk can't
- * be uncompressed, flags the next page with lost events, as the kernel does.
+ * Reads the pages of one CPU in sequence from a region of the file. Uncompresses one chunk at a time. If that fails,
+ * sets the flag for lost events in the next page, as the kernel does after a loss.
  */
 import { reasonOf } from '../model/errors.ts';
 import type { PageLayout } from '../model/format.ts';
@@ -10,9 +10,9 @@ import type { Chunk, Region } from './regions.ts';
 import type { Uncompress } from './uncompress.ts';
 
 export interface RegionReader {
-  /** Copies the next page. Returns its length, 0 at the end. */
+  /** Copies the next page. Returns the page's length, or 0 at the end. */
   readPage(into: Uint8Array): number;
-  /** Position of a page; the first is 0. */
+  /** Returns the position of a page as text, such as `byte 8192`. Page numbers start at 0. */
   placeOf(page: number): string;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Checks a buffer's extents against the file and finds each CPU's region of pages, and what is missing. Compressed pages
- * are in chunks: trace-cmd.dat.v7(5), COMPRESSION FORMAT OF THE TRACE DATA.
+ * Checks a buffer's extents against the file, and finds each CPU's region of pages. Compressed pages are in chunks:
+ * trace-cmd.dat.v7(5), COMPRESSION FORMAT OF THE TRACE DATA.
  */
 import { Broken, type Cursor, MAX_PART } from './cursor.ts';
 import { type Extent, MAX_CPUS } from './options.ts';
@@ -33,7 +33,7 @@ export interface Placing {
   compressed: boolean;
 }
 
-/** Returns the regions by CPU. Adds what is wrong to `problems`. */
+/** Returns the regions by CPU. Adds messages about invalid or truncated extents to `problems`. */
 export function placeRegions(
   extents: readonly Extent[],
   placing: Placing,
@@ -41,7 +41,7 @@ export function placeRegions(
 ): Map<number, Region> {
   const regions = new Map<number, Region>();
   const regionProblems: string[] = [];
-  // In file order, so that no byte is read for two CPUs: a damaged table must not multiply the events.
+  // Sorted, so that regions can't overlap: a damaged table must not make two CPUs read the same events.
   let free = placing.from;
   for (const extent of [...extents].sort((a, b) => a.offset - b.offset)) {
     const { cpu, offset, size } = extent;
@@ -68,7 +68,7 @@ export function placeRegions(
   return regions;
 }
 
-/** Returns the offset of the first byte after the pages. */
+/** Counts the region's pages. Returns the offset of the first byte after them. */
 function countPages(
   extent: Extent,
   region: Region,
@@ -89,7 +89,7 @@ function countPages(
   return offset + there;
 }
 
-/** Returns the offset of the first byte after the chunks. */
+/** Finds the region's chunks. Returns the offset of the first byte after them. */
 function indexChunks(
   extent: Extent,
   region: Region,
@@ -111,7 +111,7 @@ function indexChunks(
         throw walk.broken(start, `${bytes} bytes are not a multiple of the page size ${pageSize}`);
       const offset = walk.position;
       walk.skip(size, 'a chunk');
-      // The extent's size excludes the word with the number of chunks.
+      // The extent's size does not include the 4 bytes with the number of chunks.
       if (walk.position > extent.offset + 4 + extent.size)
         throw walk.broken(start, 'a chunk ends after its region');
       chunks.push({ offset, size, firstPage: region.pages, pages: bytes / pageSize });

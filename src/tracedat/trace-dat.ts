@@ -5,13 +5,13 @@ export const MAGIC = '\x17\x08Dtracing';
 /** The version that we write. */
 export const VERSION = '6';
 
-/** Sections of version 6 after the CPU count have a name of 10 bytes. */
+/** In version 6, each section after the CPU count begins with a name of 10 bytes. */
 export const SECTION_BYTES = 10;
 export const OPTIONS = 'options  \0';
 export const LATENCY = 'latency  \0';
 export const FLYRECORD = 'flyrecord\0';
 
-/** Options relevant to metrics; readers ignore options they don't know. */
+/** Options that matter for metrics. Readers ignore options that they don't know. */
 export const OPTION_DONE = 0;
 export const OPTION_DATE = 1;
 export const OPTION_CPUSTAT = 2;
@@ -24,7 +24,7 @@ export const OPTION_TIME_SHIFT = 12;
 export const OPTION_TSC2NSEC = 14;
 export const OPTION_BUFFER_TEXT = 22;
 
-/** Sections of version 7, and the options with their offsets. */
+/** Sections of version 7. An option with the same number contains the section's offset. */
 export const SECTION_OPTIONS = 0;
 export const SECTION_BUFFER = 3;
 export const SECTION_HEADER_INFO = 16;
@@ -33,7 +33,7 @@ export const SECTION_EVENT_FORMATS = 18;
 export const SECTION_KALLSYMS = 19;
 export const SECTION_IS_COMPRESSED = 1;
 
-/** The same text on every kernel: kernel/trace/ring_buffer.c, ring_buffer_print_entry_header(). */
+/** Text of `events/header_event` on every kernel: kernel/trace/ring_buffer.c, ring_buffer_print_entry_header(). */
 export const HEADER_EVENT = `# compressed entry header
 \ttype_len    :    5 bits
 \ttime_delta  :   27 bits

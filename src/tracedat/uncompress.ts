@@ -8,7 +8,7 @@ type Algorithm = (bytes: Uint8Array, options: { maxOutputLength: number }) => Ui
 
 const ALGORITHMS: Readonly<Record<string, Algorithm>> = { zlib: inflateSync, zstd: zstdDecompressSync };
 
-/** Finds the algorithm by its name in the file's header. Undefined if it is not supported or is `none`. */
+/** Returns the function for a compression named in a file's header; undefined if it is unsupported or `none`. */
 export function uncompressOf(name: string): Uncompress | undefined {
   const algorithm = Object.hasOwn(ALGORITHMS, name) ? ALGORITHMS[name] : undefined;
   if (algorithm === undefined) return undefined;

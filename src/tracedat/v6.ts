@@ -1,6 +1,6 @@
 /**
- * Reads the front of a trace.dat file of version 6, after the sizes of long and page: formats, options and tables of
- * CPUs. Reads as much as it can. Format: trace-cmd.dat.v6(5).
+ * Reads formats, options and tables of CPUs of a trace.dat file of version 6. Reads as much as possible of a damaged
+ * file. Format: trace-cmd.dat.v6(5).
  */
 import { UsageError } from '../model/errors.ts';
 import { Broken, type Cursor } from './cursor.ts';
@@ -8,16 +8,16 @@ import { type BufferEntry, type Extent, type Facts, MAX_CPUS, selectedClock, tak
 import { type Formats, MAX_PROBLEMS, readEventFormats, readFtraceFormats } from './parts.ts';
 import { FLYRECORD, LATENCY, OPTION_DONE, OPTIONS, SECTION_BYTES } from './trace-dat.ts';
 
-/** Contents of a file of either version. Filled while reading, so a truncated file still gives what comes before. */
+/** Contents of a file of version 6 or 7. Filled while reading, so what precedes the end of a truncated file is kept. */
 export interface FileParts {
   formats: Formats;
   facts: Facts;
   problems: string[];
-  /** Text of /proc/kallsyms; '' if the file has none. It is large, so it is read on request. */
+  /** Reads the text of /proc/kallsyms, which is large; '' if the file does not contain it. */
   kallsyms(): string;
 }
 
-/** Reads what follows `header_event`. Adds the buffers to `facts`, the top level first. Throws `Broken`. */
+/** Reads everything after `header_event`. Adds the buffers to `facts`, the top level first. Throws `Broken`. */
 export function readV6(cursor: Cursor, file: string, parts: FileParts): void {
   const { facts } = parts;
   readFtraceFormats(cursor, parts.formats);
@@ -74,7 +74,7 @@ function readTable(cursor: Cursor, cpus: number, buffer: BufferEntry): void {
   buffer.extents = extents;
 }
 
-/** Old versions have the text of `trace_clock` after the table. */
+/** Reads the text of `trace_clock`, which old versions of trace-cmd write after the table. */
 function readClock(cursor: Cursor, facts: Facts): void {
   try {
     facts.clock = selectedClock(cursor.text(8, 'the clock'));
@@ -83,7 +83,7 @@ function readClock(cursor: Cursor, facts: Facts): void {
   }
 }
 
-/** Reads an instance's table of CPUs, and the options before it, which exist only if its number of CPUs differs. */
+/** Reads an instance's table of CPUs, and the options before the table, if the number of CPUs differs. */
 function readInstance(
   cursor: Cursor,
   file: string,

@@ -1,6 +1,6 @@
 /**
- * Reads sections of a trace.dat file of version 7, after the sizes of long and page: page layout, formats and options.
- * Reads as much as it can. Format: trace-cmd.dat.v7(5). Ignores the names of sections, because their IDs are enough.
+ * Reads the sections of a trace.dat file of version 7 with page layout, formats and options. Reads as much as possible
+ * of a damaged file. Format: trace-cmd.dat.v7(5). Ignores the sections' names, because the IDs are enough.
  */
 import { reasonOf, UsageError } from '../model/errors.ts';
 import type { PageLayout } from '../model/format.ts';
@@ -28,7 +28,7 @@ export interface SectionFile {
   uncompress: Uncompress | undefined;
 }
 
-/** Reads the compression. Throws `UsageError` if it is not supported, `Broken` if the file ends before it. */
+/** Reads the name of the compression. Throws `UsageError` if it is not supported, `Broken` if the file ends early. */
 export function readCompression(cursor: Cursor, file: string): SectionFile {
   const compression = cursor.name('the name of the compression');
   cursor.name('the version of the compression');
@@ -40,7 +40,7 @@ export function readCompression(cursor: Cursor, file: string): SectionFile {
   return { cursor, file, uncompress };
 }
 
-/** Reads all options and adds the buffers to `facts`. If their chain breaks off, keeps the options before that. */
+/** Reads all options into `facts`. If a section of options is unreadable, keeps the options of earlier sections. */
 export function readOptions7(sections: SectionFile, parts: FileParts): void {
   const { cursor, file } = sections;
   const seen = new Set<number>();
@@ -53,13 +53,13 @@ export function readOptions7(sections: SectionFile, parts: FileParts): void {
       offset = readSection(openSection(sections, offset, SECTION_OPTIONS), parts);
     }
   } catch (error) {
-    // Without any option there is nothing to work with.
+    // Without options, the positions of all other sections are unknown.
     if (!(error instanceof Broken) || parts.facts.sections.size === 0) throw error;
     parts.problems.push(`${file} is truncated or damaged ${error.message}`);
   }
 }
 
-/** Reads one section of options. Returns the offset of the next, 0 for none. */
+/** Reads one section of options. Returns the offset of the next such section, or 0. */
 function readSection(cursor: Cursor, { facts, problems }: FileParts): number {
   for (;;) {
     const at = cursor.position;
@@ -95,7 +95,7 @@ function openSection({ cursor, uncompress }: SectionFile, offset: number, id: nu
   }
 }
 
-/** Returns the page layout, or what is wrong with it. */
+/** Returns the page layout, or the reason why it can't be read. */
 export function readLayout7(sections: SectionFile, { facts }: FileParts): PageLayout | { error: string } {
   const offset = facts.sections.get(SECTION_HEADER_INFO);
   if (offset === undefined) return { error: 'is missing' };
@@ -107,7 +107,7 @@ export function readLayout7(sections: SectionFile, { facts }: FileParts): PageLa
   }
 }
 
-/** Reads the formats. If a section breaks off, reports a problem and keeps the formats before that. */
+/** Reads the formats. If a section is damaged, adds a problem and keeps the formats before the damage. */
 export function readFormats7(sections: SectionFile, { facts, formats, problems }: FileParts): void {
   for (const [id, read] of [
     [SECTION_FTRACE_FORMATS, readFtraceFormats],
@@ -124,7 +124,7 @@ export function readFormats7(sections: SectionFile, { facts, formats, problems }
   }
 }
 
-/** Prepares to read symbols on request. An unreadable section gives none. */
+/** Sets `parts.kallsyms`, which reads the section only on request and throws `Broken` if that fails. */
 export function findSymbols7(sections: SectionFile, parts: FileParts): void {
   const offset = parts.facts.sections.get(SECTION_KALLSYMS);
   if (offset === undefined) return;

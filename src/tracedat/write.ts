@@ -1,9 +1,9 @@
 /**
- * Writes recordings: pages from `trace_pipe_raw` become a trace.dat file (version 6) for trace-cmd, KernelShark and
- * `read.ts`. Format: trace-cmd.dat.v6(5).
+ * Writes pages from `trace_pipe_raw` to a trace.dat file (version 6), which trace-cmd, KernelShark and `read.ts` can
+ * read. Format: trace-cmd.dat.v6(5).
  *
- * The table of CPUs comes before the pages and contains their sizes. So until `finish`, pages go to one temporary file
- * per CPU, next to the target. These files are unlinked immediately, so none remains even if the process is killed.
+ * The table of CPUs precedes the pages and contains the size of each CPU's pages. So until `finish`, pages go to one
+ * temporary file per CPU, next to the target. Those files are unlinked at once, so none is left after a crash.
  */
 import { closeSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { parseFormat } from '../decode/format.ts';
@@ -22,7 +22,7 @@ export interface CaptureWriterOptions {
   metadata: TraceMetadata;
   /** Recorded events, `system:name`; each must have a format. */
   events: readonly string[];
-  /** Further records of the system `ftrace` to describe, such as `funcgraph_entry`. */
+  /** Further records of the system `ftrace` whose formats to write, such as `funcgraph_entry`. */
   ftraceFormats?: readonly string[];
 }
 
@@ -44,7 +44,7 @@ export interface CaptureWriter {
   discard(): void;
 }
 
-/** Pages of one CPU so far. */
+/** Temporary file and unwritten pages of one CPU. */
 interface Spool {
   fd: number;
   written: number;
@@ -53,8 +53,8 @@ interface Spool {
 }
 
 /**
- * Creates `path.partial`, which becomes `path` when `finish` is called. Throws `KernelError` if the system refuses a
- * file, `UsageError` if `path` exists and is not a file, `Error` for an event without a format.
+ * Creates `path.partial`, which `finish` renames to `path`. Throws `KernelError` if a file can't be created,
+ * `UsageError` if `path` exists and is not a regular file, `Error` for an event without a format.
  */
 export function openCaptureWriter(path: string, options: CaptureWriterOptions): CaptureWriter {
   const { metadata } = options;
@@ -152,13 +152,13 @@ export function openCaptureWriter(path: string, options: CaptureWriterOptions): 
   };
 }
 
-/** The finished file replaces the one at `path`. If that were /dev/null, all programs would lose it. */
+/** Refuses a path such as /dev/null, because the finished file would replace the device for all programs. */
 function refuseOthersThanFiles(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isFile() === false)
     throw new UsageError(`${path} already exists and is not a regular file: choose a new name`);
 }
 
-/** Replaces a file that a killed recording left behind. Does not follow a symbolic link at this path. */
+/** Creates a file. Replaces a file that a killed recording left behind. Does not follow a symbolic link at `path`. */
 function openNew(path: string, flags: 'wx' | 'wx+'): number {
   try {
     rmSync(path, { force: true });
