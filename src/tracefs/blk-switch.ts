@@ -12,7 +12,7 @@ import type { JournalPart } from './journal/journal.ts';
 
 const BLOCK_DIR = '/sys/block';
 
-/** Whole disks with a medium that match the globs. */
+/** Returns whole disks that match the globs, sorted. Leaves out drives without a medium, whose size is 0. */
 export function matchingDisks(globs: readonly string[], blockDir = BLOCK_DIR): string[] {
   const patterns = globs.map(globPattern);
   let names: string[];
@@ -28,8 +28,8 @@ export function matchingDisks(globs: readonly string[], blockDir = BLOCK_DIR): s
 }
 
 /**
- * Switches block tracing of the disks on. `part` of the journal switches it off again. If another user traces a disk,
- * or it cannot be traced, warns and does not touch it.
+ * Switches on block tracing of the disks; restoring `part` of the journal switches it off. Skips disks that another
+ * user traces or that cannot be traced, with a warning.
  */
 export function switchOnDisks(
   part: JournalPart,

@@ -13,20 +13,20 @@ import { parseHeaderPage } from './layout.ts';
 export interface BufferRequest {
   bufferBytesPerCpu: number;
   subbufferBytes: number;
-  /** A name in `trace_clock`; the agent uses `mono`. */
+  /** One of the names in the file `trace_clock`. The agent uses `mono`. */
   clock: string;
 }
 
 export interface BuffersInForce {
   bufferBytesPerCpu: number;
   subbufferBytes: number;
-  /** Sentences about what is smaller than requested. */
+  /** Sentences about sizes that are smaller than requested. */
   warnings: string[];
 }
 
 /**
- * A new instance inherits the options of the top level. Another user may have turned on stack traces after every event,
- * or changed the text format, so the agent sets these options. It skips those that the kernel lacks.
+ * A new instance inherits the options of the top level, where another user may have turned on stack traces for every
+ * event or changed the text format. So the agent sets all these options, except those that the kernel lacks.
  */
 const OPTIONS: Readonly<Record<string, '0' | '1'>> = {
   markers: '1',
@@ -42,7 +42,7 @@ const OPTIONS: Readonly<Record<string, '0' | '1'>> = {
   hex: '0',
   bin: '0',
   fields: '0',
-  // Users read the traces of latencies, so show names instead of addresses.
+  // Show names instead of addresses, because users read the traces of latency tracers.
   'sym-addr': '0',
   'sym-offset': '0',
 };
@@ -72,8 +72,8 @@ export function prepareBuffers(
   write('options/overwrite', '1');
   setOptions({ dir, set: write }, OPTIONS);
 
-  // Set the size before any event is enabled, because otherwise 5.10 and 6.1 enlarge the top level's buffer. Make the
-  // buffer small before changing sub-buffers, because the change needs old and new memory at the same time.
+  // Set the size before any event is enabled, because otherwise kernels 5.10 and 6.1 enlarge the top level's buffer.
+  // Make the buffer small before changing sub-buffers, because the change needs old and new memory at the same time.
   write('buffer_size_kb', String(SMALLEST_KB));
   const subbufferBytes = setSubbuffers(dir, wanted.subbufferBytes, warnings, write);
   const cpus = Math.max(1, possibleCpus(dir).length);
@@ -105,7 +105,7 @@ function setOption(dir: string, name: string, value: '0' | '1', write: WriteCont
   if (present !== undefined && present !== value) write(`options/${name}`, value);
 }
 
-/** Size of a sub-buffer in bytes after the change. Before 6.8, kernels have only sub-buffers of one page. */
+/** Sets the size of sub-buffers. Returns the current size in bytes. Before 6.8, a sub-buffer is always one page. */
 function setSubbuffers(dir: string, wantedBytes: number, warnings: string[], write: WriteControl): number {
   if (tryReadText(join(dir, 'buffer_subbuf_size_kb')) === undefined) return instanceLayout(dir).pageSize;
   const wantedKb = Math.ceil(wantedBytes / 1024);
@@ -119,8 +119,8 @@ function setSubbuffers(dir: string, wantedBytes: number, warnings: string[], wri
 }
 
 /**
- * Writes `first`. While the kernel refuses with ENOMEM, tries half the value, but at most `fallback` and at least
- * `least`. Returns the value that the kernel accepted. Rethrows other errors of `write`.
+ * Writes `first`. Each time the kernel refuses with ENOMEM, tries half the value, but not more than `fallback` and not
+ * less than `least`. Returns the value that the kernel accepted. Rethrows other errors of `write`.
  */
 export function writeHalving(
   write: (value: number) => void,
@@ -138,7 +138,7 @@ export function writeHalving(
   }
 }
 
-/** Current buffer size of an instance in KiB per CPU; the smallest if CPUs differ. Throws `KernelError`. */
+/** Current buffer size of an instance in KiB per CPU; the smallest size if CPUs differ. Throws `KernelError`. */
 export function bufferSizeKb(dir: string): number {
   const file = join(dir, 'buffer_size_kb');
   const all = parseSizeKb(readText(file));
@@ -151,7 +151,7 @@ export function bufferSizeKb(dir: string): number {
   return Math.min(...readable);
 }
 
-/** Current size in KiB, from a text such as `1408` or `7 (expanded: 1408)` (now 7). Undefined for `X` (CPUs differ). */
+/** Parses a size in KiB, such as `1408` or `7 (expanded: 1408)`, which is 7 now. Undefined for `X` (CPUs differ). */
 export function parseSizeKb(text: string): number | undefined {
   const digits = /^(\d+)(?:\s|$)/.exec(text)?.[1];
   return digits === undefined ? undefined : Number(digits);

@@ -1,6 +1,6 @@
 /**
- * Removes what killed agents left: instances, whose enabled events and tracers cost time even if recording has stopped.
- * Restores the files in their journals.
+ * Cleans up after killed agents: removes their kprobes, uprobes and instances, whose enabled events and tracers cost
+ * time even if recording has stopped, and restores the files in their journals.
  */
 import { readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import { stateIsThere } from './journal/state.ts';
 import { TRACERS } from './tracer-traits.ts';
 
 export interface CleanupReport {
-  /** Names of instances. */
+  /** Names of instances that were removed. */
   removed: string[];
   /** Names of instances that were not touched because a process holds them. */
   busy: string[];
@@ -22,13 +22,13 @@ export interface CleanupReport {
   restored: string[];
   /** Kprobes and uprobes that were removed. */
   removedEvents: string[];
-  /** What could not be restored. */
+  /** Messages about what could not be removed or restored. */
   problems: string[];
 }
 
 /**
- * Removes what agents with these names left. The full names must match, because another tool's name may begin with the
- * same letters. Does not touch a running agent, which holds its instance, and reports it as `busy`. Without `stateDir`,
+ * Cleans up after killed agents with exactly these names; an instance that only begins with a name may belong to
+ * another tool. Does not touch a running agent, which holds its instance, and reports it as `busy`. Without `stateDir`,
  * ignores journals. Throws `KernelError`.
  */
 export function cleanup(root: string, names: readonly string[], stateDir?: string): CleanupReport {
@@ -39,7 +39,7 @@ export function cleanup(root: string, names: readonly string[], stateDir?: strin
       definedEvents(root, dynamicGroup(name)).length > 0 ||
       TRACERS.some((tracer) => present.includes(tracerInstanceName(name, tracer))) ||
       (stateDir !== undefined && stateIsThere(stateDir, name));
-    // Hold the instance during this, so that no agent with this name can start before everything is restored.
+    // Hold the instance meanwhile, so that no agent with this name can start before everything is restored.
     if (more) cleanHolding(root, name, stateDir, report);
     else if (present.includes(name)) removeInstance(root, name, report);
   }
@@ -64,10 +64,10 @@ function cleanHolding(root: string, name: string, stateDir: string | undefined, 
 }
 
 /**
- * Cleans up at the start of an agent, after one of the same name was killed. The caller must hold the base instance.
- * First removes tracers, because some restore values themselves, then uses the journal. Reports a journal that cannot
- * be trusted, because nothing can be journaled until it is removed. Throws `KernelError` if an instance cannot be
- * removed.
+ * Cleans up at the start of an agent, in case an agent of the same name was killed. The caller must hold the base
+ * instance. Removes tracers before it uses the journal, because some tracers restore values themselves. Reports a
+ * journal that cannot be trusted, because the agent cannot journal changes until that journal is removed. Throws
+ * `KernelError` if an instance cannot be removed.
  */
 export function recover(place: JournalPlace): CleanupReport {
   const report = emptyReport();
@@ -99,7 +99,7 @@ function recoverInto(
   }
 }
 
-/** Returns false if a process holds it. */
+/** Returns false if a process holds the instance. */
 function removeInstance(root: string, name: string, report: CleanupReport): boolean {
   const dir = join(root, 'instances', name);
   try {

@@ -1,13 +1,13 @@
 /**
- * Uses inotify to report writes to control files that determine what an instance records. This detects even a switch
- * that is off for less than a millisecond. It watches only files that programs rarely write, never the directory that
- * contains `trace_marker`. Sources: fs/notify/fsnotify.c, fs/tracefs/event_inode.c.
+ * Reports writes to control files that determine what an instance records. Uses inotify, which detects even a switch
+ * that is off for less than a millisecond. Watches only files that programs rarely write, and never the directory of
+ * `trace_marker`. Sources: fs/notify/fsnotify.c, fs/tracefs/event_inode.c.
  */
 import { closeSync, constants, type FSWatcher, openSync, watch } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 export interface ControlWatch {
-  /** Why some existing files are not watched; '' if all are. */
+  /** Why some existing files are not watched; '' if all existing files are watched. */
   problem: string;
   close(): void;
 }
@@ -42,7 +42,7 @@ export interface WatchedParts {
   others: readonly string[];
 }
 
-/** Calls `onWrite` with the path of the file. Skips files that the kernel lacks. */
+/** Calls `onWrite` with the path of each file that is written. Skips files that the kernel lacks. */
 export function watchControls(
   dir: string,
   { events, cpus, others }: WatchedParts,
@@ -77,7 +77,7 @@ export function watchControls(
   for (const cpu of cpus) addDirectory(join(dir, 'per_cpu', `cpu${cpu}`), IN_CPU_DIRS);
   for (const path of eventDirectories(dir, events)) {
     addDirectory(path, IN_EVENT_DIRS);
-    // Since 6.6, kernels drop the directory of an event that no process has open, and later create a new one.
+    // Keep it open: since 6.6, the kernel drops an event's directory that no process has open, and later recreates it.
     attempt(path, () => held.push(openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)));
   }
   return {
@@ -89,7 +89,7 @@ export function watchControls(
   };
 }
 
-/** The directories of the events, of their systems, and `events`: each has an `enable` file for its events. */
+/** Returns the directories of the events and of their systems, and `events`: each contains a file `enable`. */
 function eventDirectories(dir: string, events: readonly string[]): string[] {
   const top = join(dir, 'events');
   const own = events.map((event) => join(top, event.replace(':', '/')));

@@ -1,9 +1,9 @@
-/** Finds CPUs: those with per-CPU files in tracefs, and those in a list from the kernel. */
+/** Finds the possible CPUs in tracefs, and reads lists of CPUs in the kernel's format. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { readText, refusal } from './files.ts';
 
-/** CPUs with a directory `per_cpu/cpuN` in an instance, ascending. These are the possible CPUs. */
+/** Returns the possible CPUs, ascending. They have directories `per_cpu/cpuN` in every instance. */
 export function possibleCpus(instanceDir: string): number[] {
   const dir = join(instanceDir, 'per_cpu');
   let names: string[];
@@ -18,7 +18,7 @@ export function possibleCpus(instanceDir: string): number[] {
 
 export const ONLINE_FILE = '/sys/devices/system/cpu/online';
 
-/** CPUs in a file that contains a list in the kernel's format (`0-3,8`), ascending. */
+/** Reads a file that contains a list of CPUs in the kernel's format (`0-3,8`). Returns the CPUs, ascending. */
 export function readCpuList(file: string): number[] {
   const cpus: number[] = [];
   for (const part of readText(file).trim().split(',')) {

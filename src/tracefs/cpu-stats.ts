@@ -1,6 +1,6 @@
 /**
- * Reads the kernel's counters of one buffer, `per_cpu/cpuN/stats`, from files that stay open. A read then costs about
- * as much as a check for a page. Source: kernel/trace/trace.c, tracing_stats_read().
+ * Reads the kernel's counters in `per_cpu/cpuN/stats`. The files stay open, so that a read costs about as much as a
+ * check for a new page. Source: kernel/trace/trace.c, tracing_stats_read().
  */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,13 +11,13 @@ import { parseStats } from './stats.ts';
 export interface CpuStats {
   /** Throws `KernelError`. */
   stats(cpu: number): BufferStats;
-  /** Events that all readers have read since the buffer was created or emptied. Throws `KernelError`. */
+  /** Number of events that all readers have read since the buffer was created or emptied. Throws `KernelError`. */
   readEvents(cpu: number): number;
   /** Closes all files. The kernel does not remove the instance while they are open. */
   close(): void;
 }
 
-/** More than the eight lines need. */
+/** Larger than a stats file, which has eight lines. */
 const MOST_BYTES = 1024;
 const READ_EVENTS = Buffer.from('read events: ');
 

@@ -1,6 +1,6 @@
 /**
- * Kernels before about 5.11 refuse access to `/sys/block/DISK/trace/` with ENXIO unless a process has the disk open
- * (tested on 5.10; kernel/trace/blktrace.c, blk_trace_get_queue()). A mounted disk is open.
+ * Opens a disk for access to `/sys/block/DISK/trace/`. Kernels before about 5.11 refuse this access with ENXIO unless
+ * the disk is mounted or open (tested on 5.10; kernel/trace/blktrace.c, blk_trace_get_queue()).
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { KernelError } from '../model/errors.ts';
@@ -8,7 +8,7 @@ import { refusal } from './files.ts';
 
 const SWITCH = /^\/sys\/block\/([^/]+)\/trace\/[^/]+$/;
 
-/** Calls `access` on a file. If the kernel requires that the disk is open, opens the disk during the call. */
+/** Calls `access`, which uses `file`. If the kernel requires an open disk, opens the disk during the call. */
 export function withDiskOpen<T>(file: string, access: () => T): T {
   try {
     return access();

@@ -1,6 +1,6 @@
 /**
- * Defines kprobes and uprobes in the agent's own group, and removes them. Definitions apply to the whole machine, but
- * they are recorded per instance. Sources: kernel/trace/trace_kprobe.c, trace_uprobe.c, trace_dynevent.c.
+ * Defines and removes kprobes and uprobes in the agent's own group. Definitions are system-wide, but each instance
+ * enables and records the events separately. Sources: kernel/trace/trace_kprobe.c, trace_uprobe.c, trace_dynevent.c.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,10 +10,10 @@ import { tryReadText, writeControl } from './files.ts';
 
 const KPROBES = 'kprobe_events';
 const UPROBES = 'uprobe_events';
-/** The group and name that a line defines. */
+/** Matches a line of a definitions file and captures `group/name`. */
 const DEFINITION = /^[pr]\d*:(\S+)/gm;
 
-/** The file to which a definition of this kind is written. Throws a `KernelError` if the kernel has none. */
+/** Returns the file for definitions of this kind. Throws a `KernelError` if the kernel lacks the file. */
 export function definitionsFile(root: string, { kind }: Pick<DynamicEvent, 'kind'>): string {
   const isKernel = kind.startsWith('k');
   const file = isKernel ? KPROBES : UPROBES;
@@ -22,7 +22,7 @@ export function definitionsFile(root: string, { kind }: Pick<DynamicEvent, 'kind
   throw new KernelError({ file: join(root, file), errno: 'ENOENT', action: 'define an event in', remedy });
 }
 
-/** `place`: `SYMBOL+OFFSET` for a kernel function, `PATH:0xOFFSET` for a program. Throws `KernelError`. */
+/** Defines an event at `place`: `SYMBOL+OFFSET` in the kernel, `PATH:0xOFFSET` in a program. Throws `KernelError`. */
 export function defineEvent(root: string, event: string, definition: DynamicEvent, place: string): void {
   const { kind, args } = definition;
   const file = definitionsFile(root, definition);
@@ -36,7 +36,7 @@ export function definedEvents(root: string, group: string): string[] {
   return [KPROBES, UPROBES].flatMap((file) => linesOf(root, file, group).map(([event]) => event));
 }
 
-/** Removes events of a group. Returns what could not be removed. The kernel keeps events that another user records. */
+/** Removes the events of a group that `isGone` accepts. Returns errors, because the kernel keeps events in use. */
 export function removeEvents(
   root: string,
   group: string,
@@ -57,8 +57,8 @@ export function removeEvents(
 }
 
 /**
- * Number of hits that the kernel has missed, for each kprobe of a group, by `system:name`. The kernel does not count
- * them for uprobes. The profile lists all kprobes without their groups, but in the order of their definitions.
+ * Returns how many hits of each kprobe of a group the kernel has missed, by `system:name`. The kernel does not count
+ * missed hits of uprobes. The profile does not contain groups, but lists all kprobes in the order of their definitions.
  */
 export function missedHits(root: string, group: string): Map<string, number> {
   const counts = (tryReadText(join(root, 'kprobe_profile')) ?? '').matchAll(/^ +(\S+) +\d+ +(\d+)$/gm);

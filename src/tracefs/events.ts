@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
 import { readText, tryReadText, writeControl } from './files.ts';
 
-/** `system:name`. A match cannot be a path, an option or a command. Names that consist only of dots are refused too. */
+/** Matches `system:name`, but no path, option or command. Also excludes names that consist only of dots. */
 const EVENT = /^(?!\.+:)[A-Za-z0-9_.-]+:(?!\.+$)[A-Za-z0-9_.-]+$/;
 
 /** All events that can be enabled, as `system:name`, in the kernel's order. Throws `KernelError`. */
@@ -16,7 +16,7 @@ export function listEvents(root: string): string[] {
   for (const system of subdirectories(dir)) {
     for (const name of subdirectories(join(dir, system))) {
       const event = `${system}:${name}`;
-      // Events of the system "ftrace" are records of tracers. They have a format, but cannot be enabled.
+      // Events of the system `ftrace` are records of tracers, which have a format but cannot be enabled.
       if (system !== 'ftrace' && EVENT.test(event)) events.push(event);
     }
   }

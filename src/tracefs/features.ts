@@ -1,4 +1,4 @@
-/** Finds which tracing features this kernel has, for plans, `doctor` and `list`. Only reads. */
+/** Detects which tracing features this kernel has, for plans, `doctor` and `list`. Writes nothing. */
 import { closeSync, constants, existsSync, openSync, readdirSync } from 'node:fs';
 import { machine, release, version } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ export interface KernelFeatures {
   tracers: string[];
   /** Tracers that instances accept, read from an existing instance. Undefined if there is no instance. */
   instanceTracers: string[] | undefined;
-  /** Why a tracer that the kernel lists is not available, by its name. */
+  /** Reasons why the agent cannot use tracers that the kernel lists, by tracer. */
   refusedTracers: Readonly<Record<string, string>>;
   /** Names of the trace clocks. */
   clocks: string[];
@@ -45,14 +45,14 @@ const LIVE: FeatureFiles = {
   ftraceEnabledFile: '/proc/sys/kernel/ftrace_enabled',
 };
 
-/** kernel/trace/trace_mmiotrace.c, arch/x86/mm/mmio-mod.c: enter_uniprocessor(). */
+/** Sources: kernel/trace/trace_mmiotrace.c; arch/x86/mm/mmio-mod.c, enter_uniprocessor(). */
 const MMIOTRACE_REASON =
   'mmiotrace takes all CPUs except one offline while it runs, so this program never uses it';
 
-/** Clocksources that take a microsecond to read. The kernel reads the clock for each event. */
+/** Clocksources that take a microsecond to read, which the kernel does for each event. */
 const SLOW_CLOCKSOURCES = ['hpet', 'acpi_pm'];
 
-/** Features of the kernel whose tracefs is at `root`. What cannot be read counts as missing. */
+/** Detects the features of the kernel whose tracefs is at `root`. A feature counts as missing if it cannot be read. */
 export function kernelFeatures(root: string, files: FeatureFiles = LIVE): KernelFeatures {
   const tracers = words(tryReadText(join(root, 'available_tracers')));
   const functions = functionTracing(root, tracers, files.ftraceEnabledFile);
@@ -108,7 +108,7 @@ function functionTracing(
     return { ok: false, reason: 'this kernel is built without the function tracer (CONFIG_FUNCTION_TRACER)' };
   if (tryReadText(switchFile)?.trim() === '0')
     return { ok: false, reason: 'function tracing is switched off: sysctl kernel.ftrace_enabled is 0' };
-  // Hardened kernels list the tracer but refuse access to its files. Opening one for reading changes nothing.
+  // Hardened kernels list the tracer but refuse access to its files, so open one. Opening for reading changes nothing.
   const file = join(root, 'set_ftrace_filter');
   try {
     closeSync(openSync(file, constants.O_RDONLY));

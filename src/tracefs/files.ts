@@ -19,7 +19,7 @@ const REMEDIES: Record<string, string> = {
   ENOMEM: 'the kernel has too little free memory for this: free some memory or use smaller buffers',
 };
 
-/** Advice if a switch of block tracing cannot be written. It is below /sys/devices, to which /sys/block has links. */
+/** Advice if the switch of block tracing is read-only. /sys/block contains links, so the switch is in /sys/devices. */
 const READ_ONLY_SYSFS =
   "/sys is read-only, as in a container: mount the host's /sys/devices writable at /sys/devices, and make sure that no AppArmor profile denies it";
 
@@ -86,7 +86,7 @@ function writeWhole(path: string, text: string): void {
   let failed = true;
   try {
     const bytes = Buffer.from(text);
-    // Usually a single write. List files (set_event, set_ftrace_filter) take one word per write and return its length.
+    // Usually one write. List files (set_event, set_ftrace_filter) accept one word per write and return its length.
     for (let done = 0; done < bytes.length; ) {
       const written = writeSync(fd, bytes, done);
       if (written <= 0) break;
@@ -105,8 +105,8 @@ function writeWhole(path: string, text: string): void {
 }
 
 /**
- * New entries of an `error_log`, joined into one line. An entry is a line that begins with a time, `[ 12.345678] …`,
- * and the indented lines below it. The kernel keeps the last eight entries.
+ * Returns the new entries of an `error_log`, joined into one line. An entry begins with a line that has a time, as in
+ * `[ 12.345678] …`, and contains the indented lines below it. The kernel keeps the last eight entries.
  */
 export function freshEntries(before: string, after: string): string {
   const earlier = new Set(entriesOf(before));

@@ -18,7 +18,7 @@ export interface KernelFunction {
   module: string;
 }
 
-/** Sorted by address. An address is two 32-bit words, as in records. */
+/** Functions sorted by address. An address is two 32-bit words, as in records. */
 export interface FunctionAddresses {
   low: Uint32Array;
   high: Uint32Array;
@@ -28,10 +28,10 @@ export interface FunctionAddresses {
 const NAMES_FILE = 'available_filter_functions';
 const ADDRESSES_FILE = 'available_filter_functions_addrs';
 const CHUNK_BYTES = 1 << 16;
-/** Name that the kernel shows for code that was removed. */
+/** Name that the kernel shows for the address of code that was removed. */
 const INVALID = '__ftrace_invalid_address__';
 
-/** All traceable functions. A name can occur several times. Throws `KernelError`. */
+/** Yields all traceable functions. A name can occur several times. Throws `KernelError`. */
 export function* listFunctions(root: string): Generator<KernelFunction> {
   for (const line of linesOf(join(root, NAMES_FILE))) {
     const entry = functionOf(line);
@@ -40,8 +40,8 @@ export function* listFunctions(root: string): Generator<KernelFunction> {
 }
 
 /**
- * Addresses of the `wanted` functions, on kernels that show them (since 6.5, no capability required). Undefined on
- * other kernels. These are the addresses that tracers record: those of the patched instructions.
+ * Returns the addresses of the `wanted` functions. Undefined if the kernel does not show addresses (it does since 6.5,
+ * without a capability). Tracers record the same addresses: those of the patched instructions.
  */
 export function functionAddresses(
   root: string,
@@ -64,7 +64,7 @@ export function functionAddresses(
     if (error instanceof KernelError) return undefined;
     throw error;
   }
-  // Kernels that hide addresses show zeroes.
+  // A kernel that hides addresses shows zeroes.
   if (functions.some(({ low, high }) => low === 0 && high === 0)) return undefined;
   functions.sort((a, b) => a.high - b.high || a.low - b.low);
   return {
@@ -80,7 +80,7 @@ function functionOf(line: string): KernelFunction | undefined {
   return name === undefined || name.startsWith(INVALID) ? undefined : { name, module };
 }
 
-/** Lines of a file. Reads it piece by piece, because there are tens of thousands. */
+/** Yields the lines of a file. Reads the file in chunks, because it has tens of thousands of lines. */
 function* linesOf(file: string): Generator<string> {
   const refused = (error: unknown) => refusal(error, { file, action: 'read' });
   let fd: number;
@@ -110,10 +110,10 @@ function* linesOf(file: string): Generator<string> {
   }
 }
 
-/** No leading digit: the kernel reads a number as a position in its list. No `:`, `!` or `[`: they form commands. */
+/** No leading digit, because the kernel takes numbers as list indexes. No `:`, `!` or `[`, which form commands. */
 const GLOB = /^[A-Za-z_.$*?][A-Za-z0-9_.$*?]{0,255}$/;
 
-/** Throws `KernelError`. */
+/** Returns the glob if it is allowed. Throws a `KernelError` otherwise. */
 export function checkedGlob(glob: string): string {
   if (GLOB.test(glob)) return glob;
   const remedy =
@@ -122,8 +122,8 @@ export function checkedGlob(glob: string): string {
 }
 
 /**
- * Sets which functions a tracer records, before it is started. For `function_graph`, `knobs` journals the files that
- * all instances share. Returns warnings. Throws a `KernelError` if no function is left to trace.
+ * Sets which functions a tracer records. Call this before the tracer starts. For `function_graph`, `knobs` journals the
+ * files that all instances share. Returns warnings. Throws a `KernelError` if no function is left to trace.
  */
 export function setFunctionFilter(
   target: Instance,
@@ -166,7 +166,7 @@ export function setFunctionFilter(
   return warnings;
 }
 
-/** Applies the globs again, because the kernel applied them only to the functions that existed then. */
+/** Writes the globs again, because the kernel applies a glob only to the functions that exist at that time. */
 export function reapplyFilter(
   target: Instance,
   tracer: string,
@@ -178,14 +178,14 @@ export function reapplyFilter(
   if (filter.notrace.length > 0) target.add('set_ftrace_notrace', filter.notrace);
 }
 
-/** A depth above 1 instruments all functions, so function_graph then filters with `set_graph_function`. */
+/** With a depth other than 1, function_graph instruments all functions, and its filter is `set_graph_function`. */
 function placeOfFilter(target: Instance, tracer: string, filter: FunctionFilter, knobs: JournalPart) {
   return traitsOf(tracer).isGraph && filter.maxDepth !== 1
     ? { dir: target.root, file: 'set_graph_function', add: knobs.add }
     : { dir: target.dir, file: 'set_ftrace_filter', add: target.add };
 }
 
-/** `max_graph_depth` 1 without a list of functions would record only calls from user space. */
+/** False for depth 1, because `max_graph_depth` 1 without `set_graph_function` records only calls from user space. */
 function limitsDepth({ maxDepth }: FunctionFilter): boolean {
   return maxDepth > 1;
 }

@@ -1,5 +1,5 @@
 /**
- * Hist triggers of an instance: the kernel counts an event by its fields and records nothing. Sources:
+ * Hist triggers of an instance: the kernel counts an event by its fields, and does not record the event. Sources:
  * kernel/trace/trace_events_hist.c, Documentation/trace/histogram.rst.
  */
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ export interface HistTrigger {
 
 export interface HistReading {
   entries: { values: bigint[]; hits: number }[];
-  /** Number of hits for which there was no room. */
+  /** Number of hits that the kernel did not count, because its table was full. */
   dropped: number;
   isPaused: boolean;
 }
@@ -35,7 +35,7 @@ export function requireHistTriggers(root: string): void {
   throw new KernelError({ file: join(root, 'events/*/*/hist'), errno: 'ENOENT', action: 'count in', remedy });
 }
 
-/** A trigger in the instance at `dir`. An instance cannot have two with the same event and keys. */
+/** Makes a trigger for the instance at `dir`. An instance cannot have two triggers with the same event and keys. */
 export function histTrigger(dir: string, { event, keys, room }: KernelCountRequest): HistTrigger {
   const eventDir = join('events', event.replace(':', '/'));
   const size = 2 ** Math.ceil(Math.log2(Math.min(LARGEST, Math.max(SMALLEST, room))));
@@ -47,11 +47,11 @@ export function histTrigger(dir: string, { event, keys, room }: KernelCountReque
   };
 }
 
-/** Parses the file `hist` of an event, which shows all its triggers. The keys identify the right one. */
+/** Parses an event's file `hist`, which shows all triggers of the event. `keys` selects the trigger. */
 export function parseHist(text: string, keys: readonly string[]): HistReading | undefined {
   const head = `# trigger info: hist:keys=${keys.join(',')}:vals=hitcount:`;
   const parts = text.split('# event histogram');
-  // 7.3 names the key common_cpu twice in this line.
+  // Kernel 7.3 writes the key common_cpu twice in this line.
   const part = parts.find((one) => one.replace(/common_cpucommon_cpu(?=[,:])/, 'common_cpu').includes(head));
   if (part === undefined) return undefined;
   const entries = Array.from(part.matchAll(/^\{ (.+) \} hitcount: +(\d+)/gm), ([, values, hits]) => ({

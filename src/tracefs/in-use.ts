@@ -52,8 +52,8 @@ export function refuseWhatIsInUse(target: Instance, request: TracerRequest, plac
 }
 
 /**
- * Options of osnoise (since Linux 6.3) that killed tools leave set. They turn interrupts or preemption off for some
- * time, make the kernel panic when tracing stops, or start no threads.
+ * Options of osnoise (since Linux 6.3) that killed tools leave set. They disable interrupts or preemption for some
+ * time, make the kernel panic when tracing stops, or prevent the kernel from starting the tracer's threads.
  */
 const HARMFUL = ['OSNOISE_IRQ_DISABLE', 'OSNOISE_PREEMPT_DISABLE', 'PANIC_ON_STOP', 'NO_OSNOISE_WORKLOAD'];
 
@@ -87,7 +87,7 @@ function setsThreshold({ tracer, knobs }: TracerRequest): boolean {
   return isKnob || traitsOf(tracer).setsThreshold === true;
 }
 
-/** The depth and the graph functions are shared by all instances. */
+/** Refuses function_graph if another user limits its depth or functions, because all instances share these limits. */
 function refuseGraphLimits(
   target: Instance,
   { functions }: TracerRequest,
@@ -112,7 +112,7 @@ function refuseGraphLimits(
     );
 }
 
-/** Another agent's journal lists files that this agent needs now, or files that are not restored yet. */
+/** Refuses the tracer if another agent's journal lists a file that this tracer needs. */
 function refuseJournaled(
   target: Instance,
   { tracer, knobs, functions }: TracerRequest,
@@ -136,8 +136,8 @@ const undoing = (agent: string) =>
   `stop that agent or, if it was killed, run \`ftrace-exporter cleanup --instance ${agent}\``;
 
 /**
- * An agent whose journal shows that it has changed the top level, so that the current state is not the user's.
- * Undefined if there is none.
+ * Describes another agent whose journal lists changes to the top level, so that the current values there are not the
+ * user's. Undefined if there is no such agent.
  */
 export function otherTopLevelAgent({ stateDir, name }: JournalPlace): string | undefined {
   for (const { agent, entries } of journalsOfOthers(stateDir, name)) {
@@ -147,7 +147,7 @@ export function otherTopLevelAgent({ stateDir, name }: JournalPlace): string | u
   return undefined;
 }
 
-/** Journals of other agents. A journal that cannot be read is skipped, because its own agent reports it. */
+/** Loads the journals of other agents. Skips a journal that cannot be read, because its own agent reports it. */
 function journalsOfOthers(stateDir: string, name: string): { agent: string; entries: JournalEntry[] }[] {
   let states: string[];
   try {

@@ -1,6 +1,6 @@
 /**
- * Current settings of an instance, or of the top level, that determine which events arrive and that other users can
- * change during recording. Only reads. Takes locks of the kernel's tracer, so it must not run on every tick.
+ * Reads the settings of an instance, or of the top level, that determine which events are recorded and that other users
+ * can change during recording. Reading takes locks of the kernel's tracing code, so do not read on every tick.
  */
 import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
@@ -18,7 +18,7 @@ export interface InstanceState {
   events: ReadonlySet<string>;
   /** Contents of the files that limit what is recorded, by path relative to the instance. */
   limits: ReadonlyMap<string, string>;
-  /** Contents of the files with settings of a tracer, which all its instances share, by path below the root. */
+  /** Contents of files with settings of a tracer, which all instances share, by path below the root of tracefs. */
   settings: ReadonlyMap<string, string>;
   /** Disks whose switch for block tracing is 0. */
   disksOff: readonly string[];
@@ -27,7 +27,7 @@ export interface InstanceState {
   pageBytes: number;
 }
 
-/** Lists of tasks. The kernel records only events about these tasks, or excludes them. */
+/** Files with lists of pids. The kernel records only events about these tasks, or (`notrace`) excludes them. */
 export const PID_LISTS = [
   'set_event_pid',
   'set_event_notrace_pid',
@@ -41,7 +41,7 @@ export function filterOf(event: string): string {
   return join('events', event.replace(':', '/'), 'filter');
 }
 
-/** Switch of an event. */
+/** File that enables an event. */
 export function enableOf(event: string): string {
   return join('events', event.replace(':', '/'), 'enable');
 }
@@ -58,7 +58,7 @@ export interface Recorded {
   settings: readonly string[];
 }
 
-/** Throws a `KernelError` if the instance can no longer be read. */
+/** Reads the current settings. Throws a `KernelError` if the instance can no longer be read. */
 export function instanceState(root: string, dir: string, recorded: Recorded): InstanceState {
   const { events, disks, settings } = recorded;
   const limits = [CPU_MASK, ...PID_LISTS, ...events.map(filterOf)];
@@ -76,7 +76,7 @@ export function instanceState(root: string, dir: string, recorded: Recorded): In
   };
 }
 
-/** Contents of the files that can be read. */
+/** Reads the files. Leaves out files that cannot be read. */
 function contentsOf(dir: string, files: readonly string[]): Map<string, string> {
   const contents = new Map<string, string>();
   for (const file of files) {
@@ -86,7 +86,7 @@ function contentsOf(dir: string, files: readonly string[]): Map<string, string> 
   return contents;
 }
 
-/** Whether a disk's tracing is off. A disk that was removed has no switch. */
+/** Whether block tracing of a disk is off. False for a disk that was removed and so has no switch. */
 function isOff(disk: string): boolean {
   const file = diskSwitch(disk);
   try {
@@ -97,7 +97,7 @@ function isOff(disk: string): boolean {
   }
 }
 
-/** The name in brackets in `trace_clock`. */
+/** Returns the current clock, which is the name in brackets in `trace_clock`. Throws `KernelError`. */
 export function clockInForce(dir: string): string {
   const file = join(dir, 'trace_clock');
   const clock = /\[([^\]]+)\]/.exec(readText(file))?.[1];

@@ -1,5 +1,5 @@
 /**
- * A tracing instance: its own buffers, events and switches in `instances/NAME`, where the agent records. Source:
+ * A tracing instance, in which the agent records: `instances/NAME`, with its own buffers, events and switches. Source:
  * kernel/trace/trace.c, instance_mkdir(), tracing_free_buffer_release().
  */
 import { closeSync, constants, mkdirSync, openSync, rmdirSync } from 'node:fs';
@@ -28,7 +28,7 @@ export interface Instance {
   name: string;
   /** `ROOT/instances/NAME`. For the top level: the root itself. */
   dir: string;
-  /** Whether an instance of this name, left by a killed agent, was removed first. */
+  /** True if an instance of this name, which a killed agent had left, was removed before this one was created. */
   leftover: boolean;
   /** Highest logical CPU number for which the kernel has a buffer, plus 1. */
   cpuCount: number;
@@ -44,25 +44,25 @@ export interface Instance {
   start(): void;
   /** Stops recording. Recorded events can still be read. */
   stop(): void;
-  /** Current facts. `prepare` can change the layout. */
+  /** Current metadata. Read it after `prepare`, which can change the layout. */
   metadata(): TraceMetadata;
-  /** Current settings, including the filters of these events. Not for every tick. Throws `KernelError`. */
+  /** Current settings, including the filters of these events. Too slow for every tick. Throws `KernelError`. */
   state(recorded: Recorded): InstanceState;
   stats(cpu: number): BufferStats;
-  /** Opens the raw pages of all online CPUs. Only one reader, because a second would take pages from the first. */
+  /** Opens the raw pages of all online CPUs. Call it only once: a second reader would take pages from the first. */
   openPages(): LivePages;
-  /** Names of tasks that the kernel remembers, as lines `pid comm`; '' if it does not show them. */
+  /** Names of tasks that the kernel remembers, as lines `pid comm`; '' if they cannot be read. */
   savedCmdlines(): string;
-  /** Writes a text as the calling thread. If recording is off, the kernel refuses it with EBADF. */
+  /** Writes a marker from the calling thread. While recording is off, the kernel refuses markers with EBADF. */
   writeMarker(text: string): void;
   /**
-   * Stops, disables, closes and removes everything. Can be called again. Throws if another process holds the instance.
-   * Returns what could not be restored; empty for an instance, because it changes nothing else.
+   * Stops recording, disables events, closes files and removes the instance. Can be called again. Throws if another
+   * process holds the instance. Returns what could not be restored: empty for an instance, which changes nothing else.
    */
   remove(): readonly string[];
 }
 
-/** Longer than an agent's name may be, because a tracer's instance has the agent's and the tracer's name. */
+/** Allows longer names than those of agents, because a tracer's instance has the names of the agent and the tracer. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/;
 const CREATE_TRIES = 5;
 const REMOVE_TRIES = 10;
@@ -74,8 +74,8 @@ export function tracerInstanceName(name: string, tracer: string): string {
 }
 
 /**
- * Creates `instances/NAME` and holds it. Nobody can remove it, and a SIGKILL of the agent stops its recording. Replaces
- * an instance that no process holds. Throws a `KernelError`; EBUSY means that a running agent has it.
+ * Creates `instances/NAME` and holds it: nobody can remove it, and its recording stops if the agent is killed. Replaces
+ * an instance that no process holds. Throws a `KernelError`; EBUSY means that a running agent holds the instance.
  */
 export function createInstance(root: string, name: string): Instance {
   checkName(name);
@@ -101,7 +101,7 @@ function checkName(name: string): void {
   throw new KernelError({ file: 'instances', errno: 'EINVAL', action: 'use as a name', value: name, remedy });
 }
 
-/** Returns false if it already exists. */
+/** Returns false if the directory already exists. */
 function makeDirectory(dir: string): boolean {
   try {
     mkdirSync(dir, 0o750);
@@ -112,7 +112,7 @@ function makeDirectory(dir: string): boolean {
   }
 }
 
-/** Tries to remove the instance. The kernel refuses if a process holds it. */
+/** Removes an instance. Returns false if it does not exist. Throws a `KernelError` (EBUSY) if a process holds it. */
 function removeLeftover(dir: string): boolean {
   try {
     rmdirSync(dir);
@@ -150,7 +150,7 @@ function makeInstance(
   let removed = false;
   const { closePages, ...common } = commonOf(root, dir);
 
-  // If an instance copies markers but does not record, the kernel refuses all markers: stop copying first.
+  // Stop copying first, because the kernel refuses all markers if an instance copies markers but does not record.
   const stop = () => {
     quietly(() => writeControl(dir, COPY_MARKERS, '0'));
     writeControl(dir, 'tracing_on', '0');
@@ -164,7 +164,7 @@ function makeInstance(
       closeSync(freeBuffer);
       released = true;
     }
-    // Removing the instance stops the tracer too, but not if another process has one of its files open.
+    // Stop the tracer first. Removing the instance stops it, too, but fails if another process has a file open.
     quietly(() => stopTracer(dir));
     removeDirectory(dir);
     removed = true;
@@ -185,7 +185,7 @@ function makeInstance(
   };
 }
 
-/** Members that are the same for an instance and the top level, because they change only what this instance records. */
+/** Members that an instance and the top level have in common. None of them changes a system-wide setting. */
 export function commonOf(root: string, dir: string) {
   const cpuCount = Math.max(0, ...possibleCpus(dir)) + 1;
   const opened = new Set<LivePages>();
@@ -218,13 +218,13 @@ export function commonOf(root: string, dir: string) {
   };
 }
 
-/** Sets an instance's tracer to nop, unless it already is. Throws a `KernelError`: EBUSY while its pages are open. */
+/** Sets an instance's tracer to nop, unless it is already nop. Throws a `KernelError`: EBUSY while pages are open. */
 export function stopTracer(dir: string): void {
   const tracer = tryReadText(join(dir, 'current_tracer'))?.trim();
   if (tracer !== undefined && tracer !== 'nop') writeControl(dir, 'current_tracer', 'nop');
 }
 
-/** Ignores errors of a step, so that the removal continues. Its last step, rmdir, undoes everything. */
+/** Ignores a `KernelError` of a step, so that the removal reaches its last step, rmdir, which undoes everything. */
 export function quietly(step: () => void): void {
   try {
     step();
@@ -233,7 +233,7 @@ export function quietly(step: () => void): void {
   }
 }
 
-/** Removes the directory. Retries, because a file that was just closed can hold it. Throws `KernelError`. */
+/** Removes the directory. Retries on EBUSY, because a file that was just closed can hold it. Throws `KernelError`. */
 function removeDirectory(dir: string): void {
   for (let tries = 1; ; tries++) {
     try {

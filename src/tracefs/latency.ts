@@ -1,7 +1,7 @@
 /**
- * Reports each new maximum of a latency tracer, with its trace. Resetting the maximum keeps the last trace. So a reset
- * can only miss a record that is made between two system calls and replaced before its trace is read. A latency that
- * ends while a program reads a trace has none, but raises the maximum. Source: kernel/trace/trace.c, __update_max_tr(),
+ * Reports each new maximum of a latency tracer, with its trace. A reset of the maximum keeps the last trace, so it only
+ * misses a record that is made between two system calls and replaced before its trace is read. A latency that ends
+ * while a program reads a trace raises the maximum but has no trace. Source: kernel/trace/trace.c, __update_max_tr(),
  * update_max_tr_single(), latency_fsnotify().
  */
 import { closeSync, constants, openSync, readSync, watch, writeSync } from 'node:fs';
@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { readText, refusal, tryReadText } from './files.ts';
 
 export interface LatencyWatch {
-  /** Checks, then resets the maximum, so that the next latency is always a record. Throws `KernelError`. */
+  /** Reports a new maximum, then sets the maximum to 0, so that the next latency is a new one. Throws `KernelError`. */
   reset(): void;
-  /** Checks immediately. Throws `KernelError`. */
+  /** Checks for a new maximum now. Throws `KernelError`. */
   look(): void;
   close(): void;
 }
@@ -19,9 +19,9 @@ export interface LatencyWatch {
 export interface LatencyWatchOptions {
   /** Maximum size of a trace's text in bytes. */
   traceBytes?: number;
-  /** Time between checks, because not every kernel reports changes. */
+  /** Time between checks of the maximum. They are necessary because not every kernel reports changes. */
   pollMs?: number;
-  /** Called when a check failed: the instance does not exist any longer, or cannot be read. */
+  /** Called if a check fails, because the instance no longer exists or cannot be read. */
   onError?: (error: unknown) => void;
 }
 
@@ -31,8 +31,8 @@ const TRIES = 5;
 const MAXIMUM = 'tracing_max_latency';
 
 /**
- * `dir` is an instance that records and runs a latency tracer. Earlier latencies do not count. Calls `onRecord` with
- * nanoseconds, in steps of a microsecond, and the trace ('' if there is none). Throws `KernelError`.
+ * Watches an instance that records and runs a latency tracer. Ignores earlier latencies. Calls `onRecord` with the
+ * latency in nanoseconds (whole microseconds) and its trace, or '' if there is no trace. Throws `KernelError`.
  */
 export function watchMaxLatency(
   dir: string,
@@ -44,7 +44,7 @@ export function watchMaxLatency(
   let last = '';
   let lastMaximum = 0;
 
-  /** Reads the maximum and a trace until the maximum does not change meanwhile. */
+  /** Reads the maximum and the trace. Repeats this if the maximum changed meanwhile. */
   const readBoth = (): { maximum: number; trace: string } => {
     let maximum = readMaximum(dir);
     let trace = '';
@@ -66,7 +66,7 @@ export function watchMaxLatency(
       reportedUs = latencyUs;
       onRecord(latencyUs * 1000, trace);
     }
-    // The kernel stores no trace while one is read (options/pause-on-trace).
+    // The maximum can rise without a trace, because the kernel stores none during a read (options/pause-on-trace).
     if (maximum > reportedUs) onRecord(maximum * 1000, '');
     lastMaximum = maximum;
   };
@@ -74,7 +74,7 @@ export function watchMaxLatency(
   const reset = (): void => {
     for (let tries = 0; tries < TRIES; tries++) {
       look();
-      // Only this comparison happens between the read and the write.
+      // Write directly after this comparison, so that hardly any record can be missed in between.
       if (writeZeroIf(dir, (maximum) => maximum === lastMaximum || tries === TRIES - 1)) break;
     }
     lastMaximum = 0;
@@ -137,18 +137,18 @@ function writeZeroIf(dir: string, mayWrite: (maximum: number) => boolean): boole
   }
 }
 
-/** In microseconds. Throws `KernelError`. */
+/** Reads the maximum in microseconds. Throws `KernelError`. */
 function readMaximum(dir: string): number {
   return Number.parseInt(readText(join(dir, MAXIMUM)), 10);
 }
 
-/** Latency in microseconds of a trace's record, from `# latency: 26914 us, #6/6, CPU#1 | (M:…`. */
+/** Parses the latency in microseconds from the trace's line `# latency: 26914 us, #6/6, CPU#1 | (M:…`. */
 export function latencyOf(trace: string): number | undefined {
   const digits = /^# latency: (\d+) us,/m.exec(trace.slice(0, 1024))?.[1];
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** Text of `trace` in whole lines, at most `bound` bytes. Throws `KernelError`. */
+/** Reads the whole lines of `trace` that fit into `bound` bytes. Throws `KernelError`. */
 export function readTrace(dir: string, bound: number): string {
   const file = join(dir, 'trace');
   let fd: number | undefined;

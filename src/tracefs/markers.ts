@@ -1,6 +1,6 @@
 /**
  * Finds where programs can write markers that an instance records: its own `trace_marker`, and the top level's if the
- * kernel copies it (`options/copy_trace_marker` of an instance, kernel/trace/trace.c: update_marker_trace()).
+ * kernel copies markers (`options/copy_trace_marker` of an instance, kernel/trace/trace.c: update_marker_trace()).
  *
  * If an instance copies markers while its recording is off, the kernel refuses every marker at the top level with EBADF
  * (tracing_mark_write() stops at the first buffer that refuses). So an instance copies only while it records.
@@ -14,7 +14,7 @@ import { tryReadText } from './files.ts';
 import type { Instance } from './instance.ts';
 import { pathOnHost } from './mount.ts';
 
-/** Finds files whose markers the instance can record, as host paths. `startCopies()` starts the copying. */
+/** Returns the files whose markers the instance can record, as host paths. `startCopies()` starts the copying. */
 export function receiveMarkers(instance: Pick<Instance, 'root' | 'dir' | 'name' | 'set'>): MarkerStatus {
   const own = pathOnHost(instance.root, 'instances', instance.name, 'trace_marker');
   const top = pathOnHost(instance.root, 'trace_marker');
@@ -37,7 +37,7 @@ export function startCopies(instance: Pick<Instance, 'set'>): void {
   instance.set(COPY, '1');
 }
 
-/** Why the kernel refuses markers at the top level, if another instance is the cause. */
+/** Returns why the kernel refuses markers at the top level. Undefined if no other instance causes this. */
 export function markersRefused(root: string, own: string): string | undefined {
   const guilty = readdirSync(join(root, 'instances')).find((name) => {
     const shows = (file: string) => tryReadText(join(root, 'instances', name, file))?.trim();

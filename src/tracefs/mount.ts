@@ -1,5 +1,5 @@
 /**
- * Finds tracefs at a path or in /proc/self/mounts. If it is not mounted, mounts it, which requires CAP_SYS_ADMIN.
+ * Finds tracefs at a path or in /proc/self/mounts. If tracefs is not mounted, mounts it, which requires CAP_SYS_ADMIN.
  * Source: kernel/trace/trace.c.
  */
 import { spawnSync } from 'node:child_process';
@@ -9,15 +9,15 @@ import { errnoOf, KernelError } from '../model/errors.ts';
 import { tryReadText } from './files.ts';
 
 const USUAL_PLACE = '/sys/kernel/tracing';
-/** Where containers have the host's tracefs, as in deploy/Dockerfile and the chart. */
+/** Where deploy/Dockerfile and the chart expect the host's tracefs in the container. */
 const PLACE_IN_CONTAINERS = '/tracing';
 
-/** Where to read facts about the system, and how to mount. Tests replace it. */
+/** Files and commands of the system. Tests replace them. */
 export interface MountSystem {
   mountsFile: string;
   lockdownFile: string;
   uid: number;
-  /** Mounts tracefs at `target`. Returns '' or the reason of a failure. */
+  /** Mounts tracefs at `target`. Returns '' on success, or the reason of the failure. */
   mount(target: string): string;
 }
 
@@ -27,9 +27,7 @@ const LIVE: Omit<MountSystem, 'uid'> = {
   mount: mountTracefs,
 };
 
-/**
- * Root directory of tracefs. If a `path` is given, uses only that path or throws. Throws a `KernelError` with advice.
- */
+/** Returns the root directory of tracefs. Accepts only `path` if it is given. Throws a `KernelError` with advice. */
 export function findTracefs(
   options: { path?: string | undefined; mayMount: boolean },
   system: MountSystem = { ...LIVE, uid: process.getuid?.() ?? 0 },
@@ -40,7 +38,7 @@ export function findTracefs(
   tracefs.sort((a, b) => Number(a.readOnly) - Number(b.readOnly));
   const usable = tracefs.find((mount) => looksRight(mount.dir));
   if (usable !== undefined) return usable.dir;
-  // Access through debugfs mounts tracefs automatically.
+  // When a program accesses `tracing` in debugfs, the kernel mounts tracefs there.
   const debugfs = mounts
     .filter((mount) => mount.type === 'debugfs')
     .map((mount) => join(mount.dir, 'tracing'));
@@ -54,7 +52,7 @@ export function findTracefs(
   return validated(USUAL_PLACE, system);
 }
 
-/** Path of a tracefs file on the host, for programs outside the agent's container, which mounts it elsewhere. */
+/** Path of a tracefs file on the host. Programs outside the agent's container need this path, not the agent's own. */
 export function pathOnHost(root: string, ...parts: string[]): string {
   return join(root === PLACE_IN_CONTAINERS ? USUAL_PLACE : root, ...parts);
 }
@@ -74,7 +72,7 @@ export function parseMounts(text: string): Mount[] {
   });
 }
 
-/** Each escape is one byte. The kernel escapes only ASCII characters, so no multi-byte character is split. */
+/** Decodes octal escapes. Each is a whole character, because the kernel escapes only ASCII characters. */
 function unescapeOctal(name: string): string {
   return name.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

@@ -1,4 +1,4 @@
-/** Finds other users of the kernel's tracer, for `doctor`. Only reads. */
+/** Finds other users of the kernel's tracing for `doctor`. Writes nothing. */
 import { accessSync, constants, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../model/errors.ts';
@@ -9,7 +9,7 @@ export interface TracingUse {
   topLevelTracer: string;
   /** Names of all instances. */
   instances: string[];
-  /** Why instances cannot be created, as an errno; '' if they can. */
+  /** The errno if instances cannot be created; '' if they can. */
   instancesRefused: string;
 }
 

@@ -11,8 +11,8 @@ import { refusal } from './files.ts';
 
 export interface LivePages extends PageSource {
   /**
-   * Checks which CPUs are online. Opens new ones, and closes those that are offline and have been read to the end. Do
-   * not call it between `cpus()` and the reads of a tick.
+   * Opens the files of CPUs that have come online, and closes those of offline CPUs that have been read to the end. Do
+   * not call this between `cpus()` and the reads of a tick.
    */
   refresh(): void;
   /** Closes all files. While they are open, the kernel does not remove the instance or change its tracer. */
@@ -29,8 +29,8 @@ interface CpuFile {
 const INTERRUPTED_TRIES = 16;
 
 /**
- * Opens the files of all online CPUs. `pageSize` is from the instance's own `events/header_page`. EAGAIN arrives as an
- * exception: set `Error.stackTraceLimit = 0` in the reading thread, which halves the cost. Throws `KernelError`.
+ * Opens the files of all online CPUs. `pageSize` is from the instance's own `events/header_page`. An empty buffer makes
+ * Node throw EAGAIN; `Error.stackTraceLimit = 0` in the reading thread halves the cost. Throws `KernelError`.
  */
 export function openLivePages(instanceDir: string, pageSize: number, onlineFile = ONLINE_FILE): LivePages {
   const files: (CpuFile | undefined)[] = [];

@@ -1,8 +1,8 @@
 /**
- * Finds the host pids of the agent's own threads, as they appear in the trace. In a pid namespace, the kernel does not
- * report them directly. A thread that writes a nonce to `trace_marker` appears in the trace with its pid. Threads that
- * cannot write (V8's helpers) get a signal that they ignore, and the trace of the signal contains their pid. The nonces
- * are read from the text file `trace`, with lines `comm-pid [cpu] flags stamp: function: text`.
+ * Finds the host pids of the agent's own threads, because events contain host pids, and /proc shows other pids in a pid
+ * namespace. Each thread writes a nonce to `trace_marker`, and the trace shows the nonce with the host pid. Threads
+ * that cannot write (V8's helpers) get a signal that they ignore, and the event of the signal contains their host pid.
+ * Lines of the file `trace` have the form `comm-pid [cpu] flags stamp: function: text`.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, openSync, readdirSync, readlinkSync, write } from 'node:fs';
@@ -38,14 +38,14 @@ export function claimThreadId(instance: Pick<Instance, 'writeMarker'>, nonce: st
   instance.writeMarker(threadMark(nonce));
 }
 
-/** Host pids of the threads that wrote these nonces, by nonce, as far as found. Throws `KernelError`. */
+/** Returns the host pid of the thread that wrote each nonce, if the trace contains the nonce. Throws `KernelError`. */
 export function findNonces(instance: Pick<Instance, 'dir'>, nonces: readonly string[]): Map<string, number> {
   return parseNonces(readText(join(instance.dir, 'trace')), nonces);
 }
 
 /**
- * A comm can contain any characters, so the pid is matched from the right: after it, the line has a fixed form up to
- * the nonce at its end. The columns for flags and tgid are optional.
+ * Matches a line from its end, because the comm at its start can contain any characters. After the pid, the line has a
+ * fixed form up to the nonce at its end. The columns for flags and tgid are optional.
  */
 const MARK =
   /-(\d+)\s+(?:\([\s\d-]+\)\s+)?\[\d+\]\s+(?:\S+\s+)?\d+(?:\.\d+)?: [^\s:]+: ftrace-exporter-tid ([0-9a-f]+)$/;
@@ -65,9 +65,9 @@ export function ownThreadIds(): number[] {
 }
 
 /**
- * Finds the host pids of all our threads. The instance must be prepared, with no events enabled and no pages open.
- * Afterwards it is stopped and empty. `markElsewhere` makes another thread (the main thread) write a text to a file.
- * Returns warnings about threads that were not found. Throws a `KernelError` if markers cannot be written at all.
+ * Finds the host pids of all our threads. The instance must be prepared, without enabled events or open pages, and is
+ * stopped and empty afterwards. `markElsewhere` makes another thread (the main thread) write a text to a file. Returns
+ * warnings about threads that were not found. Throws a `KernelError` if markers cannot be written at all.
  */
 export async function learnOwnThreads(
   instance: Marked,
@@ -90,8 +90,7 @@ export async function learnOwnThreads(
       warnings.push(
         'cannot find the id of the main thread in the trace: the metrics will include the events of this thread',
       );
-    // Even if the ids of the pool's threads are known otherwise, use the pool: it creates its threads on first use, and
-    // they must exist before the signals are sent.
+    // Always use the pool, because it creates its threads on first use, and they must exist before they are listed.
     const pool = await markFromPool(instance, marker);
     const marked = new Set([...claimed.values(), ...pool]);
 
@@ -113,7 +112,7 @@ function currentThreadId(): number {
 const POOL_ROUNDS = 8;
 const writeAsync = promisify(write);
 
-/** Host pids of libuv's pool threads. Finds those that perform one of many asynchronous writes. */
+/** Finds the host pids of threads in libuv's pool that perform one of many asynchronous writes. */
 async function markFromPool(instance: Pick<Instance, 'dir'>, marker: string): Promise<Set<number>> {
   const poolSize = Math.min(64, Math.max(1, Number(process.env.UV_THREADPOOL_SIZE) || 4));
   const ids = new Set<number>();
@@ -130,14 +129,14 @@ async function markFromPool(instance: Pick<Instance, 'dir'>, marker: string): Pr
   return ids;
 }
 
-/** Ignored by default, and not used by the agent. */
+/** A signal that is ignored by default and that the agent does not use. */
 const IGNORED_SIGNAL = 'SIGURG';
 const IGNORED_SIGNAL_NUMBER = osConstants.signals[IGNORED_SIGNAL];
 const SIGNAL_EVENT = 'events/signal/signal_generate';
 
 /**
- * Host pids of threads that have other numbers in /proc: the event of a signal contains the host pid of its target.
- * `own` is the calling thread's pid; the kernel records only signals from this thread.
+ * Finds the host pids of threads that have other pids in /proc, because the event of a signal contains the host pid of
+ * its target. `own` is the host pid of the calling thread; a filter excludes signals from other threads.
  */
 function signalledThreads(instance: Pick<Instance, 'dir'>, own: number, warnings: string[]): number[] {
   const { dir } = instance;
@@ -168,7 +167,7 @@ function signal(tid: number): void {
   }
 }
 
-/** The target's comm comes before its pid, so the pid is parsed from the end of the line. */
+/** Matches lines from their end, because the target's comm, which comes before the pid, can contain any characters. */
 export function parseSignalTargets(trace: string): number[] {
   const pids = trace.split('\n').flatMap((line) => {
     const pid = / signal_generate: sig=\d+ .* pid=(\d+) grp=\d+ res=\d+$/.exec(line)?.[1];
@@ -177,7 +176,7 @@ export function parseSignalTargets(trace: string): number[] {
   return [...new Set(pids)];
 }
 
-/** Opening `trace` with truncation empties the buffer and resets its counters. */
+/** Empties the buffer and resets its counters by opening `trace` with O_TRUNC. */
 function emptyBuffer(dir: string): void {
   closeSync(openSync(join(dir, 'trace'), constants.O_WRONLY | constants.O_TRUNC));
 }

@@ -1,7 +1,7 @@
 /**
- * The top level's buffer for the markers of programs, on kernels that cannot copy markers to an instance. The agent
- * uses it only if nobody else does. It changes only the clock, and the size if it is too small; both are in the
- * journal. Unlike a tracer's buffer, it continues to record if the agent is killed, as it did before.
+ * Reads the markers of programs from the top level's buffer, on kernels that cannot copy markers to an instance. The
+ * agent uses the top level only if nobody else does. It changes the clock, and the size and the option `markers` if
+ * needed, through the journal. If the agent is killed, the top level continues to record, as before.
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,11 +15,11 @@ import { topLevelOwner } from './journal/owners.ts';
 import { topLevelUser } from './journal/top-level-user.ts';
 import { warningsOfRemoval } from './top-level.ts';
 
-/** Size per CPU: enough for the markers of one tick at the highest accepted rate. */
+/** Minimum size in KiB per CPU: enough for the markers of one tick at the highest accepted rate. */
 const LEAST_KB = 256;
 const OWNER = topLevelOwner('markers');
 
-/** Throws a `KernelError` that describes the other user, if there is one. */
+/** Takes the top level. Throws a `KernelError` that describes the other user if there is one. */
 export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
   const user = topLevelUser(root) ?? otherTopLevelAgent(journal.place);
   if (user !== undefined)
@@ -47,11 +47,11 @@ export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
     },
     enable: () => {},
     start: () => part.set('tracing_on', '1'),
-    // Recording continues, because it was on before.
+    // Do not stop recording, because it was on before.
     stop: () => {},
     remove: () => {
       closePages();
-      // A new user of the top level relies on the current clock. The journal tries again when the agent exits.
+      // Do not change the clock if a new user relies on it. The journal tries again when the agent exits.
       if (removed || topLevelUser(root) !== undefined) return [];
       removed = true;
       return part.restore().problems;

@@ -1,6 +1,6 @@
 /**
- * The top level as an instance, for tracers that the kernel runs nowhere else. The agent uses it only if nobody else
- * does. It journals every file before it writes to it, and restores all files when the tracer stops. Source:
+ * The top level as an instance, for tracers that the kernel runs nowhere else. The agent uses the top level only if
+ * nobody else does. It journals every file before writing to it, and restores all files when the tracer stops. Source:
  * kernel/trace/trace.c, tracing_open_pipe(), tracing_free_buffer_release().
  */
 import { closeSync, constants, openSync } from 'node:fs';
@@ -19,8 +19,8 @@ import { parseStats } from './stats.ts';
 
 /**
  * Prepares the top level for a tracer. `remove()` restores everything and returns what it could not restore. If the
- * agent is killed, recording stops and the buffer is freed, as in an instance; the next start restores the rest from
- * the journal. If there is another user, throws a `KernelError` that describes it.
+ * agent is killed, the kernel stops recording and frees the buffer, as in an instance, and the next start restores the
+ * rest from the journal. If there is another user, throws a `KernelError` that describes the user.
  */
 export function takeTopLevel(root: string, journal: Journal, tracer: string): Instance {
   const user = topLevelUser(root) ?? otherTopLevelAgent(journal.place);
@@ -66,7 +66,7 @@ export function takeTopLevel(root: string, journal: Journal, tracer: string): In
   };
 }
 
-/** A warning if the top level's buffer has events, which the agent is about to remove. */
+/** Returns a warning if the top level's buffer contains events, because the agent is about to remove them. */
 export function warningsOfRemoval(root: string, purpose: string): string[] {
   const counts = possibleCpus(root).map((cpu) =>
     parseStats(tryReadText(join(root, 'per_cpu', `cpu${cpu}`, 'stats')) ?? '', cpu),
@@ -78,7 +78,7 @@ export function warningsOfRemoval(root: string, purpose: string): string[] {
   ];
 }
 
-/** While the file is open, the end of this process stops recording and frees the buffer (`disable_on_free`). */
+/** Opens `free_buffer`: when this process ends, the kernel stops recording and frees the buffer (`disable_on_free`). */
 function holdBuffer(root: string): number {
   const file = join(root, 'free_buffer');
   try {

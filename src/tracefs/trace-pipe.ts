@@ -16,7 +16,7 @@ export interface TracePipe extends TextSource {
 
 const INTERRUPTED_TRIES = 16;
 
-/** Options that the text reader needs. The top level, from which instances inherit, may have others. */
+/** Options that the text reader needs. An instance inherits its options from the top level, which may have others. */
 const AS_READ: Readonly<Record<string, '0' | '1'>> = {
   'context-info': '1',
   'irq-info': '1',
@@ -48,16 +48,16 @@ const GRAPH_AS_READ: Readonly<Record<string, '0' | '1'>> = {
 };
 
 /**
- * Files in `options/`, and the values that the text reader needs. They override the tracer's request. Skip files that
- * the kernel lacks.
+ * Returns the files in `options/` and the values that the text reader needs. They override those of the tracer's
+ * request. The caller skips files that the kernel lacks.
  */
 export function textOptions(tracer: string): Readonly<Record<string, '0' | '1'>> {
   return traitsOf(tracer).isGraph ? GRAPH_AS_READ : AS_READ;
 }
 
 /**
- * Opens `trace_pipe` in the directory of an instance or of the top level. EAGAIN arrives as an exception: set
- * `Error.stackTraceLimit = 0` in the reading thread, which halves the cost. Throws `KernelError`.
+ * Opens `trace_pipe` of an instance or of the top level. An empty buffer makes Node throw EAGAIN;
+ * `Error.stackTraceLimit = 0` in the reading thread halves the cost. Throws `KernelError`.
  */
 export function openTracePipe(dir: string): TracePipe {
   const file = join(dir, 'trace_pipe');
@@ -75,7 +75,7 @@ export function openTracePipe(dir: string): TracePipe {
   const readText = (into: Uint8Array): number => {
     for (let tries = 0; tries < INTERRUPTED_TRIES; tries++) {
       try {
-        // 0 is not the end of the text: the kernel returns it if recording is off and the buffer is empty.
+        // A length of 0 is not the end of the text: the kernel returns 0 if recording is off and the buffer is empty.
         return readSync(fd, into, 0, into.length, null);
       } catch (error) {
         const errno = errnoOf(error);

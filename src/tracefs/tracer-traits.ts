@@ -1,6 +1,6 @@
 /**
- * The kernel's tracers (`available_tracers`) that the agent can run, and the settings that each shares, as data.
- * Sources: kernel/trace/trace_osnoise.c, trace_hwlat.c, trace_sched_wakeup.c, trace_irqsoff.c, trace_functions_graph.c.
+ * Table of the kernel's tracers that the agent can run, with the system-wide settings that each tracer uses. Sources:
+ * kernel/trace/trace_osnoise.c, trace_hwlat.c, trace_sched_wakeup.c, trace_irqsoff.c, trace_functions_graph.c.
  */
 
 export interface TracerTraits {
@@ -8,7 +8,7 @@ export interface TracerTraits {
   group?: 'osnoise' | 'hwlat' | 'wakeup' | 'irqsoff';
   /** The tracer drops durations below `tracing_thresh`. */
   obeysThreshold?: true;
-  /** The tracer uses `tracing_thresh` as its own threshold; without one, it reports more. */
+  /** The tracer uses `tracing_thresh` as its own threshold. Without a threshold, it reports more. */
   takesThreshold?: true;
   /** The tracer sets `tracing_thresh` while it runs. */
   setsThreshold?: true;
@@ -23,7 +23,7 @@ export interface TracerTraits {
 const WAKEUP: TracerTraits = { group: 'wakeup', obeysThreshold: true };
 const IRQSOFF: TracerTraits = { group: 'irqsoff', obeysThreshold: true };
 
-/** Each tracer may run in an instance named after it, so a killed agent may leave such an instance. */
+/** Must contain every tracer that the agent runs, because cleanup searches for the instances of these tracers. */
 const TRAITS: Readonly<Record<string, TracerTraits>> = {
   function: {},
   function_graph: { isGraph: true, obeysThreshold: true },
@@ -46,7 +46,7 @@ export function traitsOf(tracer: string): TracerTraits {
   return TRAITS[tracer] ?? {};
 }
 
-/** The tracers of which only one can run, including this one. Empty if there are none. */
+/** Returns all tracers of the same group, including this tracer. Empty if the tracer has no group. */
 export function groupOf(tracer: string): readonly string[] {
   const { group } = traitsOf(tracer);
   return group === undefined ? [] : TRACERS.filter((name) => TRAITS[name].group === group);

@@ -19,7 +19,7 @@ import { traitsOf } from './tracer-traits.ts';
 const CLOCKS_IN_NANOSECONDS = ['local', 'global', 'perf', 'mono', 'mono_raw', 'boot', 'tai'];
 
 export interface StartedTracer {
-  /** Sentences about what differs from the request. */
+  /** Sentences about differences from the request. */
   warnings: string[];
   /** Disks that the blk tracer records. */
   disks: readonly string[];
@@ -27,7 +27,7 @@ export interface StartedTracer {
   settings: readonly string[];
   /** Applies the function filter to functions of new modules. Returns problems. */
   reapplyFilter(): string[];
-  /** Sets the tracer to nop and restores its knobs. Close pages and `trace_pipe` first, else EBUSY. */
+  /** Sets the tracer to nop and restores its knobs. Close pages and `trace_pipe` first: open files cause EBUSY. */
   stop(): Restored;
 }
 
@@ -45,7 +45,7 @@ function words(file: string): string[] {
   return (tryReadText(file) ?? '').split(/\s+/).filter((word) => word !== '');
 }
 
-/** Where a tracer runs on this kernel, or why it cannot run. `inInstances`: the tracers that instances accept. */
+/** Returns where a tracer can run on this kernel, or why it cannot. `inInstances`: tracers that instances accept. */
 export function placeOf(
   { tracer, where }: Pick<TracerRequest, 'tracer' | 'where'>,
   offered: readonly string[],
@@ -60,8 +60,8 @@ export function placeOf(
 
 /**
  * Sets options, filters and knobs, then the tracer. The tracer starts immediately, but its records are kept only after
- * `target.start()`. Latency tracers require this order: if one is set while its instance records, it does nothing while
- * the top level's `tracing_on` is 0, until the `tracing_on` of the instance changes from 0 to 1 (kernel/trace/trace.c,
+ * `target.start()`. Latency tracers require this order: a tracer that is set while its instance records does nothing
+ * while the top level's `tracing_on` is 0, until the instance's `tracing_on` changes from 0 to 1 (kernel/trace/trace.c,
  * rb_simple_write()). The target must be prepared, with no pages open. After an error, only the target is changed.
  */
 export function startTracer(target: Instance, request: TracerRequest, journal: Journal): StartedTracer {
@@ -116,8 +116,8 @@ function settingsOf(root: string, { tracer, knobs }: TracerRequest): string[] {
 }
 
 /**
- * Up to Linux 6.12 (but not in 7.3), all instances share the options of a tracer: a change in our instance also changes
- * the top level.
+ * Up to Linux 6.12 (but not in 7.3), all instances share the options of a tracer. So a change in our instance also
+ * changes the top level, and is journaled.
  */
 function setTracerOptions(target: Instance, options: TracerRequest['options'], knobs: JournalPart): void {
   if (target.dir === target.root) {
@@ -132,7 +132,7 @@ function setTracerOptions(target: Instance, options: TracerRequest['options'], k
   setOptions({ dir: target.dir, set }, options);
 }
 
-/** Restores the knobs only if the tracer could be stopped, because with empty filters it would trace everything. */
+/** Stops the tracer. Restores the knobs only if it stopped, because with empty filters it would trace everything. */
 function stop(target: Instance, knobs: JournalPart): Restored {
   const problems: string[] = [];
   try {
@@ -148,9 +148,9 @@ function stop(target: Instance, knobs: JournalPart): Restored {
 }
 
 /**
- * A latency tracer takes the start time of a latency from the top level's clock, whatever the clock of its instance is.
- * The trace leaves out events whose timestamps are earlier than this start. With `mono`, these are often all events.
- * See kernel/trace/trace.c, ftrace_now(), __update_max_tr(), tracing_iter_reset().
+ * Sets the instance's clock to that of the top level, because a latency tracer takes the start of a latency from the
+ * top level's clock. The trace leaves out events with earlier timestamps; with `mono`, these are often all events. See
+ * kernel/trace/trace.c, ftrace_now(), __update_max_tr(), tracing_iter_reset().
  */
 function useTopLevelClock(target: Instance, tracer: string): void {
   const file = join(target.root, 'trace_clock');
@@ -177,8 +177,8 @@ function setTracer(target: Instance, tracer: string): void {
 }
 
 /**
- * Knobs limit each other (a runtime must not exceed its period), so the right order depends on the old values. If a
- * knob is refused, it is tried again after the others.
+ * Writes the knobs. Knobs limit each other (a runtime must not exceed its period), so the right order depends on the
+ * old values. Tries a refused knob again after the others.
  */
 function setKnobs(root: string, { tracer, knobs }: TracerRequest, part: JournalPart): void {
   let remaining = knobs.filter((knob) => isThere(root, tracer, knob));
@@ -209,7 +209,7 @@ function noDisks(globs: readonly string[], warnings: readonly string[]): KernelE
   return new KernelError({ file: '/sys/block/*/trace/enable', errno: 'ENODEV', action: 'use', remedy });
 }
 
-/** CPUs as a mask in the kernel's format: words of 32 bits in hexadecimal, highest first. */
+/** Converts CPUs to a mask in the kernel's format: hexadecimal words of 32 bits, highest first. */
 export function maskOf(cpus: readonly number[]): string {
   const words = new Array<number>(Math.floor(Math.max(0, ...cpus) / 32) + 1).fill(0);
   for (const cpu of cpus) words[cpu >> 5] = (words[cpu >> 5] | (1 << (cpu & 31))) >>> 0;

@@ -1,4 +1,4 @@
-/** Changes system-wide control files. The journal on disk contains each change before it is made. */
+/** Implements the methods of `JournalPart`. Saves each change in the journal on disk before making the change. */
 import { KernelError } from '../../model/errors.ts';
 import { appendValues } from '../list-files.ts';
 import { type Form, listLines, normalForm } from './control-forms.ts';
@@ -6,7 +6,6 @@ import { checkedForm, isChangedByKernel, pathOf, readControl, writeValue } from 
 import type { JournalEntry } from './state.ts';
 import type { JournalStore } from './store.ts';
 
-/** See `JournalPart`. */
 export function set(store: JournalStore, owner: string, file: string, value: string): void {
   store.reload();
   const { root } = store.place;
@@ -28,7 +27,7 @@ export function set(store: JournalStore, owner: string, file: string, value: str
   const entry = store.claim(owner, file, form, text);
   const { left: previous } = entry;
   delete entry.left;
-  // If the disk is full, a tracer can still be stopped, because the journal already contains what is needed to restore.
+  // Ignore a full disk, so that a tracer can be stopped: the saved journal already has what is needed to restore.
   if (isOwner && (isChangedByKernel(file) || wanted === normalForm(form, entry.before)))
     store.saveIfPossible();
   else store.saveFor(owner);
@@ -79,7 +78,7 @@ export function add(store: JournalStore, owner: string, file: string, values: re
   return appendValues(path, values);
 }
 
-/** Cleans up after the kernel refused a write. */
+/** Called if a write failed. Drops the entry if the file is unchanged; otherwise restores the entry's `left`. */
 function forgetIfUnchanged(
   store: JournalStore,
   entry: JournalEntry,

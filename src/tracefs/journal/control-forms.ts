@@ -1,12 +1,13 @@
 /**
- * Formats of journaled files: what they contain, and what to write to restore them. For many files the two differ.
- * Sources: kernel/trace/trace.c, ftrace.c, trace_osnoise.c, trace_hwlat.c, blktrace.c.
+ * Formats of journaled files. For many files, the text to write differs from the text that the file contains. Sources:
+ * kernel/trace/trace.c, ftrace.c, trace_osnoise.c, trace_hwlat.c, blktrace.c.
  */
 
 /**
- * `value`: contains what was written. `choice`: `none [round-robin] per-cpu`. `mask`: CPUs in hexadecimal words.
- * `size`: `7 (expanded: 1408)`. `words`: `A NO_B`, written one word at a time. `switch`: `0`, `1`, `1*`. `functions`
- * and `pids` are lists: written by appending, used only if they were empty, restored by emptying them.
+ * Formats of files. `value`: the text as written. `choice`: all choices, the current one in brackets. `mask`: CPUs in
+ * hexadecimal words. `size`: a number, or `7 (expanded: 1408)`. `words`: options such as `A NO_B`, written one by one.
+ * `switch`: `0`, `1` or `1*`. `functions` and `pids`: lists. The agent appends only to an empty list, and restores it
+ * by emptying it.
  */
 export type Form = 'value' | 'choice' | 'mask' | 'size' | 'words' | 'switch' | 'functions' | 'pids';
 
@@ -65,19 +66,19 @@ export function normalForm(form: Form, text: string): string {
 /** Values to write, one by one, so that the file contains `text` again. */
 export function valuesToWrite(form: Form, text: string): string[] {
   if (form === 'words') return words(text);
-  // The top level's buffer gets its full size when it is first used. The kernel cannot undo this, and the next user
-  // relies on that size.
+  // Write the `expanded` size. The kernel allocates it when the top level's buffer is first used and cannot undo this,
+  // and the next user relies on that size.
   if (form === 'size') return [/\(expanded: (\d+)\)/.exec(text)?.[1] ?? normalForm(form, text)];
   if (form === 'mask') return [text.trim()];
   return [normalForm(form, text)];
 }
 
-/** `DEFAULTS` means that all other words have their default. */
+/** Splits a text into words. Leaves out `DEFAULTS`, which only means that all other words have their default. */
 function words(text: string): string[] {
   return text.split(/\s+/).filter((word) => word !== '' && word !== 'DEFAULTS');
 }
 
-/** Entries of a list file. `#### all functions enabled ####` and `no pid` mean an empty list. */
+/** Returns the entries of a list file. `#### all functions enabled ####` and `no pid` mean an empty list. */
 export function listLines(text: string): string[] {
   return text
     .split('\n')
@@ -85,12 +86,12 @@ export function listLines(text: string): string[] {
     .filter((line) => line !== '' && !line.startsWith('#') && line !== 'no pid');
 }
 
-/** Function in a line `name [module]`. A command such as `name:traceoff:unlimited` is not a function. */
+/** Removes the module from a line `name [module]`. A command such as `name:traceoff:unlimited` stays unchanged. */
 function functionOfLine(line: string): string {
   return line.replace(/ \[[^\]]*\]$/, '').trim();
 }
 
-/** The kernel's globs for function names: `*` matches any text, `?` matches one character. */
+/** Converts a glob of the kernel to a pattern: `*` matches any text, `?` matches one character. */
 export function globPattern(glob: string): RegExp {
   const source = [...glob].map((char) => {
     if (char === '*') return '.*';

@@ -1,7 +1,7 @@
 /**
- * Restore journal: before the agent writes a system-wide control file, it saves the file's old text on disk. The text
- * is restored when the agent stops, or at its next start after a crash. Each agent has one journal; each tracer
- * restores its own part.
+ * The restore journal: before the agent writes a system-wide control file, it saves the file's old text on disk. It
+ * restores the text when it stops or, after a crash, at its next start. Each agent has one journal, and each tracer
+ * restores its own part of the journal.
  */
 import { add, keep, keepIfFollows, set } from './changes.ts';
 import { tracerOf } from './owners.ts';
@@ -18,17 +18,17 @@ export interface Journal {
   restore(): Restored;
 }
 
-/** `file` is relative to the root of tracefs, or is `/sys/block/DISK/trace/enable`. */
+/** In all methods, `file` is relative to the root of tracefs, or is `/sys/block/DISK/trace/enable`. */
 export interface JournalPart {
-  /** Saves the old text and writes. Throws `KernelError` if the kernel or another tracer needs another value. */
+  /** Saves the old text, then writes. Throws `KernelError` on a refusal, or if another tracer needs another value. */
   set(file: string, value: string): void;
   /** Appends to a list that was empty. Returns the values that the kernel refuses with EINVAL. Throws `KernelError`. */
   add(file: string, values: readonly string[]): string[];
-  /** Saves the old text without writing, because the kernel itself will write. Throws `KernelError`. */
+  /** Saves the old text of a file that the kernel itself will change. Throws `KernelError`. */
   keep(file: string): void;
-  /** Saves the old text if `step`, which writes elsewhere, changes the file. Throws what `step` throws. */
+  /** Calls `step`, which writes another file. Saves the old text of `file` if it changes, too. Rethrows errors. */
   keepIfFollows(file: string, step: () => void): void;
-  /** The tracer could not be stopped, so its settings stay, also in the journal. */
+  /** Call this if the tracer could not be stopped. Its settings then stay in force and in the journal. */
   stillRuns(): void;
   restore(): Restored;
 }
@@ -53,8 +53,8 @@ export function openJournal(place: JournalPlace): Journal {
 }
 
 /**
- * Restores what a killed agent with this name left. Its tracers must be gone, because some restore values themselves.
- * Does not touch files of tracers that are `stillRunning`. Throws `KernelError` if the state file cannot be trusted.
+ * Restores the files that a killed agent with this name changed. Stop its tracers first, because some restore values
+ * themselves. Does not touch files of tracers in `stillRunning`. Throws `KernelError` if the file cannot be trusted.
  */
 export function restoreJournal(place: JournalPlace, stillRunning: readonly string[] = []): Restored {
   return restoreEntries(openStore(place), { running: new Set(stillRunning), isRecovery: true });

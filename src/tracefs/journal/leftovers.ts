@@ -1,4 +1,4 @@
-/** Finds what another user left in the kernel that still costs time, and that this process may be unable to stop. */
+/** Describes what another user left in the kernel that costs time and that this process may be unable to remove. */
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, KernelError } from '../../model/errors.ts';
@@ -7,14 +7,14 @@ import { pathOf } from './put-back.ts';
 import { bootId, type JournalEntry, loadEntries, stateFileOf } from './state.ts';
 import type { JournalPlace } from './store.ts';
 
-/** Another user's tracer at the top level. Check this before the agent uses the top level. */
+/** Describes another user's tracer at the top level. Check this before the agent itself uses the top level. */
 export function foreignTracer(root: string): string | undefined {
   const tracer = tryReadText(join(root, 'current_tracer'))?.trim() ?? '';
   if (tracer === '' || tracer === 'nop') return undefined;
   return `tracer ${tracer} runs at the top level of ${root}, and this agent did not start it, or cannot stop it: if it is not needed, write nop to ${join(root, 'current_tracer')}, or run \`ftrace-exporter cleanup\` with the state directory of the agent that started it`;
 }
 
-/** The files in the journal of this name, and why they cannot be restored here. Undefined without a journal. */
+/** Describes the files in an agent's journal, and why they cannot be restored here. Undefined if it lists no files. */
 export function journalState({ root, stateDir, name }: JournalPlace): string | undefined {
   const stateFile = stateFileOf(stateDir, name);
   let entries: JournalEntry[];
@@ -36,7 +36,7 @@ function whyNotWritable(path: string): string[] {
     return [];
   } catch (error) {
     const errno = errnoOf(error);
-    // The file no longer exists, so there is nothing to restore.
+    // If the file no longer exists, there is nothing to restore.
     return errno === 'ENOENT' ? [] : [`cannot write ${path}: ${errno}`];
   }
 }

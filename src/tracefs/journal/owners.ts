@@ -1,4 +1,4 @@
-/** Names of the owners of journal entries: a tracer, or a tracer's changes to the top level itself. */
+/** Owners of journal entries. An owner is a tracer, or a tracer's changes to the top level itself. */
 
 const AT_TOP_LEVEL = ' at the top level';
 

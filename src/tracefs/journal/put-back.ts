@@ -11,8 +11,8 @@ import { coveredBy, type Form, formOf, isList, normalForm, valuesToWrite } from 
 import type { JournalEntry } from './state.ts';
 
 /**
- * The kernel itself changes these files too. When the agent is killed, it stops recording and frees the buffer. hwlat
- * stops moving between CPUs if a user moves its thread.
+ * The kernel itself changes these files, too. When the agent is killed, the kernel stops recording and frees the
+ * buffer. If a user moves hwlat's thread, hwlat no longer moves between CPUs.
  */
 const CHANGED_BY_KERNEL = ['tracing_on', 'buffer_size_kb', 'hwlat_detector/mode'];
 
@@ -44,7 +44,7 @@ export function writeValue(root: string, file: string, value: string): void {
   else writeControl(root, file, value);
 }
 
-/** Returns `restored`, `nothing` (nothing to do), or why the file was not touched. Throws `KernelError`. */
+/** Restores a file. Returns `restored`, `nothing` (nothing to do), or why it kept the file. Throws `KernelError`. */
 export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean): string {
   const { file, before } = entry;
   const form = checkedForm(file);
@@ -53,7 +53,7 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
   const present = normalForm(form, text);
   const wanted = isList(form) ? '' : normalForm(form, before);
   if (present === wanted && form !== 'size') {
-    // If all listed tasks have ended, the list is empty and matches no task. Emptying it makes it match all again.
+    // If all listed tasks have ended, the empty list matches no task. Truncating it makes it match all tasks again.
     if (form === 'pids' && text.trim() === '') emptyList(path);
     return 'nothing';
   }
@@ -74,10 +74,10 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
 
 function isOurs(entry: JournalEntry, form: Form, present: string, tracerIsOurs: boolean): boolean {
   if (isChangedByKernel(entry.file)) return true;
-  // Forks add to the lists of pids, so their text does not show who wrote them. The tracer's owner does.
+  // Forks add pids, so the list does not show who wrote it. If the tracer is ours, so is the list.
   if (form === 'pids') return tracerIsOurs;
   if (form === 'functions') {
-    // Modules that are loaded or removed change which functions match the globs.
+    // Loading or removing a module changes the list, so check that all functions in it match our globs.
     return tracerIsOurs && coveredBy(present, entry.added ?? []);
   }
   return entry.left === undefined || entry.left === present;

@@ -14,15 +14,15 @@ export interface Restored {
 }
 
 export interface RestoreRequest {
-  /** Restore only what this tracer owns. If absent, everything. */
+  /** Restore only files that this tracer owns. If absent, restore all files. */
   owner?: string;
-  /** Tracers that could not be stopped. This function updates the set. */
+  /** Tracers that could not be stopped. `restoreEntries` updates the set. */
   running: Set<string>;
-  /** After a crash, a state file that cannot be trusted is an error even if this journal has changed nothing. */
+  /** True after a crash: a state file that cannot be trusted is an error even if this journal has changed nothing. */
   isRecovery?: boolean;
 }
 
-/** Throws a `KernelError` if the state file cannot be trusted. */
+/** Restores entries of the journal. Throws a `KernelError` if the state file cannot be trusted. */
 export function restoreEntries(store: JournalStore, request: RestoreRequest): Restored {
   const report: Restored = { restored: [], problems: [] };
   const mine = entriesOf(store, request);
@@ -37,8 +37,8 @@ export function restoreEntries(store: JournalStore, request: RestoreRequest): Re
     tracerIsOurs = outcome === 'restored' || outcome === 'nothing';
     noteTracer(store, entry, { tracerIsOurs, running: request.running });
   }
-  // If only one tracer ends, nobody else records at the top level: the tracer took it only because it was free, and
-  // stopping the tracer stopped every recording there.
+  // Search for another user only before restoring everything. If a single tracer ends, there is none: the tracer took
+  // the top level only because it was free, and stopping the tracer stopped every recording there.
   const user = request.owner === undefined ? otherTopLevelUser(store.place.root, mine) : undefined;
   for (const entry of mine.filter((one) => !isTracer(one)).reverse()) {
     if (isOnlyGivenUp(entry, request)) continue;
@@ -54,13 +54,13 @@ function entriesOf(store: JournalStore, { owner, isRecovery = false }: RestoreRe
   try {
     return store.reload().filter(({ owners }) => owner === undefined || owners.includes(owner));
   } catch (error) {
-    // The error was reported when the agent started, and this journal has no entry in the file.
+    // Ignore the error: it was reported when the agent started, and the file contains no entry of this journal.
     if (error instanceof KernelError && !isRecovery && !store.hasClaimed()) return [];
     throw error;
   }
 }
 
-/** Whether there is a state file without entries from this boot. The caller removes it when everything is restored. */
+/** Whether a state file exists that has no entries from this boot. The caller removes it after restoring everything. */
 function isStaleFileThere(
   { place, hasClaimed }: JournalStore,
   { owner, isRecovery }: RestoreRequest,
@@ -81,7 +81,7 @@ interface TracerState {
   running: Set<string>;
 }
 
-/** If the top level's tracer was not restored, its settings are not restored either. */
+/** Keeps the entry if the top level's tracer was not restored, and notes whether the tracer still runs. */
 function noteTracer(store: JournalStore, entry: JournalEntry, { tracerIsOurs, running }: TracerState): void {
   const couldNot = store.entries().includes(entry);
   if (!tracerIsOurs && !couldNot) store.entries().push(entry);
@@ -107,7 +107,7 @@ function whyItWaits(
   return user === undefined ? undefined : ` while another user needs the top level (${user}): ${later}`;
 }
 
-/** Calls `putBack`. Keeps an entry only if another attempt can succeed. */
+/** Calls `putBack`, and drops the entry unless another attempt can succeed. */
 function tryPutBack(store: JournalStore, entry: JournalEntry, tracerIsOurs: boolean): string {
   try {
     const outcome = putBack(store.place.root, entry, tracerIsOurs);
@@ -128,7 +128,7 @@ function noteOutcome(report: Restored, entry: JournalEntry, outcome: string): vo
 /** Updates the state file, so that the next attempt does not repeat finished work. */
 function finish(store: JournalStore, { owner }: RestoreRequest, report: Restored): void {
   if (owner !== undefined) {
-    // Before it exits, the agent restores everything and then only removes the file, which works on a full disk.
+    // Ignore a full disk: before it exits, the agent restores everything and removes the file, which needs no space.
     store.saveIfPossible();
     return;
   }

@@ -1,6 +1,6 @@
 /**
- * The state file of a restore journal, whose entries survive the process. It accepts only entries that may be written.
- * A file that is broken, or that another user could have written, is an error and is not changed.
+ * Loads and saves the state file of a restore journal, which survives the process. Accepts only entries for files that
+ * the agent may write. Refuses a file that is broken or that another user could have written, and does not change it.
  */
 import {
   closeSync,
@@ -21,7 +21,7 @@ import { errnoOf, KernelError } from '../../model/errors.ts';
 import { readText, refusal } from '../files.ts';
 import { formOf } from './control-forms.ts';
 
-/** What to restore in one file. */
+/** How to restore one file. */
 export interface JournalEntry {
   /** Relative to the root of tracefs, or `/sys/block/DISK/trace/enable`. */
   file: string;
@@ -44,7 +44,7 @@ export function stateFileOf(stateDir: string, name: string): string {
   return join(stateDir, `${name}.journal.json`);
 }
 
-/** Temporary name during a write. It remains if the process is killed. */
+/** Temporary name of the state file during a write. This file remains if the process is killed meanwhile. */
 const unfinished = (file: string) => `${file}.new`;
 
 /** Whether an agent's journal exists, complete or not. */
@@ -91,7 +91,7 @@ function readTrusted(file: string): string | undefined {
     fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     const errno = errnoOf(error);
-    // If a part of the path is not a directory, a later write reports that.
+    // If a part of the path is not a directory, the next save reports that.
     if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined;
     if (errno === 'ELOOP') throw distrust(file, 'the file is a symbolic link');
     throw refusal(error, { file, action: 'read the restore journal' });
@@ -140,8 +140,8 @@ function isEntry(value: unknown): value is JournalEntry {
 }
 
 /**
- * Writes all entries to the state file, or none of them. Removes the file if there are no entries. Creates the
- * directory, accessible only to its owner. If writing fails, the message of the `KernelError` contains `neededBy`.
+ * Replaces the state file atomically, or removes it if there are no entries. Creates the directory, accessible only to
+ * its owner. Throws a `KernelError` whose message contains `neededBy`.
  */
 export function saveEntries(
   stateDir: string,
@@ -167,7 +167,7 @@ export function saveEntries(
   syncDirectory(stateDir);
 }
 
-/** `rmSync` would throw errors without a code on a read-only file system. */
+/** Does not use `rmSync`, because it throws errors without a code on a read-only file system. */
 function removeIfThere(file: string): void {
   try {
     unlinkSync(file);
@@ -202,7 +202,7 @@ function writeSynced(file: string, text: string): void {
   }
 }
 
-/** Makes the rename survive a crash of the machine, if the file system can. After a boot the journal is void. */
+/** Writes the rename to disk if possible. Errors do not matter, because a reboot makes the journal void anyway. */
 function syncDirectory(dir: string): void {
   try {
     const fd = openSync(dir, constants.O_RDONLY);

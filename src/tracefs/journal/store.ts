@@ -4,7 +4,7 @@ import { type Form, isList } from './control-forms.ts';
 import { bootId, type JournalEntry, loadEntries, saveEntries, stateFileOf } from './state.ts';
 
 export interface JournalPlace {
-  /** Created when needed. */
+  /** Directory of state files; created when needed. */
   stateDir: string;
   /** Name of the agent, which must hold the base instance of that name. */
   name: string;
@@ -19,16 +19,16 @@ export interface JournalStore {
   /** All entries, including those that remain after a crash because they could not be restored. */
   entries(): JournalEntry[];
   find(file: string): JournalEntry | undefined;
-  /** The entry of a file. Creates it if needed. Save it before writing the file. */
+  /** Returns the entry of a file, and creates it if needed. Save the journal before writing the file. */
   claim(owner: string, file: string, form: Form, text: string): JournalEntry;
   drop(entry: JournalEntry): void;
-  /** Whether this journal (not one before a crash) has claimed a file. */
+  /** Whether `claim` was called. Entries from before a crash do not count. */
   hasClaimed(): boolean;
-  /** Saves before a write, because a change that cannot be journaled must not be made. Throws `KernelError`. */
+  /** Saves before a write, because a change must not be made unless it is journaled. Throws `KernelError`. */
   saveFor(owner: string): void;
   /** Throws `KernelError`. */
   save(): void;
-  /** Saves after a write. If that fails, the state on disk is already sufficient to restore. */
+  /** Saves after a write. Ignores errors, because the state on disk is already sufficient to restore. */
   saveIfPossible(): void;
 }
 

@@ -1,4 +1,4 @@
-/** Finds other users of the top level. Only reads. */
+/** Detects other users of the top level. Writes nothing. */
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../../model/errors.ts';
@@ -20,10 +20,10 @@ const LISTS = [
 ];
 const SIZE = 'buffer_size_kb';
 const SUBBUFFER_SIZE = 'buffer_subbuf_size_kb';
-/** Sub-buffers per CPU that the kernel keeps when it frees a buffer. */
+/** Number of sub-buffers per CPU that the kernel keeps when it frees a buffer. */
 const LEAST_SUBBUFFERS = 2;
 
-/** Description of the top level's user. Undefined if there is none. */
+/** Describes the user of the top level. Undefined if there is no user. */
 export function topLevelUser(root: string): string | undefined {
   return userOf(root, LISTS);
 }
@@ -64,8 +64,8 @@ function pipeIsOpen(root: string): boolean {
 }
 
 /**
- * If the buffer size is neither the agent's nor the original one, there is another user. The kernel rounds sizes up to
- * sub-buffers, which are larger while the agent's size applies, and keeps a few of them after a kill.
+ * Detects another user by a buffer size that is neither the agent's nor the original size. The kernel rounds sizes up
+ * to whole sub-buffers, which the agent may have enlarged, and keeps a few of them after a kill.
  */
 function grownBuffer(root: string, entries: readonly JournalEntry[]): string | undefined {
   const size = entries.find(({ file }) => file === SIZE);
