@@ -11,7 +11,7 @@ import type { CommonOptions } from './probe.ts';
 import { type SeriesRows, type SplitMachine, splitOf } from './split.ts';
 import { SlotCache } from './tables/slot-cache.ts';
 
-/** As in MetricSpec. `per_cpu` and `per_container` append more labels. */
+/** Facts about a metric, as in MetricSpec. `per_cpu` and `per_container` append more labels. */
 export type MetricFacts = Pick<MetricSpec, 'name' | 'help' | 'labels' | 'ownTime'> & {
   open?: readonly string[];
 };
@@ -19,7 +19,7 @@ export type MetricFacts = Pick<MetricSpec, 'name' | 'help' | 'labels' | 'ownTime
 /** The part of a probe's context that declarations need. */
 export type Machine = SplitMachine;
 
-/** Returns a machine for a tracer that runs only on `cpus`: the series of other CPUs appear with their first value. */
+/** Returns a machine on which only `cpus` are online, so that series of other CPUs appear with their first value. */
 export function onCpus(machine: Machine, cpus: readonly number[]): Machine {
   const { metrics, cpuCount, onlineCpus } = machine;
   return { metrics, cpuCount, onlineCpus: onlineCpus.filter((cpu) => cpus.includes(cpu)) };

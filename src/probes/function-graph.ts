@@ -87,7 +87,7 @@ export const functionGraph: ProbeModule<FunctionGraphOptions> = {
 };
 
 function createFunctionGraph(context: ProbeContext, options: FunctionGraphOptions): Probe {
-  // Allow one more series than the config, so that `unknown` does not take the place of a function.
+  // Allow one more series than the config does, so that `unknown` does not take the place of a function.
   const inFamily = { ...options, max_series: options.max_series + 1 };
   const durations = declareDurations(context, DURATION, inFamily, (row) => [rows.names[row]]);
   const rows = new ValueRows(context.functions, options.max_series, () => {

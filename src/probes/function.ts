@@ -54,7 +54,7 @@ export const functionCalls: ProbeModule<FunctionOptions> = {
 };
 
 function createFunction(context: ProbeContext, options: FunctionOptions): Probe {
-  // Allow one more series than the config, so that `unknown` does not take the place of a function.
+  // Allow one more series than the config does, so that `unknown` does not take the place of a function.
   const calls = context.metrics.counter({ ...CALLS, maxSeries: options.max_series + 1 });
   const rows = new ValueRows(context.functions, options.max_series, () => {
     calls.table.overflows++;

@@ -72,7 +72,7 @@ export const hwlat: ProbeModule<HwlatOptions> = {
   metrics: [{ ...LATENCY, labels: [...LATENCY.labels, 'cpu'] }],
 };
 
-/** hwlat always sets `tracing_thresh`, and osnoise uses the same file for its own threshold, so both must be equal. */
+/** hwlat always sets `tracing_thresh`, which osnoise uses for its own threshold, so both thresholds must be equal. */
 function osnoiseClash({ threshold }: HwlatOptions, osnoise: unknown): Conflict | undefined {
   if (osnoise === undefined) return undefined;
   const other = (osnoise as { threshold?: number }).threshold;

@@ -1,8 +1,8 @@
 /**
  * How long is the worst-case latency? Six kernel tracers keep only their longest latency: from a wake-up until the task
- * runs (kernel/trace/trace_sched_wakeup.c), and with interrupts or preemption off (kernel/trace/trace_irqsoff.c). They
- * have no events. The capture thread reads each new maximum and resets the tracer. This probe counts the maxima and
- * shows the largest within a sliding window.
+ * runs (kernel/trace/trace_sched_wakeup.c), and with interrupts or preemption off (kernel/trace/trace_irqsoff.c). These
+ * tracers have no events. The capture thread reads each new maximum and resets the tracer. This probe counts the maxima
+ * and shows the largest within a sliding window.
  *
  * Unless `function-trace` is off, the tracers also trace every kernel function, which makes the latencies longer.
  */

@@ -64,7 +64,7 @@ export interface HostFacts {
   syscallIds(): readonly number[];
   /** Name that the kernel's `syscalls:sys_enter_*` event uses for a syscall: `newfstat` for `fstat`. */
   syscallEventName(name: string): string;
-  /** `ENOENT` for 2; undefined for numbers without a name. */
+  /** Name of an errno, such as `ENOENT` for 2; undefined for numbers without a name. */
   errnoName(errno: number): string | undefined;
   /** Handler names of an interrupt line; undefined if unknown. */
   irqName(irq: number): string | undefined;
@@ -189,8 +189,8 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   /** For recordings only: defaults of config keys that choose what to trace. */
   inRecordings?: Readonly<Record<string, unknown>>;
   /**
-   * Set if traces of the kind with this probe's name require that the probe is on. The text ends an error message with
-   * what the probe does for the kind, as in `chooses the CPUs`.
+   * Set if traces of the kind with this probe's name require that the probe is on. The text completes an error message:
+   * it names what the probe does for the kind, as in `chooses the CPUs`.
    */
   choosesForKind?: string;
   /**

@@ -151,7 +151,7 @@ function switchHandler(
   runnable: RunnableTasks,
   classes: TaskClasses,
 ): EventHandler {
-  // Waits by container have separate families.
+  // Do not split by container, because waits by container have separate families.
   const inFamily = { ...options, per_container: false };
   const latency = declareDurations(context, LATENCY, inFamily, (row) => [TASK_CLASSES[row]]);
   latency.show(NORMAL);

@@ -85,7 +85,7 @@ function makeState(context: ProbeContext, options: CommonOptions) {
   const labels = (row: number) => [names[row]];
   const latency = declareDurations(context, LATENCY, options, labels);
   const duration = declareDurations(context, DURATION, options, labels);
-  // Series appear with their first event: 64 CPUs times ten vectors would be most of the exposition.
+  // Series appear with their first event, because 64 CPUs times ten vectors would be most of the exposition.
   const time = declareCpuCounts(context, TIME, { unit: 'seconds', divisor: 1e9, rowsShown: 0, rest: labels });
   const noStart = context.unmatched('no_start');
   const noEnd = context.unmatched('no_end');
@@ -233,7 +233,7 @@ function onExit(context: ProbeContext, state: State): EventHandler {
   };
 }
 
-/** Returns the names of vectors by number, from the print fmt. Vectors that it does not list get mainline's names. */
+/** Returns the names of vectors by number, from the print fmt. Vectors missing there get mainline's names. */
 function vectorNames(context: ProbeContext): string[] {
   const names = Array.from({ length: VECTORS }, (_, vector) => SOFTIRQS[vector] ?? `vector_${vector}`);
   const format = context.format(ENTRY);

@@ -35,7 +35,7 @@ export interface Amounts extends SeriesRows {
   /** Called when a value gets no series because the limit is reached. */
   onRefused(): void;
   factor: number;
-  /** Returns the slot of the container whose task the record is about. */
+  /** Returns the slot of the container of the record's task. */
   containerOf(record: EventRecord): number;
 }
 
@@ -85,7 +85,7 @@ export function declareAmounts(
   return amountsOf(family, (slot, amount) => family.add(slot, amount));
 }
 
-/** Returns a function for the container of the task that a record is about. For a pair, the record is the end event. */
+/** Returns a function that finds the container of a record's task. For a pair, the record is the end event. */
 function containerReader(
   context: ProbeContext,
   metric: DeclaredMetric,

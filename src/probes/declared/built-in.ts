@@ -1,4 +1,4 @@
-/** Helpers that make a probe of declared metrics, and its metrics. */
+/** Helpers that make a probe from declared metrics, and the metrics themselves. */
 
 import type { z } from 'zod';
 import { DEFAULT_BUCKETS } from '../../config/units/buckets.ts';

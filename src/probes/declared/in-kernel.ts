@@ -12,7 +12,7 @@ import { isTextField } from './label-names.ts';
 import { isOfCpu, type LabelRows } from './labels.ts';
 import type { RunningMetric } from './pair.ts';
 
-/** The key for counts without labels, because the kernel requires one: a field that is the same in all records. */
+/** The kernel requires a key, so counts without labels use a field that is the same in all records. */
 const CONSTANT = 'common_type';
 
 /** Throws an `Error` if the kernel cannot count by these labels. */

@@ -18,7 +18,7 @@ export interface Keys {
   end: KeyReader;
 }
 
-/** One word of a key: `((words[at] << up) >> down) & mask`. A negative `at` means the CPU. */
+/** One word of a key: `((words[at] << up) >> down) & mask`. If `at` is negative, the word is the CPU number. */
 interface Word {
   at: number;
   up: number;

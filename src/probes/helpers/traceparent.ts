@@ -28,7 +28,7 @@ export type MarkerKind = 'other' | 'malformed' | 'begin' | 'end';
 /** Offset of the value in a marker. */
 export const VALUE_AT = KEY.length;
 
-/** Returns the kind of the text from `from` to `to`. */
+/** Returns the kind of marker in `bytes` between `from` and `to`. */
 export function markerKind(bytes: Uint8Array, from: number, to: number): MarkerKind {
   if (to - from <= KEY.length) return 'other';
   for (let i = 0; i < KEY.length; i++) if (bytes[from + i] !== KEY[i]) return 'other';
@@ -45,7 +45,7 @@ export function markerKind(bytes: Uint8Array, from: number, to: number): MarkerK
   return isWord(bytes, word, end, END) ? 'end' : 'malformed';
 }
 
-/** Whether the bytes from `from` to `to` are a valid `traceparent` value of version 00 or later. */
+/** Whether `bytes` contains a valid `traceparent` value (version 00 or later) between `from` and `to`. */
 export function isTraceparent(bytes: Uint8Array, from: number, to: number): boolean {
   const length = to - from;
   if (length < VALUE_LENGTH || length > LONGEST_VALUE) return false;

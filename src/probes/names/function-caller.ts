@@ -6,7 +6,6 @@ import { IN_INTERRUPT } from './trace-flags.ts';
 export interface FunctionCaller {
   /** Whether one of the agent's own threads made the call, which then counts as ignored. False for interrupts. */
   isOurs(record: EventRecord): boolean;
-  /** Whether an interrupt called the function. */
   inInterrupt(record: EventRecord): boolean;
   /** Low and high word of the function's address. */
   low: IntReader;

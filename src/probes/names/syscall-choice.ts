@@ -50,9 +50,9 @@ export function exitEvent(name: string, host: HostFacts): string {
 }
 
 /**
- * Returns the syscalls to trace with their own events, or undefined to use the `raw_syscalls` events. These are used if
- * the config has no `include`, chooses many syscalls, or chooses a syscall that has no events of its own. Some
- * recordings have no `raw_syscalls` events; then returns all chosen syscalls that have their own events.
+ * Returns the syscalls to trace with their own events. Returns undefined to use the `raw_syscalls` events: if the
+ * config has no `include`, chooses many syscalls, or chooses a syscall that has no events of its own. If a recording
+ * has no `raw_syscalls` events, returns all chosen syscalls that have their own events.
  */
 export function byOwnEvents(
   options: SyscallOptions,

@@ -4,7 +4,6 @@
  */
 import { PAIRS } from './container-waits.ts';
 
-/** Each round halves the weight of earlier growth. */
 const DECAY = 0.5;
 const MARGIN = 2;
 

@@ -30,7 +30,7 @@ const NOBODY = IDLE;
 export interface RunnableTasks {
   /** Ignore waits that began before this time, because the events that ended them may be lost. */
   readonly lostUntil: Float64Array;
-  /** Time of the current event, set by the caller. As an argument, V8 would allocate the double. */
+  /** Time of the current event, set by the caller. Not an argument, because V8 would allocate the double. */
   readonly now: Float64Array;
   /** Set by `switched`: when the next task became runnable; 0 if unknown. */
   readonly since: Float64Array;

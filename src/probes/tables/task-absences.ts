@@ -37,7 +37,7 @@ export class TaskAbsences {
   readonly #woken = new TaskStamps();
   /** The same times as in `#woken`. The tag is the code of what woke the task, and the waker's CPU. */
   readonly #wokenBy = new TaskStamps();
-  /** When tasks began to wait for a kernel lock. The tag is the flags of the lock. */
+  /** When tasks began to wait for a kernel lock. The tag contains the flags of the lock. */
   readonly #locks = new TaskStamps();
   #hasLocks = false;
   readonly #stamps = [this.#out, this.#runnable, this.#woken, this.#wokenBy, this.#locks];
@@ -170,7 +170,7 @@ export class TaskAbsences {
     const runnable = this.#runnable;
     const place = runnable.at(pid);
     const sinceNs = runnable.stamps[place];
-    // A task that is being woken can move before it joins a queue. It does not wait yet.
+    // Ignore a task that moves while it is being woken, because it does not wait in a queue yet.
     if (sinceNs === 0 || sinceNs < this.#lostUntil) return;
     // Report the turn so far of the task that runs on the first CPU, because no other event would report it in time.
     this.#cpus.reportTurn(runnable.tags[place], nowNs);

@@ -23,7 +23,7 @@ const HIGH = 1;
 const ROW = 2;
 const ENTRY_BITS = 2;
 const SMALLEST_BITS = 10;
-/** The table then holds 131,072 numbers; a kernel has about 50,000 traceable functions. A full table is emptied. */
+/** Maximum size: 131,072 numbers; a kernel has about 50,000 traceable functions. A full table is emptied. */
 const LARGEST_BITS = 18;
 
 export class ValueRows {
