@@ -31,7 +31,7 @@ export class AbsenceRing {
   readonly #texts: CommTexts;
   readonly #doubles: Float64Array;
   readonly #words: Int32Array;
-  /** Number of the newest entry in each chain, counted from 1; 0 if the chain is empty. */
+  /** Number of the newest entry in each chain, counted from 1, by the low bits of the pid. 0: the chain is empty. */
   readonly #last = new Float64Array(CHAINS);
   #count = 0;
 

@@ -1,6 +1,6 @@
 /**
- * A trace under construction: a tree of spans with timestamps of the trace clock. Only if the budget keeps the trace,
- * its spans get ids and wall-clock times.
+ * A trace under construction: a tree of spans with timestamps of the trace clock. The spans get ids and wall-clock
+ * times only if the budget keeps the trace.
  */
 import type { SpanKind } from '../model/span.ts';
 import type { TimestampNs } from '../model/time.ts';

@@ -1,6 +1,6 @@
 /**
  * Makes traces of the kind `function_graph`: a slow outermost call of a traced function, with the calls inside it. A
- * tree contains the longest calls, none shorter than `minChildNs`. Each caller counts the calls that were left out.
+ * tree contains the longest calls, none shorter than `minChildNs`. Each span counts the calls left out below it.
  *
  * The tracer has its own clock. The record of the outermost return places the tree on the trace clock, so all times of
  * the tree are late by the time between that return and its record.
@@ -131,7 +131,7 @@ function callsOf(forest: CallForest, node: number): number {
   return calls;
 }
 
-/** Returns the longest calls. Of equal calls, outer calls come first, so that no call is shown without its caller. */
+/** Returns the longest calls. Of equally long calls, outer ones come first, so that each shown call has its caller. */
 function longestOf(forest: CallForest, root: number, most: number): Set<number> {
   const calls: { node: number; ns: number; level: number }[] = [];
   const collect = (node: number, callerNs: number, level: number): void => {

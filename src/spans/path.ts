@@ -274,7 +274,7 @@ export function sleepAttributes({ state, lock }: Absence, waker: number): DraftA
   };
 }
 
-/** Returns the causes of a sleep on a kernel lock; undefined without a lock. The lock explains the remaining time. */
+/** Returns the causes of a sleep on a kernel lock, or undefined. The lock explains the time that no child explains. */
 export function sleepCauses(
   { lock }: Absence,
   children: readonly SpanDraft[],

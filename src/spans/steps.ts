@@ -40,7 +40,7 @@ export function stepsOf(
     if (isHidden(absence)) continue;
     const runnableNs = Math.min(runnableAt(absence), inNs);
     add('wait', runnableNs, inNs, absence);
-    // Otherwise, the sleep may have ended long before the return, or the task did not sleep at all.
+    // Skip a sleep whose end is unknown: it may have ended long before the return, or there was no sleep.
     if (absence.runnableNs !== 0 || (absence.isSeen && outNs !== 0)) add('sleep', outNs, runnableNs, absence);
     if (freeNs <= fromNs) break;
   }

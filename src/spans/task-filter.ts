@@ -16,7 +16,7 @@ export interface Subject {
 
 export type TaskFilter = (subject: Subject) => boolean;
 
-/** Returns undefined if all tasks get traces. An unknown class counts as `normal`, an unknown container as none. */
+/** Returns undefined if all tasks get traces. Unknown classes count as `normal`, unknown containers as no container. */
 export function makeTaskFilter(
   options: KindOptions,
   deps: Pick<SpanDeps, 'matcher' | 'taskFacts' | 'taskClass'>,

@@ -31,12 +31,12 @@ const AS_READ: Readonly<Record<string, '0' | '1'>> = {
   'sym-offset': '0',
 };
 
-/** Options for function_graph: all columns are on. */
+/** Options for function_graph, with all columns on. */
 const GRAPH_AS_READ: Readonly<Record<string, '0' | '1'>> = {
   ...AS_READ,
   // Adds a column with the flags, which other tracers always show.
   'latency-format': '1',
-  // Without this, the text does not show calls that nest too deep.
+  // Without this, the text does not show calls that nest too deeply.
   'funcgraph-overrun': '1',
   'funcgraph-abstime': '1',
   'funcgraph-proc': '1',

@@ -67,7 +67,7 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
     for (const value of values) writeValue(root, file, value);
   }
   const now = normalForm(form, readControl(path));
-  // The kernel rounds sizes up to whole pages.
+  // The kernel rounds sizes up to whole pages, so a restored size can differ from the old one.
   if (now === wanted || form === 'size') return 'restored';
   return `could not restore ${path}: it reads ${JSON.stringify(shortened(now))} although the agent wrote ${JSON.stringify(shortened(wanted))} back`;
 }
