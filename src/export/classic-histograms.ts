@@ -5,7 +5,7 @@ export interface ClassicHistogram {
   labels: Readonly<Record<string, string>>;
   count: number;
   sum: number;
-  /** Excludes the +Inf bucket, whose count is `count`. */
+  /** Excludes the +Inf bucket, because its count equals `count`. */
   buckets: { bound: number; cumulativeCount: number }[];
 }
 

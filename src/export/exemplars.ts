@@ -32,16 +32,16 @@ export interface ExemplarsOptions {
 export interface Exemplars {
   /** Adds the exemplars of traces, which are sorted from oldest to newest. */
   add(traces: readonly TraceRecord[]): void;
-  /** Returns exemplars by series index, or undefined if the family has none. Drops those of series that are gone. */
+  /** Returns exemplars by series index, or undefined if the family has none. Drops exemplars of missing series. */
   ofFamily(family: FamilySnapshot): ReadonlyMap<number, BucketExemplars> | undefined;
   /** Number of series with exemplars. */
   size(): number;
 }
 
 const MAX_SERIES = 4096;
-/** Maximum number of new exemplars per series between two renderings. Further ones replace the oldest. */
+/** Maximum number of new exemplars per series between two renderings. Newer exemplars replace the oldest. */
 const MAX_WAITING = 256;
-/** A series is gone after it is missing in this many renderings: a single snapshot can be older than the series. */
+/** Exemplars are dropped after this many renderings without their series: a single snapshot can be too old. */
 const MISSES = 3;
 
 interface Pointing extends Exemplar {
@@ -56,7 +56,7 @@ interface SeriesExemplars {
 
 export function createExemplars({ maxSeries = MAX_SERIES, roots }: ExemplarsOptions = {}): Exemplars {
   const metrics = new Map<string, Map<string, SeriesExemplars>>();
-  /** Series indexes by labels, cached per `labelValues` array, which is replaced when its family's series change. */
+  /** Caches series indexes by labels for each `labelValues` array, which only grows within an epoch of the family. */
   const indexes = new WeakMap<readonly string[], Map<string, number>>();
   let size = 0;
 

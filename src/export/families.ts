@@ -1,4 +1,4 @@
-/** Selects the families and series of a scrape, and their names and labels, for all formats. */
+/** Determines the families and series of a scrape, and their names and labels, for all formats. */
 import type { FamilySnapshot, MetricSnapshot, MetricSpec } from '../model/metric.ts';
 import type { Exemplars } from './exemplars.ts';
 
@@ -53,7 +53,7 @@ function partsOf(families: readonly FamilySnapshot[]): FamilyPart[] {
   });
 }
 
-/** Returns the type that all formats use for a kind. They have no `max_gauge`. */
+/** Returns the type of a kind in all formats, which have no `max_gauge`. */
 export function typeOf(kind: MetricSpec['kind']): 'counter' | 'gauge' | 'histogram' {
   return kind === 'max_gauge' ? 'gauge' : kind;
 }
@@ -63,7 +63,7 @@ export function withoutTotal(name: string, kind: MetricSpec['kind']): string {
   return kind === 'counter' && name.endsWith('_total') ? name.slice(0, -'_total'.length) : name;
 }
 
-/** Returns '' if the name does not end with the unit, because OpenMetrics and Prometheus require this suffix. */
+/** Returns the unit, or '' if the name does not end with it, because OpenMetrics and Prometheus require the suffix. */
 export function unitOf(name: string, kind: MetricSpec['kind'], unit: string): string {
   return unit !== '' && withoutTotal(name, kind).endsWith(`_${unit}`) ? unit : '';
 }

@@ -1,8 +1,8 @@
 /**
  * Converts prom-client's default metrics (`process_*`, `nodejs_*`) to families for our own renderers. We never let
  * prom-client 15 render, because it strips `_total` from the counter objects themselves when it renders OpenMetrics.
- * CPU time, memory and file descriptors are of the whole process; heap, garbage collection and event loop lag are only
- * of the calling thread.
+ * CPU time, memory and file descriptors cover the whole process; heap, garbage collection and event loop lag cover only
+ * the calling thread.
  */
 import { collectDefaultMetrics, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client';
 import type { ForeignSample, SampleFamily } from './sample-family.ts';
@@ -16,7 +16,7 @@ const OMITTED = /^nodejs_(active_\w+_total|eventloop_lag_\w+_seconds)$/;
 /** Makes the sampling of the event loop delay rare, because prom-client can't switch it off. */
 const SAMPLING_INTERVAL_MS = 3_600_000;
 
-/** Returns a function that reads the values. Call this only once per process, because prom-client's observers stay. */
+/** Returns a function that reads the values. Call it once per process: prom-client never removes its observers. */
 export function createProcessMetrics(): () => Promise<SampleFamily[]> {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: SAMPLING_INTERVAL_MS });

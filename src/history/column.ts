@@ -153,7 +153,7 @@ function ordered(numbers: readonly number[]): readonly number[] {
 
 const orders = new WeakMap<readonly number[], readonly number[]>();
 
-/** Returns a function from the slot of a series in `after` to its slot in `before`; -1 if the series did not exist. */
+/** Returns a function that maps a series' slot in `after` to its slot in `before`; -1 if the series did not exist. */
 function slotFinder(after: Position, before: Position | undefined): (slot: number) => number {
   if (before === undefined) return () => -1;
   const count = before.snapshot.seriesCount;

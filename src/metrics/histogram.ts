@@ -16,7 +16,7 @@ const BLOCK_BITS = FINE_BLOCK_BITS;
 const IN_BLOCK = FINE_BLOCK_SIZE - 1;
 const TWO_POW_31 = 2147483648;
 
-/** First sizes of the arrays. Unused memory is not committed, so each family can reserve 324 KiB of addresses. */
+/** Initial array sizes. Unused memory is not committed, so each family can reserve 324 KiB of addresses. */
 const FIRST_SERIES = 512;
 const FIRST_BLOCKS = 2048;
 

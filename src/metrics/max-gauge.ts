@@ -8,8 +8,8 @@ import { SeriesTable } from './series-table.ts';
 const PARTS = 8;
 
 /**
- * The largest value of each slot in a sliding window, which does not depend on when scrapes happen. A series without
- * samples in the window is not exported. Callers must call `rotate(nowMs)` before recording and before a snapshot.
+ * The largest value of each slot in a sliding window. All scrapers get the same value. A series without samples in the
+ * window is not exported. Callers must call `rotate(nowMs)` before recording and before a snapshot.
  */
 export class MaxGaugeFamily implements Family {
   readonly table: SeriesTable;

@@ -1,7 +1,7 @@
 /**
  * Expands incremental snapshots to full ones. A store sends the label values of a series only once. The reader (one per
- * store) keeps the label values, so that a scrape copies only numbers. A family's `labelValues` array stays the same
- * object while series are only added, because renderers use the array as a cache key.
+ * store) keeps the label values, so that a scrape copies only numbers. Within an epoch, a family's `labelValues` array
+ * stays the same object, because renderers use the array as a cache key.
  */
 import type { FamilySnapshot, KnownSeries, MetricSnapshot } from '../model/metric.ts';
 

@@ -28,7 +28,7 @@ export class MetricStore {
   readonly #firstEpoch: number;
   #partsMade = 0;
 
-  /** `countsSeries`: whether to export the number of series. To be set for only one store per process. */
+  /** `countsSeries`: whether to export the number of series. Set it for only one store per process. */
   constructor(options: { countsSeries: boolean; firstEpoch?: number } = { countsSeries: true }) {
     this.#firstEpoch = options.firstEpoch ?? 0;
     if (!options.countsSeries) return;
@@ -72,7 +72,7 @@ export class MetricStore {
     for (const callback of this.#beforeSnapshot.splice(0, count)) callback();
   }
 
-  /** Declares a counter in `unit`: recorded values are divided by `divisor`. The same name returns the same family. */
+  /** Declares a counter in `unit`; recorded values are divided by `divisor`. A second call returns the same family. */
   counter(options: FamilyOptions): ValueFamily {
     return this.#declare(options, 'counter', (spec) => new ValueFamily(spec), ValueFamily);
   }
@@ -106,7 +106,7 @@ export class MetricStore {
     for (const store of this.#stores()) for (const family of store.#maxGauges) family.rotate(nowMs);
   }
 
-  /** Registers a callback that updates values before each snapshot, for values that are read or kept elsewhere. */
+  /** Registers a callback that runs before each snapshot, to update values that are read or kept elsewhere. */
   onSnapshot(callback: () => void): void {
     this.#beforeSnapshot.push(callback);
   }

@@ -1,4 +1,4 @@
-/** Requests to the agent. URLs are relative to the page, so that they work behind a proxy with a path prefix. */
+/** Sends requests to the agent. URLs are relative to the page, so that they work behind a proxy with a path prefix. */
 import type { HistoryAnswer, HistoryIndex, LiveColumn } from '../model/history.ts';
 import type { StatusDocument } from '../model/status.ts';
 

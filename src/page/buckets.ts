@@ -41,7 +41,7 @@ export interface Rows {
   count: number;
 }
 
-/** Chooses rows for all counts. Limits their number to about `most`, so that each row is high enough to click on. */
+/** Chooses rows that cover all counts, but only about `most` rows, so that each row is high enough to click on. */
 export function rowsOf(all: readonly (Buckets | null)[], most: number): Rows {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;

@@ -7,7 +7,7 @@ import type { PickedCell } from './heat.ts';
 import { nounOf } from './panel.ts';
 import { traceTable } from './trace-table.ts';
 
-/** We search around the cell's time: a duration is counted shortly before its root span ends, or one drain later. */
+/** Extends the search around the cell: a duration can be counted shortly before its span ends, or a drain later. */
 const AROUND_MS = 1500;
 
 export async function cellTraces(

@@ -28,7 +28,7 @@ function add(element: Element, children: readonly Child[]): void {
   }
 }
 
-/** Replaces characters that could make a name look like another name: control characters, and changes of direction. */
+/** Replaces control characters and changes of text direction, which could make a name look like another name. */
 function printable(text: string): string {
   return text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }

@@ -1,4 +1,4 @@
-/** Names for what the page shows: titles of metrics, texts of labels, and the task that performed an operation. */
+/** Texts of the page: titles of metrics, texts of labels, and the task that performed an operation. */
 import type { SlowTree } from '../model/slow.ts';
 
 const TITLES: Readonly<Record<string, string>> = {

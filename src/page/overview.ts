@@ -1,4 +1,4 @@
-/** The overview: rates, a heat map for each histogram, and tables of the largest consumers. */
+/** Shows the overview: rates, a heat map for each histogram, and tables of the largest consumers. */
 import { el } from './dom.ts';
 import type { Feed } from './feed.ts';
 import { legend } from './legend.ts';

@@ -19,7 +19,7 @@ export function traceTable(traces: readonly SlowTree[]): HTMLElement {
   return table('Traces', head, rows);
 }
 
-/** Includes the span ID, because several traces can have the trace ID of the same application trace. */
+/** Includes the span ID, because several traces can belong to an application's trace and share the trace's ID. */
 export function traceLink({ traceId, spanId }: SlowTree): string {
   return `#/trace/${traceId}/${spanId}`;
 }

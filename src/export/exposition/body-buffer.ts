@@ -18,7 +18,7 @@ const SMALLEST = 1 << 14;
 
 export function createBodyBuffer(): BodyBuffer {
   let buffer = Buffer.alloc(0);
-  /** Size of the next body's first buffer: a scrape is about as long as the previous one. */
+  /** Size of the next body's first buffer, because a scrape is about as long as the previous one. */
   let expected = SMALLEST;
   const body: BodyBuffer = {
     write: (text) => {

@@ -5,7 +5,7 @@ export function escapeLabelValue(value: string): string {
   return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
 }
 
-/** Escapes a HELP text. OpenMetrics also escapes its quotes, the text format does not. */
+/** Escapes a HELP text. OpenMetrics also escapes quotes; the text format does not. */
 export function escapeHelp(help: string, format: 'text' | 'openmetrics'): string {
   if (format === 'openmetrics') return escapeLabelValue(help);
   return help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');

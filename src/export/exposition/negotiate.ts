@@ -59,7 +59,7 @@ function formatOf({ value, parameters }: Preference): ExpositionFormat | undefin
   }
 }
 
-/** Returns whether an `Accept-Encoding` header lists gzip, or otherwise `*`, with a q above 0. */
+/** Returns whether an `Accept-Encoding` header accepts gzip: the q of gzip, or else of `*`, is above 0. */
 export function acceptsGzip(acceptEncoding: string | undefined): boolean {
   const preferences = parsePreferences(acceptEncoding);
   const named = preferences.find(({ value }) => value === 'gzip' || value === 'x-gzip');

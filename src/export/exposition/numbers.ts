@@ -20,10 +20,10 @@ export function openMetricsFloat(x: number): string {
   return Number.isFinite(x) && !/[.e]/.test(text) ? `${text}.0` : text;
 }
 
-/** Formats a value of `le`, by text format. */
+/** Functions that format a value of `le`, by text format. */
 export const FORMAT_BOUND = { text: goFloat, openmetrics: openMetricsFloat } as const;
 
-/** Formats a sample's value. Unlike for `le`, any decimal form is valid; JavaScript's is the fastest. */
+/** Formats a sample's value, which can have any decimal form, unlike `le`. JavaScript's form is the fastest. */
 export function sampleValue(x: number): string {
   return Number.isFinite(x) ? String(x) : nonFinite(x);
 }

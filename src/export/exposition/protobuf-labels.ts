@@ -1,6 +1,6 @@
 /**
  * Encodes the `label` fields of each series only once. Caches the result by the family's `labelValues` array, which
- * only grows until its series change (see metrics/snapshot-reader.ts).
+ * only grows within an epoch (see metrics/snapshot-reader.ts).
  */
 import type { FamilySnapshot } from '../../model/metric.ts';
 import { labelPairs } from '../families.ts';
@@ -19,7 +19,7 @@ export interface EncodedLabels {
 
 export interface LabelBytes {
   ofFamily(family: FamilySnapshot): EncodedLabels;
-  /** Encodes the labels of another library's series, without a cache. */
+  /** Encodes the labels of another library's series, without caching them. */
   ofSeries(labels: Readonly<Record<string, string>>): Buffer;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Builds the constant part of each sample's line, `name{labels} `, only once, so that a scrape only appends numbers.
- * Caches the lines by the family's `labelValues` array, which only grows until its series change (see
+ * Caches the lines by the family's `labelValues` array, which only grows within an epoch (see
  * metrics/snapshot-reader.ts).
  */
 import type { FamilySnapshot } from '../../model/metric.ts';

@@ -130,7 +130,7 @@ interface Histograms {
   marked: ReadonlyMap<number, BucketExemplars> | undefined;
 }
 
-/** Writes and returns the same as `writeValues`, for histograms. Skips absent series, whose count is NaN. */
+/** Does the same as `writeValues` for a family of histograms. Skips absent series, whose count is NaN. */
 function writeHistograms(
   body: BodyBuffer,
   head: string,

@@ -28,7 +28,7 @@ export interface PushOptions {
 export type Fate =
   /** `rejected` counts items. A backend can send a message even if it rejects nothing. */
   | { accepted: true; rejected: number; message: string }
-  /** `waitMs`: the wait before the next request that the backend asks for. */
+  /** `waitMs`: how long the backend asks us to wait before the next request. */
   | { accepted: false; reason: string; retryable?: boolean; waitMs?: number | undefined };
 
 export interface ConnectionOptions<Request> {

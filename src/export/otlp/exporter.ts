@@ -19,7 +19,7 @@ export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarge
   const readTls = openTlsFiles(target, options.log);
   const isJson = target.protocol === 'http/json';
   const connectTo = target.protocol === 'grpc' ? grpcConnection : httpConnection;
-  // We make one attempt at a time, but a delegate still counts the previous attempt shortly after its callback.
+  // We make one attempt at a time, but 1 would be too low: delegates count an attempt until after its callback.
   const limits = { concurrencyLimit: 10, timeoutMillis: target.timeoutMs };
   const shared = { ...limits, compression: target.compression, userAgent: `${name}/${version}` };
   /** Response body of the current attempt. */
@@ -40,7 +40,7 @@ export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarge
     link = connect(readTls());
   };
 
-  /** Parses JSON itself, because the SDK's decoder returns an empty response if the body is not JSON. */
+  /** Parses JSON without the SDK, whose decoder returns an empty response if the body is not JSON. */
   const decode = (): Answer =>
     isJson && body.length > 0
       ? JSON.parse(Buffer.from(body).toString())
@@ -52,7 +52,7 @@ export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarge
       const { errorMessage, ...numbers } = decode().partialSuccess ?? {};
       const message = errorMessage ?? '';
       const sent = signal.helper.countItems(request);
-      // The only number is rejectedDataPoints or rejectedSpans. Clamps an impossible number.
+      // The remaining field is rejectedDataPoints or rejectedSpans. Clamps an impossible number.
       const rejected = Math.min(Math.max(Number(Object.values(numbers)[0]) || 0, 0), sent);
       if (rejected < sent) return { accepted: true, rejected, message };
       return { accepted: false, reason: `the backend rejected everything${message && `: ${message}`}` };

@@ -16,7 +16,7 @@ const MAX_REASON_CHARS = 200;
 /** The delegate would read up to 4 MiB, but a valid response has less than 1 KiB. */
 const MAX_ANSWER_BYTES = 65_536;
 
-/** The response to an agent's last request. `status` is the original status: we overwrite `response.statusCode`. */
+/** Response to an agent's last request. `status` is the original status, because we overwrite `statusCode`. */
 interface HttpAnswer {
   response?: IncomingMessage | undefined;
   status?: number | undefined;

@@ -94,7 +94,7 @@ export function createPointMaker({ histograms, constantLabels, start }: PointOpt
       : { ...common, dataPointType: DataPointType.EXPONENTIAL_HISTOGRAM, dataPoints: views(exponentialView) };
   };
 
-  /** Converts a family of another library. Histograms keep their own bounds, whatever `histograms` is. */
+  /** Converts a family of another library. Histograms keep their own bounds, regardless of the option `histograms`. */
   const foreignMetric = ({ name, help, kind, samples }: SampleFamily, now: HrTime): MetricData => {
     const common = commonOf(name, help, kind);
     const point = <Value>(labels: Readonly<Record<string, string>>, value: Value) => ({

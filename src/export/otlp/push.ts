@@ -30,7 +30,7 @@ const METRICS = {
   helper: MetricsExporterMetricsHelper,
   method: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
 };
-/** Keeps requests below 4 MiB, gRPC's default limit: a histogram with 200 bounds, the maximum, takes 3.4 KiB. */
+/** Keeps requests below 4 MiB, gRPC's default limit: a histogram with the maximum of 200 bounds takes 3.4 KiB. */
 const POINTS_PER_REQUEST = 1000;
 
 export interface PushSource {

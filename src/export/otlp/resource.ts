@@ -1,7 +1,7 @@
 /**
  * Describes the agent with resource attributes of OpenTelemetry's semantic conventions
- * (opentelemetry.io/docs/specs/semconv/resource). OpenTelemetry's detectors return the attributes of the machine; those
- * of Kubernetes come only from environment variables.
+ * (opentelemetry.io/docs/specs/semconv/resource). OpenTelemetry's detectors return the attributes of the machine.
+ * Attributes of Kubernetes come only from environment variables.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -79,7 +79,7 @@ export function resourceAttributes(facts: ResourceFacts): Record<string, string>
   return {
     'service.name': 'ftrace-exporter',
     'service.version': facts.version,
-    // Stable across restarts, so that series continue. Includes the host name, because cloned machines share an ID.
+    // Stable across restarts, so that series continue. Includes the host name, because machines can share an ID.
     'service.instance.id': uuid([facts.hostId ?? '', hostName, facts.instance].join('\0')),
     'host.name': hostName,
     ...kubernetes,

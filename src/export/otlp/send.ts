@@ -37,7 +37,7 @@ export function createSender<Request>(
   const quietMs = (): number => Math.max(0, quietUntilMs - now());
 
   return {
-    /** Resolves to the outcome of the last attempt, within `withinMs`. Never rejects. */
+    /** Resolves to the final outcome within `withinMs`. Never rejects. */
     send: async (request: Request, withinMs: number): Promise<Fate> => {
       const deadlineMs = Math.min(now() + withinMs, endMs);
       if (now() >= deadlineMs) return { accepted: false, reason: 'no time is left' };

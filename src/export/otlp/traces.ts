@@ -95,7 +95,7 @@ export function openTracePush(config: OtlpTracesConfig, options: TracePushOption
       if (spans >= maxBatchSpans && sender.quietMs() === 0) pause.abort();
       if (queue.length > 0) sending ??= sendAll();
     },
-    /** Starts to flush the queue within `withinMs`. `shutdown` waits for the end of the flush. */
+    /** Flushes the queue within `withinMs`. `shutdown` waits until the flush has ended. */
     end: (withinMs: number): void => {
       isEnding = true;
       sender.end(withinMs);

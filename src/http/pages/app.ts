@@ -37,7 +37,7 @@ export interface AppOptions {
   /** Maximum number of concurrent requests; 0 means no limit. */
   maxRequests?: number;
   refusals?: Refusals;
-  /** Live streams, which the caller closes. Created by `createApp` by default. */
+  /** Live streams, which the caller closes. By default, `createApp` creates its own. */
   streams?: Streams;
 }
 

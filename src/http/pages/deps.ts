@@ -24,17 +24,20 @@ export interface HttpDeps {
   processMetrics(): Promise<readonly SampleFamily[]>;
   /** If the capture thread does not answer, rejects with a reason for the client. */
   status(): Promise<CaptureStatus>;
-  /** Records of a latency tracer, worst first. Undefined if the tracer is not running. Can reject, like `status`. */
+  /** Records of a latency tracer, worst first; undefined if it is off. Rejects if the capture does not answer. */
   latency(tracer: string): Promise<readonly LatencyRecord[] | undefined>;
   /** Traces of slow operations. Undefined if no kind is enabled. */
   traces?: SlowOperations | undefined;
   exemplars?: Pick<Exemplars, 'ofFamily'> | undefined;
-  /** History of the last minutes. Undefined if it is not kept. */
+  /** History of the last minutes. Undefined if the history is disabled. */
   history?: ServedHistory | undefined;
-  /** Reloads the config. Resolves to '' or the reason for a rejection. A string says why HTTP clients cannot reload. */
+  /**
+   * Reloads the config, and resolves to '' or the reason for a rejection. If HTTP clients must not reload, a string
+   * with the reason.
+   */
   reload: (() => Promise<string>) | string;
   ready(): { ready: boolean; reason: string };
-  /** Whether the agent can still become ready without a restart. */
+  /** The agent is not alive if only a restart can make it ready. */
   alive(): { alive: boolean; reason: string };
   source(): 'live' | 'replay';
   log: Log;

@@ -42,7 +42,7 @@ export function metricsRoute(
   /** Size of the last response, by format and compression. The next response will have about the same size. */
   const lastBytes = new Map<string, number>();
   const scrape = createShared(async (kind: string) => {
-    // Clients get the last response in this turn of the event loop. Wait, so that `room` counts its memory.
+    // Wait until the previous response has been passed to `send`, so that `room` counts its memory.
     await setImmediate();
     // Requests that arrive during this wait share the next response.
     await room(lastBytes.get(kind) ?? 0);

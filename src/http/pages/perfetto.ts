@@ -29,7 +29,7 @@ export function perfettoJson(traces: readonly TraceRecord[]): string {
 
 /**
  * Returns the events of a trace. Viewers can show only nested events on one track, so a span that ends after its
- * parent, such as a disk request that takes longer than the sleep for it, gets another track.
+ * parent, such as a disk request that outlasts a sleep, gets another track.
  */
 function eventsOf(
   { kind, traceId, spans, resource }: TraceRecord,
@@ -66,7 +66,7 @@ function eventsOf(
   return events;
 }
 
-/** Removes spans that ended before `span` from `open`. Returns whether `span` is nested in the remaining ones. */
+/** Removes from `open` the spans that ended before `span` starts. Returns whether the remaining ones contain `span`. */
 function fits(open: SpanRecord[], span: SpanRecord): boolean {
   while (open.length > 0 && nsBetween(open[open.length - 1], span) >= open[open.length - 1].durationNs)
     open.pop();

@@ -34,7 +34,7 @@ function nodeOf(span: SpanRecord): SpanTree {
   };
 }
 
-/** `2026-11-25T11:20:24.123456789Z` */
+/** Formats a time as `2026-11-25T11:20:24.123456789Z`. */
 export function isoTime([seconds, nanoseconds]: WallTime): string {
   const whole = new Date(seconds * 1000).toISOString().slice(0, 19);
   return `${whole}.${String(nanoseconds).padStart(9, '0')}Z`;

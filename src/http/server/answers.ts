@@ -1,7 +1,7 @@
 /**
- * Limits the CPU time and the memory of responses. At most `--web.max-requests` responses are made at the same time.
- * Responses that clients have not read yet use memory. Above a limit, we disconnect slow clients; if that is not
- * enough, the next response is a 503. A client that reads fast enough gets the whole response or an error.
+ * Limits the CPU time and the memory of responses. At most `--web.max-requests` responses are made at the same time. If
+ * responses that clients have not read yet use too much memory, we disconnect slow clients; if that is not enough, the
+ * next response is a 503. A client that reads fast enough gets the whole response or an error.
  */
 import type { ServerResponse } from 'node:http';
 import type { RefusalReason, Refusals } from './refusals.ts';
@@ -63,7 +63,7 @@ export function createAnswers(
     }
   };
 
-  /** Returns whether a body of this size fits, after disconnecting slow clients. The only body always fits. */
+  /** Returns whether a body of this size fits, after disconnecting slow clients. A body always fits on its own. */
   const findRoom = (bytes: number): boolean => {
     let heldBytes = 0;
     for (const body of held.keys()) heldBytes += body.length;
@@ -90,7 +90,7 @@ export function createAnswers(
     },
     send: (response, status, contentType, body) => {
       const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-      // Small bodies need no tracking: they fit into the socket's buffer. A closed response would never be removed.
+      // Small bodies fit into the socket's buffer and need no tracking. A closed response would stay in `held`.
       if (bytes.length > PIECE_BYTES && !response.destroyed) {
         if (!held.has(bytes) && !findRoom(bytes.length)) {
           refuse(response, 'memory', 'slow clients use all memory for answers');

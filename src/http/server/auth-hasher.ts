@@ -24,7 +24,7 @@ export function createHasher(idleMs = IDLE_MS): Hasher {
   let pending: { resolve(right: boolean): void; reject(error: Error): void } | undefined;
 
   const start = (): Worker => {
-    // Both files have the same extension: .ts in the sources, .js in a compiled package.
+    // auth-thread has the same extension as this file: .ts in the sources, .js in a compiled package.
     const entry = new URL(`./auth-thread${extname(import.meta.url)}`, import.meta.url);
     const started = new Worker(entry, { name: 'ftrace-auth', resourceLimits: LIMITS });
     started.unref();

@@ -48,7 +48,7 @@ export interface Asker {
   onGone(forget: () => void): void;
 }
 
-/** A check, which clients that send the same credentials share. */
+/** A pending check, shared by all clients that send the same credentials. */
 interface Look extends Asking {
   key: string;
   password: string;
@@ -158,8 +158,8 @@ function remember(set: Set<string>, key: string, limit: number): void {
 }
 
 /**
- * Returns a function that makes hashes for unknown user names, which no password matches. A name always gets the same
- * cost, one of the costs of real hashes, so the response time only reveals that some real hash has this cost.
+ * Returns a function that makes a hash for an unknown user name. No password matches such a hash. A name always gets
+ * the same cost, one of the costs of real hashes, so the response time only reveals that some real hash has this cost.
  */
 function createDecoys(secret: string): (user: string, users: Users) => string {
   const alphabet = './ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';

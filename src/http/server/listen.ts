@@ -80,7 +80,7 @@ export function parseListenAddress(text: string): ListenAddress {
   return { host: match[1] ?? (match[2] || undefined), port };
 }
 
-/** Throws a `UsageError` for an invalid address, a `KernelError` if the address cannot be bound. */
+/** Throws a `UsageError` for an invalid address, and a `KernelError` if the address cannot be bound. */
 export async function listen(
   app: RequestListener,
   address: string,

@@ -51,7 +51,7 @@ export function createRefusals(
   onRefusal: (reason: RefusalReason) => void = () => {},
   now: () => number = () => performance.now(),
 ): Refusals {
-  /** Refusals since the last log line. */
+  /** Refusals since the last log line, by reason. */
   const all = new Map<RefusalReason, { count: number; loggedAtMs: number }>();
   return {
     count: (reason, fields = {}) => {

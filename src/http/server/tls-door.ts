@@ -67,7 +67,7 @@ export function createTlsDoor(
   };
 }
 
-/** A client that sends nothing only checks whether the port is open, like a kubelet probe. This is no failure. */
+/** A client that sends nothing only checks whether the port is open, like a kubelet probe, so we don't count it. */
 function saidNothing({ bytesRead }: Socket): boolean {
   return bytesRead === 0;
 }

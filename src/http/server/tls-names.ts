@@ -28,7 +28,7 @@ export const TLS13_SUITES = [
   'TLS_CHACHA20_POLY1305_SHA256',
 ] as const;
 
-/** Default suites below TLS 1.3: with forward secrecy and authenticated encryption. */
+/** Default suites below TLS 1.3, with forward secrecy and authenticated encryption. */
 const SEALED = {
   TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: 'ECDHE-ECDSA-AES128-GCM-SHA256',
   TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256: 'ECDHE-RSA-AES128-GCM-SHA256',

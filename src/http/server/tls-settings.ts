@@ -29,7 +29,7 @@ export interface ClientPolicy {
   require: boolean;
   /** Refuse clients whose certificate was not signed by a configured CA. */
   verify: boolean;
-  /** Refuse clients whose certificate has none of these names. IP addresses are in the form of `plainName`. */
+  /** Refuse clients whose certificate has none of these names. `plainName` has normalized the names. */
   names: ReadonlySet<string> | undefined;
 }
 
@@ -44,7 +44,7 @@ interface Source {
 
 /**
  * Reads the certificates and keys that the section names. Paths are relative to the config file. Reports every problem
- * to `wrong`, and returns undefined if there are any. Calls `read` with the path of each file.
+ * to `wrong`, and returns undefined if there was one. Calls `read` with the path of each file.
  */
 export function readTls(
   tls: TlsSection,
