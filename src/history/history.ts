@@ -18,7 +18,6 @@ export interface HistoryConfig {
   coarseMs: number;
 }
 
-/** The data that queries read. */
 export interface HistoryData {
   /** `time`: Unix time; `recording`: time since the first event of a recording. */
   axis: 'time' | 'recording';

@@ -72,7 +72,6 @@ export class HistogramFamily implements Family {
     this.sums[slot] += ns;
   }
 
-  /** Returns the slot for label values. Callers should keep the slot, because the look-up is slow. */
   slot(values: readonly string[]): number {
     return this.#withRoom(this.table.slot(values));
   }
@@ -107,7 +106,6 @@ export class HistogramFamily implements Family {
     return slot;
   }
 
-  /** Drops all series whose label has this value. Their slots become invalid. */
   release(label: string, value: string): void {
     for (const slot of this.table.release(label, value)) this.#empty(slot);
   }

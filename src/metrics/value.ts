@@ -13,7 +13,7 @@ export class ValueFamily implements Family {
     this.table = new SeriesTable(spec);
   }
 
-  /** Returns the slot for label values, which callers should keep. A series is exported as soon as it has a slot. */
+  /** Returns the slot for label values. The series is exported as soon as it has a slot. */
   slot(values: readonly string[]): number {
     return this.#withRoom(this.table.slot(values));
   }

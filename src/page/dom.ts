@@ -41,7 +41,6 @@ export function byId(id: string): HTMLElement {
 
 export interface Cell {
   text: string;
-  /** Makes the cell a link. */
   href?: string;
   number?: boolean;
 }

@@ -8,7 +8,6 @@ import { getIndex, type Hello, type LiveMessage, openLive } from './api.ts';
 export interface Feed {
   index: HistoryIndex;
   axis: 'time' | 'recording';
-  /** The selected resolution. */
   resolution: HistoryResolution;
   /** Visible time range, in milliseconds. */
   range(): { from: number; to: number };

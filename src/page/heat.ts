@@ -167,7 +167,6 @@ function describe({ data, columns }: Shown, cell: HeatCell | undefined, noun: st
   }${blind}`;
 }
 
-/** Moves the marker to a cell. */
 function place(mark: HTMLElement, plot: UPlot, { data, columns }: Shown, cell: HeatCell): void {
   const start = plot.valToPos(startOf(data, cell.column), 'x');
   const end = plot.valToPos(data.times[cell.column], 'x');

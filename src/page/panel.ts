@@ -10,7 +10,6 @@ import { append, extend } from './series.ts';
 export interface PanelOptions {
   metric: string;
   title: string;
-  /** Link of the title. */
   href?: string;
   hint?: string;
   height: number;

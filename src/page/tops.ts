@@ -17,7 +17,6 @@ interface Top {
   by: readonly string[];
 }
 
-/** `isWanted` chooses the metrics by name. */
 export function makeTops(
   feed: Feed,
   isWanted: (name: string) => boolean = () => true,

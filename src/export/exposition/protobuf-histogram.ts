@@ -55,7 +55,7 @@ const NATIVE_BUCKET_ROOM = MAX_VARINT_BYTES + 2 + 2 * (1 + MAX_VARINT_BYTES);
 /** Maximum bytes of a series' `Histogram` message. */
 export function histogramRoom({ bounds, grid }: HistogramShape, hasExemplars: boolean): number {
   const room = HEAD_ROOM + bounds.length * BUCKET_ROOM + grid.upperNs.length * NATIVE_BUCKET_ROOM;
-  // Each exemplar is written twice: in a classic bucket and for the native histogram. One can need a +Inf bucket.
+  // Each exemplar is written twice: for a classic bucket, which can be +Inf, and for the native histogram.
   return hasExemplars ? room + (bounds.length + 1) * 2 * (3 + EXEMPLAR_ROOM) + BUCKET_ROOM : room;
 }
 
@@ -173,7 +173,7 @@ function writeSpans(bytes: Uint8Array, at: number, indexes: Int32Array, length: 
   return at;
 }
 
-/** Writes the differences between successive counts, packed: decoders accept that for every `repeated` number. */
+/** Writes the differences between successive counts in packed form, which decoders accept for `repeated` numbers. */
 function writeDeltas(bytes: Buffer, at: number, counts: Float64Array, length: number): number {
   if (length === 0) return at;
   bytes[at++] = POSITIVE_DELTA;

@@ -26,7 +26,6 @@ const TRACES = {
 };
 
 export interface TracePushOptions extends PushOptions {
-  /** The agent's resource. */
   resource: Resource;
   /** Called exactly once for each trace. `exported` means that the backend accepted the trace's whole batch. */
   ended(traces: readonly TraceRecord[], outcome: 'exported' | 'failed'): void;

@@ -50,7 +50,6 @@ export interface ServedHistory {
 }
 
 export interface SlowOperations {
-  /** Enabled kinds. */
   kinds: readonly SpanKind[];
   /** The newest and the slowest traces, of one kind or of all kinds. */
   slow(

@@ -27,7 +27,6 @@ export interface PagePaths {
   scripts: readonly string[];
   /** The first module to load. */
   entry: string;
-  /** Path of a latency tracer's records. */
   latency(tracer: string): string;
 }
 

@@ -45,7 +45,6 @@ const QUIET: readonly RefusalReason[] = [
   'malformed_request',
 ];
 
-/** `onRefusal` is called for each refusal. */
 export function createRefusals(
   log: Log,
   onRefusal: (reason: RefusalReason) => void = () => {},

@@ -21,7 +21,6 @@ export interface TlsSettings {
   validUntilMs: number;
 }
 
-/** Which clients are admitted. */
 export interface ClientPolicy {
   /** Ask for a certificate. */
   ask: boolean;
