@@ -23,7 +23,7 @@ export interface Exemplar {
 export type BucketExemplars = readonly (Exemplar | undefined)[];
 
 export interface ExemplarsOptions {
-  /** Maximum number of series with exemplars. At the limit, a new series evicts the least recently updated one. */
+  /** Maximum number of series. A new one evicts the least recently updated series, preferably of the same metric. */
   maxSeries?: number;
   /** Returns the root span IDs of all traces that can still be looked up. By default, no trace is ever evicted. */
   roots?: () => ReadonlySet<string>;

@@ -82,7 +82,7 @@ export function openWebConfig(
   };
 }
 
-/** Returns which protection a new version lacks: an empty or half-written file must not admit all clients. */
+/** Returns which protection the new version lacks, because an empty or half-written file must not admit everyone. */
 function protectionLost(old: WebConfig, next: WebConfig): string | undefined {
   if (old.users.size > 0 && next.users.size === 0)
     return 'it no longer has users, so every client would be admitted';
