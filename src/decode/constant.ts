@@ -65,7 +65,7 @@ function tokensOf(text: string): string[] | undefined {
   return tokens;
 }
 
-/** Returns the index after the closing parenthesis if the parenthesis opened before `from` is a cast; otherwise 0. */
+/** Returns the index after the `)` of a cast if the `(` before `from` opens a cast; otherwise 0. */
 function endOfCast(tokens: readonly string[], from: number): number {
   let i = from;
   while (i < tokens.length && /^[A-Za-z_]/.test(tokens[i])) i++;
@@ -93,7 +93,7 @@ function apply(operator: string, first: bigint, second: bigint): bigint | undefi
     case '*':
       return first * second;
     default:
-      // C leaves a shift by more bits than the type has undefined. No type has more than 64.
+      // C does not define shifts by 64 or more bits.
       if (second < 0n || second > 63n) return undefined;
       return operator === '<<' ? first << second : first >> second;
   }

@@ -9,9 +9,9 @@ export interface Cursor {
   page: Page | undefined;
   /** Number of data events decoded, with or without a handler. */
   events: number;
-  /** Sum of the loss counts in page headers. Can be lower than `BufferStats.overrun`: not every page has a count. */
+  /** Sum of the loss counts in pages. May be below `BufferStats.overrun`, because not every page has such a count. */
   flaggedLost: number;
-  /** Events were lost before this CPU's next event, and `onLoss` was not called with that event's time yet. */
+  /** Events were lost before this CPU's next event, and `onLoss` has not been called with that event's time yet. */
   lossPending: boolean;
   late: number;
   /** Number of pages dropped entirely or in part. */

@@ -123,7 +123,7 @@ function inlineBounds({ offset: at, size }: FieldFormat): BytesReader {
 /**
  * Makes a reader of a dynamic array. The field's low 16 bits are the offset, the high 16 bits are the length. Offsets
  * count from the start of the record or, for `__rel_loc`, from the end of the field
- * (include/trace/stages/stage4_event_cb_fields.h). With a 2-byte field, the array reaches to the end of the record.
+ * (include/trace/stages/stage4_event_cb_fields.h). A 2-byte field has only the offset of an array that ends the record.
  */
 function locatedBounds({ offset: at, size, location }: FieldFormat): BytesReader {
   const base = location === 'rel_loc' ? at + size : 0;

@@ -24,7 +24,7 @@ import {
 } from './page.ts';
 import { makeRun, type Run } from './run.ts';
 
-/** Less than any difference of timestamps. Too small for doubles above 2^53; then only a count is slightly wrong. */
+/** Less than any difference of timestamps. Lost to rounding above 2^53; then only the count of late events is wrong. */
 const LATE_EPSILON_NS = 0.5;
 
 export interface MergeTarget {
@@ -107,7 +107,7 @@ export class Merger {
         this.#merge(watermark);
         break;
       } catch (error) {
-        // A bug in a handler must not stop the stream. Drop the page, because the same event would fail again.
+        // A bug in a handler must not stop the stream. Drop the page, or the next run would start at the same event.
         this.#dropPage('handler_failed', error);
       }
     }

@@ -47,7 +47,7 @@ export interface Page {
   timestampNs: TimestampNs;
   /** Whether events were lost before the page's first event. */
   lost: boolean;
-  /** Number of lost events if the kernel stored it, otherwise 0. */
+  /** Number of lost events; 0 if the kernel did not store a number. */
   lostCount: number;
 }
 
@@ -70,10 +70,10 @@ export function loadPage(page: Page, layout: PageLayout, length: number): PageEr
   const commit = words[layout.commitOffset >> 2];
   const dataLength = commit & COMMIT_LENGTH;
   const end = layout.dataOffset + dataLength;
-  // Set the flag even if the length is invalid, because a loss must drop the operations that are open.
+  // Set the flag even if the length is invalid, so that operations that were open during the loss are dropped.
   page.lost = (commit & MISSED_EVENTS) !== 0;
   if (end > length || (dataLength & 3) !== 0) return 'bad_commit';
-  // Zeros come from a hole in a file, because the kernel writes a timestamp even into an empty page.
+  // A page of zeros is a hole in a file: the kernel writes a timestamp even into an empty page.
   if (commit === 0 && page.timestampNs === 0) return 'bad_commit';
   page.end = end;
   if (page.lost && (commit & MISSED_STORED) !== 0 && end + layout.commitSize <= length) {
@@ -113,7 +113,7 @@ export function countEvents({ words, end }: Page, from: number): number {
   return count;
 }
 
-/** Timestamp of the last event of a loaded page, or of the page if it is empty. Never reads past the page. */
+/** Returns the timestamp of a page's last event, or of the page if it has no events. Never reads past the page. */
 export function lastStamp(page: Page, layout: PageLayout): TimestampNs {
   const { words, end } = page;
   let ts = page.timestampNs;

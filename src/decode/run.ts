@@ -11,7 +11,7 @@ import type { Page } from './page.ts';
 export interface Run {
   /** Element 0: offset of the pending event, which must be a data event inside the page. Element 1: see `go()`. */
   readonly pos: Int32Array;
-  /** Element 0: time of the pending event. Element 1: the limit, a time. */
+  /** Element 0: time of the pending event. Element 1: the limit, also a time. */
   readonly ts: Float64Array;
   /** The current event. The caller sets `cpu`. */
   readonly record: EventRecord;
@@ -24,7 +24,7 @@ export interface Run {
   go(page: Page): number;
 }
 
-/** Length of small typed arrays. V8 accesses arrays of more than 64 bytes faster: their address never changes. */
+/** V8 stores typed arrays of more than 64 bytes outside its heap, where their fixed address makes access faster. */
 const OUTSIDE_THE_HEAP = 32;
 
 export function makeRun(dispatcher: Dispatcher, onShort: () => void): Run {

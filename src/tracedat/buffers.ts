@@ -44,7 +44,7 @@ function nameOf(buffer: BufferEntry | undefined): string {
     : `instance ${JSON.stringify(buffer.name)}`;
 }
 
-/** Returns `layout`, which is from the top level's `header_page`, with the buffer's own page size, which can differ. */
+/** Returns `layout` with the buffer's own page size, because `header_page` only describes the top level's pages. */
 export function withPageSize(
   layout: PageLayout,
   buffer: BufferEntry | undefined,

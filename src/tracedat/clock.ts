@@ -1,6 +1,6 @@
 /**
- * Determines how many nanoseconds one timestamp unit of a recording is, from its trace clock. Source:
- * kernel/trace/trace.c, trace_clocks[]; trace-cmd's timestamp_calc().
+ * Determines from the trace clock how many nanoseconds a unit of a recording's timestamps has.
+ * Source: kernel/trace/trace.c, trace_clocks[]; trace-cmd's timestamp_calc().
  */
 import type { Facts } from './options.ts';
 
@@ -13,13 +13,13 @@ const NANOSECONDS: ReadonlySet<string> = new Set([
   'boot',
   'tai',
 ]);
-/** Clocks that count CPU cycles. trace-cmd writes `tsc2nsec` if the file has the factors to convert them. */
+/** Clocks that count CPU cycles. With `tsc2nsec`, the file contains the factors to convert cycles to nanoseconds. */
 const TSC: ReadonlySet<string> = new Set(['x86-tsc', 'tsc2nsec']);
 const LARGEST_SHIFT = 63;
 
 export interface Clock {
   name: string;
-  /** Undefined if the timestamps are not a time; then they give an order, but no durations. */
+  /** Undefined if unknown; the timestamps then give an order, but no durations. */
   nsPerStamp: number | undefined;
   problems: string[];
 }

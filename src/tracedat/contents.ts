@@ -1,6 +1,6 @@
 /**
  * Reads everything before the pages of a trace.dat file: page layout, formats, clock, counters, and the positions of
- * one buffer's pages. Reads as much as it can of a damaged file.
+ * one buffer's pages. Reads as much as possible of a damaged file.
  */
 import { UsageError } from '../model/errors.ts';
 import type { PageLayout } from '../model/format.ts';
@@ -35,7 +35,7 @@ export interface Contents extends Pick<TraceMetadata, 'layout' | 'machine' | 'ke
   /** Name of the buffer that is read; '' is the top level. */
   instance: string;
   uncompress: Uncompress | undefined;
-  /** Text of the recording machine's /proc/kallsyms; '' if there is none or it can't be read. */
+  /** Text of the recording machine's /proc/kallsyms; '' if the file has none or reading it fails. */
   kallsyms(): string;
   /** Sentences about what could not be read, and where. */
   problems: string[];

@@ -4,7 +4,7 @@
  */
 import { readAt } from './file-io.ts';
 
-/** Maximum size of one part before the pages. The largest is kallsyms, about 15 MiB. */
+/** Maximum bytes of a part before the pages. The largest part is kallsyms, with about 15 MiB. */
 export const MAX_PART = 1 << 28;
 const MAX_NAME = 256;
 
@@ -21,7 +21,7 @@ export interface Input {
   size: number;
   /** `the file`, or the name of an uncompressed part, for messages. */
   name: string;
-  /** Fills `into` from `position`. Returns the bytes read; fewer only at the end. */
+  /** Fills `into` from `position`. Returns the number of bytes, which is below `into.length` only at the end. */
   read(into: Uint8Array, position: number): number;
 }
 

@@ -10,7 +10,6 @@ export function openFile(file: string, flags: string | number): number {
   }
 }
 
-/** Writes all of `bytes` at `position`. */
 export function writeAll(fd: number, file: string, bytes: Uint8Array, position: number): void {
   for (let done = 0; done < bytes.length; ) {
     try {
@@ -21,7 +20,7 @@ export function writeAll(fd: number, file: string, bytes: Uint8Array, position: 
   }
 }
 
-/** Fills `into` from `position`. Returns the bytes read; fewer only at the end of the file. */
+/** Fills `into` from `position`. Returns the number of bytes, which is below `into.length` only at the end. */
 export function readAt(fd: number, file: string, into: Uint8Array, position: number): number {
   let done = 0;
   while (done < into.length) {

@@ -17,7 +17,6 @@ import {
   VERSION,
 } from './trace-dat.ts';
 
-/** Format texts of one system. */
 export interface SystemFormats {
   system: string;
   formats: readonly string[];

@@ -1,6 +1,6 @@
 /**
  * Reads options of trace.dat files (ID and data) into facts about the recording. Source: trace-cmd.dat.v7(5). Version 6
- * uses the same IDs, but only the lower ones, and its option BUFFER ends after the name.
+ * uses only the lower IDs, and its option BUFFER ends after the name.
  */
 import type { BufferStats } from '../model/source.ts';
 import { bufferOfCpuStats, parseCpuStats } from './cpu-stats.ts';
@@ -21,7 +21,7 @@ import {
 /** More CPUs than any kernel supports. A larger number means that the file is broken. */
 export const MAX_CPUS = 65536;
 
-/** Position and size of a CPU's pages, as stored (possibly compressed), according to the file. */
+/** Position of a CPU's pages (possibly compressed) in the file, according to the file. */
 export interface Extent {
   cpu: number;
   offset: number;
@@ -31,7 +31,7 @@ export interface Extent {
 /** A buffer of the recording: the top level, with the name '', or an instance. */
 export interface BufferEntry {
   name: string;
-  /** Start of its section (version 7) or its table of CPUs (version 6). */
+  /** Offset of the buffer's section (version 7) or table of CPUs (version 6). */
   offset: number;
   /** '' in version 6. In version 7, trace-cmd 3.1 writes the top level's clock even for instances. */
   clock: string;

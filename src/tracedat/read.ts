@@ -11,7 +11,7 @@ import { openRegion, type RegionReader } from './region-reader.ts';
 
 export interface Capture {
   metadata: TraceMetadata;
-  /** Counters of those CPUs that have some in the file. */
+  /** Counters of all CPUs whose counters the file contains. */
   stats: readonly BufferStats[];
   /** Pages of each CPU in recorded order. `source.cpus()` returns the CPUs with pages or counters. */
   source: PageSource;

@@ -41,7 +41,7 @@ export function placeRegions(
 ): Map<number, Region> {
   const regions = new Map<number, Region>();
   const regionProblems: string[] = [];
-  // Sorted, so that regions can't overlap: a damaged table must not make two CPUs read the same events.
+  // Sort the extents and refuse overlaps, because a damaged table must not make two CPUs read the same events.
   let free = placing.from;
   for (const extent of [...extents].sort((a, b) => a.offset - b.offset)) {
     const { cpu, offset, size } = extent;

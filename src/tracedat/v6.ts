@@ -8,7 +8,7 @@ import { type BufferEntry, type Extent, type Facts, MAX_CPUS, selectedClock, tak
 import { type Formats, MAX_PROBLEMS, readEventFormats, readFtraceFormats } from './parts.ts';
 import { FLYRECORD, LATENCY, OPTION_DONE, OPTIONS, SECTION_BYTES } from './trace-dat.ts';
 
-/** Contents of a file of version 6 or 7. Filled while reading, so what precedes the end of a truncated file is kept. */
+/** Contents of a file of version 6 or 7. Filled while reading, so that a truncated file gives the parts that it has. */
 export interface FileParts {
   formats: Formats;
   facts: Facts;
@@ -41,7 +41,7 @@ export function readV6(cursor: Cursor, file: string, parts: FileParts): void {
   for (const instance of instances) readInstance(cursor, file, parts, instance, cpus);
 }
 
-/** Reads the options and skips other sections, up to the table of CPUs. */
+/** Reads the options, up to the table of CPUs. */
 function readToTable(cursor: Cursor, file: string, parts: FileParts): void {
   for (;;) {
     const at = cursor.position;
@@ -83,7 +83,7 @@ function readClock(cursor: Cursor, facts: Facts): void {
   }
 }
 
-/** Reads an instance's table of CPUs, and the options before the table, if the number of CPUs differs. */
+/** Reads an instance's table of CPUs. Options precede the table only if the instance has another number of CPUs. */
 function readInstance(
   cursor: Cursor,
   file: string,

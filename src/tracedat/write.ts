@@ -12,7 +12,7 @@ import type { BufferStats, TraceMetadata } from '../model/source.ts';
 import { openFile, readAt, refused, writeAll } from './file-io.ts';
 import { headerBytes, littleEndian, type SystemFormats } from './header.ts';
 
-/** Records of tracers that can be in any buffer; trace-cmd needs at least the first two. */
+/** Records of tracers that any buffer can contain. trace-cmd needs at least the formats of the first two. */
 const FTRACE_FORMATS = ['function', 'print', 'bprint', 'bputs', 'raw_data', 'kernel_stack', 'user_stack'];
 /** Pages are written in blocks of this size, because each write is a syscall that may be traced. */
 const WRITE_BYTES = 65536;

@@ -66,7 +66,7 @@ const KINDS: readonly Kind[] = [
 
 const LOOKED_AT = 8192;
 
-/** Returns a predicate for the file's name, such as `is empty`, even if the kind of file is unknown. */
+/** Returns the text after the file's name in an error, such as `is empty`. An unknown kind of file also gets a text. */
 export function whatItIs(head: Uint8Array): string {
   const text = Buffer.from(head.subarray(0, LOOKED_AT)).toString('latin1');
   return (

@@ -17,13 +17,12 @@ export interface TextSurvey {
   isGraph: boolean;
   hasGraphStamps: boolean;
   hasGraphDurations: boolean;
-  /** Ascending. */
+  /** CPUs with events, ascending. */
   cpus: number[];
   /** Known events, as `system:name`. */
   events: string[];
   /** Names of unknown events. The text does not contain the events' systems. */
   otherNames: string[];
-  /** Number of lines that are events. */
   eventLines: number;
   /** Number of lines that the kernel does not print, and the first of them. */
   otherLines: number;
@@ -52,7 +51,7 @@ export interface TextSurvey {
 
 /** A line of the file, to show to people. */
 export interface ShownLine {
-  /** Starts at 1. */
+  /** The file's first line has number 1. */
   number: number;
   text: string;
 }
@@ -170,7 +169,7 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
     const call = shown.toString('latin1');
     const graph = GRAPH_LINE.exec(call);
     if (graph === null || Number(graph[2]) >= MOST_CPUS) {
-      // Don't count other lines of function_graph as foreign, because `graph-lines.ts` parses them.
+      // Don't count further lines of function_graph as `otherLines`, because `graph-lines.ts` parses them.
       if (!survey.isGraph) otherLine(bytes, from, end);
       return;
     }

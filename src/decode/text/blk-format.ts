@@ -3,7 +3,6 @@
  * text. `blk-line.ts` fills in the records. Source of the values: kernel/trace/blktrace.c.
  */
 
-/** Name of the event for probes. */
 export const BLOCK_EVENT = 'ftrace:blk';
 /** The kernel numbers events from 1 and never reaches this ID. */
 export const BLOCK_EVENT_ID = 65534;

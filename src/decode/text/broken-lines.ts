@@ -2,11 +2,10 @@
 import type { TimestampNs } from '../../model/time.ts';
 import type { TextTarget } from './types.ts';
 
-/** Less than any difference of timestamps in text. Added to a time, so that operations that began then are dropped. */
+/** Added to the latest timestamp to drop operations that began then, too. Less than any difference of timestamps. */
 const BEHIND_NS = 0.5;
 const SHOWN_BYTES = 120;
 
-/** A line that could not be parsed. */
 export interface BrokenLine {
   /** Bytes of text before the line. */
   offset: number;

@@ -12,8 +12,8 @@ import { startsWith } from './search.ts';
 
 export interface Canonical {
   /**
-   * Returns the lines that `piece` completes, rewritten and valid until the next call. With `isLast`, the remaining
-   * bytes become the last line. A line of more than 64 KiB is replaced by `?`, which the decoder can't parse.
+   * Returns the rewritten lines that `piece` completes, which are valid until the next call. With `isLast`, the rest of
+   * the bytes becomes the last line. A line of more than 64 KiB is replaced by `?`, which the decoder counts as broken.
    */
   rewrite(piece: Uint8Array, isLast: boolean): Uint8Array;
   /** Whether the output so far equals the input. */
@@ -24,12 +24,12 @@ export interface Canonical {
   isOpen(): boolean;
   /** Number of lines that end with a newline. */
   lines(): number;
-  /** Number of bytes up to the end of the last such line. */
+  /** Number of bytes up to and including the last newline. */
   wholeBytes(): number;
 }
 
 const LONGEST_LINE = 1 << 16;
-/** A line is parsed only when this many bytes follow its start, because a newline in a task name ends no line. */
+/** Bytes from a line's start that must be available to parse it: the first newline can be part of a task name. */
 const LEAST_FRONT = 64;
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
@@ -45,7 +45,7 @@ const REPORT_HEADING = /^(?:cpus=\d+|version = \d+|CPU \d+ is empty|\[vmlinux\].
 const REPORT_LOSS = /^CPU:(\d+) \[(?:(\d+) )?EVENTS DROPPED\]$/;
 /** First letters of the lines that match `REPORT_HEADING`. */
 const REPORT_LETTERS = Buffer.from('cvC[');
-/** `sched_switch:          prev_comm=`: a report pads names. Excludes osnoise events, which the kernel itself pads. */
+/** Matches `sched_switch:          prev_comm=`: a report pads names. Excludes osnoise events: the kernel pads those. */
 const REPORT_EVENT = /^(?!\w+_noise:)\w+: {2,}(?=\S)/;
 const REPORT_COLUMNS = 22;
 /** Number of events that are checked for the format of a report. */

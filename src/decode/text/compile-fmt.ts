@@ -35,7 +35,7 @@ export interface CompileInput {
   place: RecordPlace;
 }
 
-/** Throws an `Error` with the reason, which does not name the event, if a wanted field can't be read. */
+/** Throws an `Error` if a wanted field can't be read. The message gives the reason, but not the event's name. */
 export function compileFmt(input: CompileInput): steps.Program {
   const { format, fields, printFmt = format.printFmt, place } = input;
   const { isVariant = false, lacksZeroes = false, oneLine = [], addresses = [] } = input;

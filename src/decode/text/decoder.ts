@@ -23,7 +23,7 @@ import { parseLoss, type SideLine } from './side-lines.ts';
 import { makeTally, type Tally } from './tally.ts';
 import type { TextEventType, TextTarget } from './types.ts';
 
-/** Bytes at the end of a piece that wait for the next piece. More than any event's text plus the next line's prefix. */
+/** Bytes at the end of a piece that are decoded with the next piece: more than any event's text plus a prefix. */
 export const HOLD_BACK = 12_288;
 const NEWLINE = 0x0a;
 const SPACE = 0x20;

@@ -22,7 +22,6 @@ const COLON = 0x3a;
 const OPEN = 0x28;
 const HASH = 0x23;
 
-/** Position of the decoder in the text. */
 export interface TextPosition {
   /** Start of the next line. Set before a handler is called, so that decoding can continue if the handler throws. */
   next: number;

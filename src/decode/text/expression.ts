@@ -33,10 +33,10 @@ export type Meaning =
   /** One of two texts is printed, which depends on the bits of `mask`. */
   | { kind: 'choice'; field: string; mask: number; whenSet: string; whenClear: string }
   | { kind: 'text'; field: string }
-  /** No field follows from the text. `mayHoldNewline`: the text can contain any bytes, including newlines. */
+  /** The text does not determine a field. `mayHoldNewline`: the text can contain any bytes, including newlines. */
   | { kind: 'other'; mayHoldNewline: boolean };
 
-/** Mask of a choice, or span of a part, if the whole field is meant. */
+/** Mask of a choice, or span of a part, that stands for the whole field. */
 export const WHOLE = Number.POSITIVE_INFINITY;
 
 const FIELD = /^@(\w+)$/;

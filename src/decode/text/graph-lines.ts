@@ -24,7 +24,7 @@ import { type Scratch, writeNumber } from './scratch.ts';
 import { lineEnd, startsWith } from './search.ts';
 
 export interface GraphReader {
-  /** Parses a line and emits its events. Returns where the next line begins, or -1 for a line of something else. */
+  /** Parses a line and emits its events. Returns where the next line begins, or -1 for lines of other tracers. */
   line(bytes: Uint8Array, from: number, end: number): number;
 }
 
@@ -47,7 +47,7 @@ export interface GraphOptions {
 /** Call depth that the kernel tracks: FTRACE_RETFUNC_DEPTH, include/linux/ftrace.h. */
 const MOST_DEPTH = 64;
 const INDENT = 2;
-/** Sizes of the two records in the kernel's ring buffer that are assumed if the formats are unknown. */
+/** Assumed bytes of the two records in the kernel's ring buffer, if their formats are unknown. */
 const ENTRY_BYTES = 24;
 const EXIT_BYTES = 44;
 /** If the text has no timestamps, each line gets one this much later than the line before, to keep the order. */

@@ -1,7 +1,7 @@
 /**
  * Provides event formats for text without format files, such as a saved `trace`. A format has only the fields that
- * probes read, in our own layout. If kernels print an event differently, it has several `print fmt:` lines, which the
- * reader tries in order. Source: include/trace/events/*.h and kernel/trace/trace_entries.h, 5.10 to 7.3.
+ * probes read, in our own layout. It has several `print fmt:` lines if kernels print the event differently; the text
+ * reader tries them in order. Source: include/trace/events/*.h and kernel/trace/trace_entries.h, 5.10 to 7.3.
  */
 import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from './blk-format.ts';
 
@@ -206,10 +206,10 @@ export function makeKnownFormats(): (event: string) => string | undefined {
   };
 }
 
-/** First ID of events that only have a name. */
+/** First ID of events whose format is unknown. */
 const FIRST_BARE = 60_000;
 
-/** Returns a format with only the common fields, for counting an event. Each such event needs another `number`. */
+/** Returns a format with only the common fields, for counting an event. Each such event needs its own `number`. */
 export function bareFormatText(event: string, number: number): string {
   return formatText(event, FIRST_BARE + number, { fields: [] });
 }

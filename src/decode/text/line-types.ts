@@ -1,8 +1,8 @@
 /**
  * Determines how the lines of each event begin, and compiles the programs that read the event's wanted fields.
  *
- * The kernel prints most events as name, colon and print fmt. For events of single syscalls and records of tracers, the
- * kernel has special code; this file contains print fmts that describe the output of that code.
+ * The kernel prints most events as name, colon and text according to the print fmt. It has special code for events of
+ * single syscalls and records of tracers; this file contains print fmts that describe the output of that code.
  */
 import { reasonOf } from '../../model/errors.ts';
 import type { EventFormat } from '../../model/format.ts';
@@ -18,7 +18,7 @@ export interface LineType {
   format: EventFormat;
   slot: number;
   place: RecordPlace;
-  /** How the event's lines begin: with this text, or as `NUMBER`, `FUNCTION`, `GRAPH` and `BLOCK` describe. */
+  /** How the event's lines begin: with this text, unless it is `NUMBER`, `FUNCTION`, `GRAPH` or `BLOCK`. */
   start: string;
   /** Programs for the text after `start` and an optional space. The decoder uses the first that matches. */
   programs: readonly Program[];
@@ -141,7 +141,7 @@ export function compileTypes(requested: readonly TextEventType[], slots: Uint16A
   return { types, scratch };
 }
 
-/** Adds the text to the fields of a marker, because a marker consists only of its text. */
+/** Adds `buf`, the text, to the wanted fields of markers, because a marker consists only of text. */
 function withText(type: TextEventType): TextEventType {
   return type.event === 'ftrace:print' ? { ...type, fields: [...type.fields, 'buf'] } : type;
 }

@@ -32,7 +32,6 @@ export interface Matcher {
   recordLength(): number;
 }
 
-/** State that the steps of a line share. */
 interface State {
   scratch: Scratch;
   functions: FunctionInterner;

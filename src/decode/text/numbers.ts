@@ -1,5 +1,5 @@
 /**
- * Parses numbers in text to the two 32-bit words that a record stores. Exact for all 64 bits, with a fast path for
+ * Parses numbers in text into the two 32-bit words that a record stores. Exact for all 64 bits, with a fast path for
  * short numbers. Parsers return the position after the digits.
  */
 const TWO_POW_32 = 4294967296;

@@ -5,8 +5,8 @@
  *     %16s-%-7d [(%7d)] [%03d] flags %5lu.%06lu: text
  *
  * A task's name has at most 15 bytes and is right-aligned in columns 0 to 15. So the `-` is always in column 16, even
- * if the name contains newlines or looks like a prefix. The kernel prints 4 flag characters: 5 since about 5.15, 7 on
- * real-time kernels up to 6.6, and none if the option `irq-info` is off.
+ * if the name contains newlines or looks like a prefix. The kernel prints 4 flag characters (5 since about 5.15, 7 on
+ * real-time kernels up to 6.6), or none if the option `irq-info` is off.
  */
 import type { TimestampNs } from '../../model/time.ts';
 

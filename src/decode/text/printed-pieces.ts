@@ -11,13 +11,12 @@ const LONGEST_STRING = 4096 + 256;
 /** Maximum bytes of other output, such as names, bitmasks and addresses. Only a printed array can be longer. */
 const LONGEST_WORD = 8192;
 
-/** A piece of the format and its meaning. */
 export interface PrintedPiece {
   piece: Piece;
   meaning: Meaning | undefined;
-  /** Can contain any bytes, including newlines. */
+  /** The piece's text can contain any bytes, including newlines. */
   isText: boolean;
-  /** Maximum length in bytes. */
+  /** Maximum length of the text in bytes. */
   most: number;
 }
 

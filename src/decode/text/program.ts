@@ -5,9 +5,9 @@
 import type { FieldFormat } from '../../model/format.ts';
 
 /**
- * Numbers per step: a code and up to three operands, which the comments below list in brackets. `store`, `where`: see
- * `STORE_NOTHING` ff. `columns`: minimum width, negative if the padding is on the right. `part`: index of the field's
- * part that gets the value, or -1 if the value is not stored.
+ * Numbers per step: a code and up to three operands, which the comments below list in brackets. `store`: one of the
+ * `STORE_…` codes, which explain `where`. `columns`: minimum width, negative if the padding is on the right. `part`:
+ * index of the field's part that gets the value, or -1 if the value is not stored.
  */
 export const STEP = 4;
 /** The newline that ends the line. */
@@ -46,7 +46,6 @@ export const STORE_8_BYTES = 6;
 /** Stores the integer as part number `where` of a field that is printed in parts. */
 export const STORE_PART = 7;
 
-/** Names and their values. */
 export interface NameTable {
   /** Longest first, because a name can begin with another name. */
   names: readonly Uint8Array[];
@@ -75,7 +74,6 @@ export interface Program {
   code: Int32Array;
   literals: Uint8Array;
   tables: readonly NameTable[];
-  /** Scale of each part. */
   scales: Float64Array;
   composed: readonly Composed[];
   /** Target fields of strings, indexed by the string number of `STRING` steps. */

@@ -75,7 +75,7 @@ function device(dev: string): string {
   return `${Number(dev) >>> 20},${Number(dev) & 0xfffff}`;
 }
 
-/** Converts a number to signed decimal: libtraceevent prints numbers as hex that it takes for flags or addresses. */
+/** Converts a number to signed decimal, because libtraceevent prints some in hex, like flags or addresses. */
 function signed(number: string, bits: number): string {
   return isNumber(number) ? String(BigInt.asIntN(bits, BigInt(number))) : number;
 }

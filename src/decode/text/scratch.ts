@@ -14,9 +14,8 @@ export interface Scratch {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** Place of one event type's record. */
 export interface RecordPlace {
-  /** Byte offset of its payload; a multiple of 8. */
+  /** Byte offset of the record's payload; a multiple of 8. */
   base: number;
   /** Bytes of the fields at fixed offsets. */
   fixedLength: number;

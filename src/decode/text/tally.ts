@@ -14,7 +14,6 @@ export interface Tally {
   flaggedLost(cpu: number): number;
   /** Number of events whose timestamp is earlier than that of an event before them. */
   lateEvents(): number;
-  /** Latest timestamp so far. */
   latestNs(): TimestampNs;
 }
 

@@ -23,7 +23,7 @@ export function userEventFormats({ system, fields }: EventFormat): string[] | un
   return variants.map(({ text, values }) => `"${text.slice(1)}"${values}`);
 }
 
-/** Returns the possible texts of a field. The kernel prints a byte with or without its character. */
+/** Returns the possible texts of a field. For a byte, the kernel prints the number, and the character if printable. */
 function textsOf(field: FieldFormat, countByte: () => number): { text: string; values: string }[] {
   const { name, type, size, array } = field;
   const value = `, REC->${name}`;
