@@ -18,7 +18,7 @@ if (major < 22 || (major === 22 && minor < 18)) {
   if (args.some((arg) => arg === '--help' || arg === '-h')) printHelp();
   process.stderr.write(
     `ftrace-exporter needs Node.js 22.18 or newer; this is ${process.versions.node} (${process.execPath}).\n` +
-      'In a checkout, `npm start` and `npm run cli -- COMMAND` bring the right one along.\n',
+      'In a checkout, `npm start` and `npm run cli -- COMMAND` use the Node.js that npm installed with the package.\n',
   );
   process.exit(1);
 }

@@ -21,12 +21,14 @@ export async function checkConfig(file: string | undefined, isLive = false): Pro
   print(`${file} is valid; enabled probes: ${probes.map(({ name }) => name).join(', ') || 'none'}`);
   for (const { probe, note } of checkNames(config)) print(`warning: probes.${probe}.${note}`);
   if (probes.length === 0 && spans === undefined)
-    print('this config traces nothing: `run` only starts if flags or variables enable something');
+    print(
+      'this config traces nothing: `run` starts only if flags or environment variables enable a probe or traces',
+    );
   if (!isLive) return 0;
   const { problem, probes: surveyed } = await survey(config);
   if (problem !== '') print(`cannot trace this machine: ${problem}`);
   const off = surveyed.filter(({ on, ok }) => on && !ok);
-  for (const { name, reason } of off) print(`${name} would be off: ${reason}`);
+  for (const { name, reason } of off) print(`probe ${name} would be off: ${reason}`);
   return problem === '' && off.length === 0 ? 0 : EXIT_FAILED;
 }
 

@@ -59,7 +59,7 @@ function say(config: AgentConfig, report: CleanupReport & { root: string }): num
   for (const name of removed) print(`removed the instance ${name}`);
   for (const file of restored) print(`restored ${file}`);
   for (const event of removedEvents) print(`removed the event ${event}`);
-  for (const name of busy) print(`did not touch the instance ${name}: a running agent holds it`);
+  for (const name of busy) print(`did not touch the instance ${name}: a running agent uses it`);
   for (const problem of problems) print(`could not restore everything: ${problem}`);
   if (removed.length + busy.length + restored.length + removedEvents.length + problems.length === 0)
     print(`nothing to clean up: no instance ${config.instance} in ${root}`);

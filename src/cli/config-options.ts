@@ -23,13 +23,13 @@ const KEY_FLAGS: readonly KeyFlag[] = [
     group: 'web',
     key: 'web.telemetry_path',
     flags: '--web.telemetry-path <path>',
-    help: 'path of the metrics (default /metrics)',
+    help: 'HTTP path of the metrics (default /metrics)',
   },
   {
     group: 'web',
     key: 'web.config_file',
     flags: '--web.config.file <file>',
-    help: 'YAML file with TLS, users and rate limits in the format of exporter-toolkit (default: plain HTTP without passwords)',
+    help: 'YAML file with TLS, users and rate limits, in the format of the Prometheus exporter-toolkit (default: plain HTTP without passwords)',
   },
   {
     group: 'web',
@@ -47,31 +47,31 @@ const KEY_FLAGS: readonly KeyFlag[] = [
     group: 'tracefs',
     key: 'tracefs',
     flags: '--path.tracefs <dir>',
-    help: 'where tracefs is mounted (default: the existing mount; if there is none, mounts /sys/kernel/tracing)',
+    help: 'directory where tracefs is mounted (default: the existing mount; if there is none, mounts tracefs at /sys/kernel/tracing)',
   },
   {
     group: 'state',
     key: 'state_dir',
     flags: '--state.dir <dir>',
-    help: 'directory for state that must survive the process (default /run/ftrace-exporter)',
+    help: 'directory for the old contents of changed control files, to restore them even after a crash (default /run/ftrace-exporter)',
   },
   {
     group: 'reader',
     key: 'reader',
     flags: '--reader <reader>',
-    help: 'how to read events: raw, or trace_pipe to read text (default raw)',
+    help: 'how to read events: raw for binary pages, trace_pipe for text (default raw)',
   },
   {
     group: 'log',
     key: 'log.level',
     flags: '--log.level <level>',
-    help: 'debug, info, warn or error (default info)',
+    help: 'lowest level to log: debug, info, warn or error (default info)',
   },
   {
     group: 'log',
     key: 'log.format',
     flags: '--log.format <format>',
-    help: 'logfmt or json (default logfmt)',
+    help: 'format of log lines: logfmt or json (default logfmt)',
   },
 ];
 

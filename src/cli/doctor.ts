@@ -53,7 +53,7 @@ function kernelRows({ kernel }: Survey, config: AgentConfig): string[][] {
     ['function tracing', kernel.functionTracing.ok ? 'yes' : `no: ${kernel.functionTracing.reason}`],
     ['trace clock mono', kernel.clocks.includes('mono') ? 'yes' : 'no'],
     ['clocksource', kernel.clocksource || 'unknown'],
-    ['sub-buffer sizes', kernel.subbufferSizes ? 'yes' : 'no: one page each'],
+    ['sub-buffer sizes', kernel.subbufferSizes ? 'yes' : 'no: each has one page'],
     ['top-level tracer', topLevelTracerOf(kernel)],
     ['restore journal', kernel.journal || 'none: no system-wide setting is changed'],
     ['other instances', others.join(' ') || 'none'],
@@ -67,7 +67,7 @@ function kernelRows({ kernel }: Survey, config: AgentConfig): string[][] {
 function topLevelTracerOf({ topLevelTracer, journal }: NonNullable<Survey['kernel']>): string {
   if (topLevelTracer === 'nop') return 'nop: unused';
   const isOurs = journal.includes('current_tracer');
-  return `${topLevelTracer}: in use${isOurs ? ', by the agent with this name' : '; not recorded in the journal of the agent with this name'}`;
+  return `${topLevelTracer}: in use${isOurs ? ', by the agent with this name' : '; the restore journal of the agent with this name does not list it'}`;
 }
 
 function processRows({ process }: Survey): string[][] {
@@ -91,13 +91,13 @@ function spanRows({ kernel, process }: Survey, config: AgentConfig): string[][] 
   const { processes, containers, reason } = factsOfTasks(config.spans, process.inPidNamespace === false);
   const own = pathOnHost(kernel.tracefs, 'instances', config.instance, 'trace_marker');
   return [
-    ['processes of spans', processes ? 'yes' : `no: ${reason}`],
-    ['containers of spans', containers ? 'yes' : `no: ${reason}`],
+    ['processes in traces', processes ? 'yes' : `no: ${reason}`],
+    ['containers in traces', containers ? 'yes' : `no: ${reason}`],
     [
       'markers of programs',
       kernel.copyTraceMarker || (config.spans.topLevelMarkers && kernel.topLevelUser === '')
         ? `${pathOnHost(kernel.tracefs, 'trace_marker')}, ${own}`
-        : `only ${own}: ${whyNotTopLevel(kernel, config.spans)}`,
+        : `only ${own}, because ${whyNotTopLevel(kernel, config.spans)}`,
     ],
   ];
 }
@@ -114,7 +114,7 @@ function whyNotTopLevel(
   { topLevelMarkers }: NonNullable<AgentConfig['spans']>,
 ): string {
   return topLevelMarkers
-    ? `top level: ${topLevelUser}`
+    ? `the top level is in use: ${topLevelUser}`
     : 'this kernel does not copy markers from the top level, and spans.top_level_markers is off';
 }
 

@@ -77,8 +77,14 @@ function addRun(program: Command, outcome: Outcome): void {
   const run = program
     .command('run', { isDefault: true })
     .description('trace and serve metrics until SIGTERM or SIGINT (the default command)')
-    .option('--config.watch', 'reload the config when the content of its file changes; looks every 5 seconds')
-    .option('--web.enable-lifecycle', 'allow to reload the config by POST /-/reload; SIGHUP always does')
+    .option(
+      '--config.watch',
+      'reload the config when the content of its file changes (checked every 5 seconds)',
+    )
+    .option(
+      '--web.enable-lifecycle',
+      'allow clients to reload the config with POST /-/reload (SIGHUP always reloads it)',
+    )
     .option(
       '--demo-if-unavailable',
       'if tracefs is not available, serve a bundled recording (`npm start` uses this)',
@@ -117,7 +123,7 @@ function addRun(program: Command, outcome: Outcome): void {
 function addDoctor(program: Command, outcome: Outcome): void {
   const doctor = program
     .command('doctor')
-    .description('show what this kernel supports, what each probe needs, and why a probe is off')
+    .description('show what this kernel supports, what each probe needs, and why a probe does not work')
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
@@ -135,7 +141,7 @@ function addList(program: Command, outcome: Outcome): void {
   const list = program
     .command('list')
     .description(
-      'list probes and metrics; tracers, events and functions of this kernel; or functions of a file',
+      'list probes or metrics of the agent; tracers, events or functions of this kernel; or functions of a program',
     )
     .addArgument(
       new Argument('<what>', 'what to list').choices([
@@ -179,7 +185,9 @@ function addList(program: Command, outcome: Outcome): void {
 function addCheckConfig(program: Command, outcome: Outcome): void {
   program
     .command('check-config')
-    .description('check a config file, without the environment; exits with 0 if it is valid, else with 2')
+    .description(
+      'check a config file, ignoring environment variables; exits with 0 if it is valid, else with 2',
+    )
     .argument('[file]', 'the YAML file')
     .option('--print-schema', 'print the JSON Schema of the config and exit')
     .option(
@@ -203,7 +211,7 @@ function addCheckConfig(program: Command, outcome: Outcome): void {
 function addTry(program: Command, outcome: Outcome): void {
   program
     .command('try')
-    .description('run the metrics that a config declares for a short time, and print their values')
+    .description('measure the metrics that a config declares, for a short time, and print their values')
     .argument('<file>', 'the YAML file')
     .argument('[name]', 'name of one metric (default: all)')
     .option('--for <time>', 'how long, as in 10s or 2m', '10s')
@@ -226,7 +234,10 @@ function addCleanup(program: Command, outcome: Outcome): void {
     .description(
       'remove what a killed agent left in the kernel and restore what it changed; does not affect a running agent',
     )
-    .option('--on-signal', 'wait for SIGTERM or SIGINT, and then until a running agent has ended')
+    .option(
+      '--on-signal',
+      'before cleaning up, wait for SIGTERM or SIGINT, and then until a running agent has ended',
+    )
     .addHelpText(
       'after',
       examples('ftrace-exporter cleanup', 'ftrace-exporter cleanup --path.tracefs /tracing'),
@@ -268,8 +279,8 @@ function addReplay(program: Command, outcome: Outcome): void {
     .description('print the metrics of a recording, or serve them')
     .argument(
       '<file>',
-      'a trace.dat file (version 6 or 7) of record or trace-cmd; or the text of trace or trace_pipe, from this kernel, an ' +
-        'older one, Android or trace-cmd report. It must be a regular file and not compressed',
+      'a trace.dat file (version 6 or 7) that `record` or trace-cmd wrote, or a text file with the output of trace, ' +
+        'trace_pipe or trace-cmd report, from any kernel or Android. It must be a regular, uncompressed file',
     )
     .option('--serve', 'serve the metrics over HTTP with the label source="replay", until SIGTERM or SIGINT')
     .option(

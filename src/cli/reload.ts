@@ -44,7 +44,7 @@ export function makeReloader(start: AgentConfig, { source, store, log, apply }: 
   const attempt = async (): Promise<void> => {
     const next = source.load();
     const keys = restartKeys(current, next);
-    if (keys.length > 0) throw new UsageError(`needs a restart: ${keys.join(', ')}`);
+    if (keys.length > 0) throw new UsageError(`these keys need a restart: ${keys.join(', ')}`);
     await apply(next);
     current = next;
   };

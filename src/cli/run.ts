@@ -211,14 +211,14 @@ function openReloading(
     else
       log.info(
         { signal: 'SIGHUP' },
-        'SIGHUP ignored: a recording is served, whose config is only read at startup',
+        'SIGHUP ignored: an agent that serves a recording reads its config only at startup',
       );
   };
   what.end.onHangUp(onHangUp);
   const unwatch = what.watchesConfig ? reloader?.watch() : undefined;
   const refusal =
     reloader === undefined
-      ? 'a recording is served: its config is only read at startup'
+      ? 'an agent that serves a recording reads its config only at startup'
       : 'reloads over HTTP are off: start the agent with --web.enable-lifecycle';
   return {
     reload: reloader && what.allowsLifecycle ? () => reloader.reload('POST /-/reload') : refusal,

@@ -94,7 +94,7 @@ const placed = z
       context.addIssue({ code: 'custom', message, path, input: one });
     if (named.length !== 1)
       complain(
-        `has ${named.join(' and ') || 'none'} of event, ${DYNAMIC_KINDS.join(', ')}: write exactly one`,
+        `has ${named.join(' and ') || 'no event'}: write exactly one of event, ${DYNAMIC_KINDS.join(', ')}`,
       );
     if (one.event !== undefined && one.args !== undefined)
       complain('args is only for kprobes and uprobes: other events already have fields', ['args']);
@@ -199,8 +199,8 @@ function checkEvents(one: Written, complain: Complain): void {
   }
   if (start === undefined && end === undefined)
     complain([], 'the event is missing: write event, or start and end');
-  else if (start === undefined) complain(['end'], 'there is an end, but no start');
-  else if (end === undefined) complain(['start'], 'there is a start, but no end');
+  else if (start === undefined) complain(['end'], 'there is an end, but no start: add start');
+  else if (end === undefined) complain(['start'], 'there is a start, but no end: add end');
   for (const other of ['value', 'sum', 'max'] as const)
     if (one[other] !== undefined)
       complain(
@@ -282,18 +282,18 @@ function checkInKernel(one: Written, complain: Complain): void {
     if (typeof label === 'object' && (label.as === 'text' || label.as === 'container'))
       complain(
         ['labels', name],
-        `as: ${label.as} requires the agent, but with count_in: kernel, the kernel counts by numbers`,
+        `as: ${label.as} is not possible with count_in: kernel, because the kernel counts only by numbers: remove one of the two`,
       );
   if (one.per_container)
     complain(
       ['per_container'],
-      'per_container requires the agent, but with count_in: kernel, the kernel counts by numbers',
+      'per_container is not possible with count_in: kernel, because the kernel counts only by numbers: remove one of the two',
     );
   const keys = Object.keys(one.labels).length + Number(one.per_cpu);
   if (keys > MOST_KERNEL_KEYS)
     complain(
       ['count_in'],
-      `the kernel counts by ${MOST_KERNEL_KEYS} numbers at most, but there are ${keys} labels${one.per_cpu ? ' with that of per_cpu' : ''}`,
+      `with count_in: kernel, a metric can have at most ${MOST_KERNEL_KEYS} labels, but this one has ${keys}${one.per_cpu ? ' (with the label cpu of per_cpu)' : ''}`,
     );
 }
 
@@ -317,7 +317,10 @@ const numbers = z
   )
   .min(1, 'is empty: give at least one bound, or remove the key')
   .max(200, 'has more than 200 bounds')
-  .refine((bounds) => bounds.every((bound, i) => i === 0 || bound > bounds[i - 1]), 'must ascend');
+  .refine(
+    (bounds) => bounds.every((bound, i) => i === 0 || bound > bounds[i - 1]),
+    'must be in ascending order',
+  );
 
 function configured(one: Written, buckets: readonly number[]): ConfiguredMetric {
   const { name, help, enabled, essential, per_cpu, per_container, start, end, event } = one;

@@ -20,7 +20,7 @@ function pairs(want: string) {
     try {
       return parseKeyValues(written);
     } catch (error) {
-      context.addIssue({ code: 'custom', message: `no ${want}: ${reasonOf(error)}` });
+      context.addIssue({ code: 'custom', message: `not ${want}: ${reasonOf(error)}` });
       return z.NEVER;
     }
   });
@@ -105,7 +105,8 @@ export function otlpSchema() {
         const key = otlp[own] === undefined ? 'endpoint' : own;
         const problem = whatIsWrong(otlp[key] ?? DEFAULT_ENDPOINT.http, protocols[i]);
         if (problem === undefined || wrong.has(key)) continue;
-        const user = key === own || protocols[0] === protocols[1] ? '' : `: ${signal} go by ${protocols[i]}`;
+        const user =
+          key === own || protocols[0] === protocols[1] ? '' : `: ${signal} are sent by ${protocols[i]}`;
         wrong.set(key, problem + user);
       }
       for (const [key, problem] of wrong) say(key, problem);

@@ -41,11 +41,11 @@ export function restartKeys(before: AgentConfig, next: AgentConfig): string[] {
       ? ['containers']
       : []),
     ...(before.spans?.topLevelMarkers && differs(({ spans }) => spans)
-      ? ['spans, because of spans.top_level_markers']
+      ? ['spans (because spans.top_level_markers is on)']
       : []),
     // The text reader cannot change its probes while lines wait to be decoded.
     ...(before.reader === 'trace_pipe' && differs(({ probes, spans }) => [probes, spans])
-      ? ['probes, metrics or spans, because of reader: trace_pipe']
+      ? ['probes, metrics or spans (because reader is trace_pipe)']
       : []),
   ];
 }

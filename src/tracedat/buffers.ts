@@ -33,7 +33,7 @@ export function chooseBuffer(
   const others = withPages.filter((other) => other !== chosen && isFull(other));
   if (others.length > 0 && instance === undefined)
     problems.push(
-      `the file has ${others.length + 1} buffers; this replay reads ${nameOf(chosen)}; --instance reads another of ${list}`,
+      `the file has ${others.length + 1} buffers; this replay reads ${nameOf(chosen)}; to read another one, use --instance with one of ${list}`,
     );
   return chosen;
 }

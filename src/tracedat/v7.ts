@@ -79,7 +79,7 @@ function readSection(cursor: Cursor, { facts, problems }: FileParts): number {
 function openSection({ cursor, uncompress }: SectionFile, offset: number, id: number): Cursor {
   const section = cursor.at(offset);
   const actualId = section.number(2, `section ${id}`);
-  if (actualId !== id) throw section.broken(offset, `section ${id} is missing; section ${actualId} is there`);
+  if (actualId !== id) throw section.broken(offset, `expected section ${id}, but found section ${actualId}`);
   const flags = section.number(2, `section ${id}`);
   section.skip(12, `section ${id}`);
   if ((flags & SECTION_IS_COMPRESSED) === 0 || uncompress === undefined) return section;
@@ -135,7 +135,8 @@ export function findSymbols7(sections: SectionFile, parts: FileParts): void {
 export function isCompressed({ cursor, uncompress }: SectionFile, buffer: BufferEntry): boolean {
   const section = cursor.at(buffer.offset);
   const id = section.number(2, 'the section of a buffer');
-  if (id !== SECTION_BUFFER) throw section.broken(buffer.offset, `not a buffer, but section ${id}`);
+  if (id !== SECTION_BUFFER)
+    throw section.broken(buffer.offset, `expected the section of a buffer, but found section ${id}`);
   return (
     (section.number(2, 'the section of a buffer') & SECTION_IS_COMPRESSED) !== 0 && uncompress !== undefined
   );

@@ -175,14 +175,14 @@ function traceText(fd: number, file: string): string {
 /** Returns the reason why a text of the kernel is not supported, with a remedy; undefined for a supported text. */
 function whyNotRead(survey: TextSurvey): string | undefined {
   if (survey.isLatencyFormat && survey.tracer === 'nop') {
-    return 'is text of nop with latency-format, which is not supported: make it again with 0 in options/latency-format';
+    return 'is text of the tracer nop with the option latency-format, which is not supported: record it again with 0 in options/latency-format';
   }
   const { otherNames, isGraph, hasGraphDurations } = survey;
   if (isGraph && !hasGraphDurations) {
-    return 'is text of function_graph without durations, so there is nothing to measure: make it again with 1 in options/funcgraph-duration';
+    return 'is text of function_graph without durations, so there is nothing to measure: record it again with 1 in options/funcgraph-duration';
   }
   if (!isGraph && otherNames.some((name) => name.startsWith('funcgraph_'))) {
-    return 'is the output of trace-cmd report with calls of function_graph, which are not supported there: replay the trace.dat';
+    return 'is the output of trace-cmd report with calls of function_graph, which replay can read only from a trace.dat: replay the trace.dat';
   }
   return undefined;
 }
@@ -202,11 +202,13 @@ function metadataOf(survey: TextSurvey): TextTrace['metadata'] {
 function problemsOf(survey: TextSurvey, file: string): string[] {
   const problems: string[] = [];
   if (survey.isPlain) {
-    problems.push(`${file} was made with a trace clock that does not measure time: there are no durations`);
+    problems.push(
+      `${file} was recorded with a trace clock that does not measure time, so there are no durations`,
+    );
   }
   if (survey.isGraph && !survey.hasGraphStamps) {
     problems.push(
-      `${file} has no times, because the option funcgraph-abstime was off; durations of calls are right`,
+      `${file} has no timestamps, because the option funcgraph-abstime was off; the durations of calls are still correct`,
     );
   }
   if (survey.isReport && survey.otherNames.includes('osnoise')) {

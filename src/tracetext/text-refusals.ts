@@ -7,7 +7,7 @@ interface Kind {
 }
 
 const UNPACK = (by: string, how: string) =>
-  `is compressed with ${by}: unpack it first (${how}) and replay what comes out`;
+  `is compressed with ${by}: unpack it first (${how}) and replay the unpacked file`;
 
 /** The patterns are tried in this order. */
 const KINDS: readonly Kind[] = [
@@ -28,11 +28,11 @@ const KINDS: readonly Kind[] = [
   },
   {
     pattern: /^\s*<(?:!doctype|html)/i,
-    is: 'is a web page: if it is one of systrace, copy the trace in it, from "# tracer:" on, into a file',
+    is: 'is a web page: if systrace made it, copy the trace in it, from "# tracer:" on, to a file, and replay that file',
   },
   {
     pattern: /^\s*[{[]\s*["{[]/,
-    is: 'is JSON: replay what it was made from, a trace.dat file or text of trace or trace_pipe',
+    is: 'is JSON: replay the file that it was made from (a trace.dat file, or text of trace or trace_pipe)',
   },
   {
     pattern: /^ *\S.*? +\d+(?:\/\d+)? +\[\d{3,}\] +\d+\.\d{6,9}: +(?:\d+ +)?[\w-]+:\w+: /m,
@@ -44,23 +44,23 @@ const KINDS: readonly Kind[] = [
   },
   {
     pattern: /^ *\S.*? +\d+ \d+ \d+ [0-9a-f]{8} [0-9a-f]{8,} \[[0-9a-f]+\] \d+\.\d{3}ms /m,
-    is: 'is text with the option verbose: make it again with 0 in options/verbose',
+    is: 'is text that was made with the option verbose: record it again with 0 in options/verbose',
   },
   {
     pattern: /^ *(?:\d+\.\d{6} \| +)?\d+\) [^|]*(?:\(\) \{|\(\);|\})$/m,
-    is: 'is text of function_graph without durations, so there is nothing to measure: make it again with 1 in options/funcgraph-duration',
+    is: 'is text of function_graph without durations, so there is nothing to measure: record it again with 1 in options/funcgraph-duration',
   },
   {
     pattern: /^ *(?:[!+#*@$] )?\d+\.\d{3} us +\| .*(?:\(\);|\})/m,
-    is: 'is text of function_graph without CPUs: make it again with 1 in options/funcgraph-cpu',
+    is: 'is text of function_graph without CPUs: record it again with 1 in options/funcgraph-cpu',
   },
   {
     pattern: /^# tracer: .*\n(?:#.*\n)*\w+: \w+=/m,
-    is: "is text without the lines' prefixes: make it again with 1 in options/context-info",
+    is: 'is text without task, CPU and time at the beginning of each line: record it again with 1 in options/context-info',
   },
   {
     pattern: /^# tracer: .*\n(?:#.*\n)*[^#\n]/m,
-    is: 'has headings of trace, but no line below them is an event: make it again with 0 in options/raw, hex and bin, and 1 in options/context-info',
+    is: 'begins like text of trace, but has no line with an event: record it again with 0 in options/raw, hex and bin, and 1 in options/context-info',
   },
 ];
 
@@ -71,6 +71,6 @@ export function whatItIs(head: Uint8Array): string {
   const text = Buffer.from(head.subarray(0, LOOKED_AT)).toString('latin1');
   return (
     KINDS.find(({ pattern }) => pattern.test(text))?.is ??
-    'is neither a trace.dat file nor text of trace or trace_pipe: no line of it is an event of the kernel'
+    'is neither a trace.dat file nor text of trace or trace_pipe: it has no line with an event of the kernel'
   );
 }

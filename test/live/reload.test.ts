@@ -151,7 +151,9 @@ test('what needs a restart is refused by name, and HTTP without the flag has no 
   assert.match(refused.text, /--web\.enable-lifecycle/);
   configure(agent, { probes: OFF, buffer: { total: '32MiB' }, max_window: '1m' });
   agent.child.kill('SIGHUP');
-  await until('the refusal is logged', () => agent.stderr().includes('needs a restart: buffer, max_window'));
+  await until('the refusal is logged', () =>
+    agent.stderr().includes('these keys need a restart: buffer, max_window'),
+  );
   configure(agent, { probes: { ...OFF, irq: { enabled: false } } });
   agent.child.kill('SIGHUP');
   await until('the config is reloaded', () => agent.stderr().includes('config reloaded'));

@@ -147,7 +147,7 @@ describe('an agent in a pid namespace of its own', () => {
       encoding: 'utf8',
       cwd: new URL('../../', import.meta.url),
     });
-    assert.match(stdout, /^containers of spans +no: the agent runs in its own pid namespace/m);
+    assert.match(stdout, /^containers in traces +no: the agent runs in its own pid namespace/m);
   });
 });
 

@@ -73,7 +73,7 @@ export function grpcConnection<Request>(options: ConnectionOptions<Request>): Co
 type GrpcError = { code: number; details: string; metadata: ReturnType<typeof createEmptyMetadata> };
 
 function refusalOf(error: Partial<Error & GrpcError> = {}): Fate {
-  const { code, message = 'no answer', details, metadata } = error;
+  const { code, message = 'no response', details, metadata } = error;
   if (code === undefined) return { accepted: false, reason: message, retryable: true };
   // The message looks like "14 UNAVAILABLE: details".
   const name = /^\d+ ([A-Z_]+):/.exec(message)?.[1] ?? String(code);

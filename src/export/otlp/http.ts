@@ -89,7 +89,7 @@ function refusalOf({ response, status = 0 }: HttpAnswer, error: Error | undefine
 function whatWentWrong(error: Error | undefined): string {
   if (error instanceof AggregateError && error.message === '')
     return error.errors.map(whatWentWrong).join('; ');
-  return error?.message ?? 'no answer';
+  return error?.message ?? 'no response';
 }
 
 /** Returns the backend's own message from a google.rpc.Status or plain text, or '' for an HTML page. */

@@ -49,7 +49,7 @@ export function createOutcomes(
     dropped: line('warn', 'OTLP: traces were dropped', 'traces'),
     /** Called after the last push: logs a warning if its data is lost. */
     ended: (): void => {
-      if (failures > 0) log.warn({ signal, reason }, 'OTLP: the last push failed, its data is lost');
+      if (failures > 0) log.warn({ signal, reason }, 'OTLP: the last push failed; its data is lost');
     },
   };
 }

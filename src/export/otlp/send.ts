@@ -40,7 +40,7 @@ export function createSender<Request>(
     /** Resolves to the final outcome within `withinMs`. Never rejects. */
     send: async (request: Request, withinMs: number): Promise<Fate> => {
       const deadlineMs = Math.min(now() + withinMs, endMs);
-      if (now() >= deadlineMs) return { accepted: false, reason: 'no time is left' };
+      if (now() >= deadlineMs) return { accepted: false, reason: 'the time limit of this push is over' };
       let backoffMs = FIRST_BACKOFF_MS;
       let pauseMs = quietMs();
       let reason = `backend asked to retry in ${Math.ceil(pauseMs / 1000)} s`;

@@ -26,7 +26,7 @@ export function openTlsFiles(target: OtlpTarget, log: Log): () => TlsMaterial {
     } catch (error) {
       reason = reasonOf(error);
       if (reason !== problem)
-        log.warn({ reason }, 'OTLP: new certificates are unusable, keeping the previous ones');
+        log.warn({ reason }, 'OTLP: the new certificates cannot be used; the previous ones stay in use');
     }
     problem = reason;
     return material;
@@ -53,8 +53,7 @@ function readTls(target: OtlpTarget, before?: TlsMaterial): TlsMaterial {
   try {
     if (names.length > 0) createSecureContext(material);
     // createSecureContext silently ignores a `ca` without a valid certificate.
-    if (material.ca?.includes('CERTIFICATE-----') === false)
-      throw new Error('it contains no certificate of an authority');
+    if (material.ca?.includes('CERTIFICATE-----') === false) throw new Error('it contains no CA certificate');
     if (material.ca !== undefined) new X509Certificate(material.ca);
   } catch (error) {
     throw new UsageError(`${names.join(', ')}: can't be used for TLS: ${reasonOf(error)}`);

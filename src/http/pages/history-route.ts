@@ -39,7 +39,8 @@ function readQuery(url: string, data: HistoryData): HistoryQuery | string | unde
   const parameters = new URLSearchParams(at < 0 ? '' : url.slice(at + 1));
   for (const name of new Set(parameters.keys())) {
     if (!KNOWN.includes(name)) return `unknown parameter ${JSON.stringify(name)}: use ${KNOWN.join(', ')}`;
-    if (name !== 'where' && parameters.getAll(name).length > 1) return `${JSON.stringify(name)} comes twice`;
+    if (name !== 'where' && parameters.getAll(name).length > 1)
+      return `the parameter ${JSON.stringify(name)} occurs twice`;
   }
   const metric = parameters.get('metric');
   if (metric === null) return parameters.size === 0 ? undefined : 'metric: must be the name of a metric';
@@ -51,7 +52,7 @@ function readQuery(url: string, data: HistoryData): HistoryQuery | string | unde
 
   const name = parameters.get('resolution') ?? data.rings[0].name;
   const ring = data.rings.find((one) => one.name === name);
-  if (ring === undefined) return `resolution: wants ${data.rings.map((one) => one.name).join(' or ')}`;
+  if (ring === undefined) return `resolution: must be ${data.rings.map((one) => one.name).join(' or ')}`;
 
   const by = (parameters.get('by') ?? '').split(',').filter((label) => label !== '');
   if (by.some((label) => !labels.includes(label))) return `by: ${noLabel}`;

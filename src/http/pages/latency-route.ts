@@ -28,7 +28,7 @@ export function latencyRoute(
       };
       send(response, 200, 'application/json; charset=utf-8', `${JSON.stringify(document, undefined, 2)}\n`);
     } catch (error) {
-      sendText(response, 503, `the capture does not answer: ${reasonOf(error)}`);
+      sendText(response, 503, `the capture thread does not answer: ${reasonOf(error)}`);
     }
   };
 }

@@ -34,7 +34,7 @@ export function metricsRoute(
     try {
       return await deps.processMetrics();
     } catch (error) {
-      deps.log.warn({ reason: reasonOf(error) }, 'scrape answered without process metrics');
+      deps.log.warn({ reason: reasonOf(error) }, 'a scrape was answered without the metrics of the process');
       return [];
     }
   };

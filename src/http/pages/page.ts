@@ -88,13 +88,13 @@ function state({ ready }: StatusDocument): Html {
 function demoBanner({ source }: StatusDocument): Html {
   if (source === 'live') return NONE;
   return html`<div class="banner warn demo"><strong>Demonstration: a bundled recording, not this machine</strong>
-<span>The kernel's tracers could not be used here, or a capture was asked for. Every series carries the label
+<span>The agent could not use the kernel's tracers here, or it was started to serve a recording. Every series carries the label
 <code>source="replay"</code>.</span></div>`;
 }
 
 function problemBanner({ ready, reason }: StatusDocument): Html {
   if (reason === '') return NONE;
-  const title = ready ? 'The capture does not answer' : 'Not ready';
+  const title = ready ? 'The capture thread does not answer' : 'Not ready';
   return html`<div class="banner bad" role="alert"><strong>${title}</strong><span>${reason}</span></div>`;
 }
 

@@ -50,8 +50,8 @@ export function readSlowQuery(url: string, { kinds }: SlowOperations): SlowQuery
   for (const [name, value] of new URLSearchParams(at < 0 ? '' : url.slice(at + 1))) {
     const parameter = PARAMETERS.find((one) => one === name);
     if (parameter === undefined)
-      return `only ${PARAMETERS.join(', ')} are allowed, as in ?kind=syscalls&limit=5`;
-    if (values.has(parameter)) return `${JSON.stringify(name)} comes twice`;
+      return `unknown parameter ${JSON.stringify(name)}: use ${PARAMETERS.join(', ')}, as in ?kind=syscalls&limit=5`;
+    if (values.has(parameter)) return `the parameter ${JSON.stringify(name)} occurs twice`;
     values.set(parameter, value);
   }
   const kindName = values.get('kind');
@@ -62,7 +62,7 @@ export function readSlowQuery(url: string, { kinds }: SlowOperations): SlowQuery
   const limit = /^\d{1,3}$/.test(limitText) ? Number(limitText) : 0;
   if (limit < 1 || limit > MAX_LIMIT) return `limit must be a whole number from 1 to ${MAX_LIMIT}`;
   const traceId = values.get('trace_id');
-  if (traceId !== undefined && !/^[0-9a-f]{32}$/i.test(traceId)) return 'trace_id: wants 32 hex digits';
+  if (traceId !== undefined && !/^[0-9a-f]{32}$/i.test(traceId)) return 'trace_id must be 32 hex digits';
   const format = values.get('format') ?? 'json';
   if (format !== 'json' && format !== 'perfetto') return 'format must be json or perfetto';
   if (format === 'perfetto' && traceId === undefined) return 'format=perfetto requires trace_id';

@@ -93,7 +93,7 @@ export function createAnswers(
       // Small bodies fit into the socket's buffer and need no tracking. A closed response would stay in `held`.
       if (bytes.length > PIECE_BYTES && !response.destroyed) {
         if (!held.has(bytes) && !findRoom(bytes.length)) {
-          refuse(response, 'memory', 'slow clients use all memory for answers');
+          refuse(response, 'memory', 'slow clients use up the memory for answers: try again later');
           return;
         }
         const takers = held.get(bytes) ?? new Set();

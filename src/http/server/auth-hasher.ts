@@ -36,7 +36,11 @@ export function createHasher(idleMs = IDLE_MS): Hasher {
     const gone = (error: unknown) => {
       if (worker !== started) return;
       worker = undefined;
-      pending?.reject(error instanceof Error ? error : new Error(`the thread ended with status ${error}`));
+      pending?.reject(
+        error instanceof Error
+          ? error
+          : new Error(`the thread that checks passwords ended with status ${error}`),
+      );
       pending = undefined;
     };
     started.on('error', gone).on('exit', gone);
@@ -46,7 +50,7 @@ export function createHasher(idleMs = IDLE_MS): Hasher {
     clearTimeout(idle);
     const ending = worker;
     worker = undefined;
-    pending?.reject(new Error('the hasher was closed'));
+    pending?.reject(new Error('the server is shutting down'));
     pending = undefined;
     void ending?.terminate();
   };

@@ -59,7 +59,7 @@ export function createGuard(web: WebConfigFile | undefined, refusals: Refusals, 
     const bucket = users.size === 0 || remembered === 'right' ? proven : unknown;
     if (rate !== undefined && bucket?.take() === false) {
       response.setHeader('Retry-After', Math.ceil(rate.intervalNs / 1e9));
-      return refuse(429, 'rate_limit', 'too many requests: the web config has a rate_limit');
+      return refuse(429, 'rate_limit', 'too many requests: the rate_limit in the web config is exceeded');
     }
     if (users.size === 0 || remembered === 'right') return true;
     if (credentials === undefined) {
@@ -77,7 +77,11 @@ export function createGuard(web: WebConfigFile | undefined, refusals: Refusals, 
     if (verdict === 'right') return true;
     if (verdict === 'busy') {
       response.setHeader('Retry-After', 1);
-      return refuse(429, 'credentials_queue', 'too many passwords to check: try again later');
+      return refuse(
+        429,
+        'credentials_queue',
+        'too many passwords are waiting to be checked: try again later',
+      );
     }
     connection.failures++;
     response.setHeader('WWW-Authenticate', CHALLENGE);

@@ -85,7 +85,7 @@ export function openWebConfig(
 /** Returns which protection the new version lacks, because an empty or half-written file must not admit everyone. */
 function protectionLost(old: WebConfig, next: WebConfig): string | undefined {
   if (old.users.size > 0 && next.users.size === 0)
-    return 'it no longer has users, so every client would be admitted';
+    return 'it no longer has users, so everybody could read the metrics';
   if (old.tls === undefined) return undefined;
   if (next.tls === undefined)
     return 'it no longer has TLS, so passwords and metrics would be sent unencrypted';

@@ -63,7 +63,10 @@ function checkClients(
   const hasCa = Boolean(tls.client_ca || tls.client_ca_file);
   const caKey = tls.client_ca ? 'client_ca' : 'client_ca_file';
   if (hasCa && type === 'NoClientCert') {
-    wrong(caKey, 'no effect while client_auth_type is NoClientCert: set RequireAndVerifyClientCert');
+    wrong(
+      caKey,
+      'no effect while client_auth_type is NoClientCert: set client_auth_type to RequireAndVerifyClientCert',
+    );
   }
   if (!hasCa && type.includes('Verify')) {
     wrong(
@@ -79,7 +82,7 @@ function checkClients(
     );
   }
   if (tls.client_allowed_sans.length === 0)
-    wrong('client_allowed_sans', 'is empty, so no client could be admitted');
+    wrong('client_allowed_sans', 'is empty, so the server would refuse every client');
 }
 
 function header(choices: readonly string[] = []) {
@@ -180,7 +183,7 @@ export const webConfigSchema = z.strictObject({
       context.addIssue({
         code: 'custom',
         path: ['burst'],
-        message: 'must be at least 1: with 0, no request would be admitted',
+        message: 'must be at least 1: with 0, the server would refuse every request',
         input: burst,
       });
     })

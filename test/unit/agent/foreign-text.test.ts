@@ -407,7 +407,11 @@ describe('what is not read', () => {
       '  8,0    3        1     0.000000000   697  G   W 223490 + 8 [kjournald]\n',
       /is the output of blkparse/,
     ],
-    ['nop with latency-format', textOf('nop-latency-format'), /text of nop with latency-format/],
+    [
+      'nop with latency-format',
+      textOf('nop-latency-format'),
+      /text of the tracer nop with the option latency-format/,
+    ],
     [
       'calls without durations',
       graph(' 0)  vfs_read() {\n 0)    rw_verify();\n 0)  }'),
@@ -424,8 +428,8 @@ describe('what is not read', () => {
       'cpus=1\n  cat-173   [000]   100.000001: funcgraph_entry:        1.500 us   |  vfs_read();\n',
       /trace-cmd report with calls of function_graph, .*replay the trace.dat/,
     ],
-    ['no front parts', '# tracer: nop\n#\nsched_wakeup: comm=a pid=5\n', /without the lines' prefixes/],
-    ['raw numbers', '# tracer: nop\n#\n12 0 76211513123 5\n', /no line below them is an event/],
+    ['no front parts', '# tracer: nop\n#\nsched_wakeup: comm=a pid=5\n', /without task, CPU and time/],
+    ['raw numbers', '# tracer: nop\n#\n12 0 76211513123 5\n', /has no line with an event: record it again/],
     ['a compressed file', gzipSync(textOf('irq-only')).toString('latin1'), /compressed with gzip/],
     ['anything else', 'hello\nworld\n', /neither a trace.dat file nor text of trace or trace_pipe/],
   ] as const) {

@@ -127,7 +127,7 @@ describe('files of trace text', () => {
   it('say what they cannot give', () => {
     const plain = opened(lineOf('x: y').replace('12.345678', '   123456'));
     assert.equal(plain.nsPerStamp, undefined);
-    assert.match(plain.problems[0], /does not measure time: there are no durations/);
+    assert.match(plain.problems[0], /does not measure time, so there are no durations/);
     const bare = openTextTrace(fixture('tracers-5.10-rt/function_graph.txt'));
     assert.match(bare.problems[0], /funcgraph-abstime was off/);
     const cut = opened(lineOf('x: y') + lineOf('x: y').trimEnd());

@@ -45,7 +45,7 @@ test('a changed config is applied; a wrong one is refused with its place, and th
   assert.match(await reloader.reload('test'), /config\.yaml:2:1: buffr: unknown key/);
   assert.deepEqual([value('successful'), value('success_timestamp_seconds')], [0, changed]);
   write('buffer: { total: 1MiB }');
-  assert.equal(await reloader.reload('test'), 'needs a restart: buffer');
+  assert.equal(await reloader.reload('test'), 'these keys need a restart: buffer');
   write('probes: { irq: { enabled: false } }');
   assert.equal(await reloader.reload('test'), '');
   assert.equal(value('successful'), 1);

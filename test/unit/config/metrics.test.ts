@@ -65,8 +65,8 @@ const WRONG: [yaml: string, complaint: string][] = [
     metric('a_total', 'event: { event: skb:kfree_skb, were: x > 1 }'),
     '4:36: metrics[0].event.were: unknown key (did you mean "where"?)',
   ],
-  [metric('a_seconds', START), '4:12: metrics[0].start: there is a start, but no end'],
-  [metric('a_seconds', END), '4:10: metrics[0].end: there is an end, but no start'],
+  [metric('a_seconds', START), '4:12: metrics[0].start: there is a start, but no end: add end'],
+  [metric('a_seconds', END), '4:10: metrics[0].end: there is an end, but no start: add start'],
   [metric('a_total'), '2:5: metrics[0]: the event is missing: write event, or start and end'],
   [
     metric('a_total', EVENT, START, END),
@@ -132,15 +132,15 @@ const WRONG: [yaml: string, complaint: string][] = [
   ],
   [
     metric('a_total', EVENT, 'labels: { a: a, b: b, c: c }', 'per_cpu: true', 'count_in: kernel'),
-    '7:15: metrics[0].count_in: the kernel counts by 3 numbers at most, but there are 4 labels with that of per_cpu',
+    '7:15: metrics[0].count_in: with count_in: kernel, a metric can have at most 3 labels, but this one has 4 (with the label cpu of per_cpu)',
   ],
   [
     metric('a_total', EVENT, 'labels: { a: { field: a, as: text } }', 'count_in: kernel'),
-    '5:18: metrics[0].labels.a: as: text requires the agent, but with count_in: kernel, the kernel counts by numbers',
+    '5:18: metrics[0].labels.a: as: text is not possible with count_in: kernel, because the kernel counts only by numbers: remove one of the two',
   ],
   [
     metric('a_total', EVENT, 'labels: { a: { field: a, as: container } }', 'count_in: kernel'),
-    '5:18: metrics[0].labels.a: as: container requires the agent, but with count_in: kernel, the kernel counts by numbers',
+    '5:18: metrics[0].labels.a: as: container is not possible with count_in: kernel, because the kernel counts only by numbers: remove one of the two',
   ],
   [metric('a_total', EVENT, 'labels: { le: reason }'), '5:19: metrics[0].labels.le: "le" must be a label'],
   [
@@ -170,7 +170,7 @@ const WRONG: [yaml: string, complaint: string][] = [
   ],
   [
     metric('a_total', 'event: { uprobe: "/lib/x.so:f", kprobe: f }'),
-    'has kprobe and uprobe of event, kprobe, kretprobe, uprobe, uretprobe: write exactly one',
+    'has kprobe and uprobe: write exactly one of event, kprobe, kretprobe, uprobe, uretprobe',
   ],
   [
     metric('a_total', 'event: { kprobe: vfs_read, args: { size: "%di;rm" } }'),

@@ -207,7 +207,7 @@ test('a wrong value is reported with its place', () => {
     [
       'otlp: { endpoint: "c:4317", metrics_protocol: grpc }',
       {},
-      /otlp\.endpoint: .* must be a URL.*: traces go by http\/protobuf/,
+      /otlp\.endpoint: .* must be a URL.*: traces are sent by http\/protobuf/,
     ],
     [
       'otlp: { traces_client_key: /k }',

@@ -53,10 +53,10 @@ test('what is in use decides whether it can change', () => {
   assert.deepEqual(keys({ probes: per }, { probes: per, containers: { max: 5 } }), ['containers']);
   const spans = { top_level_markers: true, kinds: { syscalls: {} } };
   assert.deepEqual(keys({ spans }, { spans: { ...spans, kinds: { block: {} } } }), [
-    'spans, because of spans.top_level_markers',
+    'spans (because spans.top_level_markers is on)',
   ]);
   assert.deepEqual(
     keys({ reader: 'trace_pipe' }, { reader: 'trace_pipe', probes: { irq: { enabled: false } } }),
-    ['probes, metrics or spans, because of reader: trace_pipe'],
+    ['probes, metrics or spans (because reader is trace_pipe)'],
   );
 });

@@ -85,6 +85,6 @@ test('values that did not arrive at the end are logged, however recent the last 
   ended();
   assert.equal(
     lines.at(-1),
-    'warn OTLP: the last push failed, its data is lost {"signal":"metrics","reason":"b"}',
+    'warn OTLP: the last push failed; its data is lost {"signal":"metrics","reason":"b"}',
   );
 });

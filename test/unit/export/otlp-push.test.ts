@@ -281,7 +281,7 @@ test('at the end the agent waits for a hanging backend no longer than configured
   await push.stop(400);
   await until(() => counted().failed === 1, 'it is counted');
   assert.ok(
-    lines.some((line) => /the last push failed, its data is lost|no response before/.test(line)),
+    lines.some((line) => /the last push failed; its data is lost|no response before/.test(line)),
     lines.join(),
   );
   await until(() => receiver.connections() === 0, 'the connection is ended');

@@ -432,7 +432,10 @@ test('a capture that is down still gives a page and a status', async () => {
     });
   });
   await using({ status: change.status as HttpDeps['status'] }, async () => {
-    assert.match((await get('/')).body.toString(), /The capture does not answer[\s\S]*no answer within 5 s/);
+    assert.match(
+      (await get('/')).body.toString(),
+      /The capture thread does not answer[\s\S]*no answer within 5 s/,
+    );
   });
 });
 

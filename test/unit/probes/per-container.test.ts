@@ -248,7 +248,7 @@ describe('declared metrics', () => {
     const event = 'vmscan:mm_vmscan_throttled';
     assert.throws(
       () => declared({ name: 'throttled_total', event, count_in: 'kernel', per_container: true }),
-      /per_container requires the agent/,
+      /per_container is not possible with count_in: kernel/,
     );
   });
 });
