@@ -3,7 +3,7 @@ import type { Page } from './page.ts';
 /** State of one CPU in the merge. `Merger` keeps timestamp and offset of the CPU's pending event in typed arrays. */
 export interface Cursor {
   cpu: number;
-  /** Index of this CPU in the typed arrays. */
+  /** Index of this CPU in the typed arrays of `Merger`. */
   at: number;
   queue: Page[];
   page: Page | undefined;

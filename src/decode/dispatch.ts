@@ -27,7 +27,7 @@ export interface Dispatcher {
 
 /** The slots of two event types whose records one fast path (`EventHandler.pair`) handles together. */
 export interface DispatchedPair {
-  /** -1 if no handler has such a fast path. */
+  /** -1 if no handler has a `pair`. */
   first: number;
   second: number;
   handle: PairForm;

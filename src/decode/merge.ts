@@ -2,9 +2,9 @@
  * Merges the pages of all CPUs into one stream ordered by time, up to a watermark, and calls each event's handler.
  *
  * Each CPU has a cursor at its next event. The cursor with the lowest timestamp runs until it passes the next lowest,
- * so a burst on one CPU costs one comparison per event. `onLoss` is always called before any event after the loss: when
- * a page ends, the CPU's next page has already been added, or the CPU's buffer was empty, and then no event before the
- * watermark was lost.
+ * so a burst on one CPU costs one comparison per event. `onLoss` is always called before any event after the loss,
+ * because a page's successor is added before the page ends. Without a successor, the CPU's buffer was empty, so nothing
+ * before the watermark was lost.
  */
 import type { PageLayout } from '../model/format.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -24,7 +24,7 @@ import {
 } from './page.ts';
 import { makeRun, type Run } from './run.ts';
 
-/** Less than any difference of timestamps. Lost to rounding above 2^53; then only the count of late events is wrong. */
+/** Less than any difference of timestamps. Rounding loses it above 2^53, but then only the late count is wrong. */
 const LATE_EPSILON_NS = 0.5;
 
 export interface MergeTarget {

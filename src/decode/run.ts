@@ -43,7 +43,7 @@ export function makeRun(dispatcher: Dispatcher, onShort: () => void): Run {
     cpu: 0,
     timestampNs: 0,
   };
-  // One closure per slot. V8 would inline a shared one with all its handlers, and then keep the loop's state in memory.
+  // One closure per slot. V8 would inline a shared closure with all handlers and then keep the loop's state in memory.
   const outside = Array.from(minLengths, () => (slot: number): void => {
     if (record.length >= minLengths[slot]) call(slot, record);
     else onShort();

@@ -34,7 +34,7 @@ export interface HeaderParts {
   kallsyms: string;
 }
 
-/** Returns the bytes of the file before the table of the CPUs' offsets and sizes. They end with `flyrecord`. */
+/** Returns the file's bytes up to `flyrecord`, which precedes the table of the CPUs' offsets and sizes. */
 export function headerBytes(parts: HeaderParts): Uint8Array {
   const { metadata } = parts;
   const chunks: Uint8Array[] = [];

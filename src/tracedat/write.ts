@@ -14,7 +14,7 @@ import { headerBytes, littleEndian, type SystemFormats } from './header.ts';
 
 /** Records of tracers that any buffer can contain. trace-cmd needs at least the formats of the first two. */
 const FTRACE_FORMATS = ['function', 'print', 'bprint', 'bputs', 'raw_data', 'kernel_stack', 'user_stack'];
-/** Pages are written in blocks of this size, because each write is a syscall that may be traced. */
+/** Pages are written in blocks of this size, because each write is a syscall, which may add events to the recording. */
 const WRITE_BYTES = 65536;
 const COPY_BYTES = 1 << 20;
 

@@ -30,7 +30,7 @@ export type Meaning =
   | { kind: 'symbol'; part: Part; pairs: readonly FlagPair[] }
   /** The names of the set bits are printed, joined with `delimiter`, or `none` if no bit is set. */
   | { kind: 'flags'; field: string; pairs: readonly FlagPair[]; delimiter: string; none: string }
-  /** One of two texts is printed, which depends on the bits of `mask`. */
+  /** One of two texts is printed, depending on the bits of `mask`. */
   | { kind: 'choice'; field: string; mask: number; whenSet: string; whenClear: string }
   | { kind: 'text'; field: string }
   /** The text does not determine a field. `mayHoldNewline`: the text can contain any bytes, including newlines. */

@@ -52,7 +52,7 @@ const ENTRY_BYTES = 24;
 const EXIT_BYTES = 44;
 /** If the text has no timestamps, each line gets one this much later than the line before, to keep the order. */
 const STEP_NS = 1000;
-/** The first such timestamp. It is large, because durations are subtracted from timestamps. */
+/** First timestamp if the text has none. A large number, because durations are subtracted from timestamps. */
 const FIRST_STAMP_NS = 1e15;
 
 const NEWLINE = 0x0a;

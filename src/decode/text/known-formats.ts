@@ -184,7 +184,7 @@ const FAMILIES: Readonly<Record<string, KnownFormat>> = {
 };
 
 const names = Object.keys(KNOWN);
-/** First ID of events of these groups. Such an event gets the next free ID when its format is first requested. */
+/** First ID of events in `FAMILIES`. An event gets the next free ID when its format is first requested. */
 const FIRST_OF_FAMILIES = names.length + 1;
 
 /** All known events, except those of `FAMILIES`. */
@@ -209,7 +209,7 @@ export function makeKnownFormats(): (event: string) => string | undefined {
 /** First ID of events whose format is unknown. */
 const FIRST_BARE = 60_000;
 
-/** Returns a format with only the common fields, for counting an event. Each such event needs its own `number`. */
+/** Returns a format with only the common fields, for counting an event. Each event needs its own `number`. */
 export function bareFormatText(event: string, number: number): string {
   return formatText(event, FIRST_BARE + number, { fields: [] });
 }

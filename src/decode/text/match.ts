@@ -306,7 +306,7 @@ function store({ scratch, parts }: State, how: number, where: number): void {
   }
 }
 
-/** Writes the composed integers and the strings of a record. Returns its length. */
+/** Writes the composed integers and the strings of a record. Returns the record's length. */
 function finish(state: State, program: Program, place: RecordPlace, bytes: Uint8Array): number {
   const { scratch, parts, stringStarts, stringEnds } = state;
   const { composed, scales, strings } = program;

@@ -68,7 +68,7 @@ export interface Composed {
 export interface Program {
   /**
    * Whether a string may contain text that looks like the start of a line. Must be false for one of several variants:
-   * otherwise its string would include the following lines, if the current line matches only another variant.
+   * a variant that does not match the current line could match a string up to the end of a later line.
    */
   reachesOverLines: boolean;
   code: Int32Array;

@@ -18,6 +18,6 @@ export interface TextTarget {
   onLoss(cpu: number, untilNs: TimestampNs): void;
   /** Called if a line of `cpu` can't be parsed. Drops operations that began before `untilNs`. Default: `onLoss`. */
   onBroken?(cpu: number, untilNs: TimestampNs): void;
-  /** Called if a line can't be decoded or its handler throws. `cpu` is -1 if the line does not contain a CPU. */
+  /** Called if a line can't be decoded or a handler throws. `cpu` is -1 if the line does not contain a CPU. */
   onError(cpu: number, error: PageError, cause?: unknown): void;
 }
