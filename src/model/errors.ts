@@ -18,7 +18,8 @@ export class KernelError extends Error {
     const value = what.value === undefined ? '' : ` ${JSON.stringify(what.value)} to`;
     const log = what.errorLog ? `; the kernel's error log: ${what.errorLog}` : '';
     const remedy = what.remedy ? ` — ${what.remedy}` : '';
-    super(`cannot ${what.action}${value} ${what.file}: ${what.errno || 'failed'}${log}${remedy}`);
+    const errno = what.errno ? `: ${what.errno}` : log || remedy ? '' : ': failed';
+    super(`cannot ${what.action}${value} ${what.file}${errno}${log}${remedy}`);
     this.name = 'KernelError';
     this.file = what.file;
     this.errno = what.errno;

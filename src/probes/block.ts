@@ -45,7 +45,7 @@ const ISSUED_TOO_LONG_NS = 600e9;
 
 export const block: ProbeModule<BlockOptions> = {
   name: 'block',
-  help: 'Time of disk requests in the queue and at the device; their bytes and errors.',
+  help: 'How long disk requests spend in the queue and at the device, how many bytes they transfer, and how many fail.',
   byDefault: true,
   rate: 'low',
   schema: ({ globs, taskProbeSchema }) =>

@@ -27,7 +27,7 @@ const RETURN = 'ftrace:funcgraph_exit';
 
 const DURATION = {
   name: 'ftrace_function_duration_seconds',
-  help: 'Time from the call of a kernel function to its return, by the CPU on which it returned.',
+  help: 'Time from the call of a kernel function to its return, including sleeps and called functions, by the CPU on which the function returned.',
   labels: ['function'],
   open: ['function'],
   ownTime: true,

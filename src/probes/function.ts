@@ -20,7 +20,7 @@ const CALL = 'ftrace:function';
 
 const CALLS = {
   name: 'ftrace_function_calls_total',
-  help: 'Calls of a kernel function.',
+  help: 'Calls of a kernel function, by the CPU that ran the function.',
   labels: ['function', 'cpu'],
   open: ['function'],
 };

@@ -87,7 +87,7 @@ export const memory = declaredProbe<{ page_faults: boolean }>({
     ),
     histogram(
       'ftrace_memory_dirty_throttled_seconds',
-      'Time a writing task was paused because there were too many dirty pages.',
+      'Time a writing task was paused because there were too many dirty pages, by device.',
       { event: 'writeback:balance_dirty_pages', where: 'pause > 0' },
       { field: 'pause', unit: 'ms' },
       { labels: { device: 'bdi' }, taskTime: 'spends' },

@@ -41,7 +41,7 @@ export const nvme = declaredProbe({
     ),
     counter(
       'ftrace_nvme_errors_total',
-      'NVMe commands that completed with a status other than 0.',
+      'NVMe commands that completed with an error (a status other than 0), by device and status.',
       { event: COMPLETE, where: 'status != 0' },
       { labels: { device: 'disk', status: { as: 'hex' } }, isNobodys: true },
     ),

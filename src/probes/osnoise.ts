@@ -40,7 +40,7 @@ const MAX = {
 };
 const INTERFERENCE = {
   name: 'ftrace_osnoise_interference_seconds',
-  help: 'Duration of one interruption of the osnoise thread, by source. "hw" is a gap without a known cause. Other sources do not include the time in which they were interrupted themselves.',
+  help: 'Duration of one interruption of the osnoise thread, by source. "hw" is a gap without a known cause. For all other sources, the time of nested interruptions is not included.',
   labels: ['source'],
   ownTime: true,
 };

@@ -44,7 +44,7 @@ export interface TimerlatOptions extends CpuOptions {
 
 export const timerlat: ProbeModule<TimerlatOptions> = {
   name: 'timerlat',
-  help: 'Delay of a timer interrupt and of the real-time thread that it wakes.',
+  help: 'How late a timer interrupt runs, and the real-time thread that the interrupt wakes.',
   byDefault: false,
   choosesForKind: 'chooses the CPUs',
   rate: 'low',

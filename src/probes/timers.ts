@@ -11,7 +11,7 @@ const HELP = 'Delay from the planned expiry of a kernel timer until its function
 
 export const timers = declaredProbe({
   name: 'timers',
-  help: 'How late kernel timers expire.',
+  help: 'How late the functions of expired kernel timers start.',
   rate: 'high',
   buckets: decimalBuckets(1e-6, 1),
   metrics: [

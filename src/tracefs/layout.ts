@@ -35,6 +35,6 @@ export function parseHeaderPage(text: string, file = 'events/header_page'): Page
 }
 
 function unreadable(file: string, why: string): KernelError {
-  const remedy = 'the pages of this kernel have an unknown layout: use --reader trace_pipe';
-  return new KernelError({ file, errno: '', action: 'understand', errorLog: `it ${why}`, remedy });
+  const remedy = `it ${why}, so the agent cannot read the pages of this kernel: use --reader trace_pipe`;
+  return new KernelError({ file, errno: '', action: 'understand', remedy });
 }

@@ -111,7 +111,7 @@ function validated(dir: string, system: MountSystem): string {
 }
 
 function nowhere(file: string, errno: string, reason: string, system: MountSystem): KernelError {
-  const hints: string[] = [];
+  const hints = reason === '' ? [] : [`mounting it failed: ${reason}`];
   const lockdown = tryReadText(system.lockdownFile) ?? '';
   if (lockdown.includes('[confidentiality]'))
     hints.push(
@@ -127,7 +127,6 @@ function nowhere(file: string, errno: string, reason: string, system: MountSyste
     errno,
     action: 'use tracefs at',
     remedy: hints.join('; '),
-    errorLog: reason,
   });
 }
 
