@@ -1,7 +1,9 @@
 /** `npm run bench` runs all benchmarks one after the other; `npm run bench -- pipeline` runs one. */
 import { benchContainers } from './containers.ts';
+import { benchCpus } from './cpus.ts';
 import { benchLab } from './lab.ts';
 import { benchLive } from './live.ts';
+import { benchPeers } from './peers.ts';
 import { benchPipeline } from './pipeline.ts';
 import { printRender } from './render.ts';
 import { benchSpans } from './spans.ts';
@@ -13,9 +15,11 @@ const parts: Record<string, () => unknown> = {
   pipeline: benchPipeline,
   live: benchLive,
   containers: benchContainers,
+  cpus: benchCpus,
   spans: benchSpans,
   text: benchText,
   cost: benchTracedCost,
+  peers: benchPeers,
   render: printRender,
   lab: benchLab,
 };

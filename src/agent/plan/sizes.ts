@@ -45,6 +45,7 @@ export function leastSizes(kernel: { cpus: number; realtime: boolean }): BufferS
  */
 export const LONGEST_QUIET_NS = 250e6;
 const FEW_CPUS = 8;
+/** One and a half times the fastest burst. */
 const BURST_BYTES_PER_NS = 0.06;
 const SHORTEST_TICK_NS = 2e6;
 

@@ -52,7 +52,7 @@ function readQuery(url: string, data: HistoryData): HistoryQuery | string | unde
 
   const name = parameters.get('resolution') ?? data.rings[0].name;
   const ring = data.rings.find((one) => one.name === name);
-  if (ring === undefined) return `resolution: must be ${data.rings.map((one) => one.name).join(' or ')}`;
+  if (ring === undefined) return `resolution must be ${data.rings.map((one) => one.name).join(' or ')}`;
 
   const by = (parameters.get('by') ?? '').split(',').filter((label) => label !== '');
   if (by.some((label) => !labels.includes(label))) return `by: ${noLabel}`;

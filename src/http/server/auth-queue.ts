@@ -17,8 +17,8 @@ export interface Asking {
 export interface FairQueue<T extends Asking> {
   /** Adds an item. If the queue is then too long, removes and returns an item, which can be the new one. */
   push(asking: T): T | undefined;
-  /** Removes and returns the next item that is not from the network `except`, or returns undefined. */
-  next(except?: string): T | undefined;
+  /** Removes and returns the next item whose network does not rest, or returns undefined. */
+  next(rests?: (network: string) => boolean): T | undefined;
   /** Removes an item whose client has disconnected. */
   remove(asking: T): void;
   readonly size: number;
@@ -59,8 +59,8 @@ export function createFairQueue<T extends Asking>({ total, perNetwork }: QueueLi
       queue = queue.filter((one) => one !== victim);
       return victim;
     },
-    next: (except) => {
-      const allowed = queue.filter(({ network }) => network !== except);
+    next: (rests = () => false) => {
+      const allowed = queue.filter(({ network }) => !rests(network));
       if (allowed.length === 0) return undefined;
       const chosen = allowed.reduce((best, one) => (sooner(one, best) < 0 ? one : best));
       queue = queue.filter((one) => one !== chosen);

@@ -64,7 +64,8 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
   const looks = new Map<string, Look>();
   const queue = createFairQueue<Look>(QUEUE);
   let looking = false;
-  let resting: { network: string; timer: NodeJS.Timeout } | undefined;
+  /** The networks that must wait, with the timer that ends each pause. */
+  const resting = new Map<string, NodeJS.Timeout>();
 
   /** Returns a cache key that does not reveal the password. It includes the hash, so that a new hash takes effect. */
   const keyOf = ({ user, password }: Credentials, users: Users) =>
@@ -77,7 +78,7 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
 
   const next = async (): Promise<void> => {
     if (looking) return;
-    const look = queue.next(resting?.network);
+    const look = queue.next((network) => resting.has(network));
     if (look === undefined) return;
     looking = true;
     const startMs = performance.now();
@@ -96,12 +97,11 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
   };
 
   const rest = (network: string, ms: number) => {
-    clearTimeout(resting?.timer);
     const over = () => {
-      resting = undefined;
+      resting.delete(network);
       void next();
     };
-    resting = { network, timer: setTimeout(over, Math.min(ms, MAX_REST_MS)).unref() };
+    resting.set(network, setTimeout(over, Math.min(ms, MAX_REST_MS)).unref());
   };
 
   return {
@@ -143,7 +143,7 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
       return promise;
     },
     close: () => {
-      clearTimeout(resting?.timer);
+      for (const timer of resting.values()) clearTimeout(timer);
       hasher.close();
     },
   };

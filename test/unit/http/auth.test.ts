@@ -250,3 +250,23 @@ test('the thread compares as htpasswd, Go and others do, and ends when it is not
   hasher.close();
   await assert.rejects(cut);
 });
+
+test('a network waits after a wrong password, whatever other networks send meanwhile', async () => {
+  const { hasher, questions } = slowHasher();
+  const auth = createAuthenticator(quiet, hasher);
+  const users = new Map([['alice', hashOf('secret')]]);
+  const guess = (password: string, network: string) =>
+    auth.look({ user: 'alice', password }, users, asker({ network }));
+  const first = guess('a1', 'a');
+  await sleep(200);
+  questions[0].answer();
+  assert.equal(await first, 'wrong');
+  const answeredMs = performance.now();
+  const other = guess('b1', 'b');
+  void guess('a2', 'a');
+  questions[1].answer();
+  assert.equal(await other, 'wrong');
+  await until(() => questions.length === 3);
+  assert.ok(performance.now() - answeredMs >= 190, 'the network waits as long as its check took');
+  auth.close();
+});
