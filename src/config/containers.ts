@@ -9,8 +9,8 @@ const HOUR = 3_600_000 * MS;
 
 function directory(byDefault: string) {
   return z
-    .string({ error: 'must be an absolute directory' })
-    .regex(/^\/[^\0]*$/, 'must be an absolute directory')
+    .string({ error: 'must be the absolute path of a directory' })
+    .regex(/^\/[^\0]*$/, 'must be the absolute path of a directory')
     .default(byDefault);
 }
 

@@ -24,6 +24,6 @@ function decoded(text: string, pair: number): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw new Error(`pair ${pair + 1} has a "%" that does not begin a %XX of UTF-8`);
+    throw new Error(`pair ${pair + 1} has an invalid percent-encoding: write "%25" for "%"`);
   }
 }

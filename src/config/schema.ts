@@ -196,7 +196,7 @@ export function composeSchema(sections: readonly ProbeSection[]) {
       /^[^\0]+$/,
       'must be the directory where tracefs is mounted, as in /sys/kernel/tracing',
     ).optional(),
-    state_dir: text(/^\/[^\0]*$/, 'must be an absolute directory').default('/run/ftrace-exporter'),
+    state_dir: text(/^\/[^\0]*$/, 'must be the absolute path of a directory').default('/run/ftrace-exporter'),
   });
 }
 

@@ -51,9 +51,10 @@ export function readElf(path: string): ElfFile {
   }
   try {
     return parseElf(path, (offset, size) => {
-      if (size > LARGEST_TABLE) throw new Error(`${path} is damaged: it has a table of ${size} bytes`);
+      if (size > LARGEST_TABLE)
+        throw new Error(`${path} is damaged: one of its tables has an impossible size of ${size} bytes`);
       const bytes = Buffer.alloc(size);
-      if (readSync(fd, bytes, 0, size, offset) < size) throw new Error(`${path} is cut short`);
+      if (readSync(fd, bytes, 0, size, offset) < size) throw new Error(`${path} is truncated`);
       return bytes;
     });
   } catch (error) {

@@ -56,7 +56,9 @@ export function placeRegions(
     if (size === 0) continue;
     if (offset < free || offset >= placing.cursor.size) {
       region.cut = true;
-      regionProblems.push(`CPU ${cpu}: its pages can't be at byte ${offset}, as the file says`);
+      regionProblems.push(
+        `CPU ${cpu}: according to the file, its pages are at byte ${offset}, which is impossible`,
+      );
       continue;
     }
     if (placing.compressed) free = indexChunks(extent, region, placing, regionProblems);

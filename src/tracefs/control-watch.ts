@@ -57,7 +57,7 @@ export function watchControls(
       step();
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOENT') problem ||= `${code} for ${path}`;
+      if (code !== 'ENOENT') problem ||= `inotify cannot watch ${path}: ${code}`;
     }
   };
   const add = (path: string, onEvent: (name: string | null) => void): void =>

@@ -152,7 +152,7 @@ export function setFunctionFilter(
     warnings.push(
       ...target
         .add('set_ftrace_notrace', notrace)
-        .map((glob) => `no function of this kernel matches ${glob}, which notrace excludes`),
+        .map((glob) => `no function of this kernel matches ${glob}, a pattern in notrace`),
     );
   if (pids.length > 0) {
     target.set('options/function-fork', '1');

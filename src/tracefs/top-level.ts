@@ -26,7 +26,7 @@ export function takeTopLevel(root: string, journal: Journal, tracer: string): In
   const user = topLevelUser(root) ?? otherTopLevelAgent(journal.place);
   if (user !== undefined) {
     const remedy = `tracer ${tracer} can only run at the top level on this kernel, and ${user}`;
-    throw new KernelError({ file: root, errno: 'EBUSY', action: 'take', remedy });
+    throw new KernelError({ file: root, errno: 'EBUSY', action: 'use the top level', remedy });
   }
   const part = journal.part(topLevelOwner(tracer));
   const { closePages, ...common } = commonOf(root, root);

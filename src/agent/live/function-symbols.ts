@@ -22,7 +22,10 @@ export function functionSymbols(root: string, filter: FunctionFilter): FunctionS
   const wanted = wantedBy(filter);
   const modules = watchModules();
   const symbols = knownFunctions([
-    () => functionAddresses(root, wanted) ?? { reason: `${root} does not expose function addresses` },
+    () =>
+      functionAddresses(root, wanted) ?? {
+        reason: `${root} does not list addresses of functions, as kernels since 6.5 do`,
+      },
     () => readKallsyms(wanted),
   ]);
   if ('reason' in symbols) {
@@ -56,7 +59,9 @@ export function eventSymbols(root: string): EventSymbols {
   return {
     lookup: () => {
       const tracefs = () =>
-        functionAddresses(root) ?? { reason: `${root} does not expose function addresses` };
+        functionAddresses(root) ?? {
+          reason: `${root} does not list addresses of functions, as kernels since 6.5 do`,
+        };
       symbols = knownFunctions([readKallsyms, tracefs], true);
       return 'reason' in symbols
         ? { reason: `${symbols.reason}; with \`reader: trace_pipe\` the kernel writes the names` }

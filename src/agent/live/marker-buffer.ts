@@ -34,7 +34,7 @@ export function openMarkerBuffer(
     const buffer = openLiveBuffer({ name: 'markers', instance, planned, inForce, shared, stopsWhen: '' });
     const stepBack = () => {
       const user = topLevelUser(shared.root);
-      if (user !== undefined) throw new Error(`another user needs the top level: ${user}`);
+      if (user !== undefined) throw new Error(`the top level is in use: ${user}`);
     };
     return {
       buffer: {

@@ -171,7 +171,7 @@ function unnamedSyscalls({ types }: EventPlan, machine: string): string[] {
   const areNumbers = types.some(({ event }) => event === 'raw_syscalls:sys_enter');
   if (!areNumbers || syscallTable(machine) !== undefined) return [];
   const whose = machine === '' ? 'an unnamed machine' : `the machine ${machine}`;
-  return [`this version has no syscall names for ${whose}: all syscalls are labelled syscall="unknown"`];
+  return [`ftrace-exporter has no syscall names for ${whose}: all syscalls are labelled syscall="unknown"`];
 }
 
 function readingOf(recording: Recording, stream: EventStream, cpu: number): BufferReading {

@@ -211,6 +211,6 @@ function kindStatus(
     const missing = isOfMetrics
       ? `no enabled metric that measures times of tasks is named ${include.join(' or ')}`
       : `the probe ${reporterOf(kind)} is off`;
-    return { kind, up: false, reason: isThere ? (status?.reason ?? 'it is not set up') : missing };
+    return { kind, up: false, reason: isThere ? (status?.reason ?? 'its probe is not set up') : missing };
   });
 }

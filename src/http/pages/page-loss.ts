@@ -23,7 +23,7 @@ export function lossCard(reports: readonly LossReport[]): Html {
   const totals = [...totalsByBuffer(reports)];
   const lost = totals.reduce((sum, [, counts]) => sum + lostOf(counts), 0);
   const gaps = totals.reduce((sum, [, { cleared, paused }]) => sum + cleared + paused, 0);
-  const interrupted = html`<p class="warn">Somebody else emptied a buffer or interrupted its recording: the events
+  const interrupted = html`<p class="warn">Another user emptied a buffer or interrupted its recording: the events
 of that time are missing, and their number is unknown.</p>`;
   const verdict =
     lost === 0
@@ -31,7 +31,7 @@ of that time are missing, and their number is unknown.</p>`;
         ? interrupted
         : html`<p class="good">Nothing lost.</p>`
       : html`<p class="warn">${formatCount(lost)} events lost: counts are too low by this number, and rates are too low.
-Durations of operations whose events were lost are not guessed.</p>`;
+Operations whose events were lost have no duration.</p>`;
   const byBuffer = totals.map(([buffer, counts]) => row(html`<th scope="row">${buffer}</th>`, counts));
   const byCpu = reports.map((report) =>
     row(html`<th scope="row">${report.buffer}</th><td class="number">${report.cpu}</td>`, report),

@@ -158,7 +158,7 @@ function buffersCard(buffers: readonly BufferStatus[], paths: PagePaths): Html {
   return html`<section class="card"><h2 id="buffers">Buffers</h2>
 <div class="scroll" tabindex="0" role="region" aria-labelledby="buffers"><table>
 <thead><tr><th scope="col">Buffer</th><th scope="col">Read as</th><th scope="col">Instance</th>
-<th scope="col" class="number">A CPU</th><th scope="col" class="number">Sub-buffer</th></tr></thead>
+<th scope="col" class="number">Per CPU</th><th scope="col" class="number">Sub-buffer</th></tr></thead>
 <tbody>${rows}</tbody></table></div></section>`;
 }
 

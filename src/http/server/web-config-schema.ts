@@ -16,7 +16,7 @@ const HIGHEST_COST = 16;
 
 const file = () => z.string({ error: 'expected the path of a file' });
 /** The message must not begin with "must", "is" or "has": config/problems.ts would then show the value, a secret. */
-const pem = () => z.string({ error: 'expected a text in PEM, as in "|" with lines below' });
+const pem = () => z.string({ error: 'expected PEM text, as in a YAML block that begins with "|"' });
 const names = <Name extends string>(table: Record<Name, unknown>) =>
   z.array(z.enum(Object.keys(table) as [Name, ...Name[]])).optional();
 
@@ -133,7 +133,7 @@ function userProblem(name: string, hash: unknown): string | undefined {
   }
   const cost = Number(match[1]);
   if (cost < LEAST_COST || cost > HIGHEST_COST) {
-    return `the cost of ${cost} must be between ${LEAST_COST} and ${HIGHEST_COST}; 10 takes a tenth of a second`;
+    return `the bcrypt cost is ${cost}, but it must be from ${LEAST_COST} to ${HIGHEST_COST}; with 10, a check takes a tenth of a second`;
   }
   return undefined;
 }

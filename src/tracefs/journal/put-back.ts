@@ -58,7 +58,7 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
     return 'nothing';
   }
   if (!isOurs(entry, form, present, tracerIsOurs))
-    return `did not restore ${path}: another user has changed it to ${JSON.stringify(shortened(present))} after the agent (the original value was ${JSON.stringify(shortened(wanted))})`;
+    return `another user has changed ${path} to ${JSON.stringify(shortened(present))} after the agent, so the agent leaves it as it is (the original value was ${JSON.stringify(shortened(wanted))})`;
   if (isList(form)) {
     emptyList(path);
   } else {
@@ -69,7 +69,7 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
   const now = normalForm(form, readControl(path));
   // The kernel rounds sizes up to whole pages, so a restored size can differ from the old one.
   if (now === wanted || form === 'size') return 'restored';
-  return `could not restore ${path}: it reads ${JSON.stringify(shortened(now))} although the agent wrote ${JSON.stringify(shortened(wanted))} back`;
+  return `${path} reads ${JSON.stringify(shortened(now))}, although the agent has restored it to ${JSON.stringify(shortened(wanted))}`;
 }
 
 function isOurs(entry: JournalEntry, form: Form, present: string, tracerIsOurs: boolean): boolean {

@@ -190,7 +190,7 @@ describe('a replay', () => {
     assert.equal(sparc.value(COUNT, { syscall: 'unknown' }), 3);
     assert.match(
       sparc.status.warnings[0],
-      /this version has no syscall names for the machine sparc64: all syscalls are labelled syscall="unknown"/,
+      /ftrace-exporter has no syscall names for the machine sparc64: all syscalls are labelled syscall="unknown"/,
     );
   });
 

@@ -122,7 +122,7 @@ test('what is no such file has a reason', () => {
   writeFileSync(file, '#!/bin/sh\n'.padEnd(100));
   assert.throws(() => readElf(file), /text is not an ELF file/);
   writeFileSync(file, '\x7fELF');
-  assert.throws(() => readElf(file), /text is cut short/);
+  assert.throws(() => readElf(file), /text is truncated/);
   assert.throws(() => readElf(join(directory, 'missing')), /cannot read .*missing: ENOENT/);
   const damaged = elf('damaged', [{ name: 'f', value: 0x401000 }]);
   for (const at of [40, 58, 60]) {
@@ -131,7 +131,7 @@ test('what is no such file has a reason', () => {
     writeFileSync(file, bytes);
     assert.throws(
       () => functionOffset(file, 'f'),
-      /text (is damaged|is cut short|has no function f)|out of range/,
+      /text (is damaged|is truncated|has no function f)|out of range/,
     );
   }
 });

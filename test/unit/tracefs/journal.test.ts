@@ -125,7 +125,7 @@ test('what somebody else has changed since stays, with a message', (t) => {
   assert.deepEqual(restored, []);
   assert.match(
     problems.join(),
-    /did not restore .*osnoise\/cpus: another user .* to "6-7" .*original value was "0-1"\)/,
+    /another user has changed .*osnoise\/cpus to "6-7" .*original value was "0-1"\)/,
   );
   assert.equal(text('osnoise/cpus'), '6-7\n');
   assert.deepEqual(readdirSync(place.stateDir), []);
@@ -185,7 +185,7 @@ test('a list is only used if it is empty, and emptied if its lines are ours', (t
   plant([{ file: 'set_ftrace_filter', before: '', added: ['vfs_*'], owners: ['function'] }]);
   assert.match(
     restoreJournal(place).problems.join(),
-    /did not restore .*set_ftrace_filter: .* to "schedule"/,
+    /another user has changed .*set_ftrace_filter to "schedule"/,
   );
   write('set_ftrace_filter', 'vfs_read\nvfs_write [m]\n');
   plant([{ file: 'set_ftrace_filter', before: '', added: ['vfs_*'], owners: ['function'] }]);
@@ -431,7 +431,7 @@ test('while somebody else runs a tracer at the top level, our changes there wait
   assert.deepEqual(first.restored, ['tracing_thresh']);
   assert.match(
     first.problems.join('\n'),
-    /did not restore .*current_tracer: .*tracing_on is not restored while/s,
+    /another user has changed .*current_tracer .*tracing_on is not restored while/s,
   );
   assert.deepEqual([text('tracing_on'), text('tracing_thresh')], ['0\n', '0\n']);
   write('current_tracer', 'nop\n');
