@@ -179,7 +179,7 @@ const rows: readonly Row[] = [
       shares(
         'isolation',
         'Time taken',
-        'Time per second that something other than its task used an isolated CPU.',
+        'Time per second for which an isolated CPU was interrupted, by source.',
         'ftrace_isolation_seconds_total',
         'cpu',
         'source',
