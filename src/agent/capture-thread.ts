@@ -53,9 +53,10 @@ async function answer(message: Exclude<ToCapture, { kind: 'marked' }>) {
     await capture?.stop();
     return undefined;
   }
-  if (capture === undefined) throw new Error('the capture is still being set up');
+  if (capture === undefined) throw new Error('the capture thread is still starting');
   if (message.kind === 'reload') {
-    if (capture.reload === undefined) throw new Error('a recording is served');
+    if (capture.reload === undefined)
+      throw new Error('an agent that serves a recording cannot reload its config');
     capture.reload(message.config);
     return undefined;
   }

@@ -28,7 +28,7 @@ export async function checkConfig(file: string | undefined, isLive = false): Pro
   const { problem, probes: surveyed } = await survey(config);
   if (problem !== '') print(`cannot trace this machine: ${problem}`);
   const off = surveyed.filter(({ on, ok }) => on && !ok);
-  for (const { name, reason } of off) print(`probe ${name} would be off: ${reason}`);
+  for (const { name, reason } of off) print(`${name} would be off: ${reason}`);
   return problem === '' && off.length === 0 ? 0 : EXIT_FAILED;
 }
 

@@ -214,7 +214,7 @@ function addTry(program: Command, outcome: Outcome): void {
     .description('measure the metrics that a config declares, for a short time, and print their values')
     .argument('<file>', 'the YAML file')
     .argument('[name]', 'name of one metric (default: all)')
-    .option('--for <time>', 'how long, as in 10s or 2m', '10s')
+    .option('--for <time>', 'how long to measure, as in 10s or 2m', '10s')
     .addHelpText(
       'after',
       examples(
@@ -257,7 +257,7 @@ function addRecord(program: Command): void {
       'record the events of the probes, and of one tracer, to a file for trace-cmd and KernelShark',
     )
     .requiredOption('-o, --output <file>', 'the file to write')
-    .option('--duration <time>', 'how long, as in 10s or 2m', '10s')
+    .option('--duration <time>', 'how long to record, as in 10s or 2m', '10s')
     .addHelpText(
       'after',
       examples(

@@ -39,7 +39,7 @@ export async function tryMetrics(file: string, name: string | undefined, duratio
     }
     if (!process.stdout.isTTY) print(shown(await agent.scrape()));
     const off = (await agent.status()).probes.filter(({ up }) => !up);
-    for (const one of off) print(`probe ${one.name} is off: ${one.reason}`);
+    for (const one of off) print(`${one.name} is off: ${one.reason}`);
     return off.length === 0 ? 0 : EXIT_FAILED;
   } finally {
     release();

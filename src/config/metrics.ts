@@ -226,7 +226,7 @@ function checkName(one: Written, families: readonly string[], complain: Complain
       `${JSON.stringify(name)} is ${what}${shown === '' ? '' : ` in ${shown.slice(1)}`}: call it ${stem}${ending}`,
     );
   if (families.includes(`ftrace_${name}`))
-    complain(['name'], `ftrace_${name} is already a metric of this program: choose another name`);
+    complain(['name'], `ftrace_${name} is already a metric of ftrace-exporter: choose another name`);
 }
 
 function kindOf(one: Written): DeclaredMetric['kind'] {

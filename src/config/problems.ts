@@ -89,7 +89,7 @@ const EXPECTED: Record<string, string> = {
   int: 'a whole number',
   number: 'a number',
   boolean: 'true or false',
-  string: 'a text',
+  string: 'a string',
 };
 
 function typeHint(expected: string, value: unknown, path: Path): string {

@@ -97,7 +97,7 @@ export function fromEnvironment(env: NodeJS.ProcessEnv): { layer: Layer; configF
     if (key !== undefined) values.push([key, value, variable]);
     else if (!NO_KEYS.includes(variable) && !SERVICE_LINK.test(variable)) {
       const hint = didYouMean(variable, [...keys.keys(), ...NO_KEYS]);
-      unknown.push(`environment: this program has no variable ${variable}${hint}`);
+      unknown.push(`environment: ftrace-exporter has no variable ${variable}${hint}`);
     }
   }
   if (unknown.length > 0) throw new UsageError(unknown.join('\n'));

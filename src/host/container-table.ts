@@ -136,7 +136,7 @@ export function openContainerTable(options: ContainerOptions): ContainerTable {
     procIsHosts: (isHosts) => {
       const all = isHosts
         ? findHierarchy(options.cgroupDir, readOr(join(procDir, 'self/cgroup'), ''))
-        : 'the agent runs in its own pid namespace (hostPID: true gives it the host’s)';
+        : 'the agent runs in its own pid namespace: run it in the host’s (hostPID: true in a pod, --pid=host in a container)';
       problem = typeof all === 'string' ? all : '';
       if (typeof all === 'string') return;
       scan(all);

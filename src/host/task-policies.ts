@@ -83,7 +83,8 @@ export function makeTaskPolicies(procDir = '/proc'): TaskPolicies {
       isHosts = is;
     },
     problem: () => {
-      if (!isHosts) return 'the agent runs in its own pid namespace (hostPID: true gives it the host’s)';
+      if (!isHosts)
+        return 'the agent runs in its own pid namespace: run it in the host’s (hostPID: true in a pod, --pid=host in a container)';
       try {
         readFileSync(join(procDir, '1', 'stat'));
         return '';

@@ -57,7 +57,7 @@ export function parseEventFilter(text: string): EventFilter {
   }
 
   const filter = either();
-  if (at < tokens.length) throw new Error(`has ${shown(tokens[at])} where && or || must be`);
+  if (at < tokens.length) throw new Error(`has ${shown(tokens[at])} where it needs && or ||`);
   return filter;
 }
 
@@ -75,13 +75,13 @@ function comparedValue(op: Comparison, token: string | undefined): number | stri
   if (token !== undefined && /^["']/.test(token)) {
     const text = token.slice(1, -1);
     if (op !== '==' && op !== '!=' && op !== '~')
-      throw new Error(`compares the text ${token} with ${op}: use ==, != or ~ for texts`);
+      throw new Error(`compares the string ${token} with ${op}: use ==, != or ~ for strings`);
     if (/[[\]]/.test(text)) throw new Error(`has [ or ] in ${token}: use only the wildcards * and ?`);
     return text;
   }
   if (token === undefined || !/^-?\d/.test(token))
-    throw new Error(`has ${shown(token)} after ${op}: use a number, or a text in quotes`);
-  if (op === '~') throw new Error(`compares the number ${token} with ~: use ~ only for texts in quotes`);
+    throw new Error(`has ${shown(token)} after ${op}: use a number, or a string in quotes`);
+  if (op === '~') throw new Error(`compares the number ${token} with ~: use ~ only for strings in quotes`);
   if (/^-?0\d/.test(token))
     throw new Error(`has ${token}, which the kernel reads as octal: write it as a decimal or as 0x…`);
   const negative = token.startsWith('-');

@@ -49,7 +49,7 @@ export const irq: ProbeModule<IrqOptions> = {
   needs: (options, kernel) => {
     const needs: EventNeed[] = [
       { event: ENTRY, fields: ['irq', 'name'] },
-      { event: EXIT, fields: ['irq'], without: 'durations of handlers and time in them are not measured' },
+      { event: EXIT, fields: ['irq'], without: 'run times of interrupt handlers are not measured' },
     ];
     if (!options.irq_vectors) return needs;
     for (const vector of vectorsOf(kernel.events())) {

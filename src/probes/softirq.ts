@@ -50,7 +50,7 @@ export const softirq: ProbeModule = {
     {
       event: EXIT,
       fields: ['vec', 'common_pid'],
-      without: 'durations of soft interrupts and time in them are not measured',
+      without: 'run times of soft interrupts are not measured',
     },
     { event: RAISE, fields: ['vec'], without: 'latencies of soft interrupts are not measured' },
   ],

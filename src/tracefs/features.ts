@@ -47,7 +47,7 @@ const LIVE: FeatureFiles = {
 
 /** Sources: kernel/trace/trace_mmiotrace.c; arch/x86/mm/mmio-mod.c, enter_uniprocessor(). */
 const MMIOTRACE_REASON =
-  'mmiotrace takes all CPUs except one offline while it runs, so this program never uses it';
+  'mmiotrace takes all CPUs except one offline while it runs, so ftrace-exporter never uses it';
 
 /** Clocksources that take a microsecond to read, which the kernel does for each event. */
 const SLOW_CLOCKSOURCES = ['hpet', 'acpi_pm'];

@@ -200,7 +200,7 @@ function setKnobs(root: string, { tracer, knobs }: TracerRequest, part: JournalP
 function isThere(root: string, tracer: string, { file, optional = false }: Knob): boolean {
   if (existsSync(join(root, file))) return true;
   if (optional) return false;
-  const remedy = `this kernel does not have it, and tracer ${tracer} must not run without it`;
+  const remedy = `this kernel does not have this file, but tracer ${tracer} needs it`;
   throw new KernelError({ file: join(root, file), errno: 'ENOENT', action: 'write', remedy });
 }
 

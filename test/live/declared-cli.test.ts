@@ -32,7 +32,7 @@ test('check-config --live says what this kernel lacks, with suggestions', () => 
     'metrics/a_total would be off: this kernel has no event sched:sched_process_exek (did you mean "sched:sched_process_exec"?)',
     'metrics/b_total would be off: event sched:sched_process_exec of this kernel has no field filenam (did you mean "filename"?)',
     'metrics/c_total would be off: event sched:sched_process_exec of this kernel has no field pidd (did you mean "pid"?)',
-    'metrics/d_total would be off: cannot be set up: field pid of sched:sched_process_exec (pid_t) is not a text',
+    'metrics/d_total would be off: cannot be set up: field pid of sched:sched_process_exec (pid_t) is not a string',
     'metrics/e_total would be off: cannot read /nosuchfile: ENOENT',
   ])
     assert.ok(stdout.includes(line), stdout);

@@ -17,7 +17,7 @@ export interface TaskFactsSource {
 
 const NOTHING: TaskFacts = { attributes: {}, resource: {} };
 const NOT_THE_HOSTS =
-  'the agent runs in its own pid namespace (use the host’s: hostPID: true in a pod, --pid=host in a container)';
+  'the agent runs in its own pid namespace: run it in the host’s (hostPID: true in a pod, --pid=host in a container)';
 
 /** `table` returns the container table, if the agent has one. For tasks that are not in the table, reads /proc. */
 export function openTaskFacts(options: {

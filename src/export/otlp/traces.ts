@@ -89,7 +89,7 @@ export function openTracePush(config: OtlpTracesConfig, options: TracePushOption
       if (dropped.length > 0) {
         ended(dropped, 'failed');
         const full = `the queue of ${maxQueueSpans} spans is full`;
-        outcomes.dropped(dropped.length, isEnding ? 'the program is shutting down' : full);
+        outcomes.dropped(dropped.length, isEnding ? 'the agent is shutting down' : full);
       }
       if (spans >= maxBatchSpans && sender.quietMs() === 0) pause.abort();
       if (queue.length > 0) sending ??= sendAll();

@@ -92,7 +92,8 @@ function protectionLost(old: WebConfig, next: WebConfig): string | undefined {
   if (old.tls.clients.require && !next.tls.clients.require)
     return 'it no longer requires client certificates';
   if (old.tls.clients.verify && !next.tls.clients.verify) return 'it no longer verifies client certificates';
-  if (old.tls.clients.names && !next.tls.clients.names) return 'it no longer has client_allowed_sans';
+  if (old.tls.clients.names && !next.tls.clients.names)
+    return 'it no longer has client_allowed_sans, so more clients could connect';
   return undefined;
 }
 

@@ -86,7 +86,7 @@ function checkClients(
 }
 
 function header(choices: readonly string[] = []) {
-  const text = z.string({ error: 'expected a text' }).superRefine((value, context) => {
+  const text = z.string({ error: 'expected a string' }).superRefine((value, context) => {
     const problem = headerProblem(value, choices);
     if (problem !== undefined) context.addIssue({ code: 'custom', message: problem, input: value });
   });

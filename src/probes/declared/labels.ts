@@ -103,14 +103,14 @@ function columnOf(label: DeclaredLabel, format: EventFormat, facts: LabelFacts):
   if (isTextField(field)) {
     if (label.as !== undefined && label.as !== 'text')
       throw new Error(
-        `field ${field.name} of ${format.system}:${format.name} is a text, so \`as: ${label.as}\` is not possible`,
+        `field ${field.name} of ${format.system}:${format.name} is a string, so \`as: ${label.as}\` is not possible`,
       );
     return textColumn(format, field.name, facts);
   }
   if (label.as === 'text' && label.isOptional)
     return { read: () => 0, values: () => [MISSING], refresh: nothing };
   if (label.as === 'text')
-    throw new Error(`field ${field.name} of ${format.system}:${format.name} (${field.type}) is not a text`);
+    throw new Error(`field ${field.name} of ${format.system}:${format.name} (${field.type}) is not a string`);
   const namer = namerOf(label, format, field, facts.context);
   const generation = label.as === 'symbol' ? facts.context.functions : { generation: 0 };
   // Look up names every second, because the kernel reuses pids, and the name of a container is found with a delay.

@@ -197,7 +197,7 @@ test('a count is a number, from flags and variables too', () => {
 
 test('unknown variables are refused, but not those that Kubernetes sets for a Service', () => {
   assert.deepEqual(problems({ env: { FTRACE_EXPORTER_LOGLEVEL: 'x' } }), [
-    'environment: this program has no variable FTRACE_EXPORTER_LOGLEVEL (did you mean "FTRACE_EXPORTER_LOG_LEVEL"?)',
+    'environment: ftrace-exporter has no variable FTRACE_EXPORTER_LOGLEVEL (did you mean "FTRACE_EXPORTER_LOG_LEVEL"?)',
   ]);
   const links = {
     FTRACE_EXPORTER_SERVICE_HOST: '10.0.0.1',

@@ -46,7 +46,7 @@ const WRONG: [yaml: string, complaint: string][] = [
   ],
   [
     metric('sched_switches_total', EVENT),
-    '2:11: metrics[0].name: ftrace_sched_switches_total is already a metric of this program: choose another name',
+    '2:11: metrics[0].name: ftrace_sched_switches_total is already a metric of ftrace-exporter: choose another name',
   ],
   [
     `${metric('a_total', EVENT)}  - { name: a_total, help: Again., event: "a:b" }\n`,
@@ -54,7 +54,7 @@ const WRONG: [yaml: string, complaint: string][] = [
   ],
   [
     'metrics:\n  - name: a_total\n    event: skb:kfree_skb\n',
-    '2:5: metrics[0].help: is missing: it must be a text',
+    '2:5: metrics[0].help: is missing: it must be a string',
   ],
   [metric('a_total', 'evnt: skb:kfree_skb'), '4:5: metrics[0].evnt: unknown key (did you mean "event"?)'],
   [
@@ -90,7 +90,7 @@ const WRONG: [yaml: string, complaint: string][] = [
   ],
   [
     metric('a_total', EVENT, 'where: name > "x"'),
-    '5:12: metrics[0].where: "name > \\"x\\"" is not a filter: it compares the text "x" with >: use ==, != or ~ for texts',
+    '5:12: metrics[0].where: "name > \\"x\\"" is not a filter: it compares the string "x" with >: use ==, != or ~ for strings',
   ],
   [metric('a_total', EVENT, 'where: (reason > 2'), 'is not a filter: it lacks a closing parenthesis'],
   [
