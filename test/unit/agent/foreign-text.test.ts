@@ -375,6 +375,32 @@ describe('the trace of a latency tracer', () => {
     assert.equal(records[0].trace, textOf('wakeup_rt-latency'));
     assert.equal(latency('wakeup'), undefined);
   });
+
+  // Texts as in Documentation/trace/ftrace.rst. Their lines of events belong to the latency, so they do not count.
+  const called = '    bash-1977    3d..1.    0us!: _raw_spin_lock_irq <-run_timer_softirq';
+  const woken = '    bash-1977    3dNh4.    1us+:   1977:120:R   + [003]    17: 98:R migration/3';
+  const event = '    bash-1977    3dN.3.    9us : sched_wakeup: comm=a pid=17 prio=98 target_cpu=003';
+  const places = '#  => started at: run_timer_softirq\n#  => ended at:   run_timer_softirq\n#\n';
+  for (const [tracer, between, first] of [
+    ['wakeup', '', woken],
+    ['wakeup_dl', '', woken],
+    ['irqsoff', places, called],
+    ['preemptoff', places, called],
+    ['preemptirqsoff', places, called],
+  ]) {
+    it(`is read for ${tracer}, with and without events in it`, () => {
+      const heading = `# tracer: ${tracer}\n#\n# ${tracer} latency trace v1.1.5 on 6.6.0\n# latency: 71 us, #3/3, CPU#3 | (M:preempt VP:0, KP:0, SP:0 HP:0 #P:4)\n${between}`;
+      for (const lines of [[first], [first, event]]) {
+        const text = `${heading}${lines.join('\n')}\n`;
+        const { value, up, latency, warnings } = replayed(fileOf(text), [tracer]);
+        assert.deepEqual([up.includes(tracer), warnings], [true, []]);
+        assert.equal(value('ftrace_latency_tracer_records_total', { tracer }), 1);
+        close(value('ftrace_latency_tracer_max_seconds', { tracer }), 71e-6);
+        assert.deepEqual([value(EVENTS), value(ERRORS)], [0, 0]);
+        assert.equal(latency(tracer)?.[0].trace, text);
+      }
+    });
+  }
 });
 
 describe('what is not read', () => {

@@ -165,6 +165,31 @@ describe('the text pipeline', () => {
     assert.deepEqual(seen.slice(2), ['1', 'text_line on CPU -1', ...voided, '2']);
   });
 
+  it('refuses loose lines, which replay reads from files, because a task could forge them', () => {
+    const line = wakeup(7, 2);
+    const loose: Record<string, string> = {
+      'trimmed on the left': line.trimStart(),
+      'indented with spaces': `    ${line}`,
+      'indented with a tab': `\t${line}`,
+      'with a return before the newline': line.replace('\n', '\r\n'),
+      'after a byte order mark': `\ufeff${line}`,
+      'with a long task name': line.replace(/^ *\S+?-/, 'com.example.a longer-name:a-'),
+      'of latency-format':
+        '       a-7         0d..2.    2us : sched_wakeup: comm=a pid=7 prio=1 target_cpu=001\n',
+      'of trace-cmd report':
+        '               a-7     [000] d..2.     0.002000: sched_wakeup:         a:7 [1] success=1 CPU:001\n',
+      'of an old kernel':
+        '               a-7     [000] d..2     0.002000: sched_wakeup: comm=a pid=7 prio=1 success=1 target_cpu=001\n',
+    };
+    for (const [how, text] of Object.entries(loose)) {
+      const { pipeline, seen } = pipelineOf({ reads: [wakeup(1, 1) + text + wakeup(2, 3)], lost: none });
+      pipeline.flush();
+      const refused = seen.filter((what) => what.startsWith('text_line on CPU'));
+      assert.deepEqual([seen.includes('7'), refused.length], [false, 1], how);
+      assert.deepEqual([seen.includes('1'), seen.includes('2')], [true, true], how);
+    }
+  });
+
   it('counts events that come after younger ones', () => {
     const { pipeline } = pipelineOf({ reads: [wakeup(1, 5) + wakeup(2, 4, 1)], lost: none });
     pipeline.flush();
