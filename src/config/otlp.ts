@@ -88,7 +88,7 @@ export function otlpSchema() {
       trace_max_export_batch_size: count(1, 10_000).prefault(512),
       trace_schedule_delay: duration({ min: MS, max: HOUR }).prefault('1s'),
       trace_export_timeout: duration({ min: MS, max: HOUR }).prefault('30s'),
-      service_name: z.string().min(1, 'must be a name').optional(),
+      service_name: z.string().min(1, 'must not be empty').optional(),
       resource_attributes: pairs(
         'pairs of attribute and value, as in "deployment.environment.name=test"',
       ).optional(),

@@ -33,7 +33,7 @@ export function findHierarchy(cgroupDir: string, ownCgroups: string): CgroupHier
     const root = [line[2], controller].map((name) => join(cgroupDir, name)).find(existsSync);
     if (root !== undefined) return { root, id: Number(line[1]), version: 1 };
   }
-  return `${cgroupDir} is not a mount of control groups (mount the host’s, read-only)`;
+  return `${cgroupDir} is not a cgroup mount: mount the cgroups of the host there, read-only`;
 }
 
 /** Paths of all groups. The path of the root group is ''. */

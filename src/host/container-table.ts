@@ -141,7 +141,7 @@ export function openContainerTable(options: ContainerOptions): ContainerTable {
       if (typeof all === 'string') return;
       scan(all);
       if (tasks.peek(INIT) === UNKNOWN) {
-        problem = `${options.cgroupDir} shows only the agent’s own control groups (mount the host’s, read-only)`;
+        problem = `${options.cgroupDir} shows only the cgroups of the agent: mount the cgroups of the host there, read-only`;
         tasks.clear();
       } else hierarchy = all;
       // Scan again soon, because tasks can be created before the events are enabled.
@@ -156,7 +156,7 @@ export function openContainerTable(options: ContainerOptions): ContainerTable {
 
 function podNotes(slots: ContainerSlots, podLogs: string): string[] {
   const pods = slots.hasPods() ? podLogsProblem(podLogs) : '';
-  return pods === '' ? [] : [`pods have no names: ${pods}`];
+  return pods === '' ? [] : [`pods are shown without their names: ${pods}`];
 }
 
 interface Scanned {

@@ -50,7 +50,7 @@ export function startThread(options: ThreadOptions): CaptureThread {
   const reader = createSnapshotReader();
   let isRunning = true;
   /** Why the thread cannot answer; '' if it can. */
-  let failure = 'the capture is still being set up';
+  let failure = 'the capture thread is still starting';
   /** Why events are missing although the thread answers; '' if no events are missing. */
   let problem = '';
 

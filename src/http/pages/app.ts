@@ -126,7 +126,9 @@ function checkTelemetryPath(path: string, routes: readonly string[]): void {
     );
   }
   if (routes.includes(path)) {
-    throw new UsageError(`--web.telemetry-path ${JSON.stringify(path)}: the agent uses this path itself`);
+    throw new UsageError(
+      `--web.telemetry-path ${JSON.stringify(path)}: the agent uses this path itself: choose another path, such as /metrics`,
+    );
   }
 }
 

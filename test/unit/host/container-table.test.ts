@@ -157,7 +157,7 @@ test('without the directory of logs, pods are called by their uid, and a note sa
   const table = m.open();
   m.pass(table, 6);
   assert.equal(labelsOf(table, 10), ` ${UID} web`);
-  assert.match(table.notes().join(), /pods have no names: .*pods cannot be read \(ENOENT\)/);
+  assert.match(table.notes().join(), /pods are shown without their names: .*pods cannot be read \(ENOENT\)/);
 });
 
 test('new tasks are where the task is that made them; one with an old number too', () => {
@@ -295,13 +295,13 @@ test('where nothing can be known, the reason is given and every task is other', 
   assert.match(nested.problem(), /pid namespace/);
   const none = openContainerTable({ cgroupDir: join(root, 'none'), podLogs: root, max: 10, keepMs: 1 });
   none.procIsHosts(true);
-  assert.match(none.problem(), /none is not a mount of control groups/);
+  assert.match(none.problem(), /none is not a cgroup mount/);
   none.refresh();
   none.attached(1, 0, `/docker/${ID}`);
   assert.equal(labelsOf(none, 1)?.trim(), 'other');
   const own = machine();
   own.removeGroup('/init.scope');
-  assert.match(own.open().problem(), /only the agent’s own control groups/);
+  assert.match(own.open().problem(), /shows only the cgroups of the agent/);
 });
 
 test('with the processes of others hidden, the root group has only threads of the kernel where systemd runs', () => {
