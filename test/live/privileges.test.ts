@@ -58,7 +58,7 @@ for (const { name, wrapper, capabilities, namespace } of WAYS) {
       const held = /^CapEff:\s+(\S+)$/m.exec(status)?.[1] ?? '';
       assert.equal(BigInt(`0x${held}`) > 0n, capabilities, `CapEff: ${held}`);
 
-      const learned = /own threads.*?threads="?\[([\d,\s]+)\]/
+      const learned = /found the thread ids of the agent.*?threads="?\[([\d,\s]+)\]/
         .exec(agent.stderr())?.[1]
         .split(',')
         .map(Number);

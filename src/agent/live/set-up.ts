@@ -79,7 +79,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   if (config.reader === 'trace_pipe') setOptions(instance, textOptions('nop'));
   const threads = await learnOwnThreads(instance, options.markFromMain);
   shared.own.add(threads.ids);
-  log.debug({ threads: threads.ids, nested: threads.nested }, 'own threads');
+  log.debug({ threads: threads.ids, nested: threads.nested }, 'found the thread ids of the agent');
   sources.tasks?.procIsHosts(!threads.nested);
   host.taskClasses.procIsHosts(!threads.nested);
   sources.containers?.table.procIsHosts(!threads.nested);

@@ -115,5 +115,6 @@ function tellOf({ tls, users, rate }: WebConfig, file: string, log: Log, message
   const until = tls && new Date(tls.validUntilMs).toISOString();
   const limited = rate !== undefined;
   log.info({ file, tls: tls !== undefined, http2: false, users: users.size, rate_limit: limited }, message);
-  if (tls && tls.validUntilMs < Date.now()) log.warn({ file, until }, 'the certificate has expired');
+  if (tls && tls.validUntilMs < Date.now())
+    log.warn({ file, until }, 'the certificate of the web config has expired: renew it');
 }

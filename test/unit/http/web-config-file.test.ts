@@ -155,7 +155,10 @@ test('a renewed certificate is used; half of a pair is not', () => {
   copyFileSync(join(FIXTURES, 'expired.key'), key);
   assert.equal(inForce(), pem('expired.crt'));
   assert.ok(
-    take().some(({ level, message }) => level === 'warn' && message === 'the certificate has expired'),
+    take().some(
+      ({ level, message }) =>
+        level === 'warn' && message === 'the certificate of the web config has expired: renew it',
+    ),
   );
 });
 
