@@ -64,7 +64,7 @@ export function latencyProbe(tracer: LatencyTracer): ProbeModule<LatencyOptions>
       return (
         other && {
           with: other,
-          why: 'the kernel stores a single worst latency, so only one of these tracers can run at a time',
+          why: 'only one latency tracer can run at a time, because most of them share the kernel’s record of the longest latency',
         }
       );
     },

@@ -1,6 +1,6 @@
 /**
  * Suspends probes of a plan: removes their handlers, and returns the events that the kernel need not record for any
- * other probe. Operations that are open when a suspension begins, or begin during it, count as `suspended`.
+ * other probe. Operations that are open when a suspension begins count as `suspended`.
  */
 import type { EventHandler } from '../../model/record.ts';
 import type { TimestampNs } from '../../model/time.ts';

@@ -54,7 +54,7 @@ test('any two latency tracers', () => {
       if (a === b) continue;
       const lines = problems([`${a}:`, `${b}:`]);
       assert.equal(lines.length, 1, `${a} and ${b}`);
-      assert.match(lines[0], /stores a single worst latency/);
+      assert.match(lines[0], /only one latency tracer can run at a time/);
     }
   }
 });
