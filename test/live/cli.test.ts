@@ -22,7 +22,8 @@ const env = { ...Object.fromEntries(inherited), FTRACE_EXPORTER_INSTANCE: INSTAN
 
 after(() => {
   for (const child of children) child.kill('SIGKILL');
-  for (const leftover of [dir, `${dir}-record`]) if (existsSync(leftover)) rmdirSync(leftover);
+  for (const leftover of [dir, `${dir}-record`, `${dir}-other`])
+    if (existsSync(leftover)) rmdirSync(leftover);
   rmSync(directory, { recursive: true });
 });
 
@@ -118,12 +119,19 @@ test('an error that nobody expected ends run with 1, logged, and the instance is
   assert.equal(existsSync(dir), false);
 });
 
-test('a second agent does not touch the instance of the first, and says so; so does cleanup', async () => {
+test('a second agent does not touch the instance of the first, and names --instance, which works', async () => {
   const first = start(['run', ...ANY_PORT]);
   const url = await served(first);
   const second = start(['run', ...ANY_PORT]);
   assert.equal(await second.ended, 1);
-  assert.match(second.stderr(), /EBUSY/);
+  assert.match(second.stderr(), /EBUSY.*another agent uses it: .*choose another name .* with --instance/);
+  const other = start(['run', ...ANY_PORT, '--instance', `${INSTANCE}-other`]);
+  const otherUrl = await served(other);
+  assert.ok(existsSync(`${dir}-other`));
+  assert.equal((await fetch(new URL('/readyz', otherUrl))).status, 200);
+  other.child.kill('SIGTERM');
+  assert.equal(await other.ended, 0, other.stderr());
+  assert.ok(!existsSync(`${dir}-other`));
   const cleanup = spawnSync(process.execPath, [BIN, 'cleanup'], { env, encoding: 'utf8' });
   assert.match(cleanup.stdout, /did not touch the instance/);
   assert.equal((await fetch(new URL('/readyz', url))).status, 200);

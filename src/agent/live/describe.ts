@@ -55,7 +55,8 @@ function logState(
     if (!isNew(before?.facts.probes, probe)) continue;
     const { name, up, reason, notes = [] } = probe;
     if (!up) log.warn({ probe: name, reason }, 'probe is off');
-    for (const note of notes) log.warn({ probe: name, reason: note }, 'probe is on, but with a limitation');
+    const limited = up ? 'probe is on, but with a limitation' : 'a name in the config of the probe is wrong';
+    for (const note of notes) log.warn({ probe: name, reason: note }, limited);
   }
   for (const kind of kinds)
     if (!kind.up && isNew(before?.facts.kinds, kind))

@@ -160,10 +160,10 @@ function replay(
 }
 
 function logProbes(probes: EventPlan['probes'], log: Log): void {
-  const incomplete = 'probe is on, but with a limitation';
   for (const { name, up, reason, notes = [] } of probes) {
+    const limited = up ? 'probe is on, but with a limitation' : 'a name in the config of the probe is wrong';
     if (!up) log.info({ probe: name, reason }, 'probe is off');
-    for (const note of notes) log.info({ probe: name, reason: note }, incomplete);
+    for (const note of notes) log.info({ probe: name, reason: note }, limited);
   }
 }
 
