@@ -2,8 +2,9 @@
  * Finds functions of programs and libraries in the symbol tables of 64-bit ELF files, with their file offsets, which
  * uprobes use. Sources: elf(5) and gABI's symbol versions. Reads only the tables, because files can be very large.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
-import { errnoOf } from '../model/errors.ts';
+import { closeSync, readSync } from 'node:fs';
+import { errnoOf, reasonOf } from '../model/errors.ts';
+import { openUserFile } from '../model/user-file.ts';
 
 export interface ElfFunction {
   name: string;
@@ -45,9 +46,9 @@ const MOST_HEADERS = 10_000;
 export function readElf(path: string): ElfFile {
   let fd: number;
   try {
-    fd = openSync(path, 'r');
+    fd = openUserFile(path);
   } catch (error) {
-    throw new Error(`cannot read ${path}: ${errnoOf(error)}`);
+    throw new Error(`cannot read ${path}: ${reasonOf(error)}`);
   }
   try {
     return parseElf(path, (offset, size) => {

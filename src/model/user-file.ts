@@ -1,4 +1,4 @@
-/** Reads a file that the user named. Opens it without blocking, and accepts only a regular file of limited size. */
+/** Opens and reads files that the user named: without blocking, and only regular files. Limits the size of what is read. */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoOf } from './errors.ts';
 
@@ -8,8 +8,8 @@ export const MAX_USER_FILE_BYTES = 1024 * 1024;
 const { O_RDONLY, O_NONBLOCK, O_NOCTTY } = constants;
 const ATTEMPTS = 3;
 
-/** Reads the whole file. Throws an `Error` that says what is wrong, without the name of the file. */
-export function readUserFile(file: string, maxBytes = MAX_USER_FILE_BYTES): Buffer {
+/** Opens the file. Throws an `Error` that says what is wrong, without the name of the file. */
+export function openUserFile(file: string): number {
   let fd: number;
   try {
     // Without O_NONBLOCK, a FIFO could block. Without O_NOCTTY, a terminal could become our controlling terminal.
@@ -17,11 +17,20 @@ export function readUserFile(file: string, maxBytes = MAX_USER_FILE_BYTES): Buff
   } catch (error) {
     throw new Error(`${errnoOf(error)}: check the path and the permissions`);
   }
+  const stats = fstatSync(fd);
+  if (stats.isFile()) return fd;
+  closeSync(fd);
+  throw new Error(
+    stats.isDirectory() ? 'EISDIR: this is a directory, not a regular file' : 'not a regular file',
+  );
+}
+
+/** Reads the whole file. Throws the errors of `openUserFile`. */
+export function readUserFile(file: string, maxBytes = MAX_USER_FILE_BYTES): Buffer {
+  const fd = openUserFile(file);
   try {
     for (let attempt = 1; ; attempt++) {
       const before = fstatSync(fd, { bigint: true });
-      if (before.isDirectory()) throw new Error('EISDIR: this is a directory, not a regular file');
-      if (!before.isFile()) throw new Error('not a regular file');
       const content = contentOf(fd, maxBytes);
       const after = fstatSync(fd, { bigint: true });
       const isWhole = after.size === BigInt(content.length) && after.size === before.size;

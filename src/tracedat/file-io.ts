@@ -1,12 +1,15 @@
 /** Reads and writes capture files. Repeats short reads and writes. Throws a `KernelError` if a system call fails. */
-import { openSync, readSync, writeSync } from 'node:fs';
+import { constants, openSync, readSync, writeSync } from 'node:fs';
 import { errnoOf, KernelError } from '../model/errors.ts';
+
+/** O_NONBLOCK, because otherwise opening a pipe without a writer blocks. */
+export const READ_AT_ONCE = constants.O_RDONLY | constants.O_NONBLOCK;
 
 export function openFile(file: string, flags: string | number): number {
   try {
     return openSync(file, flags);
   } catch (error) {
-    throw refused(error, file, flags === 'r' || typeof flags === 'number' ? 'open' : 'create');
+    throw refused(error, file, typeof flags === 'number' ? 'open' : 'create');
   }
 }
 

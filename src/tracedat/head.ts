@@ -1,12 +1,10 @@
 /** Reads a file's first bytes, which show what kind of recording it is. */
-import { closeSync, constants, fstatSync } from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
 import { UsageError } from '../model/errors.ts';
-import { openFile, readAt } from './file-io.ts';
+import { openFile, READ_AT_ONCE, readAt } from './file-io.ts';
 import { MAGIC } from './trace-dat.ts';
 
 const HEAD_BYTES = 1 << 16;
-/** O_NONBLOCK, because otherwise opening a pipe without a writer blocks. */
-const READ_AT_ONCE = constants.O_RDONLY | constants.O_NONBLOCK;
 
 /** Returns up to 64 KiB. Throws `KernelError` if the file can't be read, `UsageError` for a pipe or a device. */
 export function headOf(file: string): Uint8Array {

@@ -6,7 +6,7 @@ import { closeSync, fstatSync } from 'node:fs';
 import type { BufferStats, PageSource, TraceMetadata } from '../model/source.ts';
 import { type Contents, readContents } from './contents.ts';
 import { Cursor, fileInput } from './cursor.ts';
-import { openFile } from './file-io.ts';
+import { openFile, READ_AT_ONCE } from './file-io.ts';
 import { openRegion, type RegionReader } from './region-reader.ts';
 
 export interface Capture {
@@ -42,7 +42,7 @@ export interface OpenOptions {
  * `UsageError` if it is not a trace.dat of version 6 or 7, lacks the page layout, or has no such instance.
  */
 export function openCapture(path: string, options: OpenOptions = {}): Capture {
-  const fd = openFile(path, 'r');
+  const fd = openFile(path, READ_AT_ONCE);
   try {
     const input = fileInput(fd, path, fstatSync(fd).size);
     return captureOf(readContents(new Cursor(input), path, options.instance), fd, path);

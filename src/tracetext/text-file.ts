@@ -9,7 +9,7 @@ import { makeCanonical } from '../decode/text/canonical.ts';
 import { makeKnownFormats } from '../decode/text/known-formats.ts';
 import { UsageError } from '../model/errors.ts';
 import type { TextSource, TraceMetadata } from '../model/source.ts';
-import { openFile, readAt } from '../tracedat/file-io.ts';
+import { openFile, READ_AT_ONCE, readAt } from '../tracedat/file-io.ts';
 import { whatItIs } from './text-refusals.ts';
 import { surveyText, type TextSurvey } from './text-survey.ts';
 
@@ -61,7 +61,7 @@ export function looksLikeTraceText(head: Uint8Array): boolean {
  * is not text of `trace` or `trace_pipe`, `KernelError` if it can't be read.
  */
 export function openTextTrace(file: string): TextTrace {
-  const fd = openFile(file, 'r');
+  const fd = openFile(file, READ_AT_ONCE);
   try {
     return contentsOf(fd, file);
   } catch (error) {

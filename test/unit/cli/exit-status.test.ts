@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -121,6 +121,16 @@ test('check-config exits with 2 for a bad file, with the place and a suggestion'
   );
   assert.match(refusal(['check-config', join(directory, 'none.yaml')]), /cannot read .*none\.yaml: ENOENT/);
   assert.match(refusal(['check-config']), /needs a file/);
+});
+
+test('a pipe or a device in place of a file is refused, and nobody waits for it', () => {
+  const fifo = join(directory, 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  for (const path of [fifo, '/dev/zero']) {
+    const reason = new RegExp(`cannot read (the config )?${path}: not a regular file\n$`);
+    for (const command of [['check-config'], ['run', '--config.file'], ['list', 'symbols']])
+      assert.match(refusal([...command, path]), reason);
+  }
 });
 
 test('check-config only looks at the file', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -58,6 +58,23 @@ test('configs, certificates and keys are regular files of a bounded size', () =>
   }
   writeFileSync(join(root, 'good'), 'a: 1\n');
   assert.deepEqual(readYamlFile(join(root, 'good')).value, { a: 1 });
+});
+
+test('a recording that was replaced by a pipe is refused without waiting for a writer', () => {
+  for (const [file, open] of [
+    ['tracedat/read', 'openCapture'],
+    ['tracetext/text-file', 'openTextTrace'],
+  ]) {
+    const url = new URL(`../../../src/${file}.ts`, import.meta.url).href;
+    const script = `import { ${open} } from '${url}';
+      try { ${open}('${fifo}'); } catch (error) { console.log(error.message); }`;
+    // A process of its own, because a test that waits for a writer could not be ended.
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+      encoding: 'utf8',
+      timeout: 30_000,
+    });
+    assert.match(stdout, new RegExp(fifo), `${open}: ${stderr}`);
+  }
 });
 
 /** Time of the fastest of three runs, because other programs use the machine too. */

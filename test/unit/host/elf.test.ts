@@ -1,6 +1,7 @@
 /** Symbols of ELF files. The test makes small files with the tables that linkers write. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -134,4 +135,16 @@ test('what is no such file has a reason', () => {
       /text (is damaged|is truncated|has no function f)|out of range/,
     );
   }
+});
+
+test('a pipe, a device and a directory are refused without waiting for them', () => {
+  const fifo = join(directory, 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  // A writer, so that opening the pipe in the wrong way fails the test instead of blocking it for ever.
+  const writer = openSync(fifo, 'r+');
+  for (const file of [fifo, '/dev/zero', directory])
+    assert.throws(() => functionOffset(file, 'f'), {
+      message: new RegExp(`^cannot read ${file}: .*not a regular file$`),
+    });
+  closeSync(writer);
 });
