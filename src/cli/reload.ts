@@ -2,7 +2,7 @@
  * Reloads the config while the agent runs: reads the config again, and switches to it unless it is wrong or needs a
  * restart. If the new config is rejected, the old one stays in use.
  */
-import { readFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { declareReloads } from '../agent/main/reload-metrics.ts';
 import { restartKeys } from '../config/restart-keys.ts';
 import type { AgentConfig } from '../config/schema.ts';
@@ -10,6 +10,7 @@ import { createShared } from '../http/server/shared.ts';
 import type { MetricStore } from '../metrics/store.ts';
 import { reasonOf, UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
+import { readUserFile } from '../model/user-file.ts';
 
 /** Checking more often would not help: a kubelet takes up to a minute to update the file of a ConfigMap. */
 export const WATCH_EVERY_MS = 5000;
@@ -70,12 +71,22 @@ export function makeReloader(start: AgentConfig, { source, store, log, apply }: 
     return shared('config');
   };
 
+  const isCurrent = (): boolean => {
+    try {
+      return isDeepStrictEqual(source.load(), current);
+    } catch {
+      return false;
+    }
+  };
+
   return {
     reload,
     watch: (everyMs = WATCH_EVERY_MS) => {
       if (file === undefined) return () => {};
       log.info({ file, intervalSeconds: everyMs / 1000 }, 'watching the config for changes');
       let seen = contentOf(file);
+      // The file may have changed while the agent started.
+      if (!isCurrent()) void reload('the file has changed');
       const timer = setInterval(() => {
         const content = contentOf(file);
         if (content === seen) return;
@@ -91,7 +102,7 @@ export function makeReloader(start: AgentConfig, { source, store, log, apply }: 
 /** Returns the content, to detect changes. A ConfigMap update switches a link and can leave the mtime unchanged. */
 function contentOf(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return readUserFile(file).toString('utf8');
   } catch (error) {
     return `cannot be read: ${reasonOf(error)}`;
   }

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { after, test } from 'node:test';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { type AgentConfig, loadAgentConfig } from '../../../src/agent/main/compose-config.ts';
@@ -100,4 +103,67 @@ test('a link that points elsewhere is a change; a file that stays the same is no
     ['debug'],
   );
   rmSync(file);
+});
+
+test('a change between the start and the first look is seen, and no change is none', async () => {
+  const { reloader, applied } = setUp();
+  reloader.watch()();
+  write('log: { level: debug }');
+  reloader.watch()();
+  while (applied.length === 0) await setImmediate();
+  assert.deepEqual(
+    applied.map(({ log }) => log.level),
+    ['debug'],
+  );
+});
+
+/** Watches the config in a process of its own, because a thread that waits for a pipe cannot be stopped. */
+const WATCHER = `
+  const [file, ...modules] = process.argv.slice(1);
+  const [{ makeReloader }, { loadAgentConfig }, { MetricStore }] = await Promise.all(modules.map((url) => import(url)));
+  const print = (fields, message) => console.log(message + ' ' + (fields.reason ?? ''));
+  const load = () => loadAgentConfig({ file, env: {} });
+  const store = new MetricStore({ countsSeries: false });
+  const log = { debug() {}, info: print, warn: print, error: print };
+  makeReloader(load(), { source: { file, load }, store, log, apply: async () => {} }).watch(5);
+  setInterval(() => {}, 1000);
+  process.on('SIGTERM', () => process.exit(0));`;
+
+test('a config that becomes a pipe, a device or a directory is refused, and the watcher goes on', {
+  timeout: 120_000,
+}, async () => {
+  const watched = join(directory, 'watched.yaml');
+  const replaceBy = (target: string) => {
+    symlinkSync(target, `${watched}.new`);
+    renameSync(`${watched}.new`, watched);
+  };
+  execFileSync('mkfifo', [join(directory, 'fifo')]);
+  writeFileSync(watched, '{}');
+  const modules = ['cli/reload', 'agent/main/compose-config', 'metrics/store'].map(
+    (name) => new URL(`../../../src/${name}.ts`, import.meta.url).href,
+  );
+  const args = ['--input-type=module', '-e', WATCHER, watched, ...modules];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const nextLine = async () => {
+    const late = sleep(30_000, { value: 'no line for 30 s' }, { ref: false });
+    return String((await Promise.race([lines.next(), late])).value);
+  };
+  try {
+    assert.match(await nextLine(), /^watching the config/);
+    for (const target of ['fifo', '/dev/zero', directory]) {
+      replaceBy(target);
+      assert.match(
+        await nextLine(),
+        /^config not reloaded; .* cannot read .*watched\.yaml: .*not a regular file$/,
+      );
+      writeFileSync(`${watched}.text`, '{}');
+      replaceBy(`${watched}.text`);
+      assert.match(await nextLine(), /^config reloaded/);
+    }
+    child.kill('SIGTERM');
+    assert.deepEqual(await once(child, 'exit'), [0, null]);
+  } finally {
+    child.kill('SIGKILL');
+  }
 });
