@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import fs, { appendFileSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -58,6 +59,44 @@ test('configs, certificates and keys are regular files of a bounded size', () =>
   }
   writeFileSync(join(root, 'good'), 'a: 1\n');
   assert.deepEqual(readYamlFile(join(root, 'good')).value, { a: 1 });
+});
+
+test('a file that changes while it is being read is read again; one that keeps changing is refused', (t) => {
+  const file = join(root, 'changing');
+  const { readSync } = fs;
+  let change: (() => void) | undefined;
+  t.mock.method(fs, 'readSync', (...args: Parameters<typeof readSync>) => {
+    const bytes = readSync(...args);
+    if (bytes === 0) change?.();
+    return bytes;
+  });
+  syncBuiltinESMExports();
+  /** Sets the time of the last change, because some file systems advance it only every few milliseconds. */
+  const at = (seconds: number) => utimesSync(file, seconds, seconds);
+  const changes: Record<string, () => void> = {
+    'is truncated': () => writeFileSync(file, ''),
+    'is written after it was truncated': () => writeFileSync(file, 'new\n'),
+    grows: () => appendFileSync(file, '# more\n'),
+    'is overwritten by a text of the same length': () => writeFileSync(file, 'new\n'),
+  };
+  try {
+    for (const [what, apply] of Object.entries(changes)) {
+      writeFileSync(file, what.startsWith('is written') ? '' : 'old\n');
+      at(1);
+      change = () => {
+        change = undefined;
+        apply();
+        at(what.endsWith('same length') ? 2 : 1);
+      };
+      const content = readUserFile(file).toString();
+      assert.equal(content, fs.readFileSync(file, 'utf8'), `a file that ${what}`);
+    }
+    change = changes.grows;
+    assert.throws(() => readUserFile(file), /the file keeps changing while it is being read/);
+  } finally {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  }
 });
 
 test('a recording that was replaced by a pipe is refused without waiting for a writer', () => {

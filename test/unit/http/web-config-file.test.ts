@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   copyFileSync,
   mkdirSync,
@@ -14,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { listen } from '../../../src/http/server/listen.ts';
 import { openWebConfig } from '../../../src/http/server/web-config-file.ts';
 import { UsageError } from '../../../src/model/errors.ts';
 import { FIXTURES, pem } from '../../support/tls.ts';
@@ -219,6 +222,35 @@ test('a file that has lost its users or its TLS does not open the port', () => {
   // After a restart, the users are those in the file.
   writeFileSync(file, '');
   assert.equal(openWebConfig(file, log).current().users.size, 0);
+});
+
+test('while the file is copied over itself, nobody gets in without a password', async () => {
+  const { log } = logOf();
+  const directory = place();
+  const [file, copy] = ['web.yml', 'copy.yml'].map((name) => join(directory, name));
+  writeFileSync(copy, `basic_auth_users: { alice: ${HASH} }\n`);
+  copyFileSync(copy, file);
+  const web = openWebConfig(file, log, { lookEveryMs: 0 });
+  const server = await listen((_request, response) => response.end('the metrics'), '127.0.0.1:0', log, { web });
+  // cp truncates the file before it writes it, as editors and config management do.
+  const copying = spawn('sh', ['-c', 'for i in $(seq 400); do cp "$0" "$1"; done', copy, file]);
+  const ended = once(copying, 'exit');
+  try {
+    const answers = new Map<number, number>();
+    const ask = async () => {
+      while (copying.exitCode === null) {
+        const { status, body } = await fetch(server.url);
+        await body?.cancel();
+        answers.set(status, (answers.get(status) ?? 0) + 1);
+      }
+    };
+    await Promise.all(Array.from({ length: 8 }, ask));
+    assert.deepEqual(await ended, [0, null]);
+    assert.deepEqual([...answers.keys()], [401], `status and number of answers: ${[...answers]}`);
+  } finally {
+    copying.kill();
+    await server.close();
+  }
 });
 
 test('a policy for client certificates does not become weaker by itself', () => {
