@@ -52,8 +52,9 @@ export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarge
       const { errorMessage, ...numbers } = decode().partialSuccess ?? {};
       const message = errorMessage ?? '';
       const sent = signal.helper.countItems(request);
-      // The remaining field is rejectedDataPoints or rejectedSpans. Clamps an impossible number.
-      const rejected = Math.min(Math.max(Number(Object.values(numbers)[0]) || 0, 0), sent);
+      // The remaining field is rejectedDataPoints or rejectedSpans. The SDK decodes a negative number as unsigned.
+      const number = Number(Object.values(numbers)[0]) || 0;
+      const rejected = number < 0 || number >= 2 ** 63 ? 0 : number;
       if (rejected < sent) return { accepted: true, rejected, message };
       return { accepted: false, reason: `the backend rejected everything${message && `: ${message}`}` };
     } catch (error) {

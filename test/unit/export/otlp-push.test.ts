@@ -317,18 +317,18 @@ test('points that a backend rejected are counted, in either encoding', async () 
 });
 
 test('a backend that reports fewer than zero rejected points, or as many as it received or more', async () => {
-  for (const [rejected, exported] of [
-    [-5, 1],
-    [4, 0],
-    [1e12, 0],
+  for (const [rejected, exported, protocol] of [
+    [-5, 1, 'http/json'],
+    [-5, 1, 'http/protobuf'],
+    [4, 0, 'http/json'],
+    [1e12, 0, 'http/json'],
   ] as const) {
     const receiver = await receiverOf();
-    const body = JSON.stringify({
-      partialSuccess: { rejectedDataPoints: String(rejected), errorMessage: 'odd' },
-    });
+    const json = { partialSuccess: { rejectedDataPoints: String(rejected), errorMessage: 'odd' } };
+    const body = protocol === 'http/json' ? JSON.stringify(json) : partialSuccess(rejected, 'odd');
     receiver.answer = { status: 200, body };
     const { push, counted, lines } = pushTo(receiver.url, {
-      protocol: 'http/json',
+      protocol,
       intervalMs: 3_600_000,
       exportTimeoutMs: 5000,
     });

@@ -378,6 +378,32 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
     assert.deepEqual(await push(0, 'deprecated'), {
       ...{ traces: [2, 4], spans: [4, 8], requests: [2, 1], rejected: 2, exemplars: 1 },
     });
+    // Impossible numbers: fewer than none, and more than were sent.
+    assert.deepEqual(await push(-3, ''), {
+      ...{ traces: [4, 4], spans: [8, 8], requests: [3, 1], rejected: 2, exemplars: 1 },
+    });
+    assert.deepEqual(await push(1000, 'quota'), {
+      ...{ traces: [4, 6], spans: [8, 12], requests: [3, 2], rejected: 2, exemplars: 1 },
+    });
+    await stop(1000);
+  });
+}
+
+for (const protocol of ['http/protobuf', 'http/json'] as const) {
+  test(`a 200 that is no message is no proof that traces have arrived, by ${protocol}`, async () => {
+    const receiver = await receiverOf();
+    const { traces, spans, counter, stop } = pushTo(receiver.url, { protocol });
+    for (const [i, body] of ['<html>hello', 'null', '\n<!DOCTYPE html>\n<title>Sign in</title>'].entries()) {
+      receiver.answer = { status: 200, body };
+      traces.take([pointed()]);
+      await until(
+        () => spans('exported') + spans('failed') === 2 * (i + 1),
+        () => 'it has an outcome',
+      );
+    }
+    assert.deepEqual([spans('exported'), spans('failed')], [0, 6]);
+    assert.equal(counter('ftrace_exporter_otlp_exports_total', 'traces', 'failed'), 3);
+    assert.equal(traces.exemplars.size(), 0);
     await stop(1000);
   });
 }

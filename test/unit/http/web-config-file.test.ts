@@ -231,7 +231,9 @@ test('while the file is copied over itself, nobody gets in without a password', 
   writeFileSync(copy, `basic_auth_users: { alice: ${HASH} }\n`);
   copyFileSync(copy, file);
   const web = openWebConfig(file, log, { lookEveryMs: 0 });
-  const server = await listen((_request, response) => response.end('the metrics'), '127.0.0.1:0', log, { web });
+  const server = await listen((_request, response) => response.end('the metrics'), '127.0.0.1:0', log, {
+    web,
+  });
   // cp truncates the file before it writes it, as editors and config management do.
   const copying = spawn('sh', ['-c', 'for i in $(seq 400); do cp "$0" "$1"; done', copy, file]);
   const ended = once(copying, 'exit');
