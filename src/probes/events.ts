@@ -12,7 +12,7 @@ import { SlotCache } from './tables/slot-cache.ts';
 
 const COUNT = {
   name: 'ftrace_events_total',
-  help: 'Times an event that the config names occurred, by event and CPU.',
+  help: 'Number of times that each event named in the config occurred, by event and CPU.',
   labels: ['event', 'cpu'],
   open: ['event'],
 };

@@ -19,7 +19,7 @@ export class Broken extends Error {
 /** Bytes that a cursor reads. */
 export interface Input {
   size: number;
-  /** `the file`, or the name of an uncompressed part, for messages. */
+  /** `the file`, or the name of a decompressed part; used in messages. */
   name: string;
   /** Fills `into` from `position`. Returns the number of bytes, which is below `into.length` only at the end. */
   read(into: Uint8Array, position: number): number;

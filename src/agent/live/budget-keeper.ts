@@ -106,7 +106,7 @@ export function keepBudget(parts: BudgetKeeperParts): BudgetKeeper {
       if (isExceeded && !wasExceeded)
         log.warn(
           { used: inWords(budget.usedCores()) },
-          `the agent is over ${limit}, and suspending another probe would not help: disable a probe or raise the budget`,
+          `the agent is over ${limit}, and no single probe uses enough CPU time to be worth suspending: disable several probes or raise the budget`,
         );
       wasExceeded = isExceeded;
     },
@@ -129,7 +129,7 @@ export function keepBudget(parts: BudgetKeeperParts): BudgetKeeper {
       ...[...current.values()].map(({ probe, reason }) => `probe ${probe} is ${reason}`),
       ...(budget.isExceeded()
         ? [
-            `the agent uses ${inWords(budget.usedCores())}, more than ${limit}, and suspending another probe would not help: disable a probe or raise the budget`,
+            `the agent uses ${inWords(budget.usedCores())}, more than ${limit}, and no single probe uses enough CPU time to be worth suspending: disable several probes or raise the budget`,
           ]
         : []),
     ],

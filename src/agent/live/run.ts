@@ -34,7 +34,7 @@ export interface LiveOptions {
   markFromMain(file: string, text: string): Promise<void>;
   /** Called when reading failed permanently, after the instances were removed. */
   onFatal(error: unknown): void;
-  /** Called when the reason why some or all events do not arrive has changed; '' if all events arrive again. */
+  /** Called with the new reason when the reason for missing events changes, or with '' when all events arrive again. */
   onProblem(problem: string): void;
   /** Called about once a second with the traces of slow operations. */
   onTraces?: ((traces: readonly TraceRecord[]) => void) | undefined;

@@ -58,7 +58,7 @@ export function declareContainerMetrics(
 ): void {
   const lookups = store.counter({
     name: 'ftrace_exporter_container_lookups_total',
-    help: 'Look-ups of a task that found no container, by outcome. "unknown": the agent does not know the container of the task; "surplus": the limit containers.max was reached.',
+    help: 'Look-ups of a task’s container that found none, by outcome. "unknown": the agent does not know the container of the task; "surplus": the limit containers.max was reached.',
     labels: ['outcome'],
   });
   const families = {
