@@ -5,9 +5,10 @@
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, constants, openSync, readdirSync, readFileSync, readSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Agent, makeBench, needTool, type Scrape } from '../support/agent.ts';
 
@@ -85,7 +86,12 @@ test('another size of the buffer is in force and named, without the agent being 
   const status = async () =>
     (
       (await (await fetch(`${agent.url}/api/v1/status`)).json()) as {
-        capture: { bufferBytesPerCpu: number; buffers: { bufferBytesPerCpu: number }[]; warnings: string[] };
+        capture: {
+          bufferBytesPerCpu: number;
+          buffers: { bufferBytesPerCpu: number }[];
+          warnings: string[];
+          tickMs: number;
+        };
       }
     ).capture;
   for (const kib of [256, 4096]) {
@@ -99,6 +105,8 @@ test('another size of the buffer is in force and named, without the agent being 
     );
     assert.ok(isReady(await readiness(agent)));
   }
+  // With 2 MiB, the agent drains after 35 ms at the latest, on up to 8 CPUs.
+  await until(status, ({ tickMs }) => tickMs > 40, 'pace of draining with 4 MiB');
   assert.equal(await agent.stop(), 0, agent.stderr());
 });
 
@@ -197,19 +205,43 @@ for thread in threads: thread.join()
 print(len(long), flush=True)
 `;
 
+const WAIT_CALL = 'rt_sigtimedwait';
+
+/** Starts the program WAITS. `end` ends it, and asserts that no call became longer than it was. */
+async function startWaits(t: TestContext, agent: Agent) {
+  needTool('python3', 'python3');
+  const python = spawn('python3', ['-c', WAITS], { stdio: ['pipe', 'pipe', 'inherit'] });
+  bench.atEnd(() => void python.kill('SIGKILL'));
+  let output = '';
+  python.stdout.on('data', (chunk) => {
+    output += chunk;
+  });
+  while (!output.includes('running')) await sleep(20);
+  await sleep(300);
+  return async (): Promise<Scrape> => {
+    python.stdin.end('\n');
+    while (!/running\n\d+/.test(output)) await sleep(20);
+    const trulyLong = Number(output.split('\n')[1]);
+    const metric = 'ftrace_syscall_duration_seconds';
+    const scrape = await until(
+      () => agent.scrape(),
+      (now) => now.sum(`${metric}_count`, { syscall: WAIT_CALL }) > 0,
+      'calls',
+    );
+    const count = scrape.sum(`${metric}_count`, { syscall: WAIT_CALL });
+    const long = count - scrape.sum(`${metric}_bucket`, { syscall: WAIT_CALL, le: '0.1' });
+    t.diagnostic(`${count} calls, ${long} over 100 ms, of which the program says ${trulyLong}`);
+    assert.ok(count > 200, `${count} calls`);
+    assert.ok(long <= trulyLong, `${long} calls over 100 ms, the program made ${trulyLong}`);
+    assert.ok(scrape.sum('ftrace_exporter_unmatched_total', { probe: 'syscalls', reason: 'lost' }) > 0);
+    return scrape;
+  };
+}
+
 for (const reader of ['raw', 'trace_pipe'])
   test(`no call is made up across a pause, long or short, with reader ${reader}`, async (t) => {
-    needTool('python3', 'python3');
-    const name = 'rt_sigtimedwait';
-    const agent = await bench.start({ reader, probes: { syscalls: { include: [name] } } });
-    const python = spawn('python3', ['-c', WAITS], { stdio: ['pipe', 'pipe', 'inherit'] });
-    bench.atEnd(() => void python.kill('SIGKILL'));
-    let output = '';
-    python.stdout.on('data', (chunk) => {
-      output += chunk;
-    });
-    while (!output.includes('running')) await sleep(20);
-    await sleep(300);
+    const agent = await bench.start({ reader, probes: { syscalls: { include: [WAIT_CALL] } } });
+    const end = await startWaits(t, agent);
     const pause = async (file: string, ms: number) => {
       const path = join(agent.dir, file);
       replace(path, '0');
@@ -221,24 +253,39 @@ for (const reader of ['raw', 'trace_pipe'])
     for (let i = 0; i < 5; i++) await pause('tracing_on', 300);
     for (const file of ['events/raw_syscalls/enable', 'events/raw_syscalls/sys_exit/enable'])
       await pause(file, 300);
-    python.stdin.end('\n');
-    while (!/running\n\d+/.test(output)) await sleep(20);
-    const trulyLong = Number(output.split('\n')[1]);
-    const scrape = await until(
-      () => agent.scrape(),
-      (now) => now.sum('ftrace_syscall_duration_seconds_count', { syscall: name }) > 0,
-      'calls',
-    );
-    const metric = 'ftrace_syscall_duration_seconds';
-    const count = scrape.sum(`${metric}_count`, { syscall: name });
-    const long = count - scrape.sum(`${metric}_bucket`, { syscall: name, le: '0.1' });
-    t.diagnostic(`${count} calls, ${long} over 100 ms, of which the program says ${trulyLong}`);
-    assert.ok(count > 200, `${count} calls`);
-    assert.ok(long <= trulyLong, `${long} calls over 100 ms, the program made ${trulyLong}`);
+    const scrape = await end();
     assert.ok(lost(scrape, 'paused') >= 8, 'every pause is counted');
-    assert.ok(scrape.sum('ftrace_exporter_unmatched_total', { probe: 'syscalls', reason: 'lost' }) > 0);
     assert.equal(await agent.stop(), 0, agent.stderr());
   });
+
+test('no call is made up across events that cat takes from trace_pipe, or that somebody clears', async (t) => {
+  const agent = await bench.start({ probes: { syscalls: { include: [WAIT_CALL] } } });
+  const end = await startWaits(t, agent);
+  let takenBefore = 0;
+  for (let i = 0; i < 5; i++) {
+    const thief = spawn('cat', [join(agent.dir, 'trace_pipe')], { stdio: ['ignore', 'pipe', 'inherit'] });
+    bench.atEnd(() => void thief.kill('SIGKILL'));
+    thief.stdout.resume();
+    await sleep(300);
+    const ended = once(thief, 'close');
+    thief.kill('SIGKILL');
+    await ended;
+    const scrape = await until(
+      () => agent.scrape(),
+      (now) => lost(now, 'taken') > takenBefore,
+      'taken',
+    );
+    takenBefore = lost(scrape, 'taken');
+    await sleep(300);
+    for (const end = Date.now() + 300; Date.now() < end; await sleep(2))
+      replace(join(agent.dir, 'trace'), '');
+    await sleep(300);
+  }
+  const scrape = await end();
+  assert.ok(lost(scrape, 'cleared') > 0);
+  assert.ok(lost(scrape, 'taken') >= takenBefore);
+  assert.equal(await agent.stop(), 0, agent.stderr());
+});
 
 test('a process that was stopped says how long it read nothing', async () => {
   const agent = await bench.start({});
