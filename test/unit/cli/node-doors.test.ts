@@ -75,13 +75,32 @@ test('an inherited debugger is refused, and trust in any certificate is not inhe
   assert.match(stderr, /NODE_TLS_REJECT_UNAUTHORIZED ignored/);
 });
 
+test('a diagnostic report does not contain the environment', () => {
+  const script = `process.on('exit', () => console.log(JSON.stringify(process.report.getReport())))`;
+  const args = ['--import', `data:text/javascript,${script}`, BIN, '--version'];
+  const env = { ...process.env, OTEL_EXPORTER_OTLP_HEADERS: 'api-key=8c1f0d' };
+  const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', env });
+  const report = JSON.parse(stdout.slice(stdout.indexOf('{')));
+  assert.equal(typeof report.header.event, 'string', stderr);
+  assert.ok(!('environmentVariables' in report));
+  assert.ok(!stdout.includes('8c1f0d'));
+});
+
 test('image and unit pass the flag to Node, and the chart starts the entry point of the image', () => {
   const read = (file: string) => readFileSync(new URL(file, ROOT), 'utf8');
   assert.match(read('deploy/Dockerfile'), /^ENTRYPOINT \["node", "--disable-sigusr1", /m);
   const unit = read('deploy/systemd/ftrace-exporter.service');
   assert.match(unit, /^Environment=NODE_OPTIONS=--disable-sigusr1$/m);
   assert.match(unit, /^LimitCORE=0$/m);
-  for (const name of ['NODE_PATH', 'NODE_TLS_REJECT_UNAUTHORIZED', 'OPENSSL_CONF', 'LD_PRELOAD'])
+  // A pod inherits only the variables of its image.
+  const others = [
+    read('deploy/Dockerfile').slice(read('deploy/Dockerfile').lastIndexOf('\nFROM')),
+    read('helm/ftrace-exporter/templates/_pod.tpl'),
+  ];
+  for (const name of ['NODE_PATH', 'NODE_TLS_REJECT_UNAUTHORIZED', 'OPENSSL_CONF', 'LD_PRELOAD']) {
     assert.match(unit, new RegExp(`^UnsetEnvironment=.*\\b${name}\\b`, 'm'));
+    for (const text of others) assert.ok(!text.includes(name), name);
+  }
+  for (const text of others) assert.ok(!text.includes('NODE_OPTIONS'));
   assert.doesNotMatch(read('helm/ftrace-exporter/templates/_pod.tpl'), /^\s+(- )?command:/m);
 });
