@@ -2,6 +2,7 @@
  * Reads the settings of an instance, or of the top level, that determine which events are recorded and that other users
  * can change during recording. Reading takes locks of the kernel's tracing code, so do not read on every tick.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
 import { bufferSizeKb, instanceLayout } from './buffers.ts';
@@ -51,6 +52,9 @@ export function diskSwitch(disk: string): string {
   return `/sys/block/${disk}/trace/enable`;
 }
 
+const GONE =
+  'tracefs was unmounted or the instance was removed; the agent tries to create the instance again';
+
 /** What an instance records: events, disks, and the files with the settings of its tracer. */
 export interface Recorded {
   events: readonly string[];
@@ -63,7 +67,7 @@ export function instanceState(root: string, dir: string, recorded: Recorded): In
   const { events, disks, settings } = recorded;
   const limits = [CPU_MASK, ...PID_LISTS, ...events.map(filterOf)];
   return {
-    recording: readText(join(dir, 'tracing_on')).trim() !== '0',
+    recording: readText(join(dir, 'tracing_on'), existsSync(dir) ? undefined : GONE).trim() !== '0',
     overwrite: tryReadText(join(dir, 'options/overwrite'))?.trim() !== '0',
     clock: clockInForce(dir),
     tracer: readText(join(dir, 'current_tracer')).trim(),
