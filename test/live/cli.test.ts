@@ -3,7 +3,16 @@
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -79,6 +88,19 @@ test('run serves metrics of the kernel, survives SIGHUP, and leaves nothing behi
   assert.equal(await running.ended, 0, running.stderr());
   assert.equal(existsSync(dir), false);
   assert.match(running.stderr(), /config reloaded.* cause=SIGHUP/);
+});
+
+test('a broken journal does not concern an agent that needs none, not even at its end', async () => {
+  const journal = join(directory, `${INSTANCE}.journal.json`);
+  writeFileSync(journal, '{');
+  const running = start(['run', ...ANY_PORT, '--state.dir', directory]);
+  const url = await served(running);
+  assert.equal(await (await fetch(new URL('/readyz', url))).text(), 'ready\n');
+  running.child.kill('SIGTERM');
+  assert.equal(await running.ended, 0, running.stderr());
+  assert.doesNotMatch(running.stderr(), /level=error/);
+  assert.equal(readFileSync(journal, 'utf8'), '{');
+  assert.equal(existsSync(dir), false);
 });
 
 test('a signal at any time while starting leaves nothing behind', async () => {

@@ -4,7 +4,8 @@
  * dies, the agent must report that until it has started again.
  */
 import assert from 'node:assert/strict';
-import { existsSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -143,4 +144,37 @@ test('a capture thread that dies is reported, and comes back', async () => {
   assert.equal(await agent.stop(), 0, agent.stderr());
   assert.equal(existsSync(agent.dir), false);
   await workload.end();
+});
+
+test('60 idle clients of an agent with few file descriptors leave the capture those that a reload needs', async () => {
+  const descriptors = (agent: Agent) => readdirSync(`/proc/${agent.child.pid}/fd`).length;
+  const usual = await bench.start({});
+  const limit = descriptors(usual) + 20;
+  assert.equal(await usual.stop(), 0, usual.stderr());
+  const agent = await bench.start({}, { wrapper: ['sh', '-c', `ulimit -n ${limit}; exec "$0" "$@"`] });
+  const clients = Array.from({ length: 60 }, () =>
+    connect(Number(new URL(agent.url).port), '127.0.0.1')
+      .on('error', () => {})
+      .resume(),
+  );
+  await Promise.all(clients.map((client) => Promise.race([once(client, 'connect'), once(client, 'close')])));
+  // Reads again after the last client was accepted.
+  const drained = async () => (await agent.scrape()).sum('ftrace_exporter_last_drain_timestamp_seconds');
+  const accepted = await drained();
+  while ((await drained()) <= accepted) await sleep(20);
+  const file = join(bench.directory, `${agent.instance}.yaml`);
+  const web = { listen_address: '127.0.0.1:0' };
+  const probes = { syscalls: { include: ['getppid'] }, blocked: { enabled: true } };
+  writeFileSync(file, JSON.stringify({ instance: agent.instance, web, probes }));
+  agent.child.kill('SIGHUP');
+  while (!/msg="config (not )?reloaded/.test(agent.stderr())) {
+    assert.equal(agent.child.exitCode, null, agent.stderr());
+    await sleep(20);
+  }
+  assert.match(agent.stderr(), /msg="config reloaded"/);
+  const { sum } = await agent.scrape();
+  assert.equal(sum('ftrace_exporter_probe_up', { probe: 'syscalls' }), 1);
+  assert.equal(sum('ftrace_exporter_capture_restarts_total'), 0, agent.stderr());
+  for (const client of clients) client.destroy();
+  assert.equal(await agent.stop(), 0, agent.stderr());
 });
