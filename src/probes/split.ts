@@ -135,7 +135,7 @@ function splitByContainer(metrics: MetricStore, containers: Containers): Split {
   };
 }
 
-/** Keeps the values of a container in a slot without labels until the container's name is known. */
+/** Until a container's name is known, keeps the container's values in a slot that has no labels. */
 function containerCache(
   metrics: MetricStore,
   containers: Containers,

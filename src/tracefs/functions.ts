@@ -40,8 +40,8 @@ export function* listFunctions(root: string): Generator<KernelFunction> {
 }
 
 /**
- * Returns the addresses of the `wanted` functions. Undefined if the kernel does not show addresses (it does since 6.5,
- * without a capability). Tracers record the same addresses: those of the patched instructions.
+ * Returns the addresses of the `wanted` functions. Undefined if the kernel does not show addresses. Kernels since 6.5 show
+ * them, even to a process without capabilities. Tracers record the same addresses: those of the patched instructions.
  */
 export function functionAddresses(
   root: string,

@@ -1,6 +1,6 @@
 /**
  * Opens one kernel buffer (an instance, or the top level) for a plan. Returns the stream to drain, its counters, and a
- * health check that notices when other users switch off, take or delete events.
+ * health check that notices when other users disable events, or read or clear what was recorded.
  */
 import { KernelError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';

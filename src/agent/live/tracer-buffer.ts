@@ -22,7 +22,7 @@ import { planStream, type ReaderKind } from './stream.ts';
 export interface TracerBufferParts {
   probe: EnabledProbe;
   request: TracerRequest;
-  /** One of the agent's instances, which shows the tracers that every instance supports. */
+  /** Any of the agent's instances: its `available_tracers` lists the tracers that work in instances. */
   base: Instance;
   journal: Journal;
   /** Share of the buffer memory that this tracer may use. */

@@ -6,7 +6,7 @@ import type { FieldFormat } from '../../model/format.ts';
 
 /**
  * Numbers per step: a code and up to three operands, which the comments below list in brackets. `store`: one of the
- * `STORE_…` codes, which explain `where`. `columns`: minimum width, negative if the padding is on the right. `part`:
+ * `STORE_…` codes, which determines what `where` means. `columns`: minimum width, negative if the padding is on the right. `part`:
  * index of the field's part that gets the value, or -1 if the value is not stored.
  */
 export const STEP = 4;
