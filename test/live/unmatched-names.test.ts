@@ -91,6 +91,6 @@ test('if no name matches, the log does not report that the probe is on', async (
     .filter((line) => line.includes('probe=events'));
   assert.equal(lines.length, 2, lines.join('\n'));
   assert.match(lines[0], /msg="probe is off"/);
-  assert.match(lines[1], /msg="a name in the config of the probe is wrong".*nosys:no_event/);
+  assert.match(lines[1], /msg="a name in the config of the probe matches nothing".*nosys:no_event/);
   assert.equal(await agent.stop(), 0, agent.stderr());
 });
