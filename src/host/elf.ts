@@ -107,8 +107,9 @@ function parseElf(path: string, read: Read): ElfFile {
     }),
   );
   const versions = sections.find(({ type }) => type === VERSYM);
-  const functions = sections
-    .filter(({ type }) => type === SYMTAB || type === DYNSYM)
+  // An ELF file has at most one table of either type. Reading more would not end, because they can overlap.
+  const functions = [DYNSYM, SYMTAB]
+    .flatMap((table) => sections.find(({ type }) => type === table) ?? [])
     .flatMap((section) => {
       const strings = sections[section.link];
       if (strings === undefined) return [];

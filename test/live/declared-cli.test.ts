@@ -1,6 +1,6 @@
 /** Commands for declared metrics on the running kernel: what they print, and their exit status. */
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -8,7 +8,8 @@ import { BIN, makeBench, TRACEFS } from '../support/agent.ts';
 
 const bench = makeBench('declared-cli');
 const EXAMPLES = new URL('../../examples/metrics/', import.meta.url).pathname;
-const run = (...args: string[]) => spawnSync(process.execPath, [BIN, ...args], { encoding: 'utf8' });
+const run = (...args: string[]) =>
+  spawnSync(process.execPath, [BIN, ...args], { encoding: 'utf8', timeout: 120_000 });
 
 function fileOf(yaml: string): string {
   const file = join(bench.directory, 'metrics.yaml');
@@ -17,12 +18,15 @@ function fileOf(yaml: string): string {
 }
 
 test('check-config --live says what this kernel lacks, with suggestions', () => {
+  const fifo = join(bench.directory, 'fifo');
+  execFileSync('mkfifo', [fifo]);
   const file = fileOf(`metrics:
   - { name: a_total, help: A., event: "sched:sched_process_exek" }
   - { name: b_total, help: B., event: "sched:sched_process_exec", labels: { p: filenam } }
   - { name: c_total, help: C., event: "sched:sched_process_exec", where: "pidd > 2" }
   - { name: d_total, help: D., event: "sched:sched_process_exec", labels: { p: { field: pid, as: text } } }
   - { name: e_total, help: E., event: { uprobe: "/nosuchfile:f" } }
+  - { name: pipe_total, help: P., event: { uprobe: "${fifo}:f" } }
   - { name: good_total, help: F., event: "sched:sched_process_exec" }
 `);
   assert.equal(run('check-config', file).status, 0);
@@ -34,6 +38,7 @@ test('check-config --live says what this kernel lacks, with suggestions', () => 
     'metrics/c_total would be off: event sched:sched_process_exec of this kernel has no field pidd (did you mean "pid"?)',
     'metrics/d_total would be off: cannot be set up: field pid of sched:sched_process_exec (pid_t) is not a string',
     'metrics/e_total would be off: cannot read /nosuchfile: ENOENT',
+    `metrics/pipe_total would be off: cannot read ${fifo}: not a regular file`,
   ])
     assert.ok(stdout.includes(line), stdout);
   assert.doesNotMatch(stdout, /good_total would be off/);

@@ -137,6 +137,21 @@ test('what is no such file has a reason', () => {
   }
 });
 
+test('a file that claims to have thousands of tables of symbols is read as one with a single table', () => {
+  const file = elf('many-tables', [], [{ name: 'main', value: 0x401010 }]);
+  const bytes = readFileSync(file);
+  // The table of all symbols is the last section but one; its names are the last one.
+  const table = bytes.subarray(-128, -64);
+  assert.equal(table.readUInt32LE(4), SYMTAB);
+  const more = 5000;
+  bytes.writeUInt16LE(bytes.readUInt16LE(60) + more, 60);
+  writeFileSync(file, Buffer.concat([bytes, ...Array(more).fill(table)]));
+  assert.deepEqual(readElf(file), {
+    functions: [{ name: 'main', offset: 0x1010, isHidden: false }],
+    isStripped: false,
+  });
+});
+
 test('a pipe, a device and a directory are refused without waiting for them', () => {
   const fifo = join(directory, 'fifo');
   execFileSync('mkfifo', [fifo]);
