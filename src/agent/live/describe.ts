@@ -55,7 +55,9 @@ function logState(
     if (!isNew(before?.facts.probes, probe)) continue;
     const { name, up, reason, notes = [] } = probe;
     if (!up) log.warn({ probe: name, reason }, 'probe is off');
-    const limited = up ? 'probe is on, but with a limitation' : 'a name in the config of the probe matches nothing';
+    const limited = up
+      ? 'probe is on, but with a limitation'
+      : 'a name in the config of the probe matches nothing';
     for (const note of notes) log.warn({ probe: name, reason: note }, limited);
   }
   for (const kind of kinds)

@@ -161,7 +161,9 @@ function replay(
 
 function logProbes(probes: EventPlan['probes'], log: Log): void {
   for (const { name, up, reason, notes = [] } of probes) {
-    const limited = up ? 'probe is on, but with a limitation' : 'a name in the config of the probe matches nothing';
+    const limited = up
+      ? 'probe is on, but with a limitation'
+      : 'a name in the config of the probe matches nothing';
     if (!up) log.info({ probe: name, reason }, 'probe is off');
     for (const note of notes) log.info({ probe: name, reason: note }, limited);
   }
