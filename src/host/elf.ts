@@ -41,6 +41,8 @@ const HIDDEN = 0x8000;
 /** Limits for the size of a table and the number of entries, because a file can contain any values. */
 const LARGEST_TABLE = 512 * 2 ** 20;
 const MOST_HEADERS = 10_000;
+/** Limit for the length of all names together, as a multiple of their table, because names can share bytes. */
+const NAMES_PER_TABLE = 16;
 
 /** Throws an `Error` that says why the file cannot be used. */
 export function readElf(path: string): ElfFile {
@@ -113,12 +115,20 @@ function parseElf(path: string, read: Read): ElfFile {
     .flatMap((section) => {
       const strings = sections[section.link];
       if (strings === undefined) return [];
-      return functionsIn(read, section, strings, segments, section.type === DYNSYM ? versions : undefined);
+      return functionsIn(
+        path,
+        read,
+        section,
+        strings,
+        segments,
+        section.type === DYNSYM ? versions : undefined,
+      );
     });
   return { functions, isStripped: !sections.some(({ type }) => type === SYMTAB) };
 }
 
 function functionsIn(
+  path: string,
   read: Read,
   symbols: Section,
   strings: Section,
@@ -128,6 +138,7 @@ function functionsIn(
   const bytes = read(symbols.offset, symbols.size);
   const names = read(strings.offset, strings.size);
   const versionOf = versions === undefined ? undefined : read(versions.offset, versions.size);
+  let nameBytes = 2 ** 20 + NAMES_PER_TABLE * names.length;
   const functions: ElfFunction[] = [];
   for (let at = 0; at + SYMBOL_BYTES <= bytes.length; at += SYMBOL_BYTES) {
     const isDefined = bytes.readUInt16LE(at + 6) !== 0;
@@ -136,6 +147,8 @@ function functionsIn(
     const segment = segments.find((one) => address >= one.address && address < one.address + one.size);
     const nameAt = bytes.readUInt32LE(at);
     const nameEnd = names.indexOf(0, nameAt);
+    nameBytes -= Math.max(0, (nameEnd < 0 ? names.length : nameEnd) - nameAt);
+    if (nameBytes < 0) throw new Error(`${path} is damaged: the names of its symbols overlap`);
     if (segment === undefined || nameEnd <= nameAt) continue;
     const place = (at / SYMBOL_BYTES) * 2;
     const version =

@@ -18,6 +18,8 @@ interface Symbol {
   /** 0: the symbol is defined in another file. */
   section?: number;
   version?: number;
+  /** Where another symbol's name begins in the table of names; by default, the symbol gets a name of its own. */
+  nameAt?: number;
 }
 
 const [SYMTAB, STRTAB, DYNSYM, VERSYM] = [2, 3, 11, 0x6fffffff];
@@ -34,8 +36,8 @@ function elf(name: string, exported: readonly Symbol[], all?: readonly Symbol[])
     const table = Buffer.alloc(24 * (symbols.length + 1));
     symbols.forEach((symbol, i) => {
       const at = 24 * (i + 1);
-      table.writeUInt32LE(strings.length, at);
-      strings += `${symbol.name}\0`;
+      table.writeUInt32LE(symbol.nameAt ?? strings.length, at);
+      if (symbol.nameAt === undefined) strings += `${symbol.name}\0`;
       table[at + 4] = (symbol.type ?? 2) | 0x10;
       table.writeUInt16LE(symbol.section ?? 1, at + 6);
       table.writeBigUInt64LE(BigInt(symbol.value), at + 8);
@@ -150,6 +152,20 @@ test('a file that claims to have thousands of tables of symbols is read as one w
     functions: [{ name: 'main', offset: 0x1010, isHidden: false }],
     isStripped: false,
   });
+});
+
+test('symbols may share names, but not so many that reading them would not end', () => {
+  const name = 'f'.repeat(1 << 16);
+  const shared = (count: number) =>
+    Array.from({ length: count }, (_, i) => ({
+      ...{ name, value: 0x401000 + i },
+      ...(i === 0 ? {} : { nameAt: 1 }),
+    }));
+  assert.equal(readElf(elf('shared', [], shared(20))).functions.length, 20);
+  assert.throws(
+    () => readElf(elf('overlapping', [], shared(50))),
+    /overlapping is damaged: the names of its symbols/,
+  );
 });
 
 test('a pipe, a device and a directory are refused without waiting for them', () => {
