@@ -1,12 +1,14 @@
 /**
  * Another user switches off block tracing of a disk. The agent must report this, but not switch tracing on again,
- * because the top level does not belong to it.
+ * because the top level does not belong to it. Another tracer cannot replace `blk` meanwhile.
  */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeBench } from '../support/agent.ts';
+import { makeBench, TRACEFS } from '../support/agent.ts';
 import { makeLoopDisk } from '../support/loop-disk.ts';
 import { topLevelTurn, undisturbed } from '../support/top-level.ts';
 
@@ -16,9 +18,8 @@ const LONGEST_MS = 60_000;
 
 const busy = await topLevelTurn();
 
-const title =
-  'a disk that somebody stops tracing turns blk off, and the agent says that it does not undo this change';
-const isSaid = undisturbed(async () => {
+/** Starts an agent with `blk` for a disk of its own, and waits for an answer of /readyz that begins with a status. */
+async function startBlk() {
   const disk = makeLoopDisk(bench);
   const agent = await bench.start({
     state_dir: bench.directory,
@@ -33,7 +34,13 @@ const isSaid = undisturbed(async () => {
     }
   };
   const upOf = async (probe: string) => (await agent.scrape()).sum('ftrace_exporter_probe_up', { probe });
-  const file = `/sys/block/${disk.name}/trace/enable`;
+  return { disk, agent, answers, upOf, file: `/sys/block/${disk.name}/trace/enable` };
+}
+
+const title =
+  'a disk that somebody stops tracing turns blk off, and the agent says that it does not undo this change';
+const isSaid = undisturbed(async () => {
+  const { disk, agent, answers, upOf, file } = await startBlk();
   writeFileSync(file, '0');
   const reason = await answers('503');
   assert.match(
@@ -49,3 +56,21 @@ const isSaid = undisturbed(async () => {
   assert.equal(readFileSync(file, 'latin1').trim(), '0');
 });
 test(title, { skip: busy ?? false }, isSaid);
+
+const refusal = 'while blk runs, the kernel refuses another tracer, and blk goes on';
+const isRefused = undisturbed(async () => {
+  const { disk, agent, answers, upOf } = await startBlk();
+  // As long as the agent reads trace_pipe, the kernel answers EBUSY. If it did not, the agent would restart the capture.
+  assert.throws(() => writeFileSync(join(TRACEFS, 'current_tracer'), 'nop'), { code: 'EBUSY' });
+  const actions = async () =>
+    (await agent.scrape()).sum('ftrace_blk_actions_total', { device: disk.name, action: 'completed' });
+  const before = await actions();
+  const { status } = spawnSync('dd', [`if=${disk.path}`, 'of=/dev/null', 'count=4', 'iflag=direct']);
+  assert.equal(status, 0);
+  for (const end = Date.now() + LONGEST_MS; (await actions()) < before + 4; await sleep(50))
+    assert.ok(Date.now() < end, `${await actions()} requests`);
+  await answers('200');
+  assert.equal(await upOf('blk'), 1);
+  assert.equal(await agent.stop(), 0, agent.stderr());
+});
+test(refusal, { skip: busy ?? false }, isRefused);

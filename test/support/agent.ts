@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { cleanup } from '../../src/tracefs/cleanup.ts';
 import { findTracefs } from '../../src/tracefs/mount.ts';
 import { parseExposition } from './exposition.ts';
 
@@ -104,11 +105,15 @@ export function makeBench(prefix: string): Bench {
   const directory = mkdtempSync(join(tmpdir(), `ftx-${prefix}-`));
   const children: ChildProcess[] = [];
   const steps: (() => void)[] = [];
+  /** State directory of each agent, by name of its instance, for configs that have one. */
+  const stateDirs = new Map<string, string>();
   const names = `ftx-${prefix}-${process.pid}`;
   let made = 0;
   after(async () => {
     for (const child of children) child.kill('SIGKILL');
     await Promise.all(children.map(gone));
+    // The journal of a killed agent is in a state directory, which may be the one that is removed below.
+    for (const [name, stateDir] of stateDirs) cleanup(TRACEFS, [name], stateDir);
     for (const step of steps.reverse()) step();
     removeInstances(names);
     rmSync(directory, { recursive: true, force: true });
@@ -118,6 +123,7 @@ export function makeBench(prefix: string): Bench {
   const launch = (config: Config, how: LaunchOptions = {}): Launched => {
     const instance = how.instance ?? instanceName('a');
     const file = join(directory, `${instance}.yaml`);
+    if (typeof config.state_dir === 'string') stateDirs.set(instance, config.state_dir);
     const whole = { instance, web: { listen_address: '127.0.0.1:0' }, ...config };
     writeFileSync(file, JSON.stringify(whole));
     const [program, ...args] = [
