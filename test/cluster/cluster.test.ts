@@ -460,7 +460,7 @@ describe('a cluster of one node', () => {
   });
 
   step('is cleaned up after by kubectl debug, as the docs say', async (t) => {
-    helm(['install', 'main', CHART], release(COUNTING));
+    helm(['upgrade', '--install', 'main', CHART], release(COUNTING));
     const pod = await agents.ready();
     assert.ok(agents.kill(pod, 'SIGSTOP'));
     helm(['uninstall', 'main']);
