@@ -9,6 +9,7 @@ import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { type Agent, makeBench, type Scrape, settled, TRACEFS } from '../support/agent.ts';
+import { declaredProbes } from '../support/declared-probes.ts';
 
 const bench = makeBench('declared');
 const OFF = Object.fromEntries(
@@ -206,21 +207,8 @@ describe('probes of declared metrics', () => {
   });
 
   test('all of them run together; each that is off names an event', async () => {
-    const names = [
-      'memory',
-      'network',
-      'locks',
-      'filesystem',
-      'nvme',
-      'workqueue',
-      'timers',
-      'idle',
-      'kvm',
-      'blocked',
-    ];
-    const agent = await bench.start({
-      probes: { ...OFF, ...Object.fromEntries(names.map((name) => [name, {}])), isolation: { cpus: 0 } },
-    });
+    const all = Object.fromEntries(declaredProbes.map(({ name }) => [name, {}]));
+    const agent = await bench.start({ probes: { ...OFF, ...all, isolation: { cpus: 0 } } });
     execFileSync('sync', [bench.directory]);
     const scrape = await settled(agent, (one) =>
       ['timer_lateness', 'workqueue_duration'].every((name) => one.sum(`ftrace_${name}_seconds_count`) > 0),

@@ -39,6 +39,11 @@ export interface Amounts extends SeriesRows {
   containerOf(record: EventRecord): number;
 }
 
+/** Names of the labels whose values come from the events. */
+export function openLabels({ labels }: DeclaredMetric): string[] {
+  return labels.filter(({ constant }) => constant === undefined).map(({ name }) => name);
+}
+
 /** Declares the family of a metric. `values` returns the label values of a row. */
 export function declareAmounts(
   context: ProbeContext,
@@ -56,10 +61,7 @@ export function declareAmounts(
     name: metric.name,
     help: metric.help,
     labels: [...names, ...split.labels],
-    open: [
-      ...metric.labels.filter(({ constant }) => constant === undefined).map(({ name }) => name),
-      ...split.open,
-    ],
+    open: [...openLabels(metric), ...split.open],
     maxSeries: options.max_series,
     unit: scale.unit,
     divisor: scale.divisor,

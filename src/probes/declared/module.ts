@@ -3,7 +3,7 @@ import type { DeclaredMetric, EventChoice } from '../../model/declared-metric.ts
 import { CPU, TASK } from '../../model/declared-metric.ts';
 import type { EventHandler } from '../../model/record.ts';
 import type { CommonOptions, EventNeed, Probe, ProbeContext, ProbeModule } from '../probe.ts';
-import { declareAmounts } from './amounts.ts';
+import { declareAmounts, openLabels } from './amounts.ts';
 import { fieldsOfFilter } from './filter.ts';
 import { runMetric } from './metric.ts';
 import { isOfTask } from './operations.ts';
@@ -42,7 +42,8 @@ export function needsOf(metric: DeclaredMetric, without?: string): EventNeed[] {
 
 export function familyOf(metric: DeclaredMetric): ProbeModule['metrics'][number] {
   const { name, help, labels } = metric;
-  return { name, help, labels: labels.map((label) => label.name), isOfTask: isOfTask(metric) };
+  const open = openLabels(metric);
+  return { name, help, labels: labels.map((label) => label.name), open, isOfTask: isOfTask(metric) };
 }
 
 /**

@@ -5,6 +5,7 @@ import { generatedDocs } from '../../../docs/tables.ts';
 import { configJsonSchema } from '../../../src/agent/main/compose-config.ts';
 import { probeCatalogue } from '../../../src/probes/catalogue.ts';
 import { assertNoAdvice } from '../../support/advice.ts';
+import { declaredProbes } from '../../support/declared-probes.ts';
 
 const ROOT = new URL('../../../', import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, ROOT), 'utf8');
@@ -14,17 +15,33 @@ test('generated tables are up to date', () => {
   assertNoAdvice(old.map(([path]) => `${path}: its tables are not what the code says: npm run docs`));
 });
 
-test('docs/metrics.md has a row for every metric of a probe', () => {
-  const rows = read('docs/metrics.md').split('\n');
+test('docs/metrics.md has a row for every metric of a probe, with its labels', () => {
+  const matches = read('docs/metrics.md').matchAll(/^\| `\w+` \| `(\w+)` \|(.*?)\|/gm);
+  const rows = new Map([...matches].map(([, metric, cell]) => [metric, cell.trim()]));
   assertNoAdvice(
     probeCatalogue.flatMap(({ name: probe, metrics }) =>
-      metrics
-        .filter(({ name }) => !rows.some((row) => row.startsWith('| `') && row.includes(`| \`${name}\` |`)))
-        .map(
-          ({ name, labels, open = [], help }) =>
-            `docs/metrics.md: add to the table under "Kernel": | \`${probe}\` | \`${name}\` | ${labels.map((label) => (open.includes(label) ? `${label}*` : label)).join(', ')} | ${help} |`,
-        ),
+      metrics.flatMap(({ name, labels, open = [], help }) => {
+        const cell = labels.map((label) => (open.includes(label) ? `${label}*` : label)).join(', ');
+        const advice =
+          rows.get(name) === undefined
+            ? `add to the table under "Kernel": | \`${probe}\` | \`${name}\` | ${cell} | ${help} |`
+            : `the labels of \`${name}\` are: ${cell}`;
+        return rows.get(name) === cell ? [] : [`docs/metrics.md: ${advice}`];
+      }),
     ),
+  );
+});
+
+test('docs/kernel-probes.md has a row for every probe of declared metrics', () => {
+  const rows = new Set(
+    [...read('docs/kernel-probes.md').matchAll(/^\| `(\w+)` \| `/gm)].map(([, name]) => name),
+  );
+  const missing = declaredProbes.filter(({ name }) => !rows.has(name));
+  assertNoAdvice(
+    missing.map(({ name }) => {
+      const cells = `| \`${name}\` | its events | first version of Linux that has them, or any | what a user must know |`;
+      return `docs/kernel-probes.md: add to the first table: ${cells}`;
+    }),
   );
 });
 
@@ -70,13 +87,14 @@ test('a dashboard shows every probe', () => {
   const texts = readdirSync(new URL('grafana/dashboards/', ROOT)).map((name) =>
     read(`grafana/dashboards/${name}`),
   );
+  const isDeclared = (probe: string) => declaredProbes.some(({ name }) => name === probe);
   const isShown = (metric: string) => texts.some((text) => text.includes(metric));
   assertNoAdvice(
     probeCatalogue
       .filter(({ metrics }) => !metrics.some(({ name }) => isShown(name)))
       .map(
         ({ name, metrics }) =>
-          `grafana/src: no panel reads ${metrics.map((metric) => metric.name).join(' or ')} of the probe ${name}: add one, then npm run dashboards && npm run charts`,
+          `grafana/src/${isDeclared(name) ? 'kernel' : 'node'}.ts: no panel reads ${metrics.map((metric) => metric.name).join(' or ')} of the probe ${name}: add one, then npm run dashboards && npm run charts`,
       ),
   );
 });

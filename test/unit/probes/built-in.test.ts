@@ -14,10 +14,10 @@ import { kvm } from '../../../src/probes/kvm.ts';
 import { locks } from '../../../src/probes/locks.ts';
 import { memory } from '../../../src/probes/memory.ts';
 import { network } from '../../../src/probes/network.ts';
-import { nvme } from '../../../src/probes/nvme.ts';
 import type { ProbeModule } from '../../../src/probes/probe.ts';
 import { timers } from '../../../src/probes/timers.ts';
 import { workqueue } from '../../../src/probes/workqueue.ts';
+import { declaredProbes } from '../../support/declared-probes.ts';
 import { fakeHost, run } from './records.ts';
 
 const FORMATS = new URL('../../fixtures/formats-6.18/', import.meta.url);
@@ -257,20 +257,8 @@ describe('a kernel that lacks events', () => {
   };
 
   test('has each probe off with a reason that names its events', () => {
-    for (const module of [
-      memory,
-      network,
-      locks,
-      filesystem,
-      nvme,
-      workqueue,
-      timers,
-      idle,
-      kvm,
-      blocked,
-      isolation,
-    ]) {
-      const { up, reason } = statusOf(module as ProbeModule, []);
+    for (const module of declaredProbes) {
+      const { up, reason } = statusOf(module, []);
       assert.equal(up, false, module.name);
       assert.match(reason, /^this kernel has none of the probe's events \(\w+:\w+/, module.name);
     }

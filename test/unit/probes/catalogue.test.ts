@@ -50,8 +50,8 @@ for (const module of probeCatalogue) {
       .families.map(({ spec }) => spec)
       .filter(({ name }) => name.startsWith('ftrace_') && !name.startsWith('ftrace_exporter_'));
     assert.deepEqual(
-      declared.map(({ name, labels, help }) => ({ name, labels, help })),
-      module.metrics.map(({ name, labels, help }) => ({ name, labels, help })),
+      declared.map(({ name, labels, help, open }) => ({ name, labels, help, open })),
+      module.metrics.map(({ name, labels, help, open = [] }) => ({ name, labels, help, open })),
       `the metrics of src/probes for ${module.name}: \`metrics\` must list what create() declares, in this order`,
     );
   });
