@@ -29,6 +29,7 @@ export const TRACEFS = findTracefs({ mayMount: true });
 const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 20_000;
 const SETTLE_TIMEOUT_MS = 30_000;
+const DEFAULT_STATE_DIR = '/run/ftrace-exporter';
 
 /** If the program is missing, fails with the name of the package to install. */
 export function needTool(name: string, debianPackage: string): void {
@@ -105,7 +106,7 @@ export function makeBench(prefix: string): Bench {
   const directory = mkdtempSync(join(tmpdir(), `ftx-${prefix}-`));
   const children: ChildProcess[] = [];
   const steps: (() => void)[] = [];
-  /** State directory of each agent, by name of its instance, for configs that have one. */
+  /** State directory of each agent, by name of its instance. */
   const stateDirs = new Map<string, string>();
   const names = `ftx-${prefix}-${process.pid}`;
   let made = 0;
@@ -123,7 +124,7 @@ export function makeBench(prefix: string): Bench {
   const launch = (config: Config, how: LaunchOptions = {}): Launched => {
     const instance = how.instance ?? instanceName('a');
     const file = join(directory, `${instance}.yaml`);
-    if (typeof config.state_dir === 'string') stateDirs.set(instance, config.state_dir);
+    stateDirs.set(instance, String(config.state_dir ?? DEFAULT_STATE_DIR));
     const whole = { instance, web: { listen_address: '127.0.0.1:0' }, ...config };
     writeFileSync(file, JSON.stringify(whole));
     const [program, ...args] = [

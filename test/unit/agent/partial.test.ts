@@ -2,6 +2,9 @@
  * What probes report about kernels and recordings that lack some of their events, and about names that match nothing.
  */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadAgentConfig } from '../../../src/agent/main/compose-config.ts';
 import { planEvents } from '../../../src/agent/plan/plan.ts';
@@ -17,8 +20,10 @@ import { fakeHost, knownEvents } from '../probes/records.ts';
 const silent = () => {};
 const log = { debug: silent, info: silent, warn: silent, error: silent };
 
+const recording = (name: string) => new URL(`../../fixtures/partial/${name}.dat`, import.meta.url).pathname;
+
 function replay(name: string) {
-  const file = new URL(`../../fixtures/partial/${name}.dat`, import.meta.url).pathname;
+  const file = recording(name);
   const config = loadAgentConfig({ file: undefined, env: {}, flags: {}, probes: [] });
   const capture = openReplay(config, file, { log });
   const text = createRenderer({ constantLabels: {} })
@@ -104,6 +109,22 @@ test('every key of the config that is a list of names of the kernel is checked',
       module.name,
     );
   }
+});
+
+test('replay does not log that a probe is on if all its names match nothing', (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'partial-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const config = join(directory, 'config.yaml');
+  writeFileSync(config, 'probes: { events: { count: ["no:such"] } }\n');
+  const lines: string[] = [];
+  const info = ({ probe, reason }: Record<string, unknown>, message: string) => {
+    if (probe === 'events') lines.push(`${message}: ${reason}`);
+  };
+  openReplay(loadAgentConfig({ file: config, env: {} }), recording('only-switch'), { log: { ...log, info } });
+  assert.deepEqual(lines, [
+    'probe is off: no event of this recording matches the options of the probe',
+    'a name in the config of the probe matches nothing: count: no event of this recording matches "no:such"',
+  ]);
 });
 
 test('the plan passes the notes on to the status, also those of a probe that is off', () => {
