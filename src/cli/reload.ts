@@ -85,8 +85,11 @@ export function makeReloader(start: AgentConfig, { source, store, log, apply }: 
       if (file === undefined) return () => {};
       log.info({ file, intervalSeconds: everyMs / 1000 }, 'watching the config for changes');
       let seen = contentOf(file);
-      // The file may have changed while the agent started.
-      if (!isCurrent()) void reload('the file has changed');
+      // The file may have changed while the agent started, or since the line above.
+      if (!isCurrent()) {
+        seen = contentOf(file);
+        void reload('the file has changed');
+      }
       const timer = setInterval(() => {
         const content = contentOf(file);
         if (content === seen) return;
