@@ -82,6 +82,16 @@ async function whenDrawn(page: Page, title: string): Promise<void> {
   await panelOf(page, title).locator('.readout', { hasText: / in / }).waitFor();
 }
 
+/** Resolves when the history has its first column. */
+async function untilHistoryBegins(agent: Agent): Promise<void> {
+  for (;;) {
+    const answer = await fetch(`${agent.url}/api/v1/history`);
+    const { resolutions } = (await answer.json()) as { resolutions: { columns: number }[] };
+    if (resolutions[0]?.columns > 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
 /** Counts of a metric in `/metrics` by exponential bucket, summed over all series. */
 async function bucketsOf(agent: Agent, metric: string): Promise<Map<number, number>> {
   const answer = await fetch(`${agent.url}/metrics`, { headers: { accept: PROTOBUF } });
@@ -195,6 +205,8 @@ test('on a live agent, the counts of cells are the differences of buckets in /me
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   };
+  // What happens before the first column belongs to none.
+  await untilHistoryBegins(agent);
   await workload.run();
   const before = await countedAtLeast(300);
   const { page, context, problems } = await visit(agent, `#/metric/${metric}`);
