@@ -30,7 +30,7 @@ const MAX = {
 };
 const RECORDS = {
   name: 'ftrace_latency_tracer_records_total',
-  help: 'Times a latency tracer measured a latency longer than any other since the agent last reset the tracer.',
+  help: 'How often a latency tracer measured a latency longer than any other since the agent last reset the tracer.',
   labels: ['tracer'],
 };
 

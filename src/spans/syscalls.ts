@@ -1,7 +1,8 @@
 /**
- * Makes traces of the kind `syscalls`: a slow call, and what its thread did meanwhile. The child spans are the times
- * when the thread was blocked or waited for a CPU, long interrupts, and operations of declared metrics. The children of
- * a blocked time show its causes. Children lie within their parent and do not overlap.
+ * Makes traces of the kind `syscalls`: a slow call, and what its thread did meanwhile. The child spans are the periods
+ * in which the thread was blocked or waited for a CPU, long interrupts, and operations that declared metrics measure.
+ * The children of a blocked period show why the thread was blocked. Children lie within their parent, and do not
+ * overlap.
  */
 import type { KindOptions } from '../model/span.ts';
 import { seconds, taskAttributes } from './attributes.ts';

@@ -172,7 +172,7 @@ function traceText(fd: number, file: string): string {
   return text.toString('utf8', 0, readAt(fd, file, text, 0));
 }
 
-/** Returns the reason why a text of the kernel is not supported, with a remedy; undefined for a supported text. */
+/** Returns why replay does not support this trace output, with a remedy. Undefined if the output is supported. */
 function whyNotRead(survey: TextSurvey): string | undefined {
   if (survey.isLatencyFormat && survey.tracer === 'nop') {
     return 'is text of the tracer nop with the option latency-format, which is not supported: record it again with 0 in options/latency-format';

@@ -11,7 +11,7 @@ const S = 1e9;
 /** If the difference between the clocks changed by more than this, the wall clock was set. */
 const STEP_NS = 5 * MS;
 const MEASURE_EVERY_NS = 10 * S;
-/** A measurement ends when its bounds are as close as the time of this many reads, or after LONGEST_MEASUREMENT_NS. */
+/** A measurement ends when its bounds are no further apart than this many clock reads take, or at the limit below. */
 const EXACT_READS = 3;
 const SLOWEST_READ_NS = 5_000;
 const LONGEST_MEASUREMENT_NS = 20 * MS;
