@@ -37,8 +37,8 @@ export interface Contender {
 export interface Tool {
   name: string;
   command: readonly string[];
-  /** Number of lost events, from what the tool printed and wrote into its file. Absent if it does not report losses. */
-  lost?(output: string, file: string): number;
+  /** Number of lost events, from what the tool printed. Absent if it does not report losses. */
+  lost?(output: string): number;
 }
 
 const WITHOUT = ['sched', 'block', 'irq', 'softirq'];
@@ -98,7 +98,7 @@ export function running({ name, command, lost }: Tool): Contender {
         const own = ((sum(pids.map(cpuSeconds)) - before) * 1e9) / work.operations;
         const memory = peakMiB(pids);
         await ended(child, 'SIGINT');
-        return { ns: ns + own, memory, lost: lost?.(output, file) };
+        return { ns: ns + own, memory, lost: lost?.(output) };
       } finally {
         await ended(child, 'SIGKILL');
         rmSync(dir, { recursive: true, force: true });
