@@ -82,6 +82,15 @@ export interface RecordedPart {
   process?: readonly number[];
 }
 
+/** Returns a function that looks up the slot of a task. It counts look-ups that find no container. */
+export function slotLookup({ table, miss }: Pick<Containers, 'table' | 'miss'>): (tid: number) => number {
+  return (tid) => {
+    const slot = table[tid] ?? UNKNOWN;
+    if (slot <= SURPLUS) miss(slot);
+    return slot;
+  };
+}
+
 /** Whether another slot has the same labels, as after a restart of the container. */
 export function hasNamesake(containers: Pick<Containers, 'slots' | 'labels'>, slot: number): boolean {
   const labels = String(containers.labels(slot));

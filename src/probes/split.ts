@@ -11,6 +11,7 @@ import {
   hasNamesake,
   SLOTS,
   SURPLUS,
+  slotLookup,
   UNKNOWN,
 } from '../model/containers.ts';
 import { SlotCache } from './tables/slot-cache.ts';
@@ -115,11 +116,7 @@ function splitByContainer(metrics: MetricStore, containers: Containers): Split {
     open: CONTAINER_LABELS,
     containers,
     peekContainer: (tid) => table[tid] ?? UNKNOWN,
-    containerOf: (tid) => {
-      const slot = table[tid] ?? UNKNOWN;
-      if (slot <= SURPLUS) containers.miss(slot);
-      return slot;
-    },
+    containerOf: slotLookup(containers),
     rows: (family, add, valuesOf, addUsual = never) => {
       const { at, peek, forget } = containerCache(metrics, containers, family, valuesOf);
       return {

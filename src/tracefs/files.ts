@@ -46,12 +46,12 @@ export function refusal(
   return new KernelError({ ...rest, errno, remedy });
 }
 
-/** Whole text of a file. Throws `KernelError`. */
-export function readText(file: string, remedy?: string): string {
+/** Whole text of a file. Throws `KernelError`, with the usual remedy for the errno if `remedy` returns none. */
+export function readText(file: string, remedy?: () => string | undefined): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw refusal(error, { file, action: 'read', remedy });
+    throw refusal(error, { file, action: 'read', remedy: remedy?.() });
   }
 }
 

@@ -67,7 +67,7 @@ export function instanceState(root: string, dir: string, recorded: Recorded): In
   const { events, disks, settings } = recorded;
   const limits = [CPU_MASK, ...PID_LISTS, ...events.map(filterOf)];
   return {
-    recording: readText(join(dir, 'tracing_on'), existsSync(dir) ? undefined : GONE).trim() !== '0',
+    recording: readText(join(dir, 'tracing_on'), () => (existsSync(dir) ? undefined : GONE)).trim() !== '0',
     overwrite: tryReadText(join(dir, 'options/overwrite'))?.trim() !== '0',
     clock: clockInForce(dir),
     tracer: readText(join(dir, 'current_tracer')).trim(),

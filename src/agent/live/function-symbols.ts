@@ -21,13 +21,7 @@ export interface FunctionSymbols {
 export function functionSymbols(root: string, filter: FunctionFilter): FunctionSymbols {
   const wanted = wantedBy(filter);
   const modules = watchModules();
-  const symbols = knownFunctions([
-    () =>
-      functionAddresses(root, wanted) ?? {
-        reason: `${root} does not list addresses of functions, as kernels since 6.5 do`,
-      },
-    () => readKallsyms(wanted),
-  ]);
+  const symbols = knownFunctions([() => addressesIn(root, wanted), () => readKallsyms(wanted)]);
   if ('reason' in symbols) {
     const warning = `reading functions as text, which costs more CPU time: ${symbols.reason}`;
     return { names: undefined, warnings: [warning], refresh: modules.changed };
@@ -58,10 +52,7 @@ export function eventSymbols(root: string): EventSymbols {
   let symbols: ReturnType<typeof knownFunctions> | undefined;
   return {
     lookup: () => {
-      const tracefs = () =>
-        functionAddresses(root) ?? {
-          reason: `${root} does not list addresses of functions, as kernels since 6.5 do`,
-        };
+      const tracefs = () => addressesIn(root);
       symbols = knownFunctions([readKallsyms, tracefs], true);
       return 'reason' in symbols
         ? { reason: `${symbols.reason}; with \`reader: trace_pipe\` the kernel writes the names` }
@@ -76,4 +67,13 @@ export function eventSymbols(root: string): EventSymbols {
 /** With `maxDepth` 1, only functions that the filter matches are traced; else also the functions that they call. */
 function wantedBy({ functions, maxDepth }: FunctionFilter): (name: string) => boolean {
   return functions.length === 0 || maxDepth !== 1 ? () => true : globMatcher(functions);
+}
+
+/** Addresses from tracefs, or the reason why it has none. */
+function addressesIn(root: string, wanted?: Parameters<typeof functionAddresses>[1]) {
+  return (
+    functionAddresses(root, wanted) ?? {
+      reason: `${root} does not list addresses of functions, as kernels since 6.5 do`,
+    }
+  );
 }

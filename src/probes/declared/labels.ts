@@ -1,7 +1,7 @@
 /** Assigns a row to each combination of label values. A known combination needs no string and no allocation. */
 
 import { bytesReader, intReader, wordOffset } from '../../decode/fields.ts';
-import { SURPLUS, UNKNOWN } from '../../model/containers.ts';
+import { slotLookup } from '../../model/containers.ts';
 import { CPU, type DeclaredLabel, isOfContainer } from '../../model/declared-metric.ts';
 import type { EventFormat } from '../../model/format.ts';
 import type { EventRecord, IntReader } from '../../model/record.ts';
@@ -155,13 +155,9 @@ function textColumn(format: EventFormat, field: string, { onRefused }: LabelFact
 
 /** Returns a function that reads a task from a field and returns the slot of the task's container. */
 function slotReader(format: EventFormat, field: string, { context }: LabelFacts): IntReader {
-  const { table, miss } = containersOf(context);
+  const slotOf = slotLookup(containersOf(context));
   const taskOf = intReader(format, field);
-  return (record) => {
-    const slot = table[taskOf(record)] ?? UNKNOWN;
-    if (slot <= SURPLUS) miss(slot);
-    return slot;
-  };
+  return (record) => slotOf(taskOf(record));
 }
 
 function namedColumn(
