@@ -15,8 +15,8 @@ export interface Capture {
   /** History of a recording's metrics. Undefined for a live capture, because the main thread keeps its history. */
   history?(): RecordedHistory | undefined;
   /**
-   * Switches to another config. Probes and buffers that are the same in both continue. After an error, the capture has
-   * ended. Absent for a recording.
+   * Switches to another config. Probes and buffers that do not change continue to run. If `reload` throws, the capture
+   * has ended. Absent for a recording.
    */
   reload?(config: AgentConfig): void;
   /** Stops recording, processes the remaining events, and removes everything that the capture created in tracefs. */

@@ -1,6 +1,6 @@
 /**
- * Messages between the main thread and the capture thread: requests and answers, log lines, and whether events arrive.
- * They contain plain data only.
+ * Messages between the main thread and the capture thread. All messages contain only plain data, which `postMessage`
+ * can copy.
  */
 
 import type { AgentConfig } from '../../config/schema.ts';

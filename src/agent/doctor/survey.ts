@@ -67,12 +67,9 @@ export interface Survey {
     eventCount: number;
     /** True if the config's instance exists, because an agent is running or was killed. */
     ownInstanceExists: boolean;
-    /** How another user uses the top level; '' if there is no other user. */
+    /** What another user does at the top level; '' if there is no other user. */
     topLevelUser: string;
-    /**
-     * Files in the restore journal of the config's agent, and why they cannot be restored from here; '' without a
-     * journal.
-     */
+    /** Path of the restore journal, the files that it lists and, if one is not writable, the reason. '' if none. */
     journal: string;
     surveyedTracers: TracerSurvey[];
   } & TracingUse;
@@ -237,7 +234,7 @@ function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: 
   });
 }
 
-/** Text contains function names, so looks up none if the reader is text or may become text (for tracers). */
+/** Looks up no names if the probes read text, or may fall back to text (tracers), because text contains the names. */
 function namesFor(enabled: readonly EnabledProbe[], { reader }: AgentConfig, root: string): FunctionLookup {
   const isText = reader === 'trace_pipe' || enabled.some(({ module }) => module.tracer !== undefined);
   return isText ? () => NAMELESS : eventSymbols(root).lookup;

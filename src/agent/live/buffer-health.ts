@@ -140,7 +140,7 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
     switchEvents: own.switchEvents,
     check: (nowMs) => {
       let changes = interfered();
-      // inotify does not report every change. An unreported change happened at an unknown time since the last check.
+      // inotify does not report every change. A change that only this check finds happened at an unknown time.
       if (isTouched || wrongOf(changes) !== wrongBefore) {
         parts.onPause();
         voidOpen();

@@ -13,7 +13,7 @@ import type { Shared } from './shared.ts';
 const LOG_EVERY_MS = 60_000;
 
 export interface Losses {
-  /** Call this before the agent makes the kernel empty the buffer: the next `look` must not blame another user. */
+  /** Call this before the agent makes the kernel empty the buffer, so that the next `look` does not blame others. */
   emptiedByAgent(): void;
   /** Compares the kernel's counts of read events on these CPUs with the number of events that this agent has read. */
   look(cpus: readonly number[]): void;

@@ -56,10 +56,7 @@ export interface LiveBuffer
   start(): void;
   /** Adapts to CPUs that went online or offline, and calls the sweeps of probes. */
   refresh(): void;
-  /**
-   * Called before a tick reads. Notices events that other users took or deleted since the last tick, and drops the
-   * operations that were open then.
-   */
+  /** Called before a tick reads. If other users took or deleted events since the last tick, drops open operations. */
   beforeTick(): void;
   readings(): BufferReading[];
   /** Number of events that each probe has received, including events from before a reload. */
@@ -67,7 +64,7 @@ export interface LiveBuffer
   status(): BufferStatus;
   /** Stops recording and processes the remaining events. */
   finish(): void;
-  /** Closes and removes the buffer. Can be called again. Throws a `KernelError` about what could not be removed. */
+  /** Closes and removes the buffer. A second call is a no-op. Throws a `KernelError` if something was not removed. */
   remove(): void;
 }
 
@@ -231,7 +228,10 @@ function switchEvents(instance: Instance, before: EventPlan, next: EventPlan, lo
     if (!next.events.includes(event)) attempt(() => instance.set(enableOf(event), '0'));
 }
 
-/** Sets filters in the kernel, so that it does not record events that probes would drop. Probes filter again. */
+/**
+ * Sets filters in the kernel, so that it does not record events that all probes would drop. Probes still filter,
+ * because the kernel can reject a filter, and because another probe can need more records.
+ */
 function narrowEvents(instance: Instance, filters: ReadonlyMap<string, string>, log: Log): void {
   for (const [event, filter] of filters) {
     try {

@@ -8,7 +8,6 @@ const CHORES_EVERY_NS = 1e9;
 /** Maximum number of rounds per tick. A full buffer needs far fewer, so only a bug reaches this limit. */
 export const MOST_ROUNDS = 4096;
 
-/** A stream that the loop drains. */
 export interface Drained {
   stream: EventStream;
   rule: TickRule;

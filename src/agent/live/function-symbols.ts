@@ -16,7 +16,7 @@ export interface FunctionSymbols {
 
 /**
  * Names for records of function tracers, from tracefs if it exposes addresses (which requires no capability), else from
- * /proc/kallsyms. Keeps only functions that the filter matches.
+ * /proc/kallsyms. Keeps only functions that the tracer can record with this filter.
  */
 export function functionSymbols(root: string, filter: FunctionFilter): FunctionSymbols {
   const wanted = wantedBy(filter);
@@ -64,7 +64,7 @@ export function eventSymbols(root: string): EventSymbols {
   };
 }
 
-/** With `maxDepth` 1, only functions that the filter matches are traced; else also the functions that they call. */
+/** With `maxDepth` 1, the tracer records only functions that the filter matches; else also the functions they call. */
 function wantedBy({ functions, maxDepth }: FunctionFilter): (name: string) => boolean {
   return functions.length === 0 || maxDepth !== 1 ? () => true : globMatcher(functions);
 }

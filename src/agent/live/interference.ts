@@ -6,7 +6,7 @@
 import { basename, dirname, join } from 'node:path';
 import { diskSwitch, enableOf, type InstanceState, PID_LISTS } from '../../tracefs/instance-state.ts';
 
-/** The agent waits this long before it undoes a change, because the other user may need it. */
+/** The agent waits this long before it undoes a change, because the other user may need the change. */
 export const UNDO_AFTER_MS = 60_000;
 const MOST_NAMED = 5;
 

@@ -53,7 +53,7 @@ export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelC
       const before = new Map<string, number>();
       let droppedBefore = 0;
       if (used.users > 1) {
-        // Another metric already uses the trigger: subtract what it has counted until now.
+        // Another metric already uses the trigger, so subtract the hits from before this metric was added.
         const begun = trigger.read();
         for (const { values, hits } of begun?.entries ?? []) before.set(values.join(' '), hits);
         droppedBefore = begun?.dropped ?? 0;

@@ -20,7 +20,6 @@ import type { StartedTracers, Tracers } from './tracers.ts';
 
 /** The opened buffers. `probes` contains the status of all probes, with and without a tracer. */
 export interface Opened extends StartedTracers {
-  /** Status of the helper probes. */
   helpers: readonly ProbeStatus[];
 }
 

@@ -29,7 +29,7 @@ export interface TracerBufferParts {
   share: number;
   shared: Shared;
   latencies: LatencyLog;
-  /** Probes of tracers that a reload has removed. If only sinks changed, the new probe continues the old metrics. */
+  /** Probes of tracers that a reload has removed. A new probe with the same name and options continues the metrics. */
   made?: readonly MadeProbe[];
   /** Called when the tracer stops working after it was opened. */
   giveUp(error: unknown): void;
@@ -78,7 +78,7 @@ export function placeOrRefuse(request: TracerRequest, base: Instance): 'instance
 function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknown)[]): TracerBuffer {
   const { probe, request, journal, shared, latencies, giveUp } = parts;
   const { tracer } = request;
-  // A latency tracer's buffer is never drained, because the kernel keeps the trace of the longest latency elsewhere.
+  // The agent never drains a latency tracer's buffer, because the kernel keeps the slowest trace in another buffer.
   const rate = request.reads === 'latency' ? undefined : probe.module.rate;
   const inForce = instance.prepare({ ...shareOfMemory(shared, parts.share, rate), clock: 'mono' });
   const symbols = request.functions && functionSymbols(shared.root, request.functions);

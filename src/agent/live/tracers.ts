@@ -21,7 +21,7 @@ import type { Shared } from './shared.ts';
 import { openTracerBuffer, type TracerBufferParts, whereItRuns } from './tracer-buffer.ts';
 
 export interface Tracers {
-  /** Problems, already logged, from the start: files that could not be restored, a foreign tracer at the top level. */
+  /** Problems found and logged at the start: files that were not restored, and another user's top-level tracer. */
   leftovers: readonly string[];
   /**
    * Sets up these tracers. Each new tracer gets `share` of the buffer memory. Unchanged tracers continue; other running
@@ -160,7 +160,7 @@ function openTracer(parts: Omit<TracerBufferParts, 'giveUp'>, log: Log): Running
   }
 }
 
-/** Puts tracers that use the top level first, because others depend on the top level's state, mainly its clock. */
+/** Puts tracers at the top level first, because tracers in instances depend on its state, mainly on its clock. */
 function inOrder(
   probes: readonly EnabledProbe[],
   base: Instance,

@@ -38,8 +38,8 @@ export interface Agent {
   /** False if the capture thread hangs and the process should be restarted. */
   alive(): { alive: boolean; reason: string };
   /**
-   * Switches to another config. Probes and buffers that are the same in both continue. On failure, rejects with the
-   * reason and keeps the old config; if the capture thread refused the new config, the thread restarts.
+   * Switches to another config. Probes and buffers that do not change continue to run. On failure, rejects with the
+   * reason and keeps the old config. If the capture thread refused the new config, the thread restarts.
    */
   reload(next: AgentConfig): Promise<void>;
   /** Stops recording and removes the instances. */

@@ -116,8 +116,8 @@ export function startThread(options: ThreadOptions): CaptureThread {
     ask,
     snapshot: () => {
       const request = () => ask<MetricSnapshot>({ kind: 'snapshot', knownSeries: reader.known() });
-      // If a snapshot does not match the labels that the reader has stored, the reader drops them. Then the second
-      // request returns the labels of all series.
+      // If a snapshot does not match the reader's label values, the reader drops all label values. The second request
+      // then returns the label values of all series.
       const attempt = async () => reader.expand(await request()) ?? reader.expand(await request());
       return attempt().catch((error: unknown) => {
         log.debug({ reason: reasonOf(error) }, 'the capture thread did not provide its metrics');

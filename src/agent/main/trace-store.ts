@@ -17,7 +17,7 @@ export interface TraceStore {
   /** Kinds that are on. */
   kinds: readonly SpanKind[];
   add(traces: readonly TraceRecord[]): void;
-  /** Returns at most `limit` traces in each list: those of one kind, or a fair share of each kind. */
+  /** Returns at most `limit` traces in each list. If `kind` is undefined, each kind gets a fair share. */
   slow(kind: SpanKind | undefined, limit: number): SlowTraces;
   /** All traces, the newest last. */
   all(): TraceRecord[];

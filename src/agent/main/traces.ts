@@ -1,6 +1,6 @@
 /**
- * Handles traces in the main thread: stores the traces from the capture thread, offers traces that can be looked up as
- * exemplars, and counts traces and spans by outcome.
+ * Handles traces in the main thread: stores the traces from the capture thread, counts traces and spans by outcome, and
+ * makes exemplars of the traces that users can look up.
  */
 import { createExemplars, type Exemplars } from '../../export/exemplars.ts';
 import type { MetricStore } from '../../metrics/store.ts';
@@ -21,7 +21,7 @@ export function makeTraces(store: MetricStore, config: SpansConfig, hasBackend: 
   const outcomes = hasBackend ? (['exported', 'failed'] as const) : (['kept'] as const);
   const counts = declareSpanCounts(store, config, outcomes);
   const traceStore = makeTraceStore(config);
-  // Without a backend, users can only look up stored traces.
+  // Without a backend, users can look up only stored traces, so exemplars refer only to stored traces.
   const exemplars = createExemplars(hasBackend ? {} : { roots: () => traceStore.roots() });
   const end = (traces: readonly TraceRecord[], outcome: 'kept' | 'exported' | 'failed'): void => {
     for (const { kind, spans } of traces) {

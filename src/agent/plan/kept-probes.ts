@@ -1,7 +1,4 @@
-/**
- * Decides which probes of a plan continue in the plan after a reload, with their counters and open operations, and ends
- * the others.
- */
+/** Decides which probes continue after a reload, with their counters and open operations. Ends the other probes. */
 import { isDeepStrictEqual } from 'node:util';
 import type { MetricStore } from '../../metrics/store.ts';
 import type { Containers } from '../../model/containers.ts';

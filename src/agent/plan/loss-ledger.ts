@@ -18,7 +18,7 @@ export const NOTHING_LOST: CpuLoss = {
 type KernelCounts = Pick<CpuLoss, 'overrun' | 'commitOverrun' | 'dropped'>;
 
 interface Account {
-  /** The kernel's count of read events minus the agent's count, at the last check. Only a change is a new loss. */
+  /** The kernel's count of read events minus the agent's count, at the last check. A new loss changes this offset. */
   offset: number;
   givenUp: number;
   loss: CpuLoss;

@@ -186,8 +186,9 @@ function declareReadings(
       if (loss === undefined) continue;
       fill.set(fill.slot([buffer, cpu]), capacityBytes > 0 ? Math.min(1, unreadBytes / capacityBytes) : 0);
       lost.set(lost.slot([buffer, cpu, 'overrun']), loss.overrun);
-      // These losses are rare, so their series appear only when they first occur. commit_overrun: interrupts filled the
-      // buffer while one event was being recorded. Other users cause the rest (dropped: by disabling overwrite mode).
+      // These losses are rare, so a series appears only after its first loss. `commit_overrun` means that interrupts
+      // filled the buffer while one event was being recorded. Other users cause the other losses, for example
+      // `dropped` by disabling overwrite mode.
       const rare = {
         commit_overrun: loss.commitOverrun,
         dropped: loss.dropped,

@@ -13,8 +13,8 @@ export interface BufferSizes {
 }
 
 /**
- * Divides the total between the CPUs, 0.5 to 16 MiB each. Large sub-buffers cost less per event, small ones less per
- * check of a quiet CPU. Real-time kernels get small ones, because copying a sub-buffer turns interrupts off.
+ * Divides the total between the CPUs, 0.5 to 16 MiB each. Large sub-buffers cost less per event. Small sub-buffers cost
+ * less per check of a quiet CPU. Real-time kernels get small ones, because copying a sub-buffer turns interrupts off.
  */
 export function bufferSizes(
   wanted: { totalBytes: number; perCpuBytes?: number | undefined; subbufferBytes: number | 'auto' },
@@ -45,7 +45,7 @@ export function leastSizes(kernel: { cpus: number; realtime: boolean }): BufferS
  */
 export const LONGEST_QUIET_NS = 250e6;
 const FEW_CPUS = 8;
-/** One and a half times the fastest burst. */
+/** Rate of the fastest burst times 1.5, as a safety margin. */
 const BURST_BYTES_PER_NS = 0.06;
 const SHORTEST_TICK_NS = 2e6;
 

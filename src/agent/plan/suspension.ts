@@ -21,7 +21,10 @@ export interface Gap {
   isOff: boolean;
 }
 
-/** Counts operations without a duration, as `suspended` (a series created on first use) if a suspension caused that. */
+/**
+ * Counts operations without a duration. If a suspension is the cause, counts them as `suspended`, a series that is
+ * created on first use.
+ */
 export function countByGap(
   gap: Gap,
   reason: UnmatchedReason,

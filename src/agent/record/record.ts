@@ -31,9 +31,9 @@ const SUBBUFFER_BYTES = 4096;
 const TICK_MS = 50;
 /** How often to record the container table, because container names can change and events do not show every task. */
 const MARK_CONTAINERS_MS = 5000;
-/** Formats of tracer records to write to the file, if the kernel has them. Unlike events, they cannot be enabled. */
+/** Tracer records whose formats go to the file, if the kernel has them. They are not among the enabled events. */
 export const TRACER_FORMATS = ['funcgraph_entry', 'funcgraph_exit', 'osnoise', 'timerlat', 'hwlat'];
-/** Maximum number of pages per CPU and tick, because reading and writing pages causes new events to read. */
+/** Maximum number of pages per CPU and tick. Without it, a tick might never end: reading pages causes new events. */
 const MOST_PAGES_A_TICK = 4096;
 
 export interface RecordOptions {
@@ -161,8 +161,8 @@ async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOpti
   try {
     instance.start();
     for (const line of factsMarkers(listBlockDevices())) instance.writeMarker(line);
-    // Record the containers before the events are enabled, so that their tasks already have a container, and again
-    // afterwards, for tasks that began or moved in between.
+    // Record the containers before enabling the events, so that the tasks of the first events have containers. Record
+    // them again afterwards, because tasks can begin or move in between.
     markContainers();
     instance.enable(plan.events);
     markContainers();

@@ -115,7 +115,7 @@ function replay(
         `CPU ${cpu}: the end of its recording is missing: operations that had not ended by then, on any CPU, have no duration`,
       );
     if (!lossy.has(cpu)) continue;
-    // A full page cannot hold its number of lost events, so the file's counters can exceed the sum of all pages.
+    // A full page has no space for its number of lost events, so the file's counters can exceed the sum of all pages.
     const lost = Math.max(counted?.overrun ?? 0, stream.flaggedLost(cpu)) || 'an unknown number of';
     const loss = `CPU ${cpu}: ${lost} events were lost while recording: the operations to which they belong have no duration`;
     // Log this as info, because the recording itself reports the loss and the metrics count it.

@@ -11,11 +11,11 @@ const S = 1e9;
 /** If the difference between the clocks changed by more than this, the wall clock was set. */
 const STEP_NS = 5 * MS;
 const MEASURE_EVERY_NS = 10 * S;
-/** A measurement ends when its bounds are no further apart than this many clock reads take, or at the limit below. */
+/** A measurement ends when its bounds differ by at most the time of this many clock reads, or at the limit below. */
 const EXACT_READS = 3;
 const SLOWEST_READ_NS = 5_000;
 const LONGEST_MEASUREMENT_NS = 20 * MS;
-/** A measurement with wider bounds replaces an earlier one only if the wall clock was set. */
+/** A measurement with wider bounds replaces an earlier measurement only if the wall clock was set. */
 const GOOD_NS = 50_000;
 
 export interface WallClock {

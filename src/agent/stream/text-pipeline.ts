@@ -3,8 +3,8 @@
  *
  * The kernel merges the CPUs when it writes the text, so lines are ordered by time. But a `LOST EVENTS` line appears
  * only with the first event after the loss on the same CPU, and younger lines of other CPUs can come before it.
- * Therefore the kernel's loss counters are read after the text and before it is decoded: they include every loss before
- * the last line. So no operation is ever completed across a loss.
+ * Therefore this file reads the kernel's loss counters after it has read the text and before it decodes the text. The
+ * counters then include every loss before the last line, so no operation is ever completed across a loss.
  */
 
 import type { Dispatcher } from '../../decode/dispatch.ts';
@@ -123,7 +123,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
       const endsAtMs = performance.now() + (options.longestTickMs ?? LONGEST_TICK_MS);
       for (let i = 0; i < maxRounds; i++) {
         if (round(tickStart)) {
-          // The text of this tick is older than the end of the interruption, so drop operations that began in it, too.
+          // All text from before the end of the interruption is decoded now, so drop the operations that it began, too.
           if (gapUntil > 0 && tickStart >= gapUntil) {
             tellGap();
             gapUntil = 0;
