@@ -1,6 +1,6 @@
 /**
  * `cleanup`: removes the tracefs instances of a killed agent, restores the settings that the agent had changed, and
- * prints what it did. With `--on-signal`, it runs in a container next to the agent and does this when the pod ends.
+ * prints what it did. With `--on-signal`, runs in a container next to the agent and cleans up when the pod ends.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { recordingInstance } from '../agent/record/record.ts';

@@ -1,14 +1,12 @@
 /**
  * Handles the signals that end a command. Process groups and wrappers often send the same signal twice: Ctrl-C in a
- * terminal reaches the agent directly and again through npm. So a signal within two seconds of the first is ignored.
+ * terminal reaches the agent directly and again through npm. So this file ignores signals within two seconds of the
+ * first.
  */
 
 export const REPEAT_MS = 2000;
 
-/**
- * Calls `first` for the first signal, and `again` for every later one that is not ignored. Returns a function that
- * removes the handlers.
- */
+/** Calls `first` for the first signal, and `again` for later signals. Returns a function that removes the handlers. */
 export function onEndSignals(
   signals: readonly NodeJS.Signals[],
   { first, again }: { first(signal: NodeJS.Signals): void; again?(signal: NodeJS.Signals): void },

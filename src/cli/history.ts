@@ -37,7 +37,7 @@ export async function openHistory(
   return { served: { data: history, onColumn: history.onColumn }, stop };
 }
 
-/** Returns a function that measures the CPU time of the process. `/metrics` gets the same number from a library. */
+/** Returns a function that measures the CPU time of the process, which `scrape` does not return. */
 function makeOwnCost(): () => MetricSnapshot {
   const store = new MetricStore({ countsSeries: false });
   const cpu = store.counter({

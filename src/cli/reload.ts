@@ -85,7 +85,7 @@ export function makeReloader(start: AgentConfig, { source, store, log, apply }: 
       if (file === undefined) return () => {};
       log.info({ file, intervalSeconds: everyMs / 1000 }, 'watching the config for changes');
       let seen = contentOf(file);
-      // The file may have changed while the agent started, or since the line above.
+      // The file may have changed after the agent read it at startup.
       if (!isCurrent()) {
         seen = contentOf(file);
         void reload('the file has changed');

@@ -114,7 +114,7 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   return status;
 }
 
-/** Returns the names of probes that work; of all probes if the capture has just failed, which is logged elsewhere. */
+/** Returns the names of the probes that work, or of all probes if the capture has failed, which the supervisor logs. */
 async function probesUp(agent: Agent, config: AgentConfig): Promise<string[]> {
   const status = await agent.status().catch(() => undefined);
   return (status?.probes.filter(({ up }) => up) ?? config.probes).map(({ name }) => name);
