@@ -10,7 +10,7 @@ export interface BudgetConfig {
   share: number;
   of: 'core' | 'node';
   windowMs: number;
-  /** Length of a probe's first suspension. Each later one can be twice as long, up to `longestMs`. */
+  /** Length of a probe's first suspension. Each later suspension can be twice as long, up to `longestMs`. */
   suspendMs: number;
   longestMs: number;
 }

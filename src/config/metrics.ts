@@ -342,7 +342,7 @@ function configured(one: Written, buckets: readonly number[]): ConfiguredMetric 
   return { name, options: { enabled, essential, per_cpu, per_container, max_series, buckets, metric } };
 }
 
-/** Leaves out the group of an event that the agent defines. `grouped` adds it when the instance's name is known. */
+/** Leaves out the group of an event that the agent defines. `grouped` adds the group, which depends on the instance. */
 function choiceOf(value: z.output<typeof choice>, name: string, filter?: string): EventChoice {
   if (typeof value === 'string') return { event: value, where: filter };
   const { event, args: fields = {}, where: own = filter } = value;

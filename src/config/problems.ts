@@ -30,7 +30,7 @@ export function describeProblems(issues: readonly z.core.$ZodIssue[], context: P
   return lines.sort(BY_PLACE.compare);
 }
 
-/** Replaces the problem of a union by the problems of its last alternative that accepts the type of the value. */
+/** Replaces a union's problem with the problems of the union's last alternative that accepts the value's type. */
 function withoutUnions(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   const within = (inner: z.core.$ZodIssue) =>
     withoutUnions({ ...inner, path: [...issue.path, ...inner.path] });
@@ -57,7 +57,7 @@ function unknownKey(path: Path, context: ProblemContext): string {
 function whatIsWrong(issue: z.core.$ZodIssue, value: unknown, path: Path): string {
   if (value === undefined && issue.code === 'invalid_type')
     return `is missing: it must be ${EXPECTED[issue.expected] ?? issue.expected}`;
-  // Messages with other beginnings come from our schema, and are more specific than the ones below.
+  // All other messages come from this agent's schema, and are more specific than the messages below.
   if (!/^(Invalid|Too|Unrecognized)\b/.test(issue.message)) {
     return /^(must|is|has)\b/.test(issue.message) ? `${shown(value)} ${issue.message}` : issue.message;
   }

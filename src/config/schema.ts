@@ -27,7 +27,7 @@ export interface ProbeSection {
   schema(kit: SchemaKit): z.ZodType<{ enabled: boolean }>;
   /** Defaults for a recording, for keys that choose what to trace, because a recording has already made this choice. */
   inRecordings?: Readonly<Record<string, unknown>>;
-  /** The kind of traces with the probe's name needs the probe. The text is the reason, such as `chooses the CPUs`. */
+  /** Why the kind of traces with the probe's name needs the probe, as in `chooses the CPUs`. Absent if it does not. */
   choosesForKind?: string;
   /** Returns another enabled probe that conflicts with this one. `others`: options of the enabled probes, by name. */
   conflict?(

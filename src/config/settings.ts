@@ -67,8 +67,9 @@ const PROBE = `${PREFIX}PROBE`;
 const NO_PROBE = `${PREFIX}NO_PROBE`;
 const NO_KEYS = [CONFIG_FILE, PROBE, NO_PROBE];
 
-/** Kubernetes sets variables with these endings for a Service whose name begins with the prefix. They are ignored. */
+/** Endings of variables to ignore. Kubernetes sets these variables for a Service whose name begins like the prefix. */
 const SERVICE_LINK = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
+
 /** Raw values in the shape of the file, and where each came from. */
 export interface Layer {
   value: Record<string, unknown>;

@@ -1,7 +1,7 @@
 /**
  * Schemas for config values: quantities (text that becomes a number in base units), globs for kernel names, and the
- * keys that every probe has. Probes build their sections from these schemas. The JSON Schema describes the text, and
- * defaults are given as text, with `.prefault()`.
+ * keys that every probe has. Probes build their sections from these schemas. Defaults are text, with `.prefault()`,
+ * because the JSON Schema describes the text.
  */
 
 import { z } from 'zod';
@@ -87,7 +87,7 @@ export function globs(kind: GlobKind): z.ZodType<string[], string[]> {
 const MAX_BUCKETS = 200;
 const LONGEST_BUCKET_SECONDS = 86_400;
 
-/** Bucket bounds in ascending order, converted to seconds. Each bound is a duration such as `10ms`, or in seconds. */
+/** Ascending bucket bounds, converted to seconds. Each bound is a duration such as `10ms`, or a number of seconds. */
 export function buckets(): z.ZodType<number[], (string | number)[]> {
   const want = 'a bound: a duration, as in 10ms, or a number of seconds';
   const bound = z
@@ -146,7 +146,7 @@ export function seriesLimit() {
   return z.int().min(1).max(100_000);
 }
 
-/** Series with `per_container`: one per container of the default limit. 500 would be more than 10,000 samples. */
+/** Default with `per_container`: one series per container. 500 histograms would have more than 10,000 samples. */
 const CONTAINER_SERIES = 200;
 
 /** Returns the default of `max_series`. `usual`: the default without `per_container`. */
@@ -177,8 +177,8 @@ export function refuseBothSplits({ value, issues }: z.core.ParsePayload<object>)
 }
 
 /**
- * The kind of names that a glob matches. It determines the allowed characters. `*` matches any characters, `?` matches
- * one, and all others match themselves. Globs are case-sensitive.
+ * The kind of names that a glob matches, which determines the allowed characters. `*` matches any number of characters,
+ * `?` matches one character. Globs are case-sensitive.
  */
 export type GlobKind = 'name' | 'function' | 'event';
 

@@ -7,7 +7,7 @@ export function globMatcher(patterns: readonly string[]): (name: string) => bool
   return (name) => exact.has(name) || wild.some((pattern) => matches(pattern, name));
 }
 
-/** Matches in at most quadratic time. A regular expression made of a glob with many `*` can take exponential time. */
+/** Matches in at most quadratic time. A regular expression for a glob with many `*` can take exponential time. */
 function matches(pattern: string, name: string): boolean {
   let p = 0;
   let n = 0;
