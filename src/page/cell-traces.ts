@@ -7,7 +7,7 @@ import type { PickedCell } from './heat.ts';
 import { nounOf } from './panel.ts';
 import { traceTable } from './trace-table.ts';
 
-/** Extends the search around the cell: a duration can be counted shortly before its span ends, or a drain later. */
+/** Widens the searched time, because the agent can count a duration shortly before its span ends, or a drain later. */
 const AROUND_MS = 1500;
 
 export async function cellTraces(

@@ -64,7 +64,7 @@ export async function connect(
       feed.index.resolutions.find(({ name }) => name === feed.resolution.name) ?? feed.index.resolutions[0];
     for (const listener of reloads) listener();
   };
-  /** Returns whether a metric has just got its first series, so that the overview does not show the metric yet. */
+  /** Returns whether a metric that had no series before has one now, so that the overview must add the metric. */
   const hasNew = ({ metrics }: LiveMessage) =>
     Object.keys(metrics).some((name) => (feed.metric(name)?.series ?? 0) === 0);
   let refreshedMs = 0;

@@ -57,7 +57,7 @@ export function isOwn(metric: string): boolean {
   return metric.startsWith('ftrace_exporter_') || metric.startsWith('process_');
 }
 
-/** Returns thread, program, process and container, if known. Scripts of one interpreter differ only by thread name. */
+/** Returns thread, program, process and container. The thread's name tells scripts of the same interpreter apart. */
 export function whoOf({ attributes, resource }: Pick<SlowTree, 'attributes' | 'resource'>): string {
   const { 'thread.name': thread, 'process.executable.name': program } = attributes;
   const parts = [
