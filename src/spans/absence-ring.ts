@@ -84,7 +84,7 @@ export class AbsenceRing {
     return { absences, whole: n === 0 && this.#goesBackTo(fromNs) };
   }
 
-  /** Returns how long a task slept since `fromNs` in one of these states (a bit mask) or in an unknown state. */
+  /** Returns how long a task slept after `fromNs` in one of `states` (a bit mask) or in an unknown state. */
   sleptNs(pid: number, fromNs: TimestampNs, states: number): number {
     let ns = 0;
     let n = this.#own(this.#last[pid & (CHAINS - 1)], pid, fromNs);
@@ -104,7 +104,7 @@ export class AbsenceRing {
     let n = this.#own(this.#last[pid & (CHAINS - 1)], pid, 0);
     for (; n !== 0; n = this.#earlier(n, pid, 0)) {
       const comm = this.#texts.of(this.#words, ((n - 1) & (this.#depth - 1)) * WORDS + COMM);
-      // If no event showed the task's return, the entry has no name. Then use the name of an older entry.
+      // An entry has no name if no event showed the task's return, so try older entries.
       if (comm !== '') return comm;
     }
     return '';
@@ -119,7 +119,7 @@ export class AbsenceRing {
     for (let n = from; n > this.#count - this.#depth && n > 0; ) {
       const at = (n - 1) & (this.#depth - 1);
       const isOver = this.#doubles[at * DOUBLES + IN] <= fromNs;
-      // Older entries ended even earlier, so stop. An unseen return proves nothing, because its entry is added late.
+      // All older entries ended before this entry, unless the return was unseen: then this entry was added late.
       if (isOver && this.#isSeen(at)) return 0;
       if (this.#words[at * WORDS + PID] === pid && !isOver) return n;
       n = this.#doubles[at * DOUBLES + BEFORE];

@@ -4,8 +4,8 @@
  * with many open calls gets a higher floor. If the table of calls is full, the task with the most calls is dropped.
  *
  * Call A contains call B of the same task if B returned before A, from a greater depth, and after A had begun. Depth
- * includes calls that only other users trace, so an outermost call can have a depth above 0. It is recognized when the
- * task returns from a call of smaller depth that began after the outermost call had ended.
+ * includes calls that only other users trace, so an outermost call can have a depth above 0. Such a call is recognized
+ * when the task returns from a later call that has a smaller depth and does not contain the outermost call.
  */
 import type { FunctionReturn } from '../model/intervals.ts';
 
@@ -13,11 +13,11 @@ export const NONE = -1;
 /** Capacity in calls and in tasks. `TASKS` must be a power of two, because `TASKS - 1` is a bit mask. */
 const CALLS = 1 << 14;
 const TASKS = 1 << 10;
-/** Above the kernel's limit: FTRACE_RETFUNC_DEPTH (50, include/linux/ftrace.h), about 50 in newer kernels. */
+/** Greater than the kernel's maximum depth of about 50 (in older kernels, FTRACE_RETFUNC_DEPTH in linux/ftrace.h). */
 const DEPTHS = 64;
 /** Number of consecutive slots of the hash table in which a task can be. */
 const WAYS = 8;
-/** How long a call waits for the return of its caller, which may be lost or belong to an untraced function. */
+/** How long a call waits for its caller's return. That event may be lost, or the caller may not be traced. */
 const HOLD_NS = 60e9;
 
 /** `isWhole` is false if inner or outer calls of the tree may be missing. */
@@ -43,7 +43,7 @@ export class CallForest {
   /** Trace clock minus tracer's clock in nanoseconds, at the return. Stored per call, because the clocks drift. */
   readonly offsets = new Float64Array(CALLS);
   readonly inInterrupt = new Uint8Array(CALLS);
-  /** Calls at all levels below this call that are only counted. `prunedNs` sums those that this call made directly. */
+  /** Number of calls inside this call, at all levels, that are only counted. `prunedNs`: time of the direct calls. */
   readonly prunedCalls = new Int32Array(CALLS);
   readonly prunedNs = new Float64Array(CALLS);
   /** `first` is the first call that this call made, `next` the next call in the same list (`NONE` ends it). */

@@ -16,8 +16,8 @@ import { isHidden } from './steps.ts';
 import { requestExemplars, waitExemplar } from './waits.ts';
 
 /**
- * If a thread issued a request just before it slept, the sleep span begins at the issue. These extensions are limited
- * to this share of the call, because they are also counted as running time.
+ * If a thread issued a request just before it slept, the sleep span begins at the issue. The sum of these extensions
+ * is limited to this share of the call, because the same time also counts as running time.
  */
 const ISSUED_BEFORE_SHARE = 0.01;
 /** State of a sleep whose real state is unknown: a bit that no kernel state uses. */
@@ -112,7 +112,7 @@ export function callParts(call: SlowCall, deps: SpanDeps, journals: Journals): C
   return walk;
 }
 
-/** If the start of an absence was lost, lets it begin at the loss. A recorded wake-up proves that the task slept. */
+/** Sets an unknown start of an absence to `lossNs`. A recorded wake-up proves that the task slept. */
 function sinceLoss(absence: Absence, lossNs: TimestampNs): Absence {
   if (absence.outNs !== 0) return absence;
   const isSleep = absence.runnableNs !== 0;

@@ -5,7 +5,7 @@
 import type { TimestampNs } from '../model/time.ts';
 import { COMM_WORDS, CommTexts } from './comm-texts.ts';
 
-/** Number of turns in memory: of all CPUs, and the most and the fewest of one CPU. All must be powers of two. */
+/** Maximum number of turns in memory, and the largest and smallest ring of a CPU. All must be powers of two. */
 const MOST_TURNS = 1 << 17;
 const DEEPEST = 1 << 12;
 const SHALLOWEST = 1 << 7;
@@ -110,7 +110,7 @@ export class CpuHistory {
     return true;
   }
 
-  /** Like `find`, but returns a new object. Undefined if the ring has no turn of a task in the period. */
+  /** Like `find`, but returns a new object, or undefined if the ring has no turn of a task in the period. */
   culprit(cpu: number, fromNs: TimestampNs, toNs: TimestampNs): Culprit | undefined {
     if (!this.find(cpu, fromNs, toNs)) return undefined;
     const { pid, ranNs, comm } = this.result;

@@ -26,17 +26,17 @@ export interface SpanDeps {
   wallTime(stampNs: TimestampNs): WallTime;
   /** Returns a function that checks whether a name matches any of these globs. */
   matcher(globs: readonly string[]): (name: string) => boolean;
-  /** Name of an errno, such as ENOENT. Undefined if it has no name. */
+  /** Name of an errno, such as ENOENT, or undefined if the errno has no name. */
   errnoName(errno: number): string | undefined;
   /** The application span that the task was in at this time, if any. */
   parentOf(pid: number, atNs: TimestampNs): RemoteParent | undefined;
   /** Current scheduling class of a task: an index of TASK_CLASSES. */
   taskClass(pid: number): number;
-  /** Facts about a task that are not in the events (program, container): attributes of its spans and its resource. */
+  /** Span and resource attributes of a task that do not come from events, such as its program and container. */
   taskFacts(pid: number, atNs: TimestampNs): TaskFacts;
   /**
    * Returns the label values of a series in a probe's histogram: `values`, then those for the CPU or the task's
-   * container if the histogram has such labels. Undefined if the probe has no metrics or does not count the operation.
+   * container if the histogram has such labels; undefined if the probe has no metrics or does not count the operation.
    */
   seriesOf(probe: string, values: readonly string[], cpu: number, pid: number): readonly string[] | undefined;
   /** Fills `into` with random bytes. */

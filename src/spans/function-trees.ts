@@ -131,7 +131,7 @@ function callsOf(forest: CallForest, node: number): number {
   return calls;
 }
 
-/** Returns the longest calls. Of equally long calls, outer ones come first, so that each shown call has its caller. */
+/** Returns the longest calls. Of equally long calls, prefers outer calls, so that each shown call's caller is shown. */
 function longestOf(forest: CallForest, root: number, most: number): Set<number> {
   const calls: { node: number; ns: number; level: number }[] = [];
   const collect = (node: number, callerNs: number, level: number): void => {

@@ -50,7 +50,7 @@ export function isOneCall(
       const isThere = loss.cpu === cpu || cpu === EVERY_CPU || loss.cpu === EVERY_CPU;
       return isThere && loss.untilNs > fromNs && loss.fromNs < toNs;
     });
-  // No event shows on which CPU a call began. If the task never left its CPU, the call began where it ended.
+  // No event shows on which CPU a call began. If the task never left its CPU, the call began on the CPU where it ended.
   let onCpu = absences.length === 0 ? call.cpu : EVERY_CPU;
   let freeNs = call.startNs;
   for (const { outNs, inNs, cpu } of absences) {

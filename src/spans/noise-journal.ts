@@ -117,7 +117,7 @@ interface Nested {
   age: number;
 }
 
-/** Adds an interruption that ended after all interruptions in `top`. Those inside it become its children. */
+/** Adds an interruption that ended after all interruptions in `top`. Interruptions inside it become its children. */
 function nest(top: Nested[], ring: Ring, age: number, cpu: number): void {
   const at = placeOf(ring, age);
   const startNs = ring.starts[at];

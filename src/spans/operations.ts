@@ -1,6 +1,6 @@
 /**
- * Operations of tasks that declared metrics measure (direct reclaim, waits for locks, …). In a slow call, they become
- * spans around the spans that they contain. Slow operations also become separate traces (kind `metrics`).
+ * Operations that declared metrics measure (direct reclaim, waits for locks, …). In the trace of a slow call, each
+ * operation becomes a span around the spans inside it. A slow operation also becomes its own trace (kind `metrics`).
  */
 import type { Operation } from '../model/intervals.ts';
 import type { KindOptions } from '../model/span.ts';
@@ -62,7 +62,7 @@ export function metricName({ name }: { name: string }): string {
   return name.replace(/^ftrace_/, '');
 }
 
-/** Makes the span of an operation. Its cause is the operation itself; `nested` subtracts the time of inner spans. */
+/** Makes the span of an operation. The span's cause is the operation; `nested` subtracts the time of inner spans. */
 function nodeOf({ metric, values, cpu, startNs }: Operation, endNs: TimestampNs): Node {
   const name = metricName(metric).replace(/_seconds(_total)?$/, '');
   const labels = metric.labels.map((label, i) => [`ftrace.label.${label.name}`, values[i]]);
@@ -118,7 +118,7 @@ export function nested(flat: readonly SpanDraft[], operations: readonly Operatio
   return top;
 }
 
-/** Returns the end of an operation; if its event only announced a sleep (`spends`), the end of that sleep. */
+/** Returns the end of an operation. If its event announced a sleep (`spends`), the operation ends with that sleep. */
 function endOf({ metric, startNs, endNs }: Operation, flat: readonly SpanDraft[]): TimestampNs {
   const isWithin = (span: SpanDraft) =>
     span.startNs >= startNs && span.startNs < endNs && span.endNs > startNs;

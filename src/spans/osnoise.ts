@@ -1,6 +1,6 @@
 /**
- * Makes traces of the kind `osnoise`: a period in which something else used much of the CPU's time. The children are
- * the longest interruptions. The attributes show the time of each source of noise in the whole period.
+ * Makes traces of the kind `osnoise`: a measurement period in which interruptions used much of the CPU's time. The
+ * children are the longest interruptions. The attributes show the time of each source of noise in the whole period.
  */
 import { type IntervalSinks, NOISE_SOURCES } from '../model/intervals.ts';
 import type { KindOptions } from '../model/span.ts';

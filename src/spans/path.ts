@@ -63,7 +63,7 @@ export class Path {
     return name === undefined ? [] : [this.#end(name, sleep, depth)];
   }
 
-  /** Replaces a span that begins after its request's issue. Returns a span of the whole request. */
+  /** Returns a span of the whole request, which replaces a span that begins after the request was issued. */
   whole(span: SpanDraft, request: BlockRequest): SpanDraft {
     const uncut = requestSpan(request, request.issueNs, this.#parts.deps, {
       children: span.children,
@@ -119,7 +119,7 @@ export class Path {
     return insertNs === 0 || queuedNs >= toNs ? [] : [queueSpan(device, queuedNs, toNs)];
   }
 
-  /** Returns what a task that was running at `toNs` did since `fromNs`, oldest first. Undefined if it is unknown. */
+  /** Returns what a task did since `fromNs`, oldest first, or undefined if unknown. The task was running at `toNs`. */
   #task(pid: number, fromNs: TimestampNs, toNs: TimestampNs, depth: number): SpanDraft[] | undefined {
     const { tasks, wholeNs } = this.#parts;
     if (depth > DEEPEST || this.#spans >= MOST_SPANS) {
@@ -274,7 +274,7 @@ export function sleepAttributes({ state, lock }: Absence, waker: number): DraftA
   };
 }
 
-/** Returns the causes of a sleep on a kernel lock, or undefined. The lock explains the time that no child explains. */
+/** Returns the causes of a sleep on a lock, or undefined for other sleeps. The lock explains time without a child. */
 export function sleepCauses(
   { lock }: Absence,
   children: readonly SpanDraft[],

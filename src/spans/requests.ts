@@ -68,8 +68,8 @@ export class Requests {
   }
 
   /**
-   * Returns the predecessor of a request. If an interrupt issued the request, that is the request that had just
-   * completed on that CPU (a write before a flush, for example); otherwise, an earlier request of the sleeping task.
+   * Returns the predecessor of a request. If an interrupt issued the request, it had just completed the predecessor on
+   * that CPU (a write before a flush, for example). Otherwise, returns an earlier request of the sleeping task.
    */
   before(
     { issueNs, issueCpu, issuer }: BlockRequest,

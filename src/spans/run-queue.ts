@@ -10,7 +10,7 @@ import type { TaskJournal } from './task-journal.ts';
 
 /** Consecutive turns shorter than this share of the whole operation are combined into one child. */
 const SHORT_SHARE = 0.05;
-/** Maximum number of task names in a child for several turns. */
+/** Maximum number of task names in a child that combines several turns. */
 const MOST_NAMES = 5;
 
 export interface Wait {

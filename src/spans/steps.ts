@@ -14,8 +14,8 @@ export interface Step {
 }
 
 /**
- * Returns the steps of a task that was running at `toNs`, oldest first. In a gap between steps, it is unknown what the
- * task did. Undefined if the ring contains nothing about the task.
+ * Returns the steps of a task that was running at `toNs`, oldest first, or undefined if the ring contains nothing about
+ * the task. In a gap between steps, it is unknown what the task did.
  */
 export function stepsOf(
   ring: AbsenceRing,
@@ -40,7 +40,7 @@ export function stepsOf(
     if (isHidden(absence)) continue;
     const runnableNs = Math.min(runnableAt(absence), inNs);
     add('wait', runnableNs, inNs, absence);
-    // Skip a sleep whose end is unknown: it may have ended long before the return, or there was no sleep.
+    // If no event shows the end of a sleep, skip it: it may have ended long before the task returned to a CPU.
     if (absence.runnableNs !== 0 || (absence.isSeen && outNs !== 0)) add('sleep', outNs, runnableNs, absence);
     if (freeNs <= fromNs) break;
   }

@@ -36,7 +36,7 @@ const RETURN_ADDRESSES: ReadonlySet<string> = new Set([
   'uprobe',
   'uretprobe',
 ]);
-/** A larger result can be an address. No call transfers so many bytes (MAX_RW_COUNT in include/linux/fs.h). */
+/** Larger results can be addresses, because no call transfers so many bytes (MAX_RW_COUNT in include/linux/fs.h). */
 const LIKE_AN_ADDRESS = 2 ** 31;
 const SLEEPS_INTERRUPTIBLY = 1;
 

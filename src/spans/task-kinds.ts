@@ -28,7 +28,7 @@ interface Links {
   since(pid: number): number;
   /** Reports that a task runs although no event showed its return. The task probe sets this: see `TaskSink.watch`. */
   cameBack(pid: number, cpu: number, nowNs: number): void;
-  /** Returns the name of what woke a task. The task probe sets this function: see `TaskSink.names`. */
+  /** Returns the name of the interrupt, softirq or timer that woke a task. Set by the probe: see `TaskSink.names`. */
   nameOf(wokenBy: number): string | undefined;
   /** Returns the name of a kworker's function at an address. The task probe sets this: see `TaskSink.works`. */
   functionOf(low: number, high: number): string | undefined;

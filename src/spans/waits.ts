@@ -105,7 +105,7 @@ export function requestExemplars(deps: SpanDeps, request: BlockRequest, span: Sp
     : [...exemplar(deps, 'block', QUEUE_SECONDS, values, inQueue), ...atDevice];
 }
 
-/** Makes an exemplar for a series of a probe's histogram. Empty if the probe is off or does not have the series. */
+/** Makes an exemplar for a series of a probe's histogram, or none if the probe is off or does not have the series. */
 export function exemplar(
   deps: SpanDeps,
   probe: string,

@@ -25,7 +25,7 @@ export class WorkJournal {
     this.#count = 0;
   }
 
-  /** Returns the address of the function that a kworker was running at this time. Undefined if it was running none. */
+  /** Returns the address of the function that a kworker was running at this time, or undefined if none is known. */
   at(pid: number, atNs: TimestampNs): { low: number; high: number } | undefined {
     for (let i = 1; i <= Math.min(DEPTH, this.#count); i++) {
       const at = (this.#count - i) & (DEPTH - 1);
