@@ -21,7 +21,7 @@ interface Entry extends HistoryFamily {
 export interface Catalogue {
   families(): readonly HistoryFamily[];
   find(name: string): HistoryFamily | undefined;
-  /** Returns the family of a snapshot; creates it if necessary. Undefined for gauges, which have no differences. */
+  /** Returns the family of a snapshot; creates the family if necessary. Undefined for gauges: they are not recorded. */
   familyOf(snapshot: FamilySnapshot): HistoryFamily | undefined;
   /** Returns the series number of each slot. The array stays the same object while all slots keep their series. */
   numbersOf(family: HistoryFamily, snapshot: FamilySnapshot): readonly number[];

@@ -78,7 +78,7 @@ export interface RecordedPart {
   /** Names of the container, if they are known. */
   labels?: ContainerLabels | undefined;
   tids?: readonly number[];
-  /** Threads of one process, its first thread first. */
+  /** Threads of one process; the main thread comes first. */
   process?: readonly number[];
 }
 

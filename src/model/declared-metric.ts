@@ -26,13 +26,16 @@ export const LABEL_FORMS = [
 /** How the value of a field becomes a label value. */
 export type LabelForm = (typeof LABEL_FORMS)[number];
 
-/** If an operation starts again before its end: the last start counts, each start has an end, or the first counts. */
+/**
+ * What to do if an operation starts again before its end. `replace`: only the last start counts. `stack`: each start
+ * has its own end. `first`: only the first start counts.
+ */
 export const NESTINGS = ['replace', 'stack', 'first'] as const;
 export type Nesting = (typeof NESTINGS)[number];
 
 /** Prefix of the probe name of each metric that the config declares. */
 export const METRICS_PREFIX = 'metrics/';
-/** Name that stands for the CPU that recorded the event, in a key or a label. */
+/** In a key or a label, this name stands for the CPU that recorded the event. */
 export const CPU = 'cpu';
 export const TASK = 'common_pid';
 
@@ -45,7 +48,7 @@ export interface EventChoice {
   where?: string | undefined;
 }
 
-/** A part of the key that identifies an operation: its field in the start and end events, and the bits to compare. */
+/** A part of the key that identifies an operation: a field of each event, and a mask of the bits to compare. */
 export interface KeyPart {
   start: string;
   end: string;
@@ -57,7 +60,7 @@ export interface DeclaredLabel {
   /** The event that contains the field. For a metric of single events, always `end`. */
   of: 'start' | 'end';
   field: string;
-  /** If absent, a text stays unchanged. A number becomes its name in the print fmt, if there is one. */
+  /** If absent, text stays unchanged, and a number becomes its name if the event's print fmt defines one. */
   as?: LabelForm | undefined;
   map?: Readonly<Record<string, string>> | undefined;
   /** The label value for numbers that `map` does not contain. If absent, the number itself is used. */
@@ -72,7 +75,7 @@ export interface DeclaredLabel {
   isOptional?: true;
 }
 
-/** Returns the field of `event` with the task that the metric is about, or undefined if it is about no task. */
+/** Returns the field of `event` that contains the pid of the metric's task; undefined if the metric has no task. */
 export function taskFieldOf({ task, isNobodys, start, key }: DeclaredMetric): string | undefined {
   const isTasks =
     start === undefined ? !isNobodys : key.some((part) => part.start === TASK && part.end === TASK);
@@ -107,7 +110,7 @@ export interface DeclaredMetric {
   event: EventChoice;
   /** The number to sum or to put into buckets. Absent for counters, and for pairs of events, which measure time. */
   measure?: Measure | undefined;
-  /** Whether the task has spent the measured time before the event, or will spend it asleep after the event. */
+  /** `spent`: the task spent the measured time before the event. `spends`: the task sleeps for this time afterwards. */
   taskTime?: 'spent' | 'spends';
   /** Whether the kernel counts the events itself instead of recording them. */
   isInKernel?: boolean;

@@ -22,5 +22,5 @@ export interface FunctionNames {
  */
 export type FunctionLookup = (place: 'start' | 'inside') => FunctionNames | { reason: string };
 
-/** For plans whose records this process does not read, such as the plan of a recording. */
+/** Used by plans whose records this process does not read, such as the plan of a recording. */
 export const NAMELESS: FunctionNames = { nameOf: () => undefined, generation: 0 };

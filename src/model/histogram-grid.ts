@@ -91,7 +91,7 @@ function lowestInCell(cell: number): number {
   return Math.ceil(2 ** octave * (1 + within / (1 << CELL_BITS)));
 }
 
-/** Makes the search for the fine bucket of a value. Exponent and top mantissa bits select a cell. */
+/** Makes the look-up table and the function that finds the fine bucket of a value. A cell covers 1/64 of an octave. */
 function makeSearch(upperNs: Float64Array): Pick<HistogramGrid, 'cells' | 'bucketOf'> {
   const lastCell = OCTAVES << CELL_BITS;
   const cells = new Int32Array((lastCell + 1) * 2);

@@ -2,7 +2,7 @@
  * How probes report single operations to the code that makes traces of slow ones. A probe gets its sink when it is
  * created. If the sink has a threshold, the probe calls the sink only for operations that reach the threshold. A fast
  * operation therefore costs one comparison, and a probe without a sink pays nothing. Timestamps are from the trace
- * clock. The calls come in the order in which the operations ended, within the limits of the watermark.
+ * clock. Calls come in the order in which the operations ended, except for late events (see decode/merge.ts).
  */
 import type { DeclaredMetric } from './declared-metric.ts';
 import type { FunctionNames } from './function-names.ts';
@@ -97,7 +97,7 @@ export interface BlockRequest {
 export interface TaskSink {
   /** The probe reports waits for a CPU that take at least this long, for every task. */
   readonly waitThresholdNs: number;
-  /** Before the probe reports a wait of at least this length, it calls `ran` for the CPU's current task. */
+  /** Before the probe reports a wait of at least this length, it calls `ran` for the task that used the CPU. */
   readonly culpritNs: number;
   /**
    * True: the probe reports all tasks, so that a trace can show what the waker of a task did before. False: it reports
@@ -111,9 +111,9 @@ export interface TaskSink {
    * running. The probe then reports that the task is running again.
    */
   watch(cameBack: (pid: number, cpu: number, nowNs: TimestampNs) => void): void;
-  /** The probe passes a function that names what woke a task (`wokenBy`): undefined if a task did, or if unknown. */
+  /** The probe passes a function that names what woke a task. It returns undefined if a task did, or if unknown. */
   names(nameOf: (wokenBy: number) => string | undefined): void;
-  /** If the kernel has workqueue events, the probe passes a function that names the addresses of `worked`. */
+  /** If the kernel has workqueue events, the probe passes a function that looks up the name for an address in `worked`. */
   works(nameOf: (low: number, high: number) => string | undefined): void;
   /** A kworker begins to run the function at this address, or has ended it if the address is 0. */
   worked(pid: number, atNs: TimestampNs, low: number, high: number): void;
@@ -140,7 +140,7 @@ export interface SwitchIn {
   cpu: number;
   /** Whether the task was in a watched call when it was switched out. */
   isWatched: boolean;
-  /** When the task left its CPU; 0 if that was not recorded, or if it may have had a CPU during a loss since then. */
+  /** When the task left its CPU; 0 if not recorded, or if the task may have run during a later loss of events. */
   outNs: TimestampNs;
   /** False if no event showed the switch, because the idle task of some virtual machines does not record it. */
   isSeen: boolean;
@@ -168,7 +168,7 @@ export interface FunctionSink {
   names(functions: FunctionNames): void;
   /** A call has returned, whatever its duration. The probe has already reported the calls inside it. */
   returned(call: FunctionReturn): void;
-  /** Returns before this timestamp may be missing. */
+  /** Function returns before this timestamp may be missing. */
   lost(untilNs: TimestampNs): void;
 }
 

@@ -1,4 +1,4 @@
-/** Counts that the kernel keeps itself in a hist trigger, by fields of an event, without recording the event. */
+/** The kernel can count an event by its fields (hist trigger), without recording the event. */
 
 /** Who counts: the agent, from recorded events, or the kernel. */
 export const COUNT_IN = ['agent', 'kernel'] as const;

@@ -10,7 +10,7 @@ export interface ProbeStatus {
   notes?: readonly string[];
 }
 
-/** The CPU budget of the agent, and what it did to keep it. */
+/** The agent's CPU budget, and the probes that the agent suspended to stay within the budget. */
 export interface BudgetStatus {
   /** CPU time that the agent may use and has used within the window, in CPUs. */
   cores: number;

@@ -4,7 +4,7 @@
  */
 /** Another task woke the task. */
 export const BY_TASK = 0;
-/** A softirq that ran immediately woke the task. A task raised it, as when data is sent to the same machine. */
+/** A softirq woke the task right after another task raised the softirq, as when data is sent to the same machine. */
 export const BY_RAISED_SOFTIRQ = 1;
 /** An interrupt handler woke the task. */
 export const BY_IRQ = 2;
