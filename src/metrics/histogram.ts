@@ -31,7 +31,7 @@ export class HistogramFamily implements Family {
   readonly recordUsual: (slot: number, ns: number) => boolean;
   /** Records one duration in nanoseconds. */
   readonly record: (slot: number, ns: number) => void;
-  /** The first arrays suffice for most families: V8 treats the array in a public field as a constant until replaced. */
+  /** Large enough for most families. V8 treats the array in a public field as a constant until it is replaced. */
   directory = new Int32Array(FIRST_SERIES * 32);
   blocks = new Float64Array(FIRST_BLOCKS * FINE_BLOCK_SIZE);
   sums = new Float64Array(FIRST_SERIES);

@@ -21,7 +21,6 @@ export const MOST_CONTAINERS = SLOTS - FIRST_CONTAINER;
 export const CONTAINER_LABELS = ['namespace', 'pod', 'container'] as const;
 export const OTHER_CONTAINER = 'other';
 
-/** Values of `CONTAINER_LABELS`. */
 export type ContainerLabels = readonly [namespace: string, pod: string, container: string];
 
 export const FIXED_LABELS: readonly ContainerLabels[] = [
@@ -32,7 +31,6 @@ export const FIXED_LABELS: readonly ContainerLabels[] = [
   ['', '', 'idle'],
 ];
 
-/** How containers are recognised. */
 export interface ContainersConfig {
   /** Where the cgroup file system is mounted. */
   cgroupDir: string;

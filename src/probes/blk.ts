@@ -57,7 +57,7 @@ const SECTOR_BYTES = 512;
 const NEITHER = 0x4e;
 /** Maximum number of entries: enough for all queues of ten disks. Each request takes two entries. */
 const CAPACITY = 32768;
-/** Evict entries after this time. Drivers give up after minutes, so an older entry was merged or split unseen. */
+/** Evict entries after this time. Drivers give up earlier, so an older request was merged or split without an event. */
 const TOO_LONG_NS = 600e9;
 
 export interface BlkOptions extends CommonOptions {
@@ -130,7 +130,7 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
     const action = actionOf(record.bytes, letters.start(record), letters.end(record));
     const sectors = bytesOf(record) / SECTOR_BYTES;
     const isNeither = record.bytes[rwbs.start(record)] === NEITHER;
-    // An action without data belongs to a flush, whatever its letters. Its lines differ in sector, so use sector 0.
+    // An action without data belongs to a flush. The actions of one flush have different sectors, so use sector 0.
     const isFlush = sectors === 0 && !isNeither;
     const operation = isFlush ? FLUSH : operationOf(record.bytes, rwbs.start(record), rwbs.end(record));
     series.count(row, action, operation, record.cpu);

@@ -99,7 +99,7 @@ interface Request {
   sector: number;
   /** Pid of the task that caused the event; 0 if an interrupt caused it. */
   pid: number;
-  /** Pid of the task that caused the event, or that the interrupt interrupted. */
+  /** Pid of the task that ran when the event occurred, even if an interrupt caused the event. */
   commonPid: number;
 }
 
@@ -340,7 +340,7 @@ function onRequeue(context: ProbeContext, state: State): EventHandler {
     const container = issued < 0 ? UNKNOWN : table.container(issued);
     series.requeued(request.row, request.operation, container);
     if (issued >= 0) table.enter(issued, QUEUED, timestampNs, true);
-    // The driver refused the request before its issue. Without an insert, the request waits from now on.
+    // The driver refused the request before the issue event. If there was no insert event, the wait begins now.
     else if (find(QUEUED) < 0) table.enter(add(QUEUED, timestampNs), QUEUED, timestampNs, true);
   };
 }

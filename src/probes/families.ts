@@ -16,7 +16,6 @@ export type MetricFacts = Pick<MetricSpec, 'name' | 'help' | 'labels' | 'ownTime
   open?: readonly string[];
 };
 
-/** The part of a probe's context that declarations need. */
 export type Machine = SplitMachine;
 
 /** Returns a machine on which only `cpus` are online, so that series of other CPUs appear with their first value. */
@@ -25,7 +24,6 @@ export function onCpus(machine: Machine, cpus: readonly number[]): Machine {
   return { metrics, cpuCount, onlineCpus: onlineCpus.filter((cpu) => cpus.includes(cpu)) };
 }
 
-/** The series of a histogram of durations. */
 export interface Durations extends SeriesRows {
   family: HistogramFamily;
 }

@@ -24,7 +24,7 @@ export interface EventNeed {
   addresses?: readonly string[];
   /**
    * If set, the event is optional. The text names what is not measured without the event, as in `migrations are not
-   * counted`; it is '' if nothing is missing. If absent, the probe is off without the event.
+   * counted`, or is '' if everything is still measured. If undefined, the probe is off without the event.
    */
   without?: string | undefined;
 }
@@ -40,7 +40,7 @@ export interface NameList {
   offered: readonly string[] | undefined;
 }
 
-/** Events and functions of the kernel. Some probes choose the events that they need by what the kernel has. */
+/** Events and functions of the kernel, by which some probes choose the events that they need. */
 export interface KernelOffer {
   events(): readonly string[];
   machine: string;
@@ -109,7 +109,7 @@ export interface ProbeContext {
    */
   word(event: string, field: string): number;
   bytes(event: string, field: string): BytesReader;
-  /** Makes the kernel count an event. Throws an `Error` if it cannot. Absent in a recording, where the agent counts. */
+  /** Makes the kernel count an event. Throws an `Error` if that fails. Absent in recordings: the agent counts. */
   countInKernel?: ((request: KernelCountRequest) => KernelCount) | undefined;
   /** Whether a thread (host pid) is one of the agent's own. */
   isSelf(pid: number): boolean;
@@ -137,7 +137,7 @@ export type UnmatchedReason =
 
 /** A running probe. */
 export interface Probe {
-  /** Handlers by event. The agent calls them in time order, within the limits of the watermark. */
+  /** Handlers by event. The agent calls them in time order, except for late events (see decode/merge.ts). */
   handlers: Readonly<Record<string, EventHandler>>;
   /** Events that the kernel counts for the probe. They have no handlers. */
   counted?: readonly string[] | undefined;
@@ -189,8 +189,8 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   /** For recordings only: defaults of config keys that choose what to trace. */
   inRecordings?: Readonly<Record<string, unknown>>;
   /**
-   * Set if traces of the kind with this probe's name require that the probe is on. The text completes an error message:
-   * it names what the probe does for the kind, as in `chooses the CPUs`.
+   * Set if traces of the kind with this probe's name require the probe. The text completes an error message with what
+   * the probe does for these traces, such as `chooses the CPUs`.
    */
   choosesForKind?: string;
   /**

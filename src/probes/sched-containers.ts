@@ -48,7 +48,7 @@ export const SCHED_CONTAINER_METRICS = [WAIT, PREEMPTIONS, INTERFERENCE];
 const BY = ['self', 'other', 'system', 'kernel'] as const;
 const BY_OTHER: ContainerLabels = ['', '', OTHER_CONTAINER];
 
-/** Index in `BY` for a task of another container that took the CPU. If none took the CPU (`IDLE`): `self`. */
+/** Index in `BY` for the slot that took the CPU. `IDLE` counts as `self`: the container's quota was used up. */
 function categoryOf(bySlot: number): number {
   if (bySlot === KERNEL) return 3;
   if (bySlot === SYSTEM) return 2;
@@ -162,7 +162,7 @@ export class SchedContainers implements WaitsByContainer {
     drop(this.#wait, labels);
   }
 
-  /** Removes a pair. Waits that were kept because a container has no name count as `other`. */
+  /** Removes a pair. Waits that are not exported yet, because a container has no name, count as `other`. */
   #forgetPair(victim: number, culprit: number, slot: number, isShared: boolean): void {
     const pair = pairOf(victim, culprit);
     if (!isShared && this.#largest.has(pair)) this.#dropPair(pair);

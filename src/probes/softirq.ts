@@ -92,7 +92,7 @@ function makeState(context: ProbeContext, options: CommonOptions) {
   const lost = context.unmatched('lost');
   const late = context.unmatched('late');
   const evicted = context.unmatched('evicted');
-  /** By CPU: mask of vectors without an event since the last loss, which explains a missing start of these vectors. */
+  /** By CPU: mask of vectors that have not started since the last loss. A missing raise or start is due to the loss. */
   const unseen = new Int32Array(cpuCount);
   return {
     names,

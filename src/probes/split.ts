@@ -32,9 +32,9 @@ export interface SplitMachine {
 export interface SeriesRows {
   /** Adds an amount. `cpu` is only used with `per_cpu`, `container` (a slot) with `per_container`. */
   record(row: number, cpu: number, amount: number, container?: number): void;
-  /** As `record`, for `EventHandler.usual`: returns false without an effect if a fast path is not possible. */
+  /** Fast path of `record` for `EventHandler.usual`. If it returns false, it has done nothing: call `record`. */
   recordUsual(row: number, cpu: number, amount: number, container?: number): boolean;
-  /** Creates the series of a row with value 0; with `per_cpu`, for all online CPUs; with `per_container`, none. */
+  /** Creates the series of a row with value 0: one per online CPU with `per_cpu`, none with `per_container`. */
   show(row: number): void;
   /** Forgets a row after its series were removed. */
   forget(row: number): void;
@@ -52,8 +52,8 @@ export interface Split {
   /** Absent if there are no series by container. */
   containers?: Containers;
   /**
-   * `add` adds to a slot of the family; `valuesOf` returns the label values of a row. `addUsual` does the same as `add`
-   * and returns true, or returns false without an effect.
+   * `valuesOf` returns the label values of a row. `add` adds to a slot of the family. `addUsual` is the fast path of
+   * `add`: it adds and returns true, or does nothing and returns false.
    */
   rows(
     family: Family,

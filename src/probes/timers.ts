@@ -1,7 +1,7 @@
 /**
  * How late do timers expire? Reads events of include/trace/events/timer.h. Hrtimers have a planned expiry in
- * nanoseconds. Timer wheel timers have one in jiffies, so a lateness below one jiffy counts as 0. Some timers may
- * expire early; their lateness is 0.
+ * nanoseconds. Timer wheel timers have a planned expiry in jiffies, so a lateness below one jiffy counts as 0. A timer
+ * that expires early also has lateness 0.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { constant, declaredProbe, histogram, pair } from './declared/built-in.ts';

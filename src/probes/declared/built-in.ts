@@ -1,4 +1,4 @@
-/** Helpers that make a probe from declared metrics, and the metrics themselves. */
+/** Helpers to declare metrics in code, and to make a probe from declared metrics. */
 
 import type { z } from 'zod';
 import { DEFAULT_BUCKETS } from '../../config/units/buckets.ts';

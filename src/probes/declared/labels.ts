@@ -33,7 +33,7 @@ export interface LabelFacts {
 
 const nothing = () => {};
 
-/** Makes rows for the labels from one event of a metric. Throws an `Error` if a field cannot become such a label. */
+/** Makes rows for the labels from one event of a metric. Throws an `Error` if a field does not fit its label. */
 export function makeLabelRows(
   labels: readonly DeclaredLabel[],
   format: EventFormat,

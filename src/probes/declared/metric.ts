@@ -17,7 +17,7 @@ import { type RunningMetric, runPair } from './pair.ts';
 
 const ALL: RecordFilter = () => true;
 
-/** Throws an `Error` if an event does not exist, or if a field cannot be used in this way. */
+/** Throws an `Error` if an event does not exist, or if a field does not have the type that the metric requires. */
 export function runMetric(
   context: ProbeContext,
   metric: DeclaredMetric,
@@ -85,7 +85,7 @@ export function filterOf({ where }: EventChoice, format: EventFormat): RecordFil
   return where === undefined ? undefined : compileFilter(where, format);
 }
 
-/** Shows the series of a metric without variable labels at 0, so that the first event shows as an increase. */
+/** If all labels have fixed values, creates the series with value 0, so that the first event shows as an increase. */
 function showFromStart({ labels, kind }: DeclaredMetric, amounts: Amounts): void {
   if (kind !== 'max' && labels.every(({ constant }) => constant !== undefined)) amounts.show(0);
 }

@@ -85,7 +85,6 @@ function isOffered(context: ProbeContext, metric: DeclaredMetric): boolean {
   });
 }
 
-/** Whether function names are available. */
 function hasNames(context: ProbeContext): boolean {
   try {
     return context.functions !== undefined;

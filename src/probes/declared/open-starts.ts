@@ -22,8 +22,8 @@ export interface OpenStarts {
     readonly values?: Float64Array;
   };
   /**
-   * Returns the place in which the caller must store this record's start; 0 if the start cannot be stored. Before that,
-   * the stamp at the place is that of the previous start, or 0.
+   * Returns the place in which the caller must store this record's start; 0 if the start cannot be stored. If the place
+   * already has a stamp, the previous start with this key has not ended.
    */
   begin(record: EventRecord): number;
   /** Returns the place of the start that this record ends. The stamp at the place is 0 if there is no such start. */

@@ -5,7 +5,7 @@ import type { EventFormat } from '../../model/format.ts';
 import type { EventRecord } from '../../model/record.ts';
 import type { ProbeContext } from '../probe.ts';
 
-/** `row` has the metric's label values. `record` is the end event of a pair, or the event that contains the time. */
+/** `row`: row of the label values. `record`: the end event of a pair, or the event that contains the time. */
 export type OperationReport = (row: number, record: EventRecord, ns: number) => void;
 
 /** Whether each measured time belongs to a single task. */

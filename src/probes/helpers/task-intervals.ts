@@ -17,7 +17,7 @@ const SWITCH = 'sched:sched_switch';
 const WAKEUP = 'sched:sched_wakeup';
 const MIGRATE = 'sched:sched_migrate_task';
 const WAKEUP_NEW = 'sched:sched_wakeup_new';
-/** Identifies the waker: the waker's CPU always records this event, but the target CPU may record sched_wakeup. */
+/** Shows the waker, because the waker's CPU always records this event. Another CPU may record sched_wakeup. */
 const WAKING = 'sched:sched_waking';
 
 export interface TaskIntervalOptions extends CommonOptions {

@@ -39,7 +39,7 @@ export function usualEnter(
 }
 
 interface Measured extends Calls {
-  /** Ignore calls from before `lostUntil[0]`: their end may be lost. At least 1, so that 0 (no call) is less. */
+  /** Calls that began before `lostUntil[0]` may lack their end. At least 1, so that stamp 0 (no call) is less. */
   lostUntil: Float64Array;
   slowNs: number;
   duration: { recordUsual(row: number, cpu: number, ns: number, container: number): boolean };

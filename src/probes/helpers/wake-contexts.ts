@@ -24,7 +24,7 @@ export class WakeContexts {
   readonly #raisers: Int32Array;
   /** By CPU and vector: pid of the task that raised the softirq; 0: not pending; `MIXED`: others raised it too. */
   readonly #pending: Int32Array;
-  /** By CPU: 1 while a timer function runs in a hard interrupt, or in a softirq. */
+  /** By CPU: 1 while a timer function runs in a hard interrupt (`#hardTimers`) or a softirq (`#softTimers`). */
   readonly #hardTimers: Uint8Array;
   readonly #softTimers: Uint8Array;
 

@@ -27,12 +27,10 @@ export function mustNameCpus(cost: string): z.core.CheckFn<{
   };
 }
 
-/** Setting for a control file that contains a list of CPUs. */
 export function cpuListKnob(file: string, cpus: readonly number[] | undefined): Knob {
   return { file, value: formatCpuList(cpus ?? []) };
 }
 
-/** Setting for a control file that contains microseconds. */
 export function microsecondsKnob(file: string, ns: number): Knob {
   return { file, value: String(Math.round(ns * US_PER_NS)) };
 }

@@ -1,14 +1,14 @@
 /**
- * Which container used the CPU while a task of another container waited for it. Keeps, for each CPU, the running
- * container and the number of waiting tasks per container. A switch adds the time since the previous one to the pairs of
- * running and waiting container; a task that begins or ends its wait in between corrects that time by its own part. The
- * sum over a container's pairs therefore equals its waits.
+ * Measures which container used a CPU while a task of another container waited for the CPU. Keeps, for each CPU, the
+ * running container and the number of waiting tasks per container. Each switch adds the time since the previous switch
+ * to the pairs of running and waiting container; `queued` and `leave` correct this for waits that begin or end between
+ * two switches. The sum over a container's pairs therefore equals the container's waits.
  */
 import { IDLE, SLOTS, UNKNOWN } from '../../model/containers.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import { cell } from './cell.ts';
 
-/** Tag of a waiting task that no CPU counts: it is being woken, is next on an idle CPU, or its CPU is unknown. */
+/** Tag of a waiting task that is in no queue: it is being woken, runs next on an idle CPU, or its CPU is unknown. */
 export const NOT_QUEUED = -1;
 // Local copies, because an imported constant would be read from memory at each use.
 const SLOT_BITS = 8;
@@ -16,8 +16,8 @@ const SLOT_MASK = SLOTS - 1;
 const NOBODY = IDLE;
 
 /**
- * The state of a CPU is four numbers in one shared array: the running task; its slot; the task woken while the CPU was
- * idle, which should run next; the number of waiting slots.
+ * Each CPU has four numbers in `states`: the running task, the slot of its container, the task that should run next
+ * because it was woken while the CPU was idle, and the number of slots with waiting tasks.
  */
 const STATE_BITS = 2;
 const TASK = 0;
@@ -25,8 +25,8 @@ const RUNNING = 1;
 const EXPECTED = 2;
 const LENGTH = 3;
 /**
- * Pairs in a row. More than slots, because rows at distances of 4096 bytes slow down each other: CPUs take a load for
- * dependent on an earlier store if the last 12 bits of the addresses are equal.
+ * Number of pairs in a row. Larger than `SLOTS`, so that rows are not a multiple of 4096 bytes apart. A CPU delays a
+ * load after a store if the last 12 bits of their addresses are equal.
  */
 const ROW = SLOTS + 8;
 export const PAIRS = SLOTS * ROW;
@@ -45,11 +45,12 @@ export const bySlotOf = (pair: number): number => Math.floor(pair / ROW);
 export interface ContainerWaits {
   /** Nanoseconds by `pairOf` of the waiting and the running container. */
   readonly pairs: Float64Array;
-  /** Time of the current event. As an argument, the double would be allocated in each call that is not inlined. */
+  /** Time of the current event, set by the caller. Not an argument, because V8 would allocate the double. */
   readonly now: Float64Array;
   /**
-   * A task was woken and joined the queue of a CPU. Returns its tag: the CPU and the slot. On an idle CPU the task runs
-   * next; its wait is added when it runs, because some virtual machines record no switch out of the idle task.
+   * A task was woken and joined the queue of a CPU. Returns its tag: the CPU and the slot. On an idle CPU, the task
+   * counts as running at once, because some virtual machines record no switch out of the idle task. The tag is then
+   * `NOT_QUEUED`; if a switch to the task follows, its wait is added then.
    */
   woken(pid: number, slot: number, cpu: number): number;
   /** A task begins to wait in the queue of a CPU. Returns its tag. */
@@ -59,8 +60,8 @@ export interface ContainerWaits {
   /** A waiting task moves to the queue of another CPU. `sinceNs`: when it began to wait. Returns its new tag. */
   moved(pid: number, slot: number, tag: number, cpu: number, sinceNs: TimestampNs): number;
   /**
-   * Task `prev` is about to leave a CPU. If the CPU last switched to another task, a switch was not recorded. It is then
-   * not known which of the two tasks ran, and the time since that switch counts as unknown.
+   * Task `prev` is about to leave a CPU. If the last recorded switch was to another task, a switch is missing. Which of
+   * the two tasks ran is then unknown, so the time since the last switch counts for the container `UNKNOWN`.
    */
   leaves(cpu: number, prev: number): void;
   /**
@@ -69,7 +70,7 @@ export interface ContainerWaits {
    * expected to run next; 0 if none.
    */
   switched(cpu: number, next: number, slot: number, entering: number, tag: number): number;
-  /** Counts a wait since `sinceNs` as caused by no other task: the CPU was idle, as far as the events show. */
+  /** Counts a wait since `sinceNs` as caused by no task, because the events show that the CPU was idle. */
   waitedForNothing(slot: number, sinceNs: TimestampNs): void;
   /** Adds the time up to now to the pairs. */
   settle(): void;
@@ -77,7 +78,7 @@ export interface ContainerWaits {
   lost(): void;
 }
 
-/** Functions over constant arrays, because V8 knows the addresses of these arrays when it compiles the functions. */
+/** The methods are closures over constant arrays, because V8 compiles the addresses of such arrays into the code. */
 export function makeContainerWaits(cpuCount: number): ContainerWaits {
   const pairs = new Float64Array(PAIRS);
   const now = cell();
@@ -177,7 +178,7 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
   };
 }
 
-/** Whether a CPU that task `prev` leaves had last switched to another task. An expected task need not have run. */
+/** Whether `prev` leaves a CPU that last switched to another task. False if the idle task makes way for `EXPECTED`. */
 function missesSwitch(states: Int32Array, state: number, prev: number): boolean {
   const task = states[state + TASK];
   return task > 0 && task !== prev && (prev !== 0 || task !== states[state + EXPECTED]);
@@ -190,7 +191,7 @@ interface Queues {
   counts: Float64Array;
   /** Per CPU and slot: the index of the slot among those with waiting tasks. */
   places: Uint8Array;
-  /** Time up to which a CPU's waits are in the pairs. It is valid only while tasks wait for the CPU. */
+  /** By CPU: time up to which `pairs` includes the waits. Valid only while tasks wait for the CPU. */
   until: Float64Array;
 }
 
@@ -220,7 +221,7 @@ function addWaiter({ states, slots, counts, places }: Queues, cpu: number, slot:
   const first = cpu << SLOT_BITS;
   const place = first + places[first + slot];
   const length = states[(cpu << STATE_BITS) + LENGTH];
-  // The place is that of the slot if it has waiting tasks.
+  // If the slot has no waiting tasks, `places` is outdated, so check `slots`.
   if (place < first + length && slots[place] === slot) {
     counts[place] += 1;
     return;

@@ -1,6 +1,6 @@
 /**
- * Chooses the pairs of containers that have their own series: those with the most recent interference. A chosen pair is
- * replaced only by a pair with more than twice as much interference, so that the choice does not change too often.
+ * Chooses the pairs of containers that have their own series: the pairs with the most interference in recent rounds. A
+ * pair is replaced only by a pair with more than twice as much interference, so that the choice rarely changes.
  */
 import { PAIRS } from './container-waits.ts';
 

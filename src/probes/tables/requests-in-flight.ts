@@ -7,7 +7,7 @@ import { type RequestState, RequestTable } from './request-table.ts';
 
 export type RequestsInFlight = ReturnType<typeof requestsInFlight>;
 
-/** Calls `lost` or `evicted` for each request whose duration is not measured for this reason. */
+/** Calls `lost` or `evicted` for each request that is dropped for this reason. */
 export function requestsInFlight(capacity: number, lost: () => void, evicted: () => void) {
   const table = new RequestTable(capacity);
   let lostUntil: TimestampNs = 0;

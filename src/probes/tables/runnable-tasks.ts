@@ -13,7 +13,7 @@ export interface WaitsByContainer {
   readonly waits: ContainerWaits;
   /** Returns the slot of a task's container. */
   slotOf(tid: number): number;
-  /** A task in `slot` was preempted by a task in `bySlot`. `IDLE`: by none, because its CPU quota was used up. */
+  /** A task in `slot` was preempted by a task in `bySlot`, or by none (`IDLE`) if its CPU quota was used up. */
   preempted(slot: number, bySlot: number): void;
 }
 

@@ -1,4 +1,4 @@
-/** Enough for most tables, because V8 treats the array in public field `slots` as a constant until it is replaced. */
+/** Enough for most tables. V8 treats the array in public field `slots` as a constant until the array is replaced. */
 const FIRST_CELLS = 1024;
 
 /**
@@ -13,7 +13,7 @@ export class SlotCache {
   /** Forgets a row after its series were removed. */
   readonly forget: (row: number) => void;
   readonly #columns: number;
-  /** The slot plus 1, by cell; 0 if not resolved. Public for the reason given at `FIRST_CELLS`. */
+  /** The slot plus 1, by cell; 0 if not resolved. Public, so that V8 treats it as a constant (see `FIRST_CELLS`). */
   slots = new Int32Array(FIRST_CELLS);
 
   /** `resolve` returns the family's slot for a cell. It is called when the cell is first used. */

@@ -17,7 +17,7 @@ const STATE_MASK = SLEPT - 1;
 const CPU_SHIFT = 21;
 /** Largest CPU number in a tag of `#out`. It stands for this CPU and all higher ones. */
 const HIGHEST_CPU = (1 << (32 - CPU_SHIFT)) - 1;
-/** An absence is uncertain if it extends further than this before or after a loss of events. */
+/** An absence during which events were lost is certain only if it begins and ends within this time of the loss. */
 const DOUBTFUL_NS = 10e9;
 /** Comm for a task that no event names. */
 const NO_COMM = new Int32Array(COMM_WORDS);
