@@ -1,8 +1,8 @@
 /**
  * Keeps an exemplar for each classic histogram bucket: the newest span whose trace can still be looked up. `add`
  * doesn't know a family's bounds, so new exemplars wait until `ofFamily` sorts them into buckets. If a trace is
- * evicted, its exemplars are dropped without a replacement, because Prometheus rejects exemplars older than the last
- * one.
+ * evicted, its exemplars are dropped. An older exemplar can't replace them, because Prometheus would reject it as out
+ * of order.
  */
 import { fineBucket, type HistogramGrid } from '../model/histogram-grid.ts';
 import type { FamilySnapshot } from '../model/metric.ts';
@@ -23,14 +23,14 @@ export interface Exemplar {
 export type BucketExemplars = readonly (Exemplar | undefined)[];
 
 export interface ExemplarsOptions {
-  /** Maximum number of series. A new one evicts the least recently updated series, preferably of the same metric. */
+  /** Maximum number of series. A new series evicts the least recently updated one, preferably of the same metric. */
   maxSeries?: number;
   /** Returns the root span IDs of all traces that can still be looked up. By default, no trace is ever evicted. */
   roots?: () => ReadonlySet<string>;
 }
 
 export interface Exemplars {
-  /** Adds the exemplars of traces, which are sorted from oldest to newest. */
+  /** Adds the exemplars of `traces`, which must be sorted from oldest to newest. */
   add(traces: readonly TraceRecord[]): void;
   /** Returns exemplars by series index, or undefined if the family has none. Drops exemplars of missing series. */
   ofFamily(family: FamilySnapshot): ReadonlyMap<number, BucketExemplars> | undefined;
@@ -41,7 +41,7 @@ export interface Exemplars {
 const MAX_SERIES = 4096;
 /** Maximum number of new exemplars per series between two renderings. Newer exemplars replace the oldest. */
 const MAX_WAITING = 256;
-/** Exemplars are dropped after this many renderings without their series. One snapshot can predate the series. */
+/** Exemplars are dropped after this many renderings without their series: a snapshot can be older than the series. */
 const MISSES = 3;
 
 interface Pointing extends Exemplar {

@@ -53,7 +53,7 @@ function partsOf(families: readonly FamilySnapshot[]): FamilyPart[] {
   });
 }
 
-/** Returns the type of a kind in all formats, which have no `max_gauge`. */
+/** Returns the type that all formats use for a kind. No format has `max_gauge`, so a `max_gauge` becomes a gauge. */
 export function typeOf(kind: MetricSpec['kind']): 'counter' | 'gauge' | 'histogram' {
   return kind === 'max_gauge' ? 'gauge' : kind;
 }

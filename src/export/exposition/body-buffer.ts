@@ -18,7 +18,7 @@ const SMALLEST = 1 << 14;
 
 export function createBodyBuffer(): BodyBuffer {
   let buffer = Buffer.alloc(0);
-  /** Size of the next body's first buffer, because a scrape is about as long as the previous one. */
+  /** Initial buffer size of the next body: slightly more than the last body, because successive scrapes are similar. */
   let expected = SMALLEST;
   const body: BodyBuffer = {
     write: (text) => {

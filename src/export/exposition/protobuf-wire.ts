@@ -67,9 +67,9 @@ export function copyBytes(
 }
 
 /**
- * Writes a message's length prefix at `start`. The content must already be at `start + width` to `end`, where `width`
- * is the guessed size of the prefix. If the guess was wrong, moves the content by at most `MAX_VARINT_BYTES`. Returns
- * the end of the message.
+ * Writes a message's length prefix at `start`. The content must already be between `start + width` and `end`, where
+ * `width` is the guessed size of the prefix. If the guess was wrong, moves the content by at most `MAX_VARINT_BYTES`.
+ * Returns the end of the message.
  */
 export function closeMessage(bytes: Buffer, start: number, width: number, end: number): number {
   const length = end - start - width;

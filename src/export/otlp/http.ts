@@ -16,7 +16,7 @@ const MAX_REASON_CHARS = 200;
 /** The delegate would read up to 4 MiB, but a valid response has less than 1 KiB. */
 const MAX_ANSWER_BYTES = 65_536;
 
-/** Response to an agent's last request. `status` is the original status, because we overwrite `statusCode`. */
+/** Response to an HTTP agent's last request. `status` is the original status, because we overwrite `statusCode`. */
 interface HttpAnswer {
   response?: IncomingMessage | undefined;
   status?: number | undefined;
@@ -31,7 +31,7 @@ subscribe('http.client.request.created', (message) => {
   request.once('response', (response) => {
     answer.response = response;
     answer.status = response.statusCode;
-    // The delegate reports the body only for final failures such as 500, not for retryable ones.
+    // The delegate reports the body only of final failures, so turn a retryable failure into a 500.
     if (RETRYABLE.includes(answer.status)) response.statusCode = 500;
     let bytes = 0;
     response.on('data', (chunk: Buffer) => {

@@ -1,7 +1,7 @@
 /**
  * Converts snapshots to metrics of OpenTelemetry's data model (opentelemetry.io/docs/specs/otel/metrics/data-model):
- * monotonic sums, gauges, and histograms with either kind of buckets, all cumulative. Families and series are the same as
- * in a scrape.
+ * monotonic sums, gauges, and histograms with either kind of buckets, all cumulative. Families and series are the same
+ * as in a scrape.
  */
 import { type HrTime, ValueType } from '@opentelemetry/api';
 import {

@@ -12,7 +12,7 @@ type EndedSpan = Parameters<typeof ProtobufTraceSerializer.serializeRequest>[0][
 
 /**
  * Attributes of the agent's own pod and container. We omit them from spans, because the agent does not trace its own
- * threads: a traced task belongs to another container, to the node itself, or has ended.
+ * threads, so a traced task is never in the agent's container.
  */
 const OF_OWN_POD = /^(container|k8s(?!\.(node|cluster)\.))\./;
 

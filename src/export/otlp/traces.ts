@@ -1,7 +1,7 @@
 /**
- * Pushes traces with OpenTelemetry's SDK and a span processor of our own. It queues whole traces up to a number of
- * spans, sends one request at a time, and reports an outcome for every trace. The SDK's batch processor (sdk-trace 3.1)
- * drops single spans when its queue is full, which would leave traces incomplete.
+ * Pushes traces with OpenTelemetry's SDK and our own span processor, which queues whole traces up to a number of spans,
+ * sends one request at a time, and reports an outcome for every trace. We don't use the SDK's batch processor
+ * (sdk-trace 3.1), because it drops single spans when its queue is full, which would leave traces incomplete.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
