@@ -32,8 +32,8 @@ export interface HttpDeps {
   /** History of the last minutes. Undefined if the history is disabled. */
   history?: ServedHistory | undefined;
   /**
-   * Reloads the config, and resolves to '' or the reason for a rejection. If HTTP clients must not reload, a string
-   * with the reason.
+   * Reloads the config. Resolves to '' or, if the config was rejected, to the reason. If HTTP clients must not reload,
+   * this is not a function but a string with the reason.
    */
   reload: (() => Promise<string>) | string;
   ready(): { ready: boolean; reason: string };

@@ -33,7 +33,7 @@ export function historyRoute(
   };
 }
 
-/** Returns undefined without a metric, and an error message if the query is wrong. */
+/** Returns undefined if the query names no metric, or an error message if the query is wrong. */
 function readQuery(url: string, data: HistoryData): HistoryQuery | string | undefined {
   const at = url.indexOf('?');
   const parameters = new URLSearchParams(at < 0 ? '' : url.slice(at + 1));

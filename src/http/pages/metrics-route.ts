@@ -1,6 +1,6 @@
 /**
- * `/metrics`: negotiates format and compression, gets snapshots from the stores and renders them. Renders only one
- * response at a time for each combination of format and compression, which all waiting clients share.
+ * `/metrics`: negotiates format and compression, gets snapshots from the stores and renders them. For each combination
+ * of format and compression, renders only one response at a time. All waiting clients share the next response.
  */
 
 import { setImmediate } from 'node:timers/promises';

@@ -1,13 +1,13 @@
 /**
  * Limits the CPU time and the memory of responses. At most `--web.max-requests` responses are made at the same time. If
- * responses that clients have not read yet use too much memory, we disconnect slow clients; if that is not enough, the
- * next response is a 503. A client that reads fast enough gets the whole response or an error.
+ * responses that clients have not read yet use too much memory, we disconnect slow clients. If that does not free
+ * enough, the next response is a 503. A client that reads fast enough gets the whole response or an error.
  */
 import type { ServerResponse } from 'node:http';
 import type { RefusalReason, Refusals } from './refusals.ts';
 import { isSlow, PIECE_BYTES, send, sendText } from './respond.ts';
 
-/** Maximum memory of unread responses: four of 11 MB, the size of a scrape on a node with very many series. */
+/** Maximum memory of unread responses. A scrape on a node with very many series has 11 MB, so four of them fit. */
 const MAX_HELD_BYTES = 48 << 20;
 
 /** How long a scrape waits for memory. Prometheus times out after 10 s by default. */
@@ -54,7 +54,7 @@ export function createAnswers(
     for (const wake of waiting) wake();
   };
 
-  /** Frees a body's memory by disconnecting its clients. All must be slow: a fast one would keep the memory in use. */
+  /** Frees a body's memory by disconnecting its clients. All must be slow, because fast clients get whole responses. */
   const cutOff = (body: Buffer, takers: ReadonlySet<ServerResponse>) => {
     held.delete(body);
     for (const response of [...takers]) {
@@ -63,7 +63,7 @@ export function createAnswers(
     }
   };
 
-  /** Returns whether a body of this size fits, after disconnecting slow clients. A body always fits on its own. */
+  /** Returns whether a body of this size fits, after disconnecting slow clients. If nothing is held, any body fits. */
   const findRoom = (bytes: number): boolean => {
     let heldBytes = 0;
     for (const body of held.keys()) heldBytes += body.length;
@@ -90,7 +90,7 @@ export function createAnswers(
     },
     send: (response, status, contentType, body) => {
       const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-      // Small bodies fit into the socket's buffer and need no tracking. A closed response would stay in `held`.
+      // Small bodies fit into the socket's buffer, so don't track them. A closed response would stay in `held` forever.
       if (bytes.length > PIECE_BYTES && !response.destroyed) {
         if (!held.has(bytes) && !findRoom(bytes.length)) {
           refuse(response, 'memory', 'slow clients use up the memory for answers: try again later');

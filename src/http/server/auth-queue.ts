@@ -17,7 +17,7 @@ export interface Asking {
 export interface FairQueue<T extends Asking> {
   /** Adds an item. If the queue is then too long, removes and returns an item, which can be the new one. */
   push(asking: T): T | undefined;
-  /** Removes and returns the next item whose network does not rest, or returns undefined. */
+  /** Removes and returns the next item, or returns undefined. Skips networks that must wait (`rests`). */
   next(rests?: (network: string) => boolean): T | undefined;
   /** Removes an item whose client has disconnected. */
   remove(asking: T): void;

@@ -1,9 +1,9 @@
 /**
- * Tracks open connections, and closes one if there are too many: first the connection that has waited longest without
- * an admitted request (a slow, silent or guessing client); else the connection that has been idle longest, because an
- * idle client can reconnect; else a connection whose client reads a response slowly. Other connections with an
- * unfinished response stay, because a response must be whole or an error. If no connection can be closed, the new one
- * is refused.
+ * Tracks open connections. If there are too many, closes the first of these that exists:
+ * 1. the connection that has waited longest without an admitted request (a slow, silent or guessing client)
+ * 2. the connection that has been idle longest, because an idle client can reconnect
+ * 3. a connection whose client reads a response slowly
+ * All other connections stay, because a response must be whole or an error. Then the new connection is refused.
  */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';

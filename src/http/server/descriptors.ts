@@ -1,7 +1,7 @@
 /** Limits connections so that file descriptors remain for the capture (RLIMIT_NOFILE). */
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Descriptors for files that the agent opens later, and for a connection that is accepted before another is closed. */
+/** Reserved for files that the agent opens later, and for a connection that is accepted before another is closed. */
 const RESERVE = 16;
 
 /** Returns `wanted`, or fewer if RLIMIT_NOFILE does not allow that many in addition to the open files; at least 1. */

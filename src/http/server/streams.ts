@@ -29,7 +29,7 @@ export function createStreams(
   refusals: Refusals,
   { max = MAX_STREAMS, stalledMs = STALLED_MS, now = () => performance.now() } = {},
 ): Streams {
-  /** Since when each client has had an unread message. Undefined if the client has read all messages. */
+  /** When we first noticed that a client has an unread message; undefined if the client has read all messages. */
   const clients = new Map<ServerResponse, number | undefined>();
   let timer: NodeJS.Timeout | undefined;
   let closed = false;

@@ -8,7 +8,7 @@ import { errnoOf, UsageError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import { readWebConfig, type WebConfig } from './web-config.ts';
 
-/** Minimum time between checks of the files. In a flood, a check per request (microseconds per file) is too slow. */
+/** Minimum time between checks of the files. Checking at each request would cost too much in a flood of requests. */
 const LOOK_EVERY_MS = 100;
 /** For this long after a change, a file can change again without a new timestamp, so we read it again. */
 const SETTLED_AFTER_MS = 1000;
@@ -82,7 +82,7 @@ export function openWebConfig(
   };
 }
 
-/** Returns which protection the new version lacks, because an empty or half-written file must not admit everyone. */
+/** Returns what the new version no longer protects. An empty or half-written file must not admit everyone. */
 function protectionLost(old: WebConfig, next: WebConfig): string | undefined {
   if (old.users.size > 0 && next.users.size === 0)
     return 'it no longer has users, so everybody could read the metrics';
