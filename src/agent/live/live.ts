@@ -32,6 +32,8 @@ export interface Kernel {
   /** The buffer for the events, after it was opened. */
   events?: LiveBuffer;
   markers?: MarkerStatus | undefined;
+  /** Whether the kernel is to copy markers from the top level to the instance. */
+  copiesMarkers?: boolean;
   instance: Instance;
   root: string;
   features: KernelFeatures;
@@ -85,7 +87,7 @@ export function openBuffers(live: Live, { enabled, spans }: Sources, planned: Pl
       ...{ name: EVENTS_BUFFER, instance, planned, inForce, shared, stopsWhen: '' },
       missed: kernel.dynamic?.missed,
       whenStarted: () => {
-        if (kernel.markers?.reason === '') startCopies(instance);
+        if (kernel.copiesMarkers) startCopies(instance);
       },
     });
   const forTracers = enabled.filter(({ module }) => module.tracer !== undefined);
@@ -119,7 +121,8 @@ function followMarkers(kernel: Kernel, spans: SpanCapture | undefined): void {
   if (isWanted === (kernel.markers !== undefined)) return;
   if (!isWanted) quietly(() => instance.set(COPY_MARKERS, '0'));
   kernel.markers = isWanted ? receiveMarkers(instance) : undefined;
-  if (kernel.markers?.reason === '' && kernel.events !== undefined) startCopies(instance);
+  kernel.copiesMarkers = kernel.markers?.reason === '';
+  if (kernel.copiesMarkers && kernel.events !== undefined) startCopies(instance);
 }
 
 /** The share of the buffer memory for each buffer, from 0 to 1. Buffers that are never read do not count. */
