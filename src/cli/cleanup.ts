@@ -47,7 +47,7 @@ function firstSignal(): Promise<void> {
 
 /** Removes and restores what an agent with this config left behind. Throws a `KernelError`. */
 export function cleanUp(config: AgentConfig): CleanupReport & { root: string } {
-  // Does not mount tracefs: if it is not mounted, no agent left anything there.
+  // Do not mount tracefs: if it is not mounted, no agent has left anything in it.
   const root = findTracefs({ path: config.tracefsPath, mayMount: false });
   // Match only the full names of this agent, because another tool's instance may begin with the same letters.
   const names = [config.instance, recordingInstance(config)];

@@ -74,7 +74,7 @@ export function yesOrNo() {
   return z.union([z.boolean(), text], { error: 'must be true or false' });
 }
 
-/** A list of globs of one kind. Rejects characters with a special meaning in tracefs, such as `:`. */
+/** A list of globs of one kind. Rejects characters that are not allowed in names of this kind. */
 export function globs(kind: GlobKind): z.ZodType<string[], string[]> {
   const pattern = written(`a pattern for a ${kind}`, GLOB_KINDS[kind].pattern);
   const checked = pattern.superRefine((glob, context) => {

@@ -3,7 +3,7 @@
  * memory that the two threads share, so that the main thread can read them even if the capture thread hangs.
  */
 
-/** A monotonic clock that both threads share, in ms. It does not advance while the machine sleeps. */
+/** Monotonic time in ms. Unlike `performance.now`, it is the same in both threads. Stops while the machine sleeps. */
 function nowMs(): number {
   const [seconds, nanoseconds] = process.hrtime();
   return seconds * 1e3 + nanoseconds / 1e6;
@@ -22,7 +22,7 @@ const DECODE = 2;
 
 export interface Pulse {
   memory: SharedArrayBuffer;
-  /** Starts `ageMs` if there was no drain yet, so that a thread that hangs before its first drain is noticed. */
+  /** Starts `ageMs` unless there was a drain, so that `ageMs` also shows a thread that hangs before its first drain. */
   begin(): void;
   /** Milliseconds since the last drain or, before the first drain, since `begin`. Undefined before `begin`. */
   ageMs(): number | undefined;

@@ -19,7 +19,7 @@ export interface Drained {
 export interface DrainOptions {
   /** Every tick reads all buffers. */
   buffers: readonly Drained[];
-  /** Called just before a tick reads. inotify has then reported all writes by other users before the tick's start. */
+  /** Called just before a tick reads, after inotify has reported all writes from before the tick's start. */
   before(): void;
   /** Called with the duration of a tick, and the time between its start and the start of the previous tick. */
   onTick(tookNs: DurationNs, sinceLastNs: DurationNs): void;

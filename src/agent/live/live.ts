@@ -132,7 +132,7 @@ export function memoryShare(enabled: readonly EnabledProbe[]): number {
   return 1 / Math.max(1, read + (enabled.length > ofTracers.length ? 1 : 0));
 }
 
-/** Switches to another config, between two ticks. Keeps everything that is the same in both. */
+/** Switches to another config, between two ticks. Keeps everything that the new config does not change. */
 export function replaceSources(
   config: AgentConfig,
   live: Live,

@@ -204,7 +204,7 @@ function statusOf(
   const events = buffers.find(({ name }) => name === EVENTS_BUFFER);
   return {
     ...facts,
-    // Other users can resize the events buffer.
+    // Report the current size, because other users can resize the events buffer.
     bufferBytesPerCpu: events?.status().bufferBytesPerCpu ?? facts.bufferBytesPerCpu,
     probes: health.probes(),
     kinds: budget.kinds(facts.kinds),

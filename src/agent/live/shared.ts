@@ -15,7 +15,7 @@ export interface Shared extends Pick<PlanInput, 'host' | 'onlineCpus' | 'store' 
   onError(cpu: number, error: PageError, cause?: unknown): void;
 }
 
-/** Sizes of a buffer with this share of the memory. Without `rate`, the buffer is never read and gets the minimum. */
+/** Sizes of a buffer that gets `share` of the memory. Without `rate`, the minimum for a buffer that is never read. */
 export function shareOfMemory(shared: Shared, share: number, rate: 'low' | 'high' | undefined): BufferSizes {
   const { config, onlineCpus, features } = shared;
   const kernel = { cpus: onlineCpus.length, realtime: features.realtime };

@@ -12,7 +12,7 @@ export interface Requests {
   settle(answer: Extract<FromCapture, { kind: 'answer' | 'refused' }>): void;
   /** Rejects all waiting requests. */
   fail(reason: string): void;
-  /** Why the thread seems to be stuck: a request was not answered in time. '' after the next answer. */
+  /** Why the thread seems to be stuck, if it did not answer a request in time. '' again after the next answer. */
   overdue(): string;
 }
 

@@ -16,7 +16,7 @@ const LONGEST_BACKOFF_MS = 30_000;
 const HEALTHY_AFTER_MS = 60_000;
 /** Time for the thread to drain full buffers on shutdown. Shorter than Kubernetes' default grace period of 30 s. */
 const STOP_TIMEOUT_MS = 25_000;
-/** Setting up a tracer of many functions can take seconds. */
+/** Time limit for a reload, which can take many seconds if it sets up a tracer of many functions. */
 const RELOAD_TIMEOUT_MS = 60_000;
 /** If the thread, which reads several times per second, has not read for this long, the agent is not ready. */
 const LATE_AFTER_MS = 5_000;

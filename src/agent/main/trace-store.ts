@@ -24,8 +24,8 @@ export interface TraceStore {
   /** Traces with this id, newest first. Several traces have the same id if an application set the id. */
   find(traceId: string, kind: SpanKind | undefined, limit: number): TraceRecord[];
   /**
-   * Ids of the root spans of all stored traces. Trace ids do not identify a trace, because an application's trace id
-   * can be shared.
+   * Ids of the root spans of all stored traces. A trace id does not identify a trace, because several traces can have
+   * the trace id of one application.
    */
   roots(): ReadonlySet<string>;
 }

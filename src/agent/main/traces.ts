@@ -11,7 +11,7 @@ import { makeTraceStore, type TraceStore } from './trace-store.ts';
 export interface Traces {
   /** Stores traces from the capture thread. Without a backend, counts them as `kept`. */
   take(traces: readonly TraceRecord[]): void;
-  /** Counts traces that were sent to the backend, and offers exported traces as exemplars. */
+  /** Counts traces whose export has ended, and makes exemplars of the exported traces. */
   ended(traces: readonly TraceRecord[], outcome: 'exported' | 'failed'): void;
   traceStore: TraceStore;
   exemplars: Exemplars;

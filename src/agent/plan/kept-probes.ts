@@ -61,7 +61,8 @@ export function keptProbe(
   return made.find((one) => {
     if (!isUnchanged(one, now)) return false;
     const events = new Set(one.needs.map(({ event }) => event));
-    // A kernel module may have added events, and an event that was removed and created again may have another format.
+    // Compare events and formats, because a kernel module may have added events, and an event that was removed and
+    // created again may have another format.
     return (
       needs.every(({ event }) => events.has(event) || formatOf(event) === undefined) &&
       [...one.formats].every(([event, format]) => isDeepStrictEqual(format, formatOf(event)))

@@ -54,7 +54,7 @@ export interface Suspensions {
   detach(name: string, untilNs: TimestampNs): void;
   /** Resumes a probe. Returns the events that must be recorded again. */
   resume(name: string): string[];
-  /** Ends a suspension after the kernel resumed recording, at `untilNs`. Drops operations that began before. */
+  /** Ends a suspension after the kernel resumed recording at `untilNs`. Drops operations that began before then. */
   attach(name: string, untilNs: TimestampNs): void;
   /** Drops operations of one probe that began before `untilNs`, because events were lost on an unknown CPU. */
   onLossOf(name: string, untilNs: TimestampNs): void;

@@ -29,7 +29,7 @@ import { symbolsText } from './symbols-text.ts';
 /** The only sub-buffer size that all readers of trace.dat accept. */
 const SUBBUFFER_BYTES = 4096;
 const TICK_MS = 50;
-/** How often to record the container table, because container names can change and events do not show every task. */
+/** Interval for recording the container table again: container names can change, and events do not show every task. */
 const MARK_CONTAINERS_MS = 5000;
 /** Tracer records whose formats go to the file, if the kernel has them. They are not among the enabled events. */
 export const TRACER_FORMATS = ['funcgraph_entry', 'funcgraph_exit', 'osnoise', 'timerlat', 'hwlat'];

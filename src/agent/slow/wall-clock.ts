@@ -1,7 +1,7 @@
 /**
- * Converts timestamps of the trace clock to the wall clock. Node returns the wall clock only in whole milliseconds. But
- * the moment at which this number changes can be measured to less than a microsecond, and gives the difference between
- * the clocks. Measures again if the wall clock was set, and every 10 s, because NTP slews the wall clock.
+ * Converts timestamps of the trace clock to the wall clock. Node returns the wall clock only in whole milliseconds. So
+ * this file finds, to less than a microsecond, when the millisecond changes, and compares the clocks at that moment.
+ * Measures again if the wall clock was set, and every 10 s, because NTP slews the wall clock.
  */
 import type { WallTime } from '../../model/span.ts';
 import type { TimestampNs } from '../../model/time.ts';
