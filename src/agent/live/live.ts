@@ -32,7 +32,7 @@ export interface Kernel {
   /** The buffer for the events, after it was opened. */
   events?: LiveBuffer;
   markers?: MarkerStatus | undefined;
-  /** Whether the kernel is to copy markers from the top level to the instance. */
+  /** Whether a kind of traces uses markers and the kernel can copy markers from the top level to the instance. */
   copiesMarkers?: boolean;
   instance: Instance;
   root: string;
