@@ -1,4 +1,4 @@
-/** For tests that compare docs with the code: a failure shows one line per finding, never whole files. */
+/** Fails tests that compare docs with the code. The message has one line per finding instead of whole files. */
 import assert from 'node:assert/strict';
 
 /** Each line names the file and says what to write there. */

@@ -71,7 +71,7 @@ export interface Launched {
   /** Directory of the instance in tracefs. */
   dir: string;
   stderr(): string;
-  /** Exit status, or the signal that ended it. */
+  /** Exit status, or the signal that ended the agent. */
   ended: Promise<number | NodeJS.Signals | null>;
   /** Waits until the agent is ready. Rejects with its log if it ends before that. */
   ready(): Promise<Agent>;
@@ -93,7 +93,7 @@ export interface Scrape {
   series(name: string): { labels: Record<string, string>; value: number }[];
 }
 
-/** A Node process that runs its script's `work()` on request and does nothing before and after. */
+/** A Node process that runs its script's `work()` on request, and is otherwise idle. */
 export interface Workload {
   pid: number;
   /** Runs `work()`. Returns its result, which is passed as JSON. */
@@ -113,7 +113,7 @@ export function makeBench(prefix: string): Bench {
   after(async () => {
     for (const child of children) child.kill('SIGKILL');
     await Promise.all(children.map(gone));
-    // The journal of a killed agent is in a state directory, which may be the one that is removed below.
+    // Do this before removing `directory`, which can contain state directories with the journals of killed agents.
     for (const [name, stateDir] of stateDirs) cleanup(TRACEFS, [name], stateDir);
     for (const step of steps.reverse()) step();
     removeInstances(names);
@@ -213,7 +213,7 @@ function agentAt(launched: Started, url: string): Agent {
   };
 }
 
-/** The samples of an exposition. Throws on a line that is not a sample. */
+/** Parses the samples of an exposition. Throws on a line that is neither a sample nor a comment. */
 export function parseScrape(text: string): Scrape {
   const byName = Map.groupBy(parseExposition(text), ({ name }) => name);
   const series = (name: string) =>
@@ -310,7 +310,6 @@ function removeInstances(prefix: string): void {
   }
 }
 
-/** Text of a file, trimmed. */
 export function readTrimmed(...path: string[]): string {
   return readFileSync(join(...path), 'utf8').trim();
 }

@@ -31,7 +31,7 @@ export interface BadBackend {
   url: string;
   /** Number of requests that arrived, in any state. */
   requests(): number;
-  /** Spans that it accepted, each counted once. */
+  /** Number of spans that the backend accepted. A span that arrives twice counts once. */
   acceptedSpans(): number;
   become(state: State): Promise<void>;
   close(): Promise<void>;
@@ -120,7 +120,7 @@ export async function startBadBackend(): Promise<BadBackend> {
         break;
       }
       default:
-      // Other states do not answer. A request can also arrive just before the state changes.
+      // In the other states, the backend does not answer requests. Some arrive just before the state changes.
     }
   };
   server.on('request', (request: Http2ServerRequest, response: Http2ServerResponse) => {
@@ -180,7 +180,7 @@ function frameHeader(length: number): Buffer {
   return header;
 }
 
-/** `grpc-status-details-bin` of a refusal that says how long to wait. */
+/** Value of `grpc-status-details-bin` that asks the client to retry after `RETRY_SECONDS`. */
 function retryInfo(): string {
   const value = encodeOtlp('RetryInfo', { retryDelay: { seconds: RETRY_SECONDS } });
   const details = [{ typeUrl: 'type.googleapis.com/google.rpc.RetryInfo', value }];

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bench } from './agent.ts';
 
-/** Root of the hierarchy with the controller `cpu` or, for `unified`, of the hierarchy of version 2. */
+/** Returns the root of the cgroup hierarchy with the controller `cpu` or, for `unified`, of the cgroup v2 hierarchy. */
 export function hierarchyDir(kind: 'cpu' | 'unified'): string | undefined {
   const dirs =
     kind === 'cpu'
@@ -23,11 +23,11 @@ export interface Group {
   dir: string;
   /** The agent's name for the container: the first 12 digits of its id. */
   container: string;
-  /** Writes a file of the group, by its name in version 2 and 1. */
+  /** Writes a file of the group. The name and the value of the file depend on the cgroup version. */
   set(v2: string, v1: string, value: { v2: string; v1: string }): void;
 }
 
-/** Creates a group named like a container's. The bench removes it after its processes have ended. */
+/** Creates a group with a name like a container's. After the tests, removes the group when its processes have ended. */
 export function makeGroup(bench: Bench, hierarchy: string): Group {
   const id = Array.from({ length: 64 }, () => Math.floor(Math.random() * 16).toString(16)).join('');
   const dir = join(hierarchy, `docker-${id}.scope`);
@@ -54,7 +54,7 @@ export interface Inmate {
   end(): Promise<void>;
 }
 
-/** Starts a Python program in a group, pinned to a CPU. It must print a line when it is ready. */
+/** Starts a Python program in a group, pinned to a CPU. The program must print a line when it is ready. */
 export async function startIn(bench: Bench, group: Group, cpu: number, program: string): Promise<Inmate> {
   const script = `import os, sys, time, threading\nos.sched_setaffinity(0, {${cpu}})\n${program}`;
   const child = spawn('python3', ['-c', script], { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -84,7 +84,7 @@ export async function startIn(bench: Bench, group: Group, cpu: number, program: 
   };
 }
 
-/** Nanoseconds that a process (its first thread) waited for a CPU. Documentation/scheduler/sched-stats.rst */
+/** Returns how long a process's first thread has waited for a CPU (Documentation/scheduler/sched-stats.rst). */
 export function waitedNs(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1]);
 }

@@ -47,7 +47,7 @@ export async function startCollector(bench: Bench, program: string): Promise<Col
     assert.ok(performance.now() < deadline, `the collector did not become ready:\n${log}`);
     await sleep(50);
   }
-  /** Requests so far that contain `what`. */
+  /** Returns the received requests whose first key is `what`, as JSON. */
   const requests = (what: string): string[] => {
     if (!existsSync(`${path}.jsonl`)) return [];
     const lines = readFileSync(`${path}.jsonl`, 'utf8').split('\n').slice(0, -1);

@@ -9,7 +9,7 @@ import { type Agent, type Scrape, settled } from './agent.ts';
 import type { Witness } from './witness.ts';
 
 const ATTEMPTS = 5;
-/** After a loss, the count is final if this many scrapes in a row have the same. */
+/** After a loss, the count is final if it is the same in this many consecutive scrapes. */
 const STILL = 20;
 
 export interface KnownCalls {
@@ -28,13 +28,14 @@ const lost = (scrape: Scrape) => scrape.sum('ftrace_exporter_events_lost_total')
 /**
  * In every attempt, a call may be missing only if the agent reports a lost event for it, and the agent may not count
  * more calls than the workload and other programs made. Repeats until nothing was lost and no other program made a
- * call. After five attempts, one without a loss is enough. Returns the scrapes before and after the last such attempt.
+ * call. After five attempts, one attempt without a loss is enough. Returns the scrapes before and after the last
+ * attempt without a loss.
  */
 export async function countsExactly({ t, agent, others, counted, work }: KnownCalls) {
   let lossless: { first: Scrape; last: Scrape } | undefined;
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const othersBefore = others.count();
-    // In this time the agent processes the events from before.
+    // Wait until the agent has processed earlier events.
     await sleep(200);
     const first = await agent.scrape();
     const calls = await work();

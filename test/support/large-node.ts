@@ -15,8 +15,8 @@ import { run } from '../unit/probes/records.ts';
 export const CPUS = Array.from({ length: 64 }, (_, cpu) => cpu);
 
 /**
- * Feeds default probes, whose metrics are in `store`: 14 interrupt handlers, 7 soft interrupts, and reads, writes and
- * flushes of each disk. With an I/O scheduler, requests wait in a queue first. Returns the number of samples.
+ * Feeds default probes, whose metrics are in `store`: 14 interrupt handlers, 7 softirqs, and reads, writes and flushes
+ * of each disk. With an I/O scheduler, requests wait in a queue first. Returns the number of samples.
  */
 export function feedLargeNode(store: MetricStore, withScheduler: boolean): number {
   const machine = { store, cpuCount: 128, onlineCpus: CPUS };
@@ -25,7 +25,7 @@ export function feedLargeNode(store: MetricStore, withScheduler: boolean): numbe
   const hard = run(irq, {}, machine);
   const soft = run(softirq, {}, machine);
   for (const cpu of CPUS) {
-    // Two classes of tasks: the kernel's own real-time tasks run on every node.
+    // Tasks of two scheduling classes, because the kernel's own real-time tasks run on every node.
     tasks.feed('sched:sched_switch', { ts: 1, cpu, prev_pid: 1, prev_state: 0, next_pid: 2, next_prio: 120 });
     tasks.feed('sched:sched_switch', { ts: 2, cpu, prev_pid: 2, prev_state: 0, next_pid: 1, next_prio: 0 });
     for (let vec = 0; vec < 7; vec++) {

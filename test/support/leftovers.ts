@@ -1,6 +1,6 @@
 /**
- * Removes what killed test runs left: instances in tracefs, and changed settings of the whole machine, which the
- * journals of their agents list. The names of both contain the pid of the test file.
+ * Cleans up after killed test runs: removes their instances in tracefs, and restores the settings of the machine that
+ * their agents listed in journals. The names of instances and journals contain the pid of the test file.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, globSync, readdirSync, rmdirSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { findTracefs } from '../../src/tracefs/mount.ts';
 
 const BIN = fileURLToPath(new URL('../../bin/ftrace-exporter.js', import.meta.url));
 const SUFFIX = '.journal.json';
-/** Where agents of tests keep their journals. */
+/** Patterns for the journals of tests' agents. */
 const JOURNALS = ['', 'ftx-*/', 'ftx-*/*/'].map((below) => join(tmpdir(), below, `ftx-*${SUFFIX}`));
 
 /** Restores the settings and removes the instances. Throws the kernel's error if a process has an instance open. */

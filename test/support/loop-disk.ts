@@ -1,4 +1,4 @@
-/** Makes a disk for one test file: a loop device over a file. It is removed after the file's tests. */
+/** Makes a disk for one test file: a loop device, which is detached after the tests. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';

@@ -44,13 +44,13 @@ const NAMES = { generation: 1, nameOf: (low: number) => `function${low}` };
 
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
 
-/** By probe: a function that feeds it. A tracer runs on all CPUs of the node. */
+/** Functions that feed a probe, by the name of the probe. Tracers run on all CPUs of the node. */
 const FEEDS: Readonly<Record<string, (cpus: readonly number[], machine: Machine) => Fed>> = {
   sched: (cpus, machine) => {
     const p = run(sched, {}, machine);
     for (const cpu of cpus)
       p.feed('sched:sched_switch', { ts: 1, cpu, prev_pid: 1, prev_state: 0, next_pid: 2, next_prio: 120 });
-    // Every node has real-time tasks: the kernel's own.
+    // Every node has real-time tasks, because the kernel has its own.
     p.feed('sched:sched_switch', { ts: 2, prev_pid: 2, prev_state: 0, next_pid: 1, next_prio: 0 });
     return p;
   },
@@ -141,7 +141,7 @@ const FEEDS: Readonly<Record<string, (cpus: readonly number[], machine: Machine)
   },
 };
 
-/** Latency tracers have two samples each, on any node. */
+/** Leaves out latency tracers, because each has two samples on any node. */
 const isSized = ({ name }: ProbeModule) => !(LATENCY_TRACERS as readonly string[]).includes(name);
 
 /** Rows of the table in docs/sizing.md: probes in the order of the catalogue, each followed by its variants. */

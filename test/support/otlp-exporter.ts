@@ -11,7 +11,7 @@ const BYTES = {
     partialSuccess: { errorMessage: Buffer.from(response).toString() },
   }),
 };
-/** Opens an exporter that takes the bytes of an answer for the message of a partial success. */
+/** Opens an exporter that treats the body of each response as the message of a partial success. */
 export function openRawExporter(target: OtlpTarget, log: Log): Exporter<Uint8Array> {
   const signal = {
     json: BYTES,

@@ -15,7 +15,7 @@ export interface Received {
   body: Buffer;
   /** Length of the body on the wire, where it may be compressed. */
   wireBytes: number;
-  /** The body as metrics. */
+  /** Decodes the body as metrics. */
   pushed(): Pushed;
   atMs: number;
 }
@@ -24,7 +24,7 @@ export type HttpAnswer =
   | { status: number; headers?: Record<string, string>; body?: string | Uint8Array }
   /** Never answers. */
   | 'hang'
-  /** Answers a byte now and then, and never ends. */
+  /** Sends one byte every 50 ms, and never ends. */
   | 'drip'
   /** Ends the connection without an answer. */
   | 'reset';
@@ -193,7 +193,7 @@ function grpcError(answer: { code: number; message: string; retryDelaySeconds?: 
   return { code, details: message, metadata };
 }
 
-/** The answer of a backend that rejected some of the data. */
+/** Encodes the response of a backend that rejected some data points. */
 export function partialSuccess(rejectedDataPoints: number, errorMessage: string): Buffer {
   return encodeOtlp('ExportMetricsServiceResponse', { partialSuccess: { rejectedDataPoints, errorMessage } });
 }

@@ -24,7 +24,7 @@ export interface ReceivedSpan {
 // biome-ignore lint/suspicious/noExplicitAny: a decoded message has the shape that its schema says.
 type Message = any;
 
-/** The number of `ResourceSpans` in a request, and all of their spans. */
+/** Returns the number of `ResourceSpans` in a request, and all their spans. */
 export function decodeSpans(
   body: Uint8Array,
   encoding: 'protobuf' | 'json' = 'protobuf',
@@ -76,7 +76,7 @@ function attributeValue(value: Message): unknown {
 
 let made = 0;
 
-/** A trace with its own ids: a root and this number of `children`, one after the other. */
+/** Makes a trace with unique ids: a root span and consecutive child spans. */
 export function traceOf(
   kind: SpanKind = 'syscalls',
   { children = 1, durationNs = 80_000_000, startSeconds = 1_764_000_000, ...more } = {} as {

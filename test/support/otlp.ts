@@ -19,9 +19,9 @@ export interface Point {
   /** Nanoseconds since 1970. */
   start: bigint;
   time: bigint;
-  /** Of sums and gauges. */
+  /** Only sums and gauges have a value. */
   value?: number;
-  /** Of histograms. */
+  /** Only histograms have `count` and the following fields. */
   count?: number;
   sum?: number;
   bounds?: number[];

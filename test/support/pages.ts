@@ -28,9 +28,9 @@ export interface PageOptions {
   lost?: boolean;
   /** Exact number of lost events, written after the data. */
   lostCount?: number;
-  /** Time stamp of the page; default: that of the first event. */
+  /** Timestamp of the page. Default: the timestamp of the first event. */
   pageTs?: number;
-  /** An absolute time stamp in place of the first delta. */
+  /** Writes an absolute timestamp instead of the first delta. */
   absolute?: boolean;
 }
 

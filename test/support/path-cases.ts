@@ -104,7 +104,7 @@ export interface Turn {
   toNs: number;
 }
 
-/** The time that each task ran on CPU 0 without a break, from the sched_switch events of this CPU. */
+/** Returns the periods in which one task ran on CPU 0, from the sched_switch events of this CPU. */
 export function turnsOf(switches: readonly WitnessedEvent[]): Turn[] {
   return switches.slice(0, -1).flatMap((event, i) => {
     const [pid, next] = [event.number('next_pid'), switches[i + 1]];
@@ -112,7 +112,7 @@ export function turnsOf(switches: readonly WitnessedEvent[]): Turn[] {
   });
 }
 
-/** For a span that says that a task was running on CPU 0: the time in which another task was running there. */
+/** Returns how long CPU 0 ran other tasks during a span that shows one task as running there. */
 function wrongNs(span: ReceivedSpan, turns: readonly Turn[], aheadNs: bigint): number {
   const [from, to] = [Number(span.start - aheadNs) + CLOCKS_NS, Number(span.end - aheadNs) - CLOCKS_NS];
   const pid = span.attributes['ftrace.thread.id'];
@@ -121,7 +121,7 @@ function wrongNs(span: ReceivedSpan, turns: readonly Turn[], aheadNs: bigint): n
     .reduce((ns, turn) => ns + Math.min(turn.toNs, to) - Math.max(turn.fromNs, from), 0);
 }
 
-/** The part of a call's time for which the events show which task was running on CPU 0. */
+/** Returns the part of a call's time in which events show which task was running on CPU 0. */
 function recordedNs({ start, end }: ReceivedSpan, turns: readonly Turn[], aheadNs: bigint): number {
   const [from, to] = [Number(start - aheadNs), Number(end - aheadNs)];
   return turns.reduce(
@@ -135,7 +135,7 @@ const saysWhoRan = ({ name, attributes }: ReceivedSpan) =>
   attributes['cpu.logical_number'] === 0 &&
   attributes['ftrace.thread.id'] !== undefined;
 
-/** Total time of `block …` spans at whose end the kernel completed no request. */
+/** Returns the total time of `block …` spans that end at a time when the kernel completed no request. */
 function wrongRequestNs(
   spans: readonly ReceivedSpan[],
   completed: readonly WitnessedEvent[],

@@ -28,7 +28,7 @@ export interface QueryResult {
 export interface HistogramValue {
   count: string;
   sum: string;
-  /** Which bounds are inclusive (0: upper, 1: lower, 2: none, 3: both), lower bound, upper bound, count. */
+  /** For each bucket: the inclusive bounds (0: upper, 1: lower, 2: none, 3: both), lower bound, upper bound, count. */
   buckets?: [number, string, string, string][];
 }
 

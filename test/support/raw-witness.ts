@@ -19,12 +19,12 @@ import { onlineCpus } from '../../src/host/cpus.ts';
 import { type Bench, TRACEFS } from './agent.ts';
 
 export interface WitnessedEvent {
-  /** As in `sched:sched_switch`. */
+  /** Name of the event, such as `sched:sched_switch`. */
   event: string;
   cpu: number;
   ns: number;
   pid: number;
-  /** Value of a field: a number, or text of a `char[]`. */
+  /** Returns the value of a field. `text` is for fields of type `char[]`, `number` for all others. */
   number(field: string): number;
   text(field: string): string;
 }
@@ -34,7 +34,7 @@ export interface RawWitness {
   events(): WitnessedEvent[];
 }
 
-/** Watches these events, each with its filter. */
+/** Starts to record the events that are the keys of `filters`, each with its filter. */
 export function watchRaw(bench: Bench, filters: Readonly<Record<string, string>>): RawWitness {
   const dir = join(TRACEFS, 'instances', bench.instanceName('raw'));
   mkdirSync(dir);

@@ -179,7 +179,7 @@ function publish(from: string, to: string): void {
   for (const cpu of source.cpus()) {
     let held: Page | undefined;
     for (;;) {
-      // One page at a time: the merger passes its events to handlers, which change them in place.
+      // The merger passes the page's events to handlers, which change the names in place. So use it for a single page.
       const merger = new Merger(layout, target);
       const page = merger.takePage();
       const length = source.readPage(cpu, page.bytes);

@@ -7,7 +7,7 @@ import { parseExposition } from './exposition.ts';
 export interface Replayed {
   /** Sum of the samples of a name that have these labels; undefined if there are none. */
   sample(name: string, labels?: Record<string, string>): number | undefined;
-  /** As `sample`, but 0 if there are none. */
+  /** Like `sample`, but returns 0 if no sample has these labels. */
   value(name: string, labels?: Record<string, string>): number;
   /** The whole exposition, as text. */
   exposition: string;
@@ -18,7 +18,7 @@ export interface Replayed {
   latency(tracer: string): { latencyNs: number; trace: string }[] | undefined;
 }
 
-/** `probes`: if empty, the default ones. `config`: a file, for settings without a flag. */
+/** If `probes` is empty, uses the default probes. `config` is a config file, for settings without a flag. */
 export function replayed(file: string, probes: readonly string[] = [], config?: string): Replayed {
   const quiet = () => undefined;
   const loaded = loadAgentConfig({

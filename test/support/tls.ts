@@ -27,7 +27,7 @@ export interface TlsAnswer {
   server: string | string[] | undefined;
 }
 
-/** Sends one request on a new connection; trusts the test's CA. Rejects if the server refuses it. */
+/** Sends one request on a new connection, and trusts the test's CA. Rejects if the server refuses the connection. */
 export function askOverTls(
   url: string,
   options: ConnectionOptions & { headers?: Record<string, string> } = {},

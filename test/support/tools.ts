@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process';
 
 /**
- * The reason to skip a test whose program is missing; false if the program exists. In continuous integration no test
- * may be skipped: there a missing program is an error.
+ * Returns the reason to skip a test whose program is missing, or false if the program exists. In continuous
+ * integration, throws if the program is missing, because no test may be skipped there.
  */
 export function skipWithout(program: string, debianPackage: string): string | false {
   const { error } = spawnSync(program, ['--version'], { stdio: 'ignore' });

@@ -13,9 +13,9 @@ import { topLevelUser } from '../../src/tracefs/journal/top-level-user.ts';
 import { markersRefused } from '../../src/tracefs/markers.ts';
 import { findTracefs } from '../../src/tracefs/mount.ts';
 
-/** The process that has the turn locks this file and writes its name into it. */
+/** The process whose turn it is locks this file, and writes its pid and its script into the file. */
 const TURN = '/run/ftrace-exporter-tests.lock';
-/** Other test files use the top level for minutes. */
+/** Five minutes, because other test files use the top level for minutes. */
 const TURN_WAIT_MS = 300_000;
 const WAIT_MS = Number(process.env.TOP_LEVEL_WAIT_S ?? 30) * 1000;
 const LOOK_EVERY_MS = 200;
@@ -87,7 +87,7 @@ async function turnHolder(): Promise<string | undefined> {
   return undefined;
 }
 
-/** A sentence about who uses the top level, with the processes that have its files open. Undefined if nobody does. */
+/** Returns who uses the top level, and which processes have its files open; undefined if nobody uses the top level. */
 function use(root: string): string | undefined {
   const user =
     topLevelUser(root) ??
@@ -100,8 +100,8 @@ function use(root: string): string | undefined {
 }
 
 /**
- * Processes, except this one and its descendants, that have files of the top level open. Compares file systems, because
- * paths are different in a container.
+ * Returns the processes, except this one and its descendants, that have files of the top level open. Compares device
+ * numbers, because paths are different in a container.
  */
 function openers(root: string): string[] {
   const { dev } = statSync(root);

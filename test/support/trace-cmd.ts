@@ -20,7 +20,7 @@ export function countsOf(counts: Readonly<Record<string, number>>): number {
 }
 
 export interface Report extends RecordingCounts {
-  /** Number of losses of unknown size, because a full page has no room for the size. */
+  /** Number of losses whose size is unknown. The kernel cannot write the size into a full page. */
   uncounted: number;
   /** Events in order, with fields as trace-cmd prints them raw. */
   lines: { cpu: number; event: string; fields: string }[];
@@ -58,7 +58,7 @@ const OF_TRACERS: Readonly<Record<string, string>> = {
 
 const CONFIG = 'probes: { events: { count: ["*:*"] }, function: {}, function_graph: {} }\n';
 
-/** Replays with a probe that counts every event, and with those of the function tracers. */
+/** Counts events in a replay: with the probe `events`, and with the probes of the function tracers. */
 export async function replayCounts(file: string): Promise<RecordingCounts> {
   const dir = mkdtempSync(join(tmpdir(), 'replay-counts-'));
   const configFile = join(dir, 'config.yaml');
@@ -82,8 +82,8 @@ export async function replayCounts(file: string): Promise<RecordingCounts> {
 }
 
 /**
- * A script for `trace-cmd record` to run. It stops the processes that read the buffers while `work` runs, so that a
- * small buffer overflows even on a fast machine.
+ * Returns a script for `trace-cmd record` to run. Stops the processes that read the buffers while `work` runs, so that
+ * a small buffer overflows even on a fast machine.
  */
 export function heldUp(work: string): string {
   const recorders = 'for p in $(pgrep -P $PPID); do [ $p = $$ ] ||';

@@ -98,7 +98,7 @@ function headers({ port, from, clients }: AttackOrder): Promise<void> {
   });
 }
 
-/** Each request guesses another password. `keepAlive`: on connections that stay open; otherwise, each on a new one. */
+/** Each request guesses another password, on a new connection or, if `keepAlive` is true, on one that stays open. */
 function passwords({ port, from, clients }: AttackOrder, keepAlive: boolean): Promise<void> {
   const agent = new Agent({ keepAlive, maxSockets: clients, localAddress: from } as never);
   const base = { port, host: '127.0.0.1', path: '/metrics', ca, servername: 'localhost', agent };
