@@ -9,7 +9,7 @@ export interface Cursor {
   page: Page | undefined;
   /** Number of data events decoded, with or without a handler. */
   events: number;
-  /** Sum of the loss counts in pages. May be below `BufferStats.overrun`, because not every page has such a count. */
+  /** Sum of the loss counts in pages. Can be less than `BufferStats.overrun`, because some pages have no loss count. */
   flaggedLost: number;
   /** Events were lost before this CPU's next event, and `onLoss` has not been called with that event's time yet. */
   lossPending: boolean;

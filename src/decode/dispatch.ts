@@ -12,7 +12,7 @@ export const UNHANDLED = 0;
 export interface Dispatcher {
   /** Slot of each possible `common_type` (16 bits). */
   readonly slots: Uint16Array;
-  /** Per slot: length in bytes that a record needs to contain all fields that the handler reads. */
+  /** Per slot: minimum length in bytes of a record that contains all fields that the handler reads. */
   readonly minLengths: Uint16Array;
   /** Per slot: number of handled records so far. */
   readonly calls: Float64Array;

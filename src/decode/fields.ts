@@ -10,7 +10,7 @@ import type { EventFormat, FieldFormat } from '../model/format.ts';
 import type { BytesReader, EventRecord, IntReader } from '../model/record.ts';
 import { TWO_POW_32 } from '../model/time.ts';
 
-/** Size in bytes of the ring buffer's smallest event. Reading the first 4 bytes of a record needs no bounds check. */
+/** Size in bytes of the ring buffer's smallest event, so reading a record's first 4 bytes needs no bounds check. */
 const ALWAYS = 4;
 
 /**
@@ -39,9 +39,9 @@ export function intReader(format: EventFormat, fieldName: string): IntReader {
 }
 
 /**
- * Returns the offset of an integer's low 32 bits, in words from the start of the payload. Handlers of frequent events
- * use it to read `words[(record.offset >> 2) + at]` without a bounds check. Such a handler must declare the field, so
- * that shorter records never reach the handler. Throws an `Error` if the field is not made of whole, aligned words.
+ * Returns the offset `at` of an integer's low 32 bits, in words from the start of the payload. Handlers of frequent
+ * events read `words[(record.offset >> 2) + at]` without a bounds check. Such a handler must declare the field, so that
+ * records without the field never reach the handler. Throws an `Error` if the field does not consist of aligned words.
  */
 export function wordOffset(format: EventFormat, fieldName: string): number {
   const { offset, size } = integerField(format, fieldName);
@@ -52,8 +52,9 @@ export function wordOffset(format: EventFormat, fieldName: string): number {
 }
 
 /**
- * Makes a reader that locates an array or a string, even a `__data_loc` or `__rel_loc`. Strings (`char`) end before the
- * first NUL; other arrays (`u8`, `unsigned char`, …) keep their full length. Throws an `Error` for an unknown field.
+ * Makes a reader that locates an array or string field, including `__data_loc` and `__rel_loc` fields. Strings (`char`)
+ * end before the first NUL; other arrays (`u8`, `unsigned char`, …) keep their full length. Throws an `Error` for an
+ * unknown field.
  */
 export function bytesReader(format: EventFormat, fieldName: string): BytesReader {
   const field = fieldOf(format, fieldName);
@@ -123,7 +124,7 @@ function inlineBounds({ offset: at, size }: FieldFormat): BytesReader {
 /**
  * Makes a reader of a dynamic array. The field's low 16 bits are the offset, the high 16 bits are the length. Offsets
  * count from the start of the record or, for `__rel_loc`, from the end of the field
- * (include/trace/stages/stage4_event_cb_fields.h). A 2-byte field has only the offset of an array that ends the record.
+ * (include/trace/stages/stage4_event_cb_fields.h). A 2-byte field has no length: its array reaches to the record's end.
  */
 function locatedBounds({ offset: at, size, location }: FieldFormat): BytesReader {
   const base = location === 'rel_loc' ? at + size : 0;

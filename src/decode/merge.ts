@@ -2,9 +2,9 @@
  * Merges the pages of all CPUs into one stream ordered by time, up to a watermark, and calls each event's handler.
  *
  * Each CPU has a cursor at its next event. The cursor with the lowest timestamp runs until it passes the next lowest,
- * so a burst on one CPU costs one comparison per event. `onLoss` is always called before any event after the loss,
- * because a page's successor is added before the page ends. Without a successor, the CPU's buffer was empty, so nothing
- * before the watermark was lost.
+ * so a burst on one CPU costs one comparison per event. The header of a page shows whether events before the page were
+ * lost. The caller adds a CPU's next page before the merge reaches the end of the current page, so `onLoss` is called
+ * before any event after the loss. If no next page exists, the CPU has lost no events before the watermark.
  */
 import type { PageLayout } from '../model/format.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -24,7 +24,7 @@ import {
 } from './page.ts';
 import { makeRun, type Run } from './run.ts';
 
-/** Less than any difference of timestamps. Rounding loses it above 2^53, but then only the late count is wrong. */
+/** Smaller than the difference between any two timestamps. Has no effect above 2^53, so late counts are wrong there. */
 const LATE_EPSILON_NS = 0.5;
 
 export interface MergeTarget {
@@ -37,7 +37,7 @@ export interface MergeTarget {
 
 export class Merger {
   readonly layout: PageLayout;
-  /** Highest plausible timestamp. An event with a higher one drops the rest of its page. Set before adding pages. */
+  /** Highest plausible timestamp, set before adding pages. A later event is dropped with the rest of its page. */
   latest: TimestampNs = Number.POSITIVE_INFINITY;
   #target: MergeTarget;
   readonly #byCpu = new Map<number, Cursor>();
@@ -210,7 +210,7 @@ export class Merger {
           run.ts[0] = stamps[at];
         }
         ts = run.ts[0];
-        // If a page is older than the page before it, its events are late and need their own run.
+        // If a page is older than the CPU's previous page, the older page's events are late and need their own run.
         if (ts > limit || (ts < floor && !isLate)) break;
       }
       this.#pos[at] = run.pos[0];

@@ -1,8 +1,8 @@
 /**
  * The hot loop: passes the events of one page to their handlers.
  *
- * The loop is a separate closure with few local variables, so that V8 keeps its state in registers. As a part of
- * `Merger`, the loop loaded position, time and typed arrays from memory for each event.
+ * The loop is a separate closure with few local variables, so that V8 keeps its state in registers. In a method of
+ * `Merger`, V8 would load position, time and typed arrays from memory for each event.
  */
 import type { EventRecord } from '../model/record.ts';
 import { type Dispatcher, UNHANDLED } from './dispatch.ts';

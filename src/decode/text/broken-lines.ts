@@ -2,7 +2,7 @@
 import type { TimestampNs } from '../../model/time.ts';
 import type { TextTarget } from './types.ts';
 
-/** Added to the latest timestamp to drop operations that began then, too. Less than any difference of timestamps. */
+/** Added to the latest timestamp, so that operations that began at exactly that timestamp are dropped, too. */
 const BEHIND_NS = 0.5;
 const SHOWN_BYTES = 120;
 
@@ -27,14 +27,14 @@ export interface BrokenLines {
   readonly first: BrokenLine | undefined;
   /** `cpu` is -1 if the line does not contain a CPU. `latest` is the latest timestamp before the line. */
   add(cpu: number, latest: TimestampNs, why: string, place: Place): void;
-  /** Drops the open operations of a CPU, or of all CPUs if `cpu` is -1: the line may have started or ended one. */
+  /** Drops a CPU's open operations (of all CPUs if `cpu` is -1), because the line may have started or ended one. */
   voidUntil(cpu: number, latest: TimestampNs): void;
 }
 
 export function makeBrokenLines(target: TextTarget, cpuCount: number): BrokenLines {
   let count = 0;
   let first: BrokenLine | undefined;
-  /** Operations of all CPUs were dropped up to this time, so further broken lines in a row need not drop them again. */
+  /** Operations of all CPUs were dropped up to this time. Another broken line at this time need not drop them again. */
   let allVoidUntil = 0;
 
   const voidUntil = (cpu: number, latest: TimestampNs): void => {

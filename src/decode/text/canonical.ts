@@ -3,7 +3,7 @@
  * prefix that `prefix.ts` reads. One line stays one line, and lines already in that form stay unchanged.
  *
  * The headings and the first event show which kind of timestamps a file has. Later lines with another kind are not
- * events but parts of strings, which programs can choose. Task names are too short (15 bytes) to look like a line.
+ * events but parts of strings that programs chose. A task name can't imitate a line, because it has at most 15 bytes.
  */
 import { LONGEST_PREFIX, newLooseLine, parseLoose, type StampKind, writePrefix } from './loose-prefix.ts';
 import { isLikePrefix, newPrefix, parsePrefix } from './prefix.ts';
@@ -29,7 +29,7 @@ export interface Canonical {
 }
 
 const LONGEST_LINE = 1 << 16;
-/** Bytes from a line's start that must be available to parse it: the first newline can be part of a task name. */
+/** Number of bytes that must be available to parse a line, because the first newline can be part of a task name. */
 const LEAST_FRONT = 64;
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
@@ -45,7 +45,7 @@ const REPORT_HEADING = /^(?:cpus=\d+|version = \d+|CPU \d+ is empty|\[vmlinux\].
 const REPORT_LOSS = /^CPU:(\d+) \[(?:(\d+) )?EVENTS DROPPED\]$/;
 /** First letters of the lines that match `REPORT_HEADING`. */
 const REPORT_LETTERS = Buffer.from('cvC[');
-/** Matches `sched_switch:          prev_comm=`: a report pads names. Excludes osnoise events: the kernel pads those. */
+/** Matches a padded name, as in a report. Excludes osnoise events, because the kernel itself pads their text. */
 const REPORT_EVENT = /^(?!\w+_noise:)\w+: {2,}(?=\S)/;
 const REPORT_COLUMNS = 22;
 /** Number of events that are checked for the format of a report. */

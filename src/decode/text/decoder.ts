@@ -50,11 +50,11 @@ export interface TextDecoder {
   decode(bytes: Uint8Array, from: number, end: number, isLast: boolean): number;
   /** Number of a CPU's events so far, including events without a handler. */
   events(cpu: number): number;
-  /** Approximate size in bytes of a CPU's events so far in the kernel's ring buffer. */
+  /** Approximate number of bytes that a CPU's events so far occupied in the kernel's ring buffer. */
   recordBytes(cpu: number): number;
   /** Number of a CPU's events that are lost according to the text. */
   flaggedLost(cpu: number): number;
-  /** Number of events whose timestamp is earlier than that of an event before them. */
+  /** Number of events with an earlier timestamp than a previous event. */
   lateEvents(): number;
   /** Number of unreadable lines, and the first of them. */
   broken(): Pick<BrokenLines, 'count' | 'first'>;

@@ -240,7 +240,7 @@ function topLevel(code: string, wanted: readonly string[]): number {
     const operator = operatorAt(code, at);
     if (operator === '') continue;
     const level = PRECEDENCE.findIndex((operators) => operators.includes(operator));
-    // C applies the last of several equal operators last, except `?`: `a ? b : c ? d : e` is `a ? b : (c ? d : e)`.
+    // Operators of equal precedence are left-associative, except `?`: `a ? b : c ? d : e` is `a ? b : (c ? d : e)`.
     if (level < bestLevel || (level === bestLevel && level > 0)) {
       best = at;
       bestLevel = level;

@@ -10,7 +10,7 @@ export interface FunctionInterner extends FunctionNames {
   intern(bytes: Uint8Array, from: number, to: number): number;
 }
 
-/** More names than a kernel with all its modules has functions. */
+/** Maximum number of names. A kernel with all its modules has fewer functions. */
 const MOST_NAMES = 1 << 19;
 /** KSYM_NAME_LEN, include/linux/kallsyms.h. */
 const LONGEST_NAME = 512;

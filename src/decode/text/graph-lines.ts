@@ -8,7 +8,8 @@
  *
  * The option funcgraph-abstime adds TIME, funcgraph-proc adds task-pid, funcgraph-tail adds the name at an exit,
  * latency-format adds a column ` d..1. | ` with the flags after the task, and funcgraph-overrun adds a line
- * ` (Overruns: 0)` after an exit. The task's column has 14 or 15 bytes; the name is cut to 7 and can be any bytes.
+ * ` (Overruns: 0)` after an exit. The column task-pid has 14 or 15 bytes, including up to 7 bytes of the task's name,
+ * which can have any values.
  * When a CPU switches tasks, the kernel prints a banner of three lines. Arrows of interrupts (`==========>`) are not
  * events. Other events are printed as comments, `/ * name: text * /`.
  */
@@ -47,12 +48,12 @@ export interface GraphOptions {
 /** Call depth that the kernel tracks: FTRACE_RETFUNC_DEPTH, include/linux/ftrace.h. */
 const MOST_DEPTH = 64;
 const INDENT = 2;
-/** Assumed bytes of the two records in the kernel's ring buffer, if their formats are unknown. */
+/** Assumed bytes of an entry's and an exit's record in the kernel's ring buffer, if the formats are unknown. */
 const ENTRY_BYTES = 24;
 const EXIT_BYTES = 44;
-/** If the text has no timestamps, each line gets one this much later than the line before, to keep the order. */
+/** Time between the made-up timestamps of two lines, if the text has no timestamps. */
 const STEP_NS = 1000;
-/** First timestamp if the text has none. A large number, because durations are subtracted from timestamps. */
+/** First made-up timestamp. A large number, because durations are subtracted from timestamps. */
 const FIRST_STAMP_NS = 1e15;
 
 const NEWLINE = 0x0a;
@@ -74,7 +75,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
   const entered = new Int32Array(cpuCount * MOST_DEPTH);
   /** Duration of the current line, or -1. An array, because V8 would box a closure's double at each write. */
   const durationNs = new Float64Array(1);
-  /** The last timestamp given to a line, if the text has no timestamps. */
+  /** The last made-up timestamp. */
   const givenStamp = Float64Array.of(FIRST_STAMP_NS);
   const columns = makeGraphColumns(prefix, cpuCount, durationNs);
   const handOut = makeEmitter(options);

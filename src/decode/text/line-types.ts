@@ -1,8 +1,8 @@
 /**
  * Determines how the lines of each event begin, and compiles the programs that read the event's wanted fields.
  *
- * The kernel prints most events as name, colon and text according to the print fmt. It has special code for events of
- * single syscalls and records of tracers; this file contains print fmts that describe the output of that code.
+ * The kernel prints most events as name, colon and text according to the print fmt. Special kernel code prints the
+ * events of single syscalls and the records of tracers; this file contains print fmts that describe its output.
  */
 import { reasonOf } from '../../model/errors.ts';
 import type { EventFormat } from '../../model/format.ts';
@@ -22,7 +22,7 @@ export interface LineType {
   start: string;
   /** Programs for the text after `start` and an optional space. The decoder uses the first that matches. */
   programs: readonly Program[];
-  /** Programs for lines that begin the same but must not reach the handler. The decoder only counts such lines. */
+  /** Programs for lines that also begin with `start` but must not reach the handler. The decoder only counts them. */
   others: readonly Program[];
   /** The form of the event's text is unknown, and the text can have several lines. */
   isOpen: boolean;
@@ -98,8 +98,8 @@ function hwlatFormats(): string[] {
 }
 
 /**
- * Lines of kernels before 4.3 about wakeups of tasks that were already awake, which must not reach a handler. Only used
- * with the formats of `known-formats.ts`, which have several print fmts.
+ * Print fmts of lines that must not reach a handler: kernels before 4.3 also print wakeups of tasks that were already
+ * awake. Only used with the formats of `known-formats.ts`, which have several print fmts.
  */
 const SAY_NOTHING: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
   ['sched:sched_wakeup', 'sched:sched_wakeup_new', 'sched:sched_waking'].map((event) => [

@@ -3,7 +3,7 @@
  * short numbers. Parsers return the position after the digits.
  */
 const TWO_POW_32 = 4294967296;
-/** This many decimal digits fit into 31 bits. */
+/** A number with at most 9 decimal digits fits into 31 bits. */
 const SHORT_DIGITS = 9;
 const MAX_DECIMAL_DIGITS = 20;
 const MAX_HEX_DIGITS = 16;

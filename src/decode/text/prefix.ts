@@ -18,7 +18,7 @@ export interface LinePrefix {
   flags: number;
   /** As in `common_preempt_count`, but only the bits that the text shows. */
   preemptCount: number;
-  /** The kernel rounds to microseconds. If the trace clock does not measure time, this is the clock's count. */
+  /** Rounded to microseconds by the kernel. A count instead of a time if `isPlainStamp` is set. */
   timestampNs: TimestampNs;
   /** The timestamp is a count, because the trace clock does not measure time. */
   isPlainStamp: boolean;
@@ -128,7 +128,7 @@ export function isLikePrefix(bytes: Uint8Array, from: number, end: number): bool
   if (bytes[pos] === 0x28) return true;
   if (bytes[pos] !== 0x5b) return false;
   for (pos++; pos < end && bytes[pos] >= ZERO && bytes[pos] <= 0x39; ) pos++;
-  // A dash after `[CPU] ` means that all this is part of a task name: the dash separates the name from the pid.
+  // A dash after `[CPU] ` separates a task name from its pid, so all text before the dash is part of that name.
   return pos + 2 >= end || (bytes[pos] === 0x5d && bytes[pos + 1] === SPACE && bytes[pos + 2] !== MINUS);
 }
 
@@ -160,8 +160,8 @@ function parseStamp(bytes: Uint8Array, from: number, end: number, into: LinePref
 }
 
 /**
- * Parses a character each for irqs-off, need-resched, hardirq/softirq, preempt-depth and (since about 5.15)
- * migrate-disable. Real-time kernels up to 6.6 add need-resched-lazy and preempt-lazy-depth after need-resched and
+ * Parses one character each for irqs-off, need-resched, hardirq/softirq, preempt-depth and (since about 5.15)
+ * migrate-disable. Real-time kernels up to 6.6 add need-resched-lazy after need-resched, and preempt-lazy-depth after
  * preempt-depth.
  */
 export function parseFlags(bytes: Uint8Array, from: number, length: number, into: LinePrefix): void {

@@ -1,13 +1,14 @@
 /**
- * A program describes the lines of one event type as a list of steps: literals to match, numbers to parse, strings whose
- * end must be found. `compile-fmt.ts` makes programs, `match.ts` runs them for every line.
+ * A program describes the lines of one event type as a list of steps: literals to match, numbers to parse, and strings
+ * whose end must be found. `compile-fmt.ts` makes programs, `match.ts` runs them for every line.
  */
 import type { FieldFormat } from '../../model/format.ts';
 
 /**
- * Numbers per step: a code and up to three operands, which the comments below list in brackets. `store`: one of the
- * `STORE_…` codes, which determines what `where` means. `columns`: minimum width, negative if the padding is on the right. `part`:
- * index of the field's part that gets the value, or -1 if the value is not stored.
+ * Numbers per step: a code and up to three operands, which the comments below list in brackets.
+ * - `store`: one of the `STORE_…` codes, which determines what `where` means.
+ * - `columns`: minimum width, negative if the padding is on the right.
+ * - `part`: index of the field's part that gets the value, or -1 if the value is not stored.
  */
 export const STEP = 4;
 /** The newline that ends the line. */
@@ -67,8 +68,8 @@ export interface Composed {
 
 export interface Program {
   /**
-   * Whether a string may contain text that looks like the start of a line. Must be false for one of several variants:
-   * a variant that does not match the current line could match a string up to the end of a later line.
+   * Whether a string may contain text that looks like the start of a line. Must be false if the event has several
+   * variants. Otherwise, a variant that does not match the current line could match up to the end of a later line.
    */
   reachesOverLines: boolean;
   code: Int32Array;

@@ -1,6 +1,6 @@
 /**
  * Converts event text of `trace-cmd report` to the kernel's own text. Most events differ only in the padding after the
- * name. With `-R`, the report prints all fields instead; for records of tracers, it has texts of its own.
+ * name. With `-R`, the report prints all fields instead. For records of tracers, `trace-cmd` has texts of its own.
  * Source: libtraceevent, tep_print_fields() and its plugins; print fmts in kernel/trace/trace_entries.h.
  */
 
@@ -75,7 +75,7 @@ function device(dev: string): string {
   return `${Number(dev) >>> 20},${Number(dev) & 0xfffff}`;
 }
 
-/** Converts a number to signed decimal, because libtraceevent prints some in hex, like flags or addresses. */
+/** Converts a number to signed decimal, because libtraceevent prints some numbers in hex. */
 function signed(number: string, bits: number): string {
   return isNumber(number) ? String(BigInt.asIntN(bits, BigInt(number))) : number;
 }

@@ -12,7 +12,7 @@ export interface Tally {
   events(cpu: number): number;
   recordBytes(cpu: number): number;
   flaggedLost(cpu: number): number;
-  /** Number of events whose timestamp is earlier than that of an event before them. */
+  /** Number of events with an earlier timestamp than a previous event. */
   lateEvents(): number;
   latestNs(): TimestampNs;
 }

@@ -15,7 +15,7 @@ export function unnamedEvent(text: string): string | undefined {
   return UNNAMED.find(([, pattern]) => pattern.test(text))?.[0];
 }
 
-/** Like `unnamedEvent`, for bytes. */
+/** Calls `unnamedEvent` with the first bytes of the text at `from`. */
 export function numberedEventAt(bytes: Uint8Array, from: number, end: number): string | undefined {
   return unnamedEvent(Buffer.from(bytes.subarray(from, Math.min(end, from + LOOKED_AT))).toString('latin1'));
 }

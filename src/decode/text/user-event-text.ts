@@ -6,7 +6,7 @@ import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { isCommon } from './compile-fmt.ts';
 
 const SYSTEMS = ['user_events', 'user_events_multi'];
-/** Maximum number of byte fields to read, because each one doubles the number of variants. */
+/** Maximum number of one-byte fields to read, because each of these fields doubles the number of variants. */
 const MOST_BYTES = 4;
 
 /** Returns a print fmt per variant of the event's text, or undefined if the event is not a user event. */
