@@ -151,7 +151,7 @@ export function bufferSizeKb(dir: string): number {
   return Math.min(...readable);
 }
 
-/** Parses a size in KiB, such as `1408` or `7 (expanded: 1408)`, which is 7 now. Undefined for `X` (CPUs differ). */
+/** Parses a size in KiB: `1408` is 1408, `7 (expanded: 1408)` is 7. Returns undefined for `X` (CPUs differ). */
 export function parseSizeKb(text: string): number | undefined {
   const digits = /^(\d+)(?:\s|$)/.exec(text)?.[1];
   return digits === undefined ? undefined : Number(digits);

@@ -28,7 +28,7 @@ export interface CleanupReport {
 
 /**
  * Cleans up after killed agents with exactly these names; an instance that only begins with a name may belong to
- * another tool. Does not touch a running agent, which holds its instance, and reports it as `busy`. Without `stateDir`,
+ * another tool. Reports an instance that a running agent holds as `busy`, and does not touch it. Without `stateDir`,
  * ignores journals. Throws `KernelError`.
  */
 export function cleanup(root: string, names: readonly string[], stateDir?: string): CleanupReport {

@@ -77,7 +77,7 @@ export function watchControls(
   for (const cpu of cpus) addDirectory(join(dir, 'per_cpu', `cpu${cpu}`), IN_CPU_DIRS);
   for (const path of eventDirectories(dir, events)) {
     addDirectory(path, IN_EVENT_DIRS);
-    // Keep it open: since 6.6, the kernel drops an event's directory that no process has open, and later recreates it.
+    // Keep the directory open, because kernels since 6.6 drop and later recreate a directory that no process has open.
     attempt(path, () => held.push(openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)));
   }
   return {

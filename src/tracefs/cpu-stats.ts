@@ -11,7 +11,7 @@ import { parseStats } from './stats.ts';
 export interface CpuStats {
   /** Throws `KernelError`. */
   stats(cpu: number): BufferStats;
-  /** Number of events that all readers have read since the buffer was created or emptied. Throws `KernelError`. */
+  /** Number of events read by all readers together since the buffer was created or emptied. Throws `KernelError`. */
   readEvents(cpu: number): number;
   /** Closes all files. The kernel does not remove the instance while they are open. */
   close(): void;

@@ -36,7 +36,7 @@ export function definedEvents(root: string, group: string): string[] {
   return [KPROBES, UPROBES].flatMap((file) => linesOf(root, file, group).map(([event]) => event));
 }
 
-/** Removes the events of a group that `isGone` accepts. Returns errors, because the kernel keeps events in use. */
+/** Removes the events of a group that `isGone` accepts. Returns errors for events in use, which the kernel keeps. */
 export function removeEvents(
   root: string,
   group: string,

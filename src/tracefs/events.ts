@@ -33,7 +33,7 @@ function subdirectories(dir: string): string[] {
   }
 }
 
-/** Text of an event's format file. Undefined if the kernel lacks the event, or the name is invalid. */
+/** Returns the text of an event's format file, or undefined if the event does not exist or its name is invalid. */
 export function formatText(root: string, event: string): string | undefined {
   return EVENT.test(event) ? tryReadText(join(eventDir(root, event), 'format')) : undefined;
 }

@@ -20,7 +20,7 @@ export interface KernelFeatures {
   clocks: string[];
   /** Whether sub-buffers can be larger than a page (since 6.8). */
   subbufferSizes: boolean;
-  /** Whether functions can be traced. If not, `reason` says why. */
+  /** Whether functions can be traced, and the reason if not. */
   functionTracing: { ok: boolean; reason: string };
   /** Whether this is a real-time kernel (PREEMPT_RT). */
   realtime: boolean;
@@ -49,10 +49,10 @@ const LIVE: FeatureFiles = {
 const MMIOTRACE_REASON =
   'mmiotrace takes all CPUs except one offline while it runs, so ftrace-exporter never uses it';
 
-/** Clocksources that take a microsecond to read, which the kernel does for each event. */
+/** Clocksources that take a microsecond to read. The kernel reads the clocksource for each event. */
 const SLOW_CLOCKSOURCES = ['hpet', 'acpi_pm'];
 
-/** Detects the features of the kernel whose tracefs is at `root`. A feature counts as missing if it cannot be read. */
+/** Detects the features of the kernel whose tracefs is at `root`. A feature is missing if its file cannot be read. */
 export function kernelFeatures(root: string, files: FeatureFiles = LIVE): KernelFeatures {
   const tracers = words(tryReadText(join(root, 'available_tracers')));
   const functions = functionTracing(root, tracers, files.ftraceEnabledFile);

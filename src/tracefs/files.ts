@@ -23,7 +23,7 @@ const REMEDIES: Record<string, string> = {
 const READ_ONLY_SYSFS =
   "/sys is read-only, as in a container: mount the host's /sys/devices writable at /sys/devices, and make sure that no AppArmor profile denies it";
 
-/** Advice for an errno. Undefined if there is none. */
+/** Returns advice for an errno, or undefined. */
 function remedyFor(errno: string, file: string): string | undefined {
   if (errno === 'EROFS' && file.startsWith('/sys/block/')) return READ_ONLY_SYSFS;
   return REMEDIES[errno];
@@ -55,7 +55,7 @@ export function readText(file: string, remedy?: () => string | undefined): strin
   }
 }
 
-/** Whole text of a file. Undefined if it cannot be read for any reason. */
+/** Returns the whole text of a file, or undefined if the file cannot be read. */
 export function tryReadText(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');
@@ -86,7 +86,7 @@ function writeWhole(path: string, text: string): void {
   let failed = true;
   try {
     const bytes = Buffer.from(text);
-    // Usually one write. List files (set_event, set_ftrace_filter) accept one word per write and return its length.
+    // Usually one write is enough, but list files (set_event, set_ftrace_filter) accept only one word per write.
     for (let done = 0; done < bytes.length; ) {
       const written = writeSync(fd, bytes, done);
       if (written <= 0) break;

@@ -40,7 +40,7 @@ export function* listFunctions(root: string): Generator<KernelFunction> {
 }
 
 /**
- * Returns the addresses of the `wanted` functions. Undefined if the kernel does not show addresses. Kernels since 6.5 show
+ * Returns the addresses of the `wanted` functions, or undefined if the kernel hides addresses. Kernels since 6.5 show
  * them, even to a process without capabilities. Tracers record the same addresses: those of the patched instructions.
  */
 export function functionAddresses(
@@ -74,7 +74,7 @@ export function functionAddresses(
   };
 }
 
-/** Parses `name` or `name [module]`. Undefined for lines with other commands, or for removed code. */
+/** Parses `name` or `name [module]`. Returns undefined for lines with other commands, or for removed code. */
 function functionOf(line: string): KernelFunction | undefined {
   const [, name, module = ''] = /^(\S+)(?: \[([^\]]+)\])?$/.exec(line.trim()) ?? [];
   return name === undefined || name.startsWith(INVALID) ? undefined : { name, module };
@@ -166,7 +166,7 @@ export function setFunctionFilter(
   return warnings;
 }
 
-/** Writes the globs again, because the kernel applies a glob only to the functions that exist at that time. */
+/** Writes the globs again, because the kernel applies a glob only to functions that exist at the time of the write. */
 export function reapplyFilter(
   target: Instance,
   tracer: string,

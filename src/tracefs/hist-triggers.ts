@@ -13,7 +13,7 @@ const LARGEST = 131_072;
 export interface HistTrigger {
   /** Throws a `KernelError` if the kernel refuses the trigger. */
   add(): void;
-  /** Undefined if the instance no longer has the trigger. */
+  /** Returns undefined if the instance no longer has the trigger. */
   read(): HistReading | undefined;
   /** Throws `KernelError`. */
   remove(): void;

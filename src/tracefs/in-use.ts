@@ -137,7 +137,7 @@ const undoing = (agent: string) =>
 
 /**
  * Describes another agent whose journal lists changes to the top level, so that the current values there are not the
- * user's. Undefined if there is no such agent.
+ * user's. Returns undefined if no other agent has changed the top level.
  */
 export function otherTopLevelAgent({ stateDir, name }: JournalPlace): string | undefined {
   for (const { agent, entries } of journalsOfOthers(stateDir, name)) {

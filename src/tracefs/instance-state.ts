@@ -28,7 +28,7 @@ export interface InstanceState {
   pageBytes: number;
 }
 
-/** Files with lists of pids. The kernel records only events about these tasks, or (`notrace`) excludes them. */
+/** Files with lists of pids. The kernel records only events of the listed tasks, or (`notrace`) excludes them. */
 export const PID_LISTS = [
   'set_event_pid',
   'set_event_notrace_pid',

@@ -28,7 +28,7 @@ export interface Instance {
   name: string;
   /** `ROOT/instances/NAME`. For the top level: the root itself. */
   dir: string;
-  /** True if an instance of this name, which a killed agent had left, was removed before this one was created. */
+  /** Whether a killed agent had left an instance with this name, which was removed before this instance was created. */
   leftover: boolean;
   /** Highest logical CPU number for which the kernel has a buffer, plus 1. */
   cpuCount: number;
@@ -57,12 +57,12 @@ export interface Instance {
   writeMarker(text: string): void;
   /**
    * Stops recording, disables events, closes files and removes the instance. Can be called again. Throws if another
-   * process holds the instance. Returns what could not be restored: empty for an instance, which changes nothing else.
+   * process holds the instance. For the top level: restores the journaled files and returns problems.
    */
   remove(): readonly string[];
 }
 
-/** Allows longer names than those of agents, because a tracer's instance has the names of the agent and the tracer. */
+/** Allows longer names than those of agents, because a tracer's instance is named after the agent and the tracer. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/;
 const CREATE_TRIES = 5;
 const REMOVE_TRIES = 10;
@@ -127,7 +127,7 @@ function removeLeftover(dir: string): boolean {
   }
 }
 
-/** Opens `free_buffer`. Undefined if the instance was removed in the meantime. */
+/** Opens `free_buffer`. Returns undefined if the instance was removed in the meantime. */
 function hold(dir: string): number | undefined {
   const file = join(dir, 'free_buffer');
   try {

@@ -1,15 +1,15 @@
 /**
- * Reports each new maximum of a latency tracer, with its trace. A reset of the maximum keeps the last trace, so it only
- * misses a record that is made between two system calls and replaced before its trace is read. A latency that ends
- * while a program reads a trace raises the maximum but has no trace. Source: kernel/trace/trace.c, __update_max_tr(),
- * update_max_tr_single(), latency_fsnotify().
+ * Reports each new maximum of a latency tracer, with its trace. A reset of the maximum keeps the last trace. So a
+ * record is missed only if the kernel makes it between the last read and the reset, and replaces it before the next
+ * read. A latency that ends while a program reads a trace raises the maximum but has no trace. Source:
+ * kernel/trace/trace.c, __update_max_tr(), update_max_tr_single(), latency_fsnotify().
  */
 import { closeSync, constants, openSync, readSync, watch, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { readText, refusal, tryReadText } from './files.ts';
 
 export interface LatencyWatch {
-  /** Reports a new maximum, then sets the maximum to 0, so that the next latency is a new one. Throws `KernelError`. */
+  /** Reports a new maximum, then sets it to 0, so that the next latency is a new maximum. Throws `KernelError`. */
   reset(): void;
   /** Checks for a new maximum now. Throws `KernelError`. */
   look(): void;
@@ -19,7 +19,7 @@ export interface LatencyWatch {
 export interface LatencyWatchOptions {
   /** Maximum size of a trace's text in bytes. */
   traceBytes?: number;
-  /** Time between checks of the maximum. They are necessary because not every kernel reports changes. */
+  /** Time between checks of the maximum, which are necessary because not every kernel reports changes. */
   pollMs?: number;
   /** Called if a check fails, because the instance no longer exists or cannot be read. */
   onError?: (error: unknown) => void;
@@ -66,7 +66,7 @@ export function watchMaxLatency(
       reportedUs = latencyUs;
       onRecord(latencyUs * 1000, trace);
     }
-    // The maximum can rise without a trace, because the kernel stores none during a read (options/pause-on-trace).
+    // The maximum can rise without a new trace: with options/pause-on-trace, the kernel stores no trace during a read.
     if (maximum > reportedUs) onRecord(maximum * 1000, '');
     lastMaximum = maximum;
   };

@@ -37,7 +37,7 @@ export function startCopies(instance: Pick<Instance, 'set'>): void {
   instance.set(COPY, '1');
 }
 
-/** Returns why the kernel refuses markers at the top level. Undefined if no other instance causes this. */
+/** Returns why the kernel refuses markers at the top level, or undefined if no other instance causes refusals. */
 export function markersRefused(root: string, own: string): string | undefined {
   const guilty = readdirSync(join(root, 'instances')).find((name) => {
     const shows = (file: string) => tryReadText(join(root, 'instances', name, file))?.trim();

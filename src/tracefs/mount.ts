@@ -17,7 +17,7 @@ export interface MountSystem {
   mountsFile: string;
   lockdownFile: string;
   uid: number;
-  /** Mounts tracefs at `target`. Returns '' on success, or the reason of the failure. */
+  /** Mounts tracefs at `target`. Returns '' on success, or the reason for the failure. */
   mount(target: string): string;
 }
 
@@ -72,7 +72,7 @@ export function parseMounts(text: string): Mount[] {
   });
 }
 
-/** Decodes octal escapes. Each is a whole character, because the kernel escapes only ASCII characters. */
+/** Decodes octal escapes. Each escape is a whole character, because the kernel escapes only ASCII characters. */
 function unescapeOctal(name: string): string {
   return name.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

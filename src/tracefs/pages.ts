@@ -30,7 +30,7 @@ const INTERRUPTED_TRIES = 16;
 
 /**
  * Opens the files of all online CPUs. `pageSize` is from the instance's own `events/header_page`. An empty buffer makes
- * Node throw EAGAIN; `Error.stackTraceLimit = 0` in the reading thread halves the cost. Throws `KernelError`.
+ * Node throw EAGAIN, which costs half as much with `Error.stackTraceLimit = 0`. Throws `KernelError`.
  */
 export function openLivePages(instanceDir: string, pageSize: number, onlineFile = ONLINE_FILE): LivePages {
   const files: (CpuFile | undefined)[] = [];

@@ -112,7 +112,7 @@ function currentThreadId(): number {
 const POOL_ROUNDS = 8;
 const writeAsync = promisify(write);
 
-/** Finds the host pids of threads in libuv's pool that perform one of many asynchronous writes. */
+/** Starts many asynchronous writes, and returns the host pids of the threads in libuv's pool that perform them. */
 async function markFromPool(instance: Pick<Instance, 'dir'>, marker: string): Promise<Set<number>> {
   const poolSize = Math.min(64, Math.max(1, Number(process.env.UV_THREADPOOL_SIZE) || 4));
   const ids = new Set<number>();
@@ -135,8 +135,8 @@ const IGNORED_SIGNAL_NUMBER = osConstants.signals[IGNORED_SIGNAL];
 const SIGNAL_EVENT = 'events/signal/signal_generate';
 
 /**
- * Finds the host pids of threads that have other pids in /proc, because the event of a signal contains the host pid of
- * its target. `own` is the host pid of the calling thread; a filter excludes signals from other threads.
+ * Finds the host pids of threads that have other pids in /proc: sends a signal to each thread, because the signal's
+ * event contains the target's host pid. `own`: host pid of the calling thread, to exclude signals from other threads.
  */
 function signalledThreads(instance: Pick<Instance, 'dir'>, own: number, warnings: string[]): number[] {
   const { dir } = instance;

@@ -16,7 +16,7 @@ export interface TracePipe extends TextSource {
 
 const INTERRUPTED_TRIES = 16;
 
-/** Options that the text reader needs. An instance inherits its options from the top level, which may have others. */
+/** Options that the text reader needs. They are set, because an instance inherits the top level's options. */
 const AS_READ: Readonly<Record<string, '0' | '1'>> = {
   'context-info': '1',
   'irq-info': '1',
@@ -48,16 +48,16 @@ const GRAPH_AS_READ: Readonly<Record<string, '0' | '1'>> = {
 };
 
 /**
- * Returns the files in `options/` and the values that the text reader needs. They override those of the tracer's
- * request. The caller skips files that the kernel lacks.
+ * Returns the files in `options/` and the values that the text reader needs. These values override the options of the
+ * tracer's request. The caller skips files that the kernel lacks.
  */
 export function textOptions(tracer: string): Readonly<Record<string, '0' | '1'>> {
   return traitsOf(tracer).isGraph ? GRAPH_AS_READ : AS_READ;
 }
 
 /**
- * Opens `trace_pipe` of an instance or of the top level. An empty buffer makes Node throw EAGAIN;
- * `Error.stackTraceLimit = 0` in the reading thread halves the cost. Throws `KernelError`.
+ * Opens `trace_pipe` of an instance or of the top level. An empty buffer makes Node throw EAGAIN, which costs half as
+ * much with `Error.stackTraceLimit = 0` in the reading thread. Throws `KernelError`.
  */
 export function openTracePipe(dir: string): TracePipe {
   const file = join(dir, 'trace_pipe');

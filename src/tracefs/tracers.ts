@@ -60,9 +60,10 @@ export function placeOf(
 
 /**
  * Sets options, filters and knobs, then the tracer. The tracer starts immediately, but its records are kept only after
- * `target.start()`. Latency tracers require this order: a tracer that is set while its instance records does nothing
- * while the top level's `tracing_on` is 0, until the instance's `tracing_on` changes from 0 to 1 (kernel/trace/trace.c,
- * rb_simple_write()). The target must be prepared, with no pages open. After an error, only the target is changed.
+ * `target.start()`. Latency tracers require this order: if the instance already recorded and the top level's
+ * `tracing_on` were 0, the tracer would do nothing until the instance's `tracing_on` changes from 0 to 1
+ * (kernel/trace/trace.c, rb_simple_write()). The target must be prepared, with no pages open. After an error, only the
+ * target's own files are still changed.
  */
 export function startTracer(target: Instance, request: TracerRequest, journal: Journal): StartedTracer {
   const { tracer, functions } = request;
@@ -132,7 +133,7 @@ function setTracerOptions(target: Instance, options: TracerRequest['options'], k
   setOptions({ dir: target.dir, set }, options);
 }
 
-/** Stops the tracer. Restores the knobs only if it stopped, because with empty filters it would trace everything. */
+/** Stops the tracer. If the tracer still runs, does not restore its knobs: with empty filters, it traces everything. */
 function stop(target: Instance, knobs: JournalPart): Restored {
   const problems: string[] = [];
   try {
@@ -149,8 +150,8 @@ function stop(target: Instance, knobs: JournalPart): Restored {
 
 /**
  * Sets the instance's clock to that of the top level, because a latency tracer takes the start of a latency from the
- * top level's clock. The trace leaves out events with earlier timestamps; with `mono`, these are often all events. See
- * kernel/trace/trace.c, ftrace_now(), __update_max_tr(), tracing_iter_reset().
+ * top level's clock. The trace leaves out events from before the start; if the instance used `mono`, it would often
+ * leave out all events. Source: kernel/trace/trace.c, ftrace_now(), __update_max_tr(), tracing_iter_reset().
  */
 function useTopLevelClock(target: Instance, tracer: string): void {
   const file = join(target.root, 'trace_clock');

@@ -29,7 +29,7 @@ const FORMS: readonly (readonly [RegExp, Form])[] = [
   [/^\/sys\/block\/(?!\.+\/)[A-Za-z0-9_!.:+-]+\/trace\/enable$/, 'switch'],
 ];
 
-/** Form of a path below tracefs, or of `/sys/block/DISK/trace/enable`. Undefined if the file must not be journaled. */
+/** Returns the form of a control file (see `JournalPart`), or undefined if the file must not be journaled. */
 export function formOf(file: string): Form | undefined {
   return FORMS.find(([pattern]) => pattern.test(file))?.[1];
 }
@@ -66,8 +66,8 @@ export function normalForm(form: Form, text: string): string {
 /** Values to write, one by one, so that the file contains `text` again. */
 export function valuesToWrite(form: Form, text: string): string[] {
   if (form === 'words') return words(text);
-  // Write the `expanded` size. The kernel allocates it when the top level's buffer is first used and cannot undo this,
-  // and the next user relies on that size.
+  // Write the `expanded` size. The kernel expands the buffer only once, when the top level is first used, so the next
+  // user would get a buffer that is too small.
   if (form === 'size') return [/\(expanded: (\d+)\)/.exec(text)?.[1] ?? normalForm(form, text)];
   if (form === 'mask') return [text.trim()];
   return [normalForm(form, text)];

@@ -12,7 +12,7 @@ import type { JournalEntry } from './state.ts';
 
 /**
  * The kernel itself changes these files, too. When the agent is killed, the kernel stops recording and frees the
- * buffer. If a user moves hwlat's thread, hwlat no longer moves between CPUs.
+ * buffer. If a user moves hwlat's thread to other CPUs, the kernel changes hwlat's mode.
  */
 const CHANGED_BY_KERNEL = ['tracing_on', 'buffer_size_kb', 'hwlat_detector/mode'];
 
@@ -74,7 +74,7 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
 
 function isOurs(entry: JournalEntry, form: Form, present: string, tracerIsOurs: boolean): boolean {
   if (isChangedByKernel(entry.file)) return true;
-  // Forks add pids, so the list does not show who wrote it. If the tracer is ours, so is the list.
+  // Forks add pids to the list, so its contents do not show who wrote it. If the tracer is ours, so is the list.
   if (form === 'pids') return tracerIsOurs;
   if (form === 'functions') {
     // Loading or removing a module changes the list, so check that all functions in it match our globs.

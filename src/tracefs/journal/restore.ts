@@ -9,7 +9,7 @@ import { otherTopLevelUser } from './top-level-user.ts';
 export interface Restored {
   /** Files that were restored. */
   restored: string[];
-  /** What could not be restored and why, and what was not touched because another user has changed it since. */
+  /** Messages about files that could not be restored, or that stay as they are because another user changed them. */
   problems: string[];
 }
 
@@ -18,7 +18,7 @@ export interface RestoreRequest {
   owner?: string;
   /** Tracers that could not be stopped. `restoreEntries` updates the set. */
   running: Set<string>;
-  /** True after a crash: a state file that cannot be trusted is an error even if this journal has changed nothing. */
+  /** Set after a crash. An untrusted state file is then an error, even if this journal has changed nothing. */
   isRecovery?: boolean;
 }
 
@@ -37,8 +37,8 @@ export function restoreEntries(store: JournalStore, request: RestoreRequest): Re
     tracerIsOurs = outcome === 'restored' || outcome === 'nothing';
     noteTracer(store, entry, { tracerIsOurs, running: request.running });
   }
-  // Search for another user only before restoring everything. If a single tracer ends, there is none: the tracer took
-  // the top level only because it was free, and stopping the tracer stopped every recording there.
+  // Search for another user only before restoring everything. If a single tracer ends, the top level has no other user:
+  // the tracer took it only because it was free, and stopping the tracer stopped every recording there.
   const user = request.owner === undefined ? otherTopLevelUser(store.place.root, mine) : undefined;
   for (const entry of mine.filter((one) => !isTracer(one)).reverse()) {
     if (isOnlyGivenUp(entry, request)) continue;
@@ -91,7 +91,7 @@ function noteTracer(store: JournalStore, entry: JournalEntry, { tracerIsOurs, ru
   }
 }
 
-/** Why a file is not restored yet. Undefined if it can be restored. */
+/** Returns why a file is not restored yet, or undefined if it can be restored now. */
 function whyItWaits(
   entry: JournalEntry,
   { tracerIsOurs, user, running }: TracerState & { user: string | undefined },

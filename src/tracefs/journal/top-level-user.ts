@@ -23,12 +23,12 @@ const SUBBUFFER_SIZE = 'buffer_subbuf_size_kb';
 /** Number of sub-buffers per CPU that the kernel keeps when it frees a buffer. */
 const LEAST_SUBBUFFERS = 2;
 
-/** Describes the user of the top level. Undefined if there is no user. */
+/** Describes the user of the top level. Returns undefined if there is no user. */
 export function topLevelUser(root: string): string | undefined {
   return userOf(root, LISTS);
 }
 
-/** Like `topLevelUser`, but for use after a crash: ignores changes that are in the killed agent's journal. */
+/** Describes the user of the top level after a crash. Ignores changes that are in the killed agent's journal. */
 export function otherTopLevelUser(root: string, entries: readonly JournalEntry[]): string | undefined {
   const isOurs = (list: string) =>
     entries.some(({ file }) => file === list || (list === 'set_event' && file.startsWith('events/')));
@@ -65,7 +65,7 @@ function pipeIsOpen(root: string): boolean {
 
 /**
  * Detects another user by a buffer size that is neither the agent's nor the original size. The kernel rounds sizes up
- * to whole sub-buffers, which the agent may have enlarged, and keeps a few of them after a kill.
+ * to whole sub-buffers, which the agent may have enlarged. After a kill, the kernel keeps a few sub-buffers.
  */
 function grownBuffer(root: string, entries: readonly JournalEntry[]): string | undefined {
   const size = entries.find(({ file }) => file === SIZE);
