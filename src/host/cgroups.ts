@@ -15,7 +15,7 @@ export interface CgroupHierarchy {
   version: 1 | 2;
 }
 
-/** Cgroup v1 controllers for which runtimes create groups. `cpu` is first, because its groups report throttling. */
+/** Cgroup v1 controllers whose groups runtimes create. `cpu` is first, because its groups report throttling. */
 const CONTROLLERS = ['cpu', 'pids', 'memory'];
 /** Limits, because a container can create and nest any number of groups. Tasks beyond the limits are unknown. */
 const DEEPEST = 24;

@@ -18,9 +18,9 @@ interface PodNames {
   containers: readonly string[];
 }
 
-/** Minimum age before mounts are read: a container gets them some time after its first task has joined its group. */
+/** Minimum age before mounts are read, because a container gets its mounts some time after its group gets a task. */
 const NAMED_AFTER_MS = 1000;
-/** After this time without a name, the container's id is its name. */
+/** After this time without a name, a container's id is used as its name. */
 const NAMELESS_AFTER_MS = 5000;
 
 /**

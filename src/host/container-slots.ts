@@ -76,7 +76,7 @@ export class ContainerSlots {
     if (entry !== undefined) entry.labels = labels;
   }
 
-  /** Returns labels without Kubernetes names. Undefined for a container in a pod, unless `evenInPod`. */
+  /** Returns labels without Kubernetes names, or undefined for a container in a pod, unless `evenInPod` is set. */
   plainLabels(slot: number, evenInPod: boolean): ContainerLabels | undefined {
     const group = this.#entries.get(slot)?.group;
     return group === undefined || (group.podUid !== '' && !evenInPod) ? undefined : plainLabels(group);

@@ -41,10 +41,10 @@ const HIDDEN = 0x8000;
 /** Limits for the size of a table and the number of entries, because a file can contain any values. */
 const LARGEST_TABLE = 512 * 2 ** 20;
 const MOST_HEADERS = 10_000;
-/** Limit for the length of all names together, as a multiple of their table, because names can share bytes. */
+/** Limit for the total length of names, as a multiple of the name table's size, because names can share bytes. */
 const NAMES_PER_TABLE = 16;
 
-/** Throws an `Error` that says why the file cannot be used. */
+/** Throws an `Error` with the reason if the file cannot be used. */
 export function readElf(path: string): ElfFile {
   let fd: number;
   try {
@@ -109,7 +109,7 @@ function parseElf(path: string, read: Read): ElfFile {
     }),
   );
   const versions = sections.find(({ type }) => type === VERSYM);
-  // An ELF file has at most one table of either type. Reading more would not end, because they can overlap.
+  // An ELF file has at most one table of each type. Ignore others, because a damaged file can have many that overlap.
   const functions = [DYNSYM, SYMTAB]
     .flatMap((table) => sections.find(({ type }) => type === table) ?? [])
     .flatMap((section) => {

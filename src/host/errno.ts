@@ -1,6 +1,6 @@
 /**
- * Names of errno numbers, which are the same on x86-64 and arm64. Programs do not see numbers from 512 upwards, which
- * are internal to the kernel, but tracepoints do. Sources: include/uapi/asm-generic/errno*.h, include/linux/errno.h.
+ * Names of errno numbers, which are the same on x86-64 and arm64. Numbers from 512 upwards are internal to the kernel:
+ * they occur in events, but programs never see them. Sources: include/uapi/asm-generic/errno*.h, include/linux/errno.h.
  */
 import { namesByNumber } from './number-names.ts';
 
@@ -21,7 +21,7 @@ const NAMES = namesByNumber(`
   EIOCBQUEUED ERECALLCONFLICT ENOGRACE
 `);
 
-/** Returns the name of a positive errno: `ENOENT` for 2. Undefined if the number has no name. */
+/** Returns the name of a positive errno: `ENOENT` for 2. Returns undefined if the number has no name. */
 export function errnoName(errno: number): string | undefined {
   return NAMES.get(errno);
 }

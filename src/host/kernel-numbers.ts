@@ -3,12 +3,12 @@ import { readFileSync, readlinkSync } from 'node:fs';
 
 /** Number of the initial pid namespace (include/linux/proc_ns.h). In other namespaces, tasks have other numbers. */
 const FIRST_PID_NAMESPACE = 'pid:[4026531836]';
-/** Jiffies start 300 seconds before 2^32 (include/linux/jiffies.h). */
+/** At boot, the count of jiffies is 300 seconds below 2^32 (include/linux/jiffies.h). */
 const FIRST_JIFFY = 2 ** 32;
 const JIFFIES_BEGIN_SECONDS = 300;
 const HERTZ = [100, 250, 300, 1000];
 
-/** Returns the names of an interrupt's handlers: `eth0`, or `a,b` if handlers share the line. Undefined if unknown. */
+/** Returns the names of an interrupt's handlers (`eth0`, or `a,b` if handlers share the line), or undefined. */
 export function irqName(irq: number): string | undefined {
   return textOf(`/sys/kernel/irq/${irq}/actions`) || undefined;
 }
@@ -30,7 +30,7 @@ export function jiffyNs(): number | undefined {
   return hertz === undefined ? undefined : 1e9 / hertz;
 }
 
-/** Whether this process is in the initial pid namespace. Undefined if /proc does not show it. */
+/** Returns whether this process is in the initial pid namespace, or undefined if /proc does not show the namespace. */
 export function isFirstPidNamespace(): boolean | undefined {
   try {
     return readlinkSync('/proc/self/ns/pid') === FIRST_PID_NAMESPACE;

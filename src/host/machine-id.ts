@@ -1,6 +1,6 @@
 /**
- * The id of this system installation (machine-id(5)). In a container, it is the node's id only if the node's file is
- * mounted.
+ * Reads the id of this system installation (machine-id(5)). In a container, the result is the node's id only if the
+ * node's file is mounted.
  */
 import { readFileSync } from 'node:fs';
 

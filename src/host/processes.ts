@@ -1,6 +1,6 @@
 /**
  * Reads facts about a task from /proc by its thread id in the trace: its process, its program and, if requested, its
- * container. The id only fits if /proc is the host's.
+ * container. Requires the host's /proc, because the trace contains the host's ids.
  *
  * A task may have ended before the look-up, and a new task may have its id. Therefore a task that started after the
  * given time is rejected. Sources: proc_pid_stat(5), proc_pid_status(5), proc_pid_exe(5).
@@ -52,7 +52,7 @@ const FRESH_NS = 5e8;
 const GONE_NS = 1e9;
 /** Nanoseconds per tick of the times in /proc. USER_HZ is 100 on every architecture that Node supports. */
 const TICK_NS = 1e7;
-/** Tolerance when comparing both clocks, because /proc/uptime has a resolution of 10 ms. */
+/** Tolerance for comparing /proc/uptime with CLOCK_MONOTONIC, because /proc/uptime has a resolution of 10 ms. */
 const SLACK_NS = 3 * TICK_NS;
 const LONGEST_NAME = 255;
 
@@ -115,15 +115,14 @@ export function makeProcessLookup(options: ProcessLookupOptions): ProcessLookup 
   };
 }
 
-/** Returns field 22. Searches the last `)`, because field 2, the name, can contain any characters. */
+/** Returns field 22, the start time. Searches for the last `)`, because field 2, the name, can contain parentheses. */
 function startOf(stat: string): number {
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
 }
 
 /**
- * Returns the name of the program. Reading the link requires permission to inspect the process, which an agent without
- * capabilities has for few processes. For the others, returns `comm`, at most 15 bytes. Reads the link of the thread,
- * because a group leader that has ended has none.
+ * Returns the name of the program from the link `exe`. If the agent lacks the permission to read the link, returns
+ * `comm` (at most 15 bytes). Reads the thread's own link, because a group leader that has ended has no link.
  */
 function executableOf(procDir: string, tid: number, pid: number): string {
   try {

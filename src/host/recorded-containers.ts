@@ -1,6 +1,6 @@
 /**
- * Finds the container of every task in a recording, from the table and the events in the recording. A task has no
- * container rather than a wrong one, until a later part of the table names the task.
+ * Finds the container of every task in a recording, from the table and the events in the recording. If a task's
+ * container is uncertain, the task has no container until a later part of the table lists the task.
  */
 import {
   type ContainerEvents,

@@ -15,9 +15,9 @@ export interface SymbolList {
   high: Uint32Array;
   names: readonly string[];
   /**
-   * For each function, how many bytes after its start still belong to it. Present if `low` and `high` are starts of
-   * functions, because tracers record the patched place, which is at most `ENTRY` bytes later. Absent if `low` and
-   * `high` are patched places: an address then belongs to the nearest place.
+   * Present if `low` and `high` are starts of functions. Tracers record the place that ftrace patches, up to `ENTRY`
+   * bytes after the start, so `reach` contains how many bytes after each start belong to the function. Absent if `low`
+   * and `high` are patched places: an address then belongs to the nearest place.
    */
   reach?: Uint8Array;
 }
@@ -195,7 +195,7 @@ function lastNotAbove(list: SymbolList, low: number, high: number): number {
   return from - 1;
 }
 
-/** Selects the wanted symbols. Each one reaches at most to the next symbol, even if the next one is not wanted. */
+/** Selects the wanted symbols. The reach of a symbol ends at the next symbol, even if that symbol is not wanted. */
 function keepWanted(
   order: readonly number[],
   { low, high }: { low: readonly number[]; high: readonly number[] },

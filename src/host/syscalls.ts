@@ -17,7 +17,7 @@ export interface SyscallTable {
   ids: readonly number[];
 }
 
-/** Names of functions by syscall, where the two differ. */
+/** Names of the functions that implement syscalls, by syscall name, if both names differ. */
 const EVENT_NAMES: Readonly<Record<string, string>> = {
   stat: 'newstat',
   fstat: 'newfstat',

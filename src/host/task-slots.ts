@@ -1,4 +1,4 @@
-/** Stores one byte per thread id. Pages of ids that were never used take no memory: `clear` does not write to them. */
+/** Stores one byte per thread id. Memory pages of unused ids take no memory, because `clear` does not write to them. */
 import { SURPLUS, UNKNOWN } from '../model/containers.ts';
 
 /** PID_MAX_LIMIT (include/linux/threads.h). */

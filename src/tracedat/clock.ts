@@ -19,12 +19,12 @@ const LARGEST_SHIFT = 63;
 
 export interface Clock {
   name: string;
-  /** Undefined if unknown; the timestamps then give an order, but no durations. */
+  /** Nanoseconds per timestamp unit. If undefined, timestamps give an order, but no durations. */
   nsPerStamp: number | undefined;
   problems: string[];
 }
 
-/** `bufferClock`: the clock in the buffer's option. Only a fallback: trace-cmd 3.1 writes a wrong one for instances. */
+/** `bufferClock`: clock in the buffer's option; only a fallback, because trace-cmd 3.1 gets it wrong for instances. */
 export function clockOf(facts: Facts, bufferClock: string): Clock {
   const problems: string[] = [];
   // A file without any clock is from an old trace-cmd, which recorded with the kernel's default clock.

@@ -42,8 +42,9 @@ export interface Contents extends Pick<TraceMetadata, 'layout' | 'machine' | 'ke
 }
 
 /**
- * `instance` is the buffer to read; by default the top level or, if it is empty, the first buffer with pages. Throws
- * `UsageError` if the file is no readable trace.dat or has no such instance. Reports other errors in `problems`.
+ * `instance` is the buffer to read: by default the top level or, if the top level is empty, the first buffer with
+ * pages. Throws `UsageError` if the file is not a readable trace.dat or lacks the instance. Adds other errors to
+ * `problems`.
  */
 export function readContents(cursor: Cursor, file: string, instance: string | undefined): Contents {
   const problems: string[] = [];

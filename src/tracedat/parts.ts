@@ -9,7 +9,7 @@ import { parseHeaderPage } from './header-page.ts';
 
 /** Maximum number of messages per kind of problem. */
 export const MAX_PROBLEMS = 5;
-/** With more invalid formats than this, reading stops: this part of the file does not contain formats. */
+/** Reading stops after more invalid formats, because this part of the file then contains something else. */
 const MAX_BAD_FORMATS = 100;
 
 /** Returns the layout, or the reason why `header_page` is invalid. Throws `Broken`. */

@@ -15,13 +15,13 @@ export interface Capture {
   stats: readonly BufferStats[];
   /** Pages of each CPU in recorded order. `source.cpus()` returns the CPUs with pages or counters. */
   source: PageSource;
-  /** Nanoseconds per timestamp unit. Undefined if unknown; then there are no durations. */
+  /** Nanoseconds per timestamp unit. If undefined, timestamps give an order, but no durations. */
   nsPerStamp: number | undefined;
   /** The buffer that is read; '' is the top level. */
   instance: string;
   /** Number of complete pages of one CPU. */
   cpuPages(cpu: number): number;
-  /** Whether the last pages of a CPU are missing. Certain only after all pages have been read. */
+  /** Whether the last pages of a CPU are missing. Only reliable after all pages have been read. */
   isCut(cpu: number): boolean;
   /** Returns the position of a page as text for messages: `byte 8192`. */
   placeOf(cpu: number, page: number): string;
@@ -33,7 +33,7 @@ export interface Capture {
 }
 
 export interface OpenOptions {
-  /** The buffer to read; by default the top level or, if it is empty, the first buffer with pages. */
+  /** The buffer to read: by default the top level or, if the top level is empty, the first buffer with pages. */
   instance?: string | undefined;
 }
 

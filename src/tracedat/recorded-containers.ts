@@ -1,6 +1,6 @@
 /**
- * Stores in a recording which task is in which container when the recording starts: as markers with JSON, which
- * trace-cmd shows as lines of text. A replay then follows the recorded events of new and moved tasks.
+ * Stores in a recording which task is in which container at the start. The information is in markers with JSON, which
+ * trace-cmd shows as lines of text. From this start, a replay follows the recorded events of new and moved tasks.
  */
 import type { RecordedPart } from '../model/containers.ts';
 

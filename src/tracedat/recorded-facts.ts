@@ -19,7 +19,7 @@ export function factsMarkers(devices: ReadonlyMap<number, string>): string[] {
   return lines;
 }
 
-/** Makes a handler of `ftrace:print` records that adds the devices to the map. Its keys are the kernel's dev_t. */
+/** Makes a handler of `ftrace:print` records that adds the devices to a map, with the kernel's dev_t as key. */
 export function factsReader(
   text: (record: Parameters<EventHandler>[0]) => string,
   devices: Map<number, string>,

@@ -8,7 +8,7 @@ import { type BufferEntry, type Extent, type Facts, MAX_CPUS, selectedClock, tak
 import { type Formats, MAX_PROBLEMS, readEventFormats, readFtraceFormats } from './parts.ts';
 import { FLYRECORD, LATENCY, OPTION_DONE, OPTIONS, SECTION_BYTES } from './trace-dat.ts';
 
-/** Contents of a file of version 6 or 7. Filled while reading, so that a truncated file gives the parts that it has. */
+/** Contents of a file of version 6 or 7. Filled during reading, so the readable parts of a truncated file are kept. */
 export interface FileParts {
   formats: Formats;
   facts: Facts;

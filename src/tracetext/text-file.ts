@@ -27,7 +27,7 @@ export interface TextTrace
   cpus: readonly number[];
   /** Metadata for the plan: the events that the text contains, and all known formats. */
   metadata: Omit<TraceMetadata, 'layout'>;
-  /** Undefined if the trace clock does not measure time; then there are no durations. */
+  /** Nanoseconds per timestamp unit. Undefined if the trace clock does not measure time, so durations are unknown. */
   nsPerStamp: 1 | undefined;
   /** Longest latency, if the file is the `trace` of a latency tracer. `source` returns no text then. */
   latencyNs: number | undefined;
