@@ -94,7 +94,7 @@ export function isOfContainer(label: Pick<DeclaredLabel, 'as'>): boolean {
 
 export interface Measure {
   field: string;
-  /** Field to subtract. */
+  /** Field whose value is subtracted. */
   minus?: string;
   unit: Unit;
 }
@@ -120,7 +120,7 @@ export interface DeclaredMetric {
   between?: { start: string; end: string };
   /** A second start before the end is normal: do not count it as `no_end`. */
   startsAgain?: boolean;
-  /** Field of `event` with the task that the metric is about. Default: `common_pid` if the metric is about a task. */
+  /** Field of `event` that contains the pid of the metric's task. Default: `common_pid` if the metric has a task. */
   task?: string;
   /** The events belong to no task, so they count even if they interrupt one of the agent's threads. */
   isNobodys?: boolean;

@@ -11,7 +11,7 @@ export interface DynamicEvent {
   args: Readonly<Record<string, string>>;
 }
 
-/** Longest name without suffixes. The kernel's limit is 64 (MAX_EVENT_NAME_LEN in kernel/trace/trace_probe.h). */
+/** Maximum length without suffixes. The kernel's limit is 64 (MAX_EVENT_NAME_LEN in kernel/trace/trace_probe.h). */
 const LONGEST_NAME = 40;
 
 /** Name of the group of an agent's events. It depends on the name of the instance, so each agent has its own group. */

@@ -113,7 +113,7 @@ export interface TaskSink {
   watch(cameBack: (pid: number, cpu: number, nowNs: TimestampNs) => void): void;
   /** The probe passes a function that names what woke a task. It returns undefined if a task did, or if unknown. */
   names(nameOf: (wokenBy: number) => string | undefined): void;
-  /** If the kernel has workqueue events, the probe passes a function that names the address in `worked`. */
+  /** If the kernel has workqueue events, the probe passes a function that names a kernel function by its address. */
   works(nameOf: (low: number, high: number) => string | undefined): void;
   /** A kworker begins to run the function at this address, or has ended it if the address is 0. */
   worked(pid: number, atNs: TimestampNs, low: number, high: number): void;

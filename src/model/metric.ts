@@ -60,7 +60,7 @@ export interface HistogramSnapshot {
  */
 const EPOCHS_OF_A_FAMILY = 2 ** 32;
 
-/** First epoch of the families in a store's part with this number. */
+/** Returns the first epoch of the families in part number `part` of a store. */
 export function firstEpoch(part: number): number {
   return part * EPOCHS_OF_A_FAMILY;
 }

@@ -12,7 +12,7 @@ export interface OtlpTarget {
   /** Timeout of one attempt. */
   timeoutMs: number;
   compression: 'none' | 'gzip';
-  /** Paths of PEM files: authorities that replace the system's, and the client certificate and key. */
+  /** Paths of PEM files: CA certificates that replace the system's, the client certificate, and its key. */
   certificateFile?: string | undefined;
   clientCertificateFile?: string | undefined;
   clientKeyFile?: string | undefined;

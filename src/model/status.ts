@@ -12,11 +12,11 @@ export interface ProbeStatus {
 
 /** The agent's CPU budget, and the probes that the agent suspended to stay within the budget. */
 export interface BudgetStatus {
-  /** CPU time that the agent may use and has used within the window, in CPUs. */
+  /** Average number of CPUs that the agent may use (`cores`) and has used (`usedCores`) within the window. */
   cores: number;
   usedCores: number;
   windowSeconds: number;
-  /** `until`: UTC, RFC 3339. While the agent is over its budget, a suspension can last longer. */
+  /** `until`: UTC, RFC 3339. If the agent is still over its budget at this time, the suspension lasts longer. */
   suspended: { probe: string; until: string; reason: string }[];
 }
 

@@ -79,7 +79,7 @@ export const blk: ProbeModule<BlkOptions> = {
     tracer: 'blk',
     where: 'top',
     reads: 'text',
-    // The text reader expects these columns, with actions as letters.
+    // Request the columns that the text reader expects, with actions as letters.
     options: { blk_classic: '0', verbose: '0' },
     knobs: [],
     blockDevices: options.devices,

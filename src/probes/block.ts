@@ -73,7 +73,7 @@ export const block: ProbeModule<BlockOptions> = {
       fields: ['common_pid', 'common_flags', 'dev', 'sector', 'nr_sector', 'rwbs'],
       without: 'requeues are not counted',
     },
-    // Kernels have this event since 5.11. Without it, the inserts of merged requests expire.
+    // Kernels have this event since 5.11. On older kernels, the inserts of merged requests expire.
     {
       event: MERGE,
       fields: ['common_pid', 'common_flags', 'dev', 'sector', 'nr_sector', 'rwbs'],
@@ -107,7 +107,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
   const state = makeState(context, options);
   const { series, requests, hasIssue, hasInsert, hasRequeue } = state;
   const handlers: Record<string, EventHandler> = { [COMPLETE]: onComplete(context, state) };
-  // Without issue events, requests would never leave the queue.
+  // Without issue events, requests would never leave the queue, so handle only completions.
   if (hasIssue) {
     handlers[ISSUE] = onIssue(context, state);
     if (hasInsert) handlers[INSERT] = onInsert(context, state);

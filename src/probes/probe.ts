@@ -121,9 +121,9 @@ export interface ProbeContext {
 
 /**
  * Why an operation was not measured: `no_start` (the operation began before the agent, or the kernel emits no start
- * event), `no_end`, `lost` (the kernel lost events in between), `late` (recorded out of order, so the time would be
- * negative), `exited` (the task has ended), `evicted` (the table was full), `too_deep` (too many nested calls),
- * `suspended` (the agent suspended the probe in between, to keep its budget).
+ * event), `no_end` (the end event is missing), `lost` (the kernel lost events in between), `late` (the events were out
+ * of order, so the time would be negative), `exited` (the task has ended), `evicted` (the table was full), `too_deep`
+ * (too many nested calls), `suspended` (the agent suspended the probe in between, to keep its budget).
  */
 export type UnmatchedReason =
   | 'no_start'

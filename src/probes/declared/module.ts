@@ -108,7 +108,7 @@ function inTurnOnLoss(
   };
 }
 
-/** Returns the filters that the kernel can apply, by event. Events that a metric reads without a filter have none. */
+/** Returns the filters that the kernel can apply, by event. None for an event that a metric reads without a filter. */
 function filtersOf(
   metrics: readonly DeclaredMetric[],
   running: readonly RunningMetric[],

@@ -1,6 +1,6 @@
 /**
- * Pairs the start and end events of an operation and measures the time between them. If events were lost in between, or
- * if the two are out of order or one is missing, counts the operation as unmatched, with the reason.
+ * Pairs the start and end events of an operation and measures the time between them. Counts the operation as unmatched,
+ * with the reason, if one of the two events is missing or out of order, or if events were lost in between.
  */
 import { intReader, wordOffset } from '../../decode/fields.ts';
 import { type DeclaredMetric, TASK } from '../../model/declared-metric.ts';

@@ -9,7 +9,7 @@ import { TaskStamps } from './task-stamps.ts';
 
 /** Mask for the code of what woke the task, in a tag of `#wokenBy`. The other bits are the waker's CPU. */
 const CODE_MASK = (1 << CODE_BITS) - 1;
-/** Bit in a tag of `#out`: the task left in a watched call. Lower bits: the task's state. Higher bits: the CPU. */
+/** Bit in a tag of `#out`: the task left its CPU in a watched call. Lower bits: task state. Higher bits: the CPU. */
 const WATCHED = 1 << 20;
 /** Bit in a tag of `#out`: events were lost during the absence, but the task certainly slept. */
 const SLEPT = 1 << 19;
@@ -172,7 +172,7 @@ export class TaskAbsences {
     const sinceNs = runnable.stamps[place];
     // Ignore a task that moves while it is being woken, because it does not wait in a queue yet.
     if (sinceNs === 0 || sinceNs < this.#lostUntil) return;
-    // Report the turn so far of the task that runs on the first CPU, because no other event would report it in time.
+    // Report which task ran on the old CPU during the wait, because no other event would report this in time.
     this.#cpus.reportTurn(runnable.tags[place], nowNs);
     this.#sink.moved(pid, cpu, nowNs);
   }

@@ -12,7 +12,7 @@ const CHUNK_SIZE = 1 << CHUNK_BITS;
 const PID_BITS = 22;
 /**
  * Number of chunks allocated at the start (768 KiB). A search for empty chunks visits all 4096 chunks, so it must be
- * rare. With only one chunk, two tasks that wait in turn would cause a search at every wake-up.
+ * rare. With only one chunk, two tasks from different chunks could cause a search at every wake-up.
  */
 const FIRST_ROOM = 64;
 
