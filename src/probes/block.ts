@@ -38,7 +38,7 @@ const FLUSHES_FIRST = 0x46;
 const CARRIER_SECTOR = -1;
 /** Maximum number of requests in flight: enough for all queues of ten disks. */
 const CAPACITY = 16384;
-/** Evict inserts after this time, because a request that grew at its front is issued under another sector. */
+/** Evict inserts after this time: a request that grew at its front has another sector, so its issue finds no insert. */
 const QUEUED_TOO_LONG_NS = 60e9;
 /** Evict issued requests after this time. Drivers give up after minutes, so the completion was lost. */
 const ISSUED_TOO_LONG_NS = 600e9;

@@ -212,7 +212,6 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
           if (begun !== tag) countWaiting(row, record.cpu, ns, container);
         }
         if (ns >= slowNs && isReported[row]) {
-          // The return value of sigreturn is a register of the interrupted program.
           const returned = id === NO_ID ? Number.NaN : words[at + retHigh] * TWO_POW_32 + (value >>> 0);
           const until = isVoid ? lostUntil[0] : 0;
           sink?.ended(names[row], pid, record.cpu, since, record.timestampNs, returned, until);
@@ -322,7 +321,7 @@ function highWord(format: EventFormat | undefined, field: string, low: number): 
 }
 
 interface Rows {
-  /** Row of a syscall number; negative if it is not measured. */
+  /** Row of a syscall number; negative if the syscall is not measured. */
   rowOf(id: number): number;
   /** Name by row. */
   names: readonly string[];

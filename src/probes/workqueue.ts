@@ -17,7 +17,7 @@ export const workqueue = declaredProbe({
       'Time a kernel work item waited in its workqueue until it started.',
       'workqueue:workqueue_queue_work',
       START,
-      // Before 5.16, the field is a number, so the label is `unknown`.
+      // Before kernel 5.16, the field is a number, so the label value is `unknown`.
       { key: ['work'], labels: { workqueue: { field: 'start.workqueue', as: 'text', isOptional: true } } },
     ),
     pair(

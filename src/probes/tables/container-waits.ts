@@ -50,7 +50,7 @@ export interface ContainerWaits {
   /**
    * A task was woken and joined the queue of a CPU. Returns its tag: the CPU and the slot. On an idle CPU, the task
    * counts as running at once, because some virtual machines record no switch out of the idle task. The tag is then
-   * `NOT_QUEUED`; if a switch to the task follows, its wait is added then.
+   * `NOT_QUEUED`, and the wait is added when a switch to the task is recorded.
    */
   woken(pid: number, slot: number, cpu: number): number;
   /** A task begins to wait in the queue of a CPU. Returns its tag. */
