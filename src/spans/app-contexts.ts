@@ -66,7 +66,7 @@ interface Window {
 
 export interface AppContexts {
   sink: MarkerSink;
-  /** Returns the application span that a thread was in. Undefined if there was none, or if it was not sampled. */
+  /** Returns the application span that a thread was in, or undefined if there was none or it was not sampled. */
   parentOf(pid: number, atNs: TimestampNs): RemoteParent | undefined;
   /** Removes spans that ended more than `keptNs` ago, and ends spans that are older than `longestNs`. */
   sweep(nowNs: TimestampNs): void;
@@ -173,7 +173,7 @@ export function makeAppContexts(
   };
 }
 
-/** Ends the open spans from index `from` on, which are the innermost. */
+/** Ends the innermost open spans: those from index `from` on. */
 function close(task: Task, from: number, atNs: TimestampNs): void {
   for (let i = from; i < task.open.length; i++) task.open[i].endNs = Math.max(atNs, task.open[i].beginNs);
   task.open.length = from;

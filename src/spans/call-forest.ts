@@ -1,7 +1,7 @@
 /**
  * Builds trees of kernel function calls from their returns. Inner calls return first, so a tree is complete when its
- * outermost call returns. Uses at most 2.5 MiB: calls shorter than a floor are only counted, at their caller. A task
- * with many open calls gets a higher floor. If the table of calls is full, the task with the most calls is dropped.
+ * outermost call returns. To use at most 2.5 MiB, only counts calls that are shorter than a floor. A task with many
+ * open calls gets a higher floor. If the table of calls is full, the task with the most calls is dropped.
  *
  * Call A contains call B of the same task if B returned before A, from a greater depth, and after A had begun. Depth
  * includes calls that only other users trace, so an outermost call can have a depth above 0. Such a call is recognized
@@ -65,7 +65,7 @@ export class CallForest {
   readonly #shortCalls = new Int32Array(TASKS * DEPTHS);
   readonly #shortNs = new Float64Array(TASKS * DEPTHS);
   readonly #shortEnds = new Float64Array(TASKS * DEPTHS);
-  /** Greatest depth of the task at which calls are only counted. */
+  /** Greatest depth at which these columns have counts, by task. */
   readonly #deepest = new Int32Array(TASKS);
 
   readonly #thresholdNs: number;
@@ -143,7 +143,7 @@ export class CallForest {
       return;
     }
     if (call.durationNs < this.#floors[task]) {
-      // A call below the floor contains calls above the floor only if the clock jumped. Count these calls, too.
+      // If the clock jumped, a call below the floor can contain calls above the floor. Only count those, too.
       for (let at = children; at !== NONE; at = children) {
         children = this.next[at];
         prunedCalls += this.#drop(task, at);
@@ -195,7 +195,7 @@ export class CallForest {
     return NONE;
   }
 
-  /** Returns a slot for a new task: a free slot or, if none is free, the slot of the task that was silent longest. */
+  /** Returns a slot for a new task: a free slot or, if none is free, the least recently used slot. */
   #place(key: number, call: FunctionReturn): number {
     const from = slotOf(key);
     let task = from;

@@ -65,9 +65,9 @@ interface Walk extends CallParts {
   deps: SpanDeps;
   journals: Journals;
   path: Path;
-  /** End of the last absence. After that, the thread ran on the CPU `onCpu`. */
+  /** End of the last absence that was added, or the start of the call. */
   freeNs: TimestampNs;
-  /** Number of the CPU; negative if unknown. */
+  /** CPU on which the thread ran after `freeNs`; negative if unknown. */
   onCpu: number;
   losses: readonly Loss[];
   /** Time by which sleep spans can still be extended: see `ISSUED_BEFORE_SHARE`. */

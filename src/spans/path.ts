@@ -1,7 +1,7 @@
 /**
- * Follows a sleep to its causes along the chain of wake-ups: what did the task that ended the sleep do meanwhile? That
- * task ran, waited for a CPU, or slept until a request, a timer, an interrupt or another task woke it. Such critical
- * paths are described in: Giraldeau, Dagenais, "Wait analysis of distributed systems using kernel tracing" (2016).
+ * Follows a sleep to its causes along the chain of wake-ups. Meanwhile, the task that ended the sleep ran, waited for a
+ * CPU, or slept until a request, a timer, an interrupt or another task woke it. Such critical paths are described in:
+ * Giraldeau, Dagenais, "Wait analysis of distributed systems using kernel tracing" (2016).
  */
 import type { BlockRequest } from '../model/intervals.ts';
 import { LOCK_TYPES, OTHER_LOCK } from '../model/lock-types.ts';
@@ -172,7 +172,7 @@ export class Path {
     };
   }
 
-  /** Combines short steps into one span. Does not follow the sleeps among them to their causes. */
+  /** Combines short steps into one span. Does not look for the causes of short sleeps. */
   #shortSteps(steps: readonly Step[], who: Who): SpanDraft {
     this.#spans++;
     const causes = steps.flatMap((step): Cause[] => {

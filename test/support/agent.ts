@@ -47,7 +47,7 @@ export interface Bench {
   start(config: Config, how?: LaunchOptions): Promise<Agent>;
   /** Runs a workload in a Node process of its own; see `Workload`. */
   workload(script: string, how?: { wrapper?: readonly string[] }): Promise<Workload>;
-  /** A name for an instance that the test creates itself. Such an instance is removed like those of agents. */
+  /** Returns a name for an instance that the test creates itself. The instance is removed after the file's tests. */
   instanceName(purpose: string): string;
   /** Adds a step to do after the file's tests, even if they fail. Later steps are done before earlier ones. */
   atEnd(step: () => void): void;

@@ -120,7 +120,7 @@ export async function startBadBackend(): Promise<BadBackend> {
         break;
       }
       default:
-      // In the other states, the backend does not answer requests. Some arrive just before the state changes.
+      // In the other states, the backend does not answer. A request can still arrive just before the state changes.
     }
   };
   server.on('request', (request: Http2ServerRequest, response: Http2ServerResponse) => {

@@ -14,7 +14,7 @@ const EXPLAINED = 0.95;
 /** Accepted difference of times: agent and test convert the events' clock to the wall clock, with small errors. */
 export const CLOCKS_NS = 200_000;
 export const ON_CPU_0 = ['taskset', '-c', '0'];
-/** Runs the agent on another CPU than the cases, because it could also make their tasks wait. */
+/** Runs the agent on a different CPU from the cases, because otherwise the agent could make their tasks wait. */
 export const OTHER_CPU = ['taskset', '-c', String(onlineCpus().at(-1) ?? 0)];
 
 /** Python code that sets `ahead`: by how many nanoseconds the wall clock is ahead of the monotonic clock. */

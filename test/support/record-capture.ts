@@ -179,7 +179,7 @@ function publish(from: string, to: string): void {
   for (const cpu of source.cpus()) {
     let held: Page | undefined;
     for (;;) {
-      // The merger passes the page's events to handlers, which change the names in place. So use it for a single page.
+      // Use one merger per page, because the handlers replace names in the page's bytes before the page is written.
       const merger = new Merger(layout, target);
       const page = merger.takePage();
       const length = source.readPage(cpu, page.bytes);

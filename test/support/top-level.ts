@@ -28,7 +28,7 @@ export async function topLevelTurn(): Promise<string | undefined> {
   throw new Error(reason);
 }
 
-/** Waits until `look` finds no user. Returns undefined, or a sentence about the user who is there after `waitMs`. */
+/** Waits until `look` finds no user. Returns undefined, or a sentence about the user that is left after `waitMs`. */
 async function stays(look: () => Promise<string | undefined>, waitMs: number): Promise<string | undefined> {
   for (const deadline = performance.now() + waitMs; ; await sleep(LOOK_EVERY_MS)) {
     const user = await look();

@@ -1,6 +1,6 @@
 /**
  * Formats numbers for Prometheus. The label `le` is part of a series' identity, so it must be formatted exactly as in
- * Go: with strconv.FormatFloat(x, 'g', -1, 64) in the text format; OpenMetrics adds `.0` to whole numbers
+ * Go. The text format uses strconv.FormatFloat(x, 'g', -1, 64); OpenMetrics also adds `.0` to whole numbers
  * (github.com/prometheus/common/expfmt: text_create.go, openmetrics_create.go).
  */
 

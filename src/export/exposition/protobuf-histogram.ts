@@ -41,7 +41,7 @@ const SPAN_LENGTH = (2 << 3) | VARINT;
 
 /**
  * Width of the zero bucket: the value that Prometheus uses for exponential histograms from OTLP. We can't use 0,
- * because Prometheus would take an empty native histogram for a classic one.
+ * because Prometheus would then treat an empty native histogram as a classic one.
  */
 const ZERO_THRESHOLD_SECONDS = 1e-128;
 

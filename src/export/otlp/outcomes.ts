@@ -12,7 +12,7 @@ export function createOutcomes(
   log: Log,
   now: () => number = () => performance.now(),
 ) {
-  /** Returns a function that logs at most once per minute. The field `unit` contains the sum since the last line. */
+  /** Returns a function that logs at most once per minute. `unit` names the field with the sum since the last line. */
   const line = (level: 'info' | 'warn', message: string, unit: string) => {
     let sum = 0;
     let lastAtMs = Number.NEGATIVE_INFINITY;

@@ -3,7 +3,7 @@
  * 1. the connection that has waited longest without an admitted request (a slow, silent or guessing client)
  * 2. the connection that has been idle longest, because an idle client can reconnect
  * 3. a connection whose client reads a response slowly
- * All other connections stay, because a response must be whole or an error. Then the new connection is refused.
+ * If there is none, refuses the new connection. Other connections stay, because a response must be whole or an error.
  */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
