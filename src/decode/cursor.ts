@@ -11,7 +11,7 @@ export interface Cursor {
   events: number;
   /** Sum of the loss counts in pages. Can be less than `BufferStats.overrun`, because some pages have no loss count. */
   flaggedLost: number;
-  /** Events were lost before this CPU's next event, and `onLoss` has not been called with that event's time yet. */
+  /** Whether events were lost before the next event, so that `onLoss` must be called with the next event's time. */
   lossPending: boolean;
   late: number;
   /** Number of pages dropped entirely or in part. */

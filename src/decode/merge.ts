@@ -24,7 +24,7 @@ import {
 } from './page.ts';
 import { makeRun, type Run } from './run.ts';
 
-/** Smaller than the difference between any two timestamps. Has no effect above 2^53, so late counts are wrong there. */
+/** Smaller than the difference between any two timestamps. Above 2^53, it is rounded away, so late counts are wrong. */
 const LATE_EPSILON_NS = 0.5;
 
 export interface MergeTarget {
@@ -73,7 +73,7 @@ export class Merger {
     this.#pool.push(page);
   }
 
-  /** Frees pooled pages if there are more than `keep`. */
+  /** Frees pooled pages until at most `keep` remain. */
   trim(keep: number): void {
     if (this.#pool.length > keep) this.#pool.length = keep;
   }
@@ -137,7 +137,7 @@ export class Merger {
     return this.#byCpu.get(cpu)?.givenUp ?? 0;
   }
 
-  /** Number of late events of all CPUs: older than the watermark of an earlier `run()`. */
+  /** Number of events, of all CPUs, that were older than the watermark of an earlier `run()`. */
   lateEvents(): number {
     let late = 0;
     for (const cursor of this.#cursors) late += cursor.late;
@@ -193,7 +193,7 @@ export class Merger {
       if (this.#heapSize > 1 && stamps[heap[1]] < limit) limit = stamps[heap[1]];
       if (this.#heapSize > 2 && stamps[heap[2]] < limit) limit = stamps[heap[2]];
       const isLate = ts < floor;
-      // Either all events of a run are late or none is, so the loop need not check each event.
+      // End a run of late events before `floor`, so that the loop need not check each event.
       if (isLate && limit >= floor) limit = floor - LATE_EPSILON_NS;
       const cursor = this.#cursors[at];
       run.record.cpu = cursor.cpu;

@@ -24,7 +24,7 @@ const COMMIT_LENGTH = 0x07ffffff;
 const MISSED_EVENTS = 1 << 31;
 const MISSED_STORED = 1 << 30;
 
-/** Reasons why the decoder drops a page or the rest of it, an event, or a line of text. */
+/** Reasons why the decoder drops a page, the rest of a page, an event, or a line of text. */
 export const PAGE_ERRORS = [
   'short_page',
   'bad_commit',

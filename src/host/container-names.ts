@@ -44,7 +44,7 @@ export function labelsOf(
   return [pod?.namespace ?? '', pod?.pod ?? group.podUid, name ?? only ?? plain[2]];
 }
 
-/** NAMESPACE_POD_UID. Namespaces and pods have no underscore in their names. */
+/** Matches NAMESPACE_POD_UID. Names of namespaces and pods contain no underscore. */
 const POD_DIRECTORY = /^([a-z0-9.-]+)_([a-z0-9.-]+)_([0-9a-f-]{32,36})$/;
 const TERMINATION_LOG = /\/pods\/[0-9a-f-]{32,36}\/containers\/([a-z0-9-]+)\/[^/ ]+ /;
 
@@ -60,8 +60,8 @@ function podNames(podLogs: string, uid: string): PodNames | undefined {
 }
 
 /**
- * Returns the name of a task's container; undefined if the task's mounts cannot be read. '' if the kubelet has mounted
- * nothing into the container, as for a pod's pause container.
+ * Returns the name of a task's container, or undefined if the task's mounts cannot be read. Returns '' if the kubelet
+ * has mounted nothing into the container, as for a pod's pause container.
  */
 function containerNameOf(procDir: string, tid: number): string | undefined {
   const mounts = readOr(join(procDir, String(tid), 'mountinfo'), '');

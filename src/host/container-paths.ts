@@ -12,7 +12,7 @@ export interface ContainerIds {
   podUid: string;
 }
 
-/** Group names that runtimes make from the 64 digits: `ID`, `docker-ID.scope`, `crio-ID`, `SLICE:cri-containerd:ID`. */
+/** Group names that contain a 64-digit container id: `ID`, `docker-ID.scope`, `crio-ID`, `SLICE:cri-containerd:ID`. */
 const CONTAINER = /^(?:(?<runtime>[A-Za-z][\w.-]{0,100})[-:])?(?<id>[0-9a-f]{64})(?:\.scope)?$/;
 /** Groups of AWS Fargate: 32 digits, a dash and a number, below `/ecs/`. */
 const FARGATE = /^[0-9a-f]{32}-\d{1,20}$/;

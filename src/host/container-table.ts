@@ -50,7 +50,7 @@ const SCAN_EVERY_MS = 2000;
 /** Minimum time between scans for unknown tasks if nothing was lost. */
 const UNKNOWN_SCAN_EVERY_MS = 10_000;
 const CHECK_EVERY_MS = 10_000;
-/** Maximum number of files to read per second because of events. The next scan finds the rest. */
+/** Maximum number of files that events can make the agent read per second. The next scan finds the rest. */
 const MOST_READS = 256;
 const INIT = 1;
 const KTHREADD = 2;

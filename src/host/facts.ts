@@ -45,7 +45,7 @@ export function capturedHostFacts(options: { machine: string; blockDevices: Read
     // Look up both signs, because the sign bit of a 32-bit dev_t is set if the major number is 2048 or more.
     blockDeviceName: (dev: number): string =>
       blockDevices.get(dev | 0) ?? blockDevices.get(dev >>> 0) ?? deviceNumber(dev),
-    // Unknown, because a recording names some devices only later, while it is being read.
+    // Unknown, because the recording can name further devices while it is being read.
     blockDeviceNames: (): readonly string[] | undefined => undefined,
     blockDeviceExists: (_dev: number): boolean => true,
   };

@@ -46,7 +46,7 @@ const TASKS = 1024;
  * notices such a change after this time.
  */
 const KEPT_NS = 5e9;
-/** How long facts are used without reading /proc again, because ids are not reused so fast. */
+/** How long facts are used without reading /proc again, because ids are not reused that quickly. */
 const FRESH_NS = 5e8;
 /** How long facts stay valid after the thread was last seen. Later, another thread may have its id. */
 const GONE_NS = 1e9;

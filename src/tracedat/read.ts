@@ -39,7 +39,7 @@ export interface OpenOptions {
 
 /**
  * Opens a capture, even a truncated or damaged one. Throws `KernelError` if the file can't be opened or read,
- * `UsageError` if it is not a trace.dat of version 6 or 7, lacks the page layout, or has no such instance.
+ * `UsageError` if the file is not a trace.dat of version 6 or 7, or lacks the page layout or the instance.
  */
 export function openCapture(path: string, options: OpenOptions = {}): Capture {
   const fd = openFile(path, READ_AT_ONCE);

@@ -22,7 +22,7 @@ export interface CaptureWriterOptions {
   metadata: TraceMetadata;
   /** Recorded events, `system:name`; each must have a format. */
   events: readonly string[];
-  /** Further records of the system `ftrace` whose formats to write, such as `funcgraph_entry`. */
+  /** Names of further records of the system `ftrace` whose formats are written, such as `funcgraph_entry`. */
   ftraceFormats?: readonly string[];
 }
 

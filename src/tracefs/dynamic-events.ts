@@ -58,7 +58,7 @@ export function removeEvents(
 
 /**
  * Returns how many hits of each kprobe of a group the kernel has missed, by `system:name`. The kernel does not count
- * missed hits of uprobes. The profile does not contain groups, but lists all kprobes in the order of their definitions.
+ * missed hits of uprobes. `kprobe_profile` has no groups, but lists all kprobes in the order of their definitions.
  */
 export function missedHits(root: string, group: string): Map<string, number> {
   const counts = (tryReadText(join(root, 'kprobe_profile')) ?? '').matchAll(/^ +(\S+) +\d+ +(\d+)$/gm);

@@ -110,7 +110,7 @@ function* linesOf(file: string): Generator<string> {
   }
 }
 
-/** No leading digit, because the kernel takes numbers as list indexes. No `:`, `!` or `[`, which form commands. */
+/** Excludes a leading digit, because a number means a list index, and `:`, `!` and `[`, which form commands. */
 const GLOB = /^[A-Za-z_.$*?][A-Za-z0-9_.$*?]{0,255}$/;
 
 /** Returns the glob if it is allowed. Throws a `KernelError` otherwise. */

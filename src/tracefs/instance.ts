@@ -46,7 +46,7 @@ export interface Instance {
   stop(): void;
   /** Current metadata. Read it after `prepare`, which can change the layout. */
   metadata(): TraceMetadata;
-  /** Current settings, including the filters of these events. Too slow for every tick. Throws `KernelError`. */
+  /** Reads the current settings, with the filters of recorded events. Too slow for every tick. Throws `KernelError`. */
   state(recorded: Recorded): InstanceState;
   stats(cpu: number): BufferStats;
   /** Opens the raw pages of all online CPUs. Call it only once: a second reader would take pages from the first. */

@@ -36,7 +36,7 @@ const GRAPH_AS_READ: Readonly<Record<string, '0' | '1'>> = {
   ...AS_READ,
   // Adds a column with the flags, which other tracers always show.
   'latency-format': '1',
-  // Without this, the text does not show calls that nest too deeply.
+  // Without this option, the text does not show calls that nest too deeply.
   'funcgraph-overrun': '1',
   'funcgraph-abstime': '1',
   'funcgraph-proc': '1',

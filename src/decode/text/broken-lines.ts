@@ -18,7 +18,6 @@ interface Place {
   bytes: Uint8Array;
   from: number;
   end: number;
-  /** Bytes of text before the line. */
   offset: number;
 }
 

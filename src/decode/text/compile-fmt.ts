@@ -30,7 +30,7 @@ export interface CompileInput {
   isVariant?: boolean;
   /** Wanted fields that this print fmt does not contain become 0, because other variants print them. */
   lacksZeroes?: boolean;
-  /** Strings that never contain a newline, because programs can't choose their contents. */
+  /** Names of string fields that never contain a newline, because programs can't choose their contents. */
   oneLine?: readonly string[];
   place: RecordPlace;
 }

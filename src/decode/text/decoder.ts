@@ -23,7 +23,7 @@ import { parseLoss, type SideLine } from './side-lines.ts';
 import { makeTally, type Tally } from './tally.ts';
 import type { TextEventType, TextTarget } from './types.ts';
 
-/** Bytes at the end of a piece that are decoded with the next piece: more than any event's text plus a prefix. */
+/** Bytes at the end of a piece that are decoded with the next piece. An event's prefix and text are always shorter. */
 export const HOLD_BACK = 12_288;
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
@@ -84,7 +84,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
    */
   const broken = (cpu: number, bytes: Uint8Array, from: number, end: number, why: string): number => {
     const stop = skipLine(bytes, from, end);
-    // The text of a function_graph comment was copied to another buffer, so `from` is no position in the current text.
+    // A comment of function_graph was copied to another buffer, so `from` is not a position in the current text.
     const isLine = bytes === current;
     if (endsOpen && isFinal && isLine && stop === end) {
       isCut = true;

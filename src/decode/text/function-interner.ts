@@ -6,7 +6,7 @@
 import type { FunctionNames } from '../../model/function-names.ts';
 
 export interface FunctionInterner extends FunctionNames {
-  /** Returns the name's number; 0 if the bytes are no name (empty, too long, an address) or the table is full. */
+  /** Returns the name's number; 0 if the bytes are not a name (empty, too long, an address) or the table is full. */
   intern(bytes: Uint8Array, from: number, to: number): number;
 }
 

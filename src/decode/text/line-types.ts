@@ -18,7 +18,7 @@ export interface LineType {
   format: EventFormat;
   slot: number;
   place: RecordPlace;
-  /** How the event's lines begin: with this text, unless it is `NUMBER`, `FUNCTION`, `GRAPH` or `BLOCK`. */
+  /** Text with which the event's lines begin, or one of the constants `NUMBER`, `FUNCTION`, `GRAPH` and `BLOCK`. */
   start: string;
   /** Programs for the text after `start` and an optional space. The decoder uses the first that matches. */
   programs: readonly Program[];
@@ -43,7 +43,7 @@ export const GRAPH = '|';
 /** Lines of blk, which `blk-line.ts` parses. */
 export const BLOCK = 'blk';
 
-/** How the kernel prints a record: a print fmt per variant. `others` as in `LineType`. */
+/** How the kernel prints a record, with one print fmt per variant. See `LineType` for `others`. */
 interface Printed {
   start: string;
   formats: readonly string[];

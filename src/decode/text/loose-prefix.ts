@@ -1,7 +1,7 @@
 /**
  * Parses prefixes of event lines that other kernels or tools print, or that were copied from a mail, and rewrites them
- * like today's `trace_print_context()`. Used only for files. `prefix.ts` parses the text of a live kernel strictly,
- * because a task can choose a name that looks like a prefix.
+ * to the form that `prefix.ts` parses. Used only for files. The text of a live kernel must be parsed strictly, because
+ * a task can choose a name that looks like a prefix.
  *
  *     surfaceflinger-598   ( 598) [004] d..4 10852.771240: …     pid in 5 columns, any indentation, long names
  *     worker-200  [001]  76.211513456: …                         without flags, with nanoseconds: trace-cmd report
@@ -150,7 +150,7 @@ export const LONGEST_PREFIX = 96;
 /** Writes the prefix in the form that `prefix.ts` reads. Returns the position after it. */
 export function writePrefix(line: LooseLine, bytes: Uint8Array, into: Uint8Array, at: number): number {
   let pos = at;
-  // Cut a long name at its start, because the end is more useful.
+  // Cut a long name at its start, because names such as `com.android.systemui` differ at the end.
   const nameFrom = Math.max(line.nameFrom, line.nameTo - LONGEST_COMM);
   for (let i = line.nameTo - nameFrom; i < NAME_COLUMNS; i++) into[pos++] = SPACE;
   for (let i = nameFrom; i < line.pidTo; i++) into[pos++] = bytes[i];

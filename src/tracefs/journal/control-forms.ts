@@ -6,8 +6,8 @@
 /**
  * Formats of files. `value`: the text as written. `choice`: all choices, the current one in brackets. `mask`: CPUs in
  * hexadecimal words. `size`: a number, or `7 (expanded: 1408)`. `words`: options such as `A NO_B`, written one by one.
- * `switch`: `0`, `1` or `1*`. `functions` and `pids`: lists. The agent appends only to an empty list, and restores it
- * by emptying it.
+ * `switch`: `0`, `1` or `1*`. `functions` and `pids`: lists. The agent appends only to an empty list, so it restores
+ * the list by emptying it.
  */
 export type Form = 'value' | 'choice' | 'mask' | 'size' | 'words' | 'switch' | 'functions' | 'pids';
 

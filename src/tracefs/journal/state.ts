@@ -44,7 +44,7 @@ export function stateFileOf(stateDir: string, name: string): string {
   return join(stateDir, `${name}.journal.json`);
 }
 
-/** Temporary name of the state file during a write. This file remains if the process is killed meanwhile. */
+/** Temporary name of the state file. A file with this name remains if the process is killed during a write. */
 const unfinished = (file: string) => `${file}.new`;
 
 /** Whether an agent's journal exists, complete or not. */
