@@ -19,7 +19,7 @@ export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarge
   const readTls = openTlsFiles(target, options.log);
   const isJson = target.protocol === 'http/json';
   const connectTo = target.protocol === 'grpc' ? grpcConnection : httpConnection;
-  // We make one attempt at a time. A limit of 1 is too low, because delegates count an attempt until after its callback.
+  // Must be above 1, although we make one attempt at a time: delegates count an attempt until after its callback.
   const limits = { concurrencyLimit: 10, timeoutMillis: target.timeoutMs };
   const shared = { ...limits, compression: target.compression, userAgent: `${name}/${version}` };
   /** Response body of the current attempt. */
