@@ -4,7 +4,8 @@
  * Each CPU has a cursor at its next event. The cursor with the lowest timestamp runs until it passes the next lowest,
  * so a burst on one CPU costs one comparison per event. The header of a page shows whether events before the page were
  * lost. The caller adds a CPU's next page before the merge reaches the end of the current page, so `onLoss` is called
- * before any event after the loss. If no next page exists, the CPU has lost no events before the watermark.
+ * before any event after the loss. If no next page exists, the CPU's buffer was empty, so no event before the watermark
+ * was lost.
  */
 import type { PageLayout } from '../model/format.ts';
 import type { TimestampNs } from '../model/time.ts';

@@ -19,7 +19,6 @@ export interface RecordedContainers extends Containers, ContainerEvents {
   read(part: RecordedPart): void;
   /** Ends the recording: containers without recorded names get names from their control groups. */
   end(): void;
-  /** Whether the recording has a table. */
   hasTable(): boolean;
 }
 

@@ -86,7 +86,6 @@ function symbolsOf(parts: FileParts, file: string): string {
   }
 }
 
-/** Reads everything before the pages. */
 function readFront(
   cursor: Cursor,
   file: string,

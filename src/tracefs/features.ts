@@ -16,7 +16,6 @@ export interface KernelFeatures {
   instanceTracers: string[] | undefined;
   /** Reasons why the agent cannot use tracers that the kernel lists, by tracer. */
   refusedTracers: Readonly<Record<string, string>>;
-  /** Names of the trace clocks. */
   clocks: string[];
   /** Whether sub-buffers can be larger than a page (since 6.8). */
   subbufferSizes: boolean;

@@ -37,17 +37,14 @@ export const PID_LISTS = [
 ];
 export const CPU_MASK = 'tracing_cpumask';
 
-/** File that contains the filter of an event. */
 export function filterOf(event: string): string {
   return join('events', event.replace(':', '/'), 'filter');
 }
 
-/** File that enables an event. */
 export function enableOf(event: string): string {
   return join('events', event.replace(':', '/'), 'enable');
 }
 
-/** File that switches the blk tracer on for a disk. */
 export function diskSwitch(disk: string): string {
   return `/sys/block/${disk}/trace/enable`;
 }

@@ -7,7 +7,6 @@ import { tryReadText } from './files.ts';
 export interface TracingUse {
   /** Tracer of the top level. `nop` if none runs; '' if it cannot be read. */
   topLevelTracer: string;
-  /** Names of all instances. */
   instances: string[];
   /** The errno if instances cannot be created; '' if they can. */
   instancesRefused: string;

@@ -150,8 +150,8 @@ function stop(target: Instance, knobs: JournalPart): Restored {
 
 /**
  * Sets the instance's clock to that of the top level, because a latency tracer takes the start of a latency from the
- * top level's clock. The trace leaves out events from before the start; if the instance used `mono`, it would often
- * leave out all events. Source: kernel/trace/trace.c, ftrace_now(), __update_max_tr(), tracing_iter_reset().
+ * top level's clock. The trace leaves out events from before the start. If the instance used `mono`, these would often
+ * be all events. Source: kernel/trace/trace.c, ftrace_now(), __update_max_tr(), tracing_iter_reset().
  */
 function useTopLevelClock(target: Instance, tracer: string): void {
   const file = join(target.root, 'trace_clock');

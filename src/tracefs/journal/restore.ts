@@ -7,7 +7,6 @@ import type { JournalStore } from './store.ts';
 import { otherTopLevelUser } from './top-level-user.ts';
 
 export interface Restored {
-  /** Files that were restored. */
   restored: string[];
   /** Messages about files that could not be restored, or that stay as they are because another user changed them. */
   problems: string[];
