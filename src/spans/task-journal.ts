@@ -1,6 +1,6 @@
 /**
- * Remembers what tasks did recently, in 8 MiB. One ring contains the absences of tasks in watched calls, to show what
- * happened in a slow call. Another ring contains the absences of all tasks, to show what the wakers did.
+ * Remembers what tasks did recently. One ring contains the absences of tasks in watched calls, to show what happened in
+ * a slow call. Another ring contains the absences of all tasks, to show what the wakers did. Both rings use 8 MiB.
  */
 import type { SwitchIn } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
