@@ -27,6 +27,17 @@ function probes(): string[] {
   );
 }
 
+/** One row per metric. The six latency tracers share theirs. */
+function metrics(): string[] {
+  const families = new Map(probeCatalogue.flatMap((probe) => probe.metrics).map((one) => [one.name, one]));
+  return [...families.values()].map(({ name, labels, open = [], help }) => {
+    const owners = probeCatalogue.filter((probe) => probe.metrics.some((one) => one.name === name));
+    const owned = owners.map((probe) => `\`${probe.name}\``).join(', ');
+    const marked = labels.map((label) => (open.includes(label) ? `${label}*` : label)).join(', ');
+    return `| ${owned} | \`${name}\` | ${marked} | ${help} |`;
+  });
+}
+
 function samples(): string[] {
   return [
     ...SIZED_PROBES.map((probe) =>
@@ -55,6 +66,7 @@ function samplesPerSecond(): string[] {
 
 const TABLES: readonly [path: string, mark: string, head: string[], rows: () => string[]][] = [
   ['README.md', 'probes', ['| probe | what it measures | default |', '|---|---|---|'], probes],
+  ['docs/metrics.md', 'metrics', ['| probe | metric | labels | meaning |', '|---|---|---|---|'], metrics],
   ['docs/sizing.md', 'samples', ['| probe | 4 CPUs | 16 | 64 | 128 |', '|---|---|---|---|---|'], samples],
   [
     'docs/sizing.md',

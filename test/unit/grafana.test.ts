@@ -45,7 +45,7 @@ test('the committed dashboards are those that npm run dashboards writes', () => 
   for (const { name, text } of made) {
     assert.ok(
       committed.find((one) => one.name === name)?.text === text,
-      `grafana/dashboards/${name} is not what the source says: npm run dashboards`,
+      `grafana/dashboards/${name} is not what the source says: npm run generate`,
     );
   }
 });

@@ -14,7 +14,7 @@ test('the committed chart is what npm run charts writes', () => {
   for (const [path, text] of files) {
     assert.ok(
       read(path) === text,
-      `helm/ftrace-exporter/${path} is not what its source says: npm run charts`,
+      `helm/ftrace-exporter/${path} is not what its source says: npm run generate`,
     );
   }
   const copies = readdirSync(new URL('files/', CHART), { recursive: true, withFileTypes: true })

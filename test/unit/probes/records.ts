@@ -249,9 +249,11 @@ export function run<O extends CommonOptions>(
     unmatched,
     ignored: () => ignored,
     feed: (event, values) => {
+      const format = formatOf(event);
+      if (format === undefined) throw new Error(noFormat(event, machine.kernel));
       const handler = probe.handlers[event];
       if (handler === undefined) throw new Error(`${module.name} has no handler of ${event}`);
-      handler(makeRecord(event, values, formatOf(event)));
+      handler(makeRecord(event, values, format));
     },
     value: (name, ...labels) => {
       const family = seriesOf(store, name, labels);
