@@ -1,7 +1,7 @@
 /**
  * Finds the Kubernetes names of containers without the Kubernetes API. The kubelet keeps the logs of a pod in a
- * directory NAMESPACE_POD_UID. It also mounts a file into each container (the termination log), whose path contains the
- * container's name: /var/lib/kubelet/pods/UID/containers/NAME/… The mounts of a task are in /proc/PID/mountinfo.
+ * directory NAMESPACE_POD_UID. The kubelet also mounts a file (the termination log) into each container. The file's path
+ * contains the container's name: /var/lib/kubelet/pods/UID/containers/NAME/… /proc/PID/mountinfo lists a task's mounts.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -6,7 +6,7 @@ import type { ContainerLabels } from '../model/containers.ts';
 import { containerInPath } from './container-paths.ts';
 
 export interface TaskGroup {
-  /** Id of the container or name of the unit. It stays the same if the group moves. */
+  /** Id of the container or name of the unit, which stays the same if the group moves. */
   key: string;
   /** Path of the container's or unit's own group. */
   path: string;

@@ -21,7 +21,7 @@ import {
 /** More CPUs than any kernel supports. A larger number means that the file is broken. */
 export const MAX_CPUS = 65536;
 
-/** Position of a CPU's pages (possibly compressed) in the file, according to the file. */
+/** Position of a CPU's pages (possibly compressed) as read from the file, before any check. */
 export interface Extent {
   cpu: number;
   offset: number;

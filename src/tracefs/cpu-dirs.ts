@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { readText, refusal } from './files.ts';
 
-/** Returns the possible CPUs, ascending. They have directories `per_cpu/cpuN` in every instance. */
+/** Returns the possible CPUs, ascending. Every instance has a directory `per_cpu/cpuN` for each possible CPU. */
 export function possibleCpus(instanceDir: string): number[] {
   const dir = join(instanceDir, 'per_cpu');
   let names: string[];

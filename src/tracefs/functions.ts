@@ -178,7 +178,7 @@ export function reapplyFilter(
   if (filter.notrace.length > 0) target.add('set_ftrace_notrace', filter.notrace);
 }
 
-/** With a depth other than 1, function_graph instruments all functions, and its filter is `set_graph_function`. */
+/** Unless the depth is 1, function_graph must instrument all functions, so its filter is `set_graph_function`. */
 function placeOfFilter(target: Instance, tracer: string, filter: FunctionFilter, knobs: JournalPart) {
   return traitsOf(tracer).isGraph && filter.maxDepth !== 1
     ? { dir: target.root, file: 'set_graph_function', add: knobs.add }

@@ -11,7 +11,7 @@ export function appendValues(path: string, values: readonly string[]): string[] 
   const refused: string[] = [];
   let fd: number;
   try {
-    // Without O_TRUNC, writes append to the list. The kernel applies all of them when the file is closed.
+    // Without O_TRUNC, writes append to the list. The kernel applies all writes when the file is closed.
     fd = openSync(path, constants.O_WRONLY);
   } catch (error) {
     throw refusal(error, { file: path, action: 'open' });

@@ -59,7 +59,7 @@ export function parseNonces(trace: string, nonces: readonly string[]): Map<strin
   return pids;
 }
 
-/** Ids of all our threads in the pid namespace of /proc. They are host pids, unless the agent has its own namespace. */
+/** Returns the ids of our threads in /proc, which are host pids unless the agent has a pid namespace of its own. */
 export function ownThreadIds(): number[] {
   return readdirSync('/proc/self/task').map(Number);
 }

@@ -16,7 +16,7 @@ export interface TracePipe extends TextSource {
 
 const INTERRUPTED_TRIES = 16;
 
-/** Options that the text reader needs. They are set, because an instance inherits the top level's options. */
+/** Options that the text reader needs. An instance can inherit other values from the top level. */
 const AS_READ: Readonly<Record<string, '0' | '1'>> = {
   'context-info': '1',
   'irq-info': '1',

@@ -16,7 +16,7 @@ export interface TracerTraits {
   hasOsnoiseOptions?: true;
   /** Files at the top level that the kernel itself changes while the tracer runs. */
   changes?: readonly string[];
-  /** The tracer records calls and returns. It filters with `set_graph_function`; its text has other columns. */
+  /** The tracer records calls and returns, filters with `set_graph_function`, and prints other columns. */
   isGraph?: true;
 }
 

@@ -133,7 +133,7 @@ function setTracerOptions(target: Instance, options: TracerRequest['options'], k
   setOptions({ dir: target.dir, set }, options);
 }
 
-/** Stops the tracer. If the tracer still runs, does not restore its knobs: with empty filters, it traces everything. */
+/** Stops the tracer. If that fails, keeps the knobs, because a running tracer with empty filters traces everything. */
 function stop(target: Instance, knobs: JournalPart): Restored {
   const problems: string[] = [];
   try {

@@ -1,7 +1,7 @@
 /**
  * Provides event formats for text without format files, such as a saved `trace`. A format has only the fields that
- * probes read, in our own layout. It has several `print fmt:` lines if kernels print the event differently; the text
- * reader tries them in order. Source: include/trace/events/*.h and kernel/trace/trace_entries.h, 5.10 to 7.3.
+ * probes read, in our own layout. If kernels print an event differently, its format has several `print fmt:` lines, and
+ * the text reader tries them in order. Source: include/trace/events/*.h and kernel/trace/trace_entries.h, 5.10 to 7.3.
  */
 import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from './blk-format.ts';
 
