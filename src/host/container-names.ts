@@ -1,6 +1,6 @@
 /**
  * Finds the Kubernetes names of containers without the Kubernetes API. The kubelet keeps the logs of a pod in a
- * directory NAMESPACE_POD_UID. The kubelet also mounts a file (the termination log) into each container. The file's path
+ * directory NAMESPACE_POD_UID. The kubelet also mounts a file (the termination log) into each container. Its path
  * contains the container's name: /var/lib/kubelet/pods/UID/containers/NAME/… /proc/PID/mountinfo lists a task's mounts.
  */
 import { readdirSync } from 'node:fs';

@@ -52,7 +52,7 @@ export function refuseWhatIsInUse(target: Instance, request: TracerRequest, plac
 }
 
 /**
- * Options of osnoise (since Linux 6.3) that stay set if a tool is killed. These options disable interrupts or preemption
+ * Options of osnoise (since Linux 6.3) that stay set if a tool is killed. The options disable interrupts or preemption
  * for some time, make the kernel panic when tracing stops, or prevent the kernel from starting the tracer's threads.
  */
 const HARMFUL = ['OSNOISE_IRQ_DISABLE', 'OSNOISE_PREEMPT_DISABLE', 'PANIC_ON_STOP', 'NO_OSNOISE_WORKLOAD'];
