@@ -59,7 +59,7 @@ export function makeHeat({ label, height, noun, onPick }: HeatOptions): Heat {
     class: 'plot',
     tabindex: 0,
     role: 'group',
-    'aria-label': `${label}. Arrow keys move a cell.`,
+    'aria-label': `${label}. Arrow keys select a cell.`,
   });
   const readout = el('p', { class: 'readout', role: 'status' });
   const mark = el('div', { class: 'mark', hidden: true });

@@ -93,7 +93,7 @@ export const osnoise: ProbeModule<OsnoiseOptions> = {
     ],
   }),
   needs: (_options, _kernel, _host, intervals) => {
-    const isTold = intervals?.osnoise !== undefined;
+    const sendsIntervals = intervals?.osnoise !== undefined;
     const bySource = SOURCES.slice(1).map(
       (source): EventNeed => ({
         event: noiseEvent(source),
@@ -105,10 +105,10 @@ export const osnoise: ProbeModule<OsnoiseOptions> = {
       { event: SAMPLE, fields: ['noise', 'runtime', 'max_sample'] },
       {
         event: GAP,
-        fields: ['duration', 'interference', ...(isTold ? ['start'] : [])],
+        fields: ['duration', 'interference', ...(sendsIntervals ? ['start'] : [])],
         without: 'interference of source="hw" is not measured',
       },
-      ...(isTold ? noiseNeeds() : bySource),
+      ...(sendsIntervals ? noiseNeeds() : bySource),
     ];
   },
   conflict: (options, others) => {
@@ -152,12 +152,12 @@ function createOsnoise(context: ProbeContext, options: OsnoiseOptions): Probe {
   if (context.format(GAP) !== undefined) {
     const durationOf = context.int(GAP, 'duration');
     const causesOf = context.int(GAP, 'interference');
-    const tell = sink && noiseHandler(context, sink, { source: 'hw', event: GAP });
+    const report = sink && noiseHandler(context, sink, { source: 'hw', event: GAP });
     handlers[GAP] = (record) => {
       // If known interruptions caused the gap, their own events count them.
       if (causesOf(record) !== 0) return;
       interference.record(HW, record.cpu, durationOf(record));
-      tell?.(record);
+      report?.(record);
     };
     interference.show(HW);
   }

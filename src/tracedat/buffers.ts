@@ -1,10 +1,9 @@
 /** Chooses which of a recording's buffers to read, and reports the others. */
 import { UsageError } from '../model/errors.ts';
 import type { PageLayout } from '../model/format.ts';
+import { MAX_PAGE } from './header-page.ts';
 import type { BufferEntry } from './options.ts';
 
-/** Larger pages are impossible, because the data length in a page's header has 27 bits. */
-const MAX_PAGE = 1 << 27;
 const MAX_NAMED = 10;
 
 /**

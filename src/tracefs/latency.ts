@@ -66,7 +66,8 @@ export function watchMaxLatency(
       reportedUs = latencyUs;
       onRecord(latencyUs * 1000, trace);
     }
-    // The maximum can rise without a new trace: with options/pause-on-trace, the kernel stores no trace during a read.
+    // The maximum rises without a new trace if somebody has turned on options/pause-on-trace: the kernel then stores no
+    // trace during a read.
     if (maximum > reportedUs) onRecord(maximum * 1000, '');
     lastMaximum = maximum;
   };
