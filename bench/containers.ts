@@ -1,10 +1,11 @@
 /**
- * Measures the cost of `per_container` of the probe sched: records hand-overs between tasks, and replays them from
- * memory, in alternating rounds without and with a table of 200 containers. Recording needs root and tracefs.
+ * Measures the cost of `per_container` of the probe sched with 200 containers. First what sched adds to a hand-over
+ * between two tasks, without and with `per_container`: the time that recording takes, and the agent's CPU time. Then
+ * only the agent's part: records hand-overs and replays them from memory. Rounds alternate. Needs root, tracefs and gcc.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isMainThread, type MessagePort, parentPort, Worker, workerData } from 'node:worker_threads';
@@ -17,10 +18,13 @@ import { liveHostFacts } from '../src/host/facts.ts';
 import { MetricStore } from '../src/metrics/store.ts';
 import { type Containers, FIRST_CONTAINER, FIXED_LABELS } from '../src/model/containers.ts';
 import { openCapture } from '../src/tracedat/read.ts';
+import { hierarchyDir, makeGroup } from '../test/support/cgroups.ts';
+import { agentWith, ROUNDS, untraced } from './contenders.ts';
 import { pagesOf, passes } from './passes.ts';
-import { ended, workload } from './support.ts';
+import { ended, median, workload } from './support.ts';
+import { HANDOVERS } from './traced-cost.ts';
 
-const ROUNDS = 140;
+const REPLAYS = 140;
 /** Rounds that do not count, because V8 is still compiling. */
 const WARM_UP = 20;
 const SECONDS = 1;
@@ -55,6 +59,7 @@ function containers(): Containers {
 }
 
 export async function benchContainers(): Promise<void> {
+  await measureWhole();
   const dir = mkdtempSync(join(tmpdir(), 'ftrace-exporter-bench-'));
   const one = `${workload('handover')} 1000000000 >/dev/null & `;
   const load = spawn('sh', ['-c', `${one.repeat(PAIRS_OF_TASKS)} wait`], { stdio: 'ignore', detached: true });
@@ -69,13 +74,51 @@ export async function benchContainers(): Promise<void> {
   }
 }
 
+/** The hand-overs take place in one of the containers; in each other one, a task sleeps. */
+async function measureWhole(): Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), 'ftrace-exporter-bench-'));
+  const hierarchy = hierarchyDir('cpu');
+  if (hierarchy === undefined) throw new Error('no hierarchy of control groups with the controller cpu');
+  const removals: (() => void)[] = [];
+  const sleepers: ChildProcess[] = [];
+  try {
+    for (let i = 0; i < CONTAINERS; i++) {
+      const group = makeGroup({ atEnd: (end) => void removals.push(end) }, hierarchy);
+      const sleeper = spawn('sleep', ['3600'], { stdio: 'ignore' });
+      sleepers.push(sleeper);
+      writeFileSync(join(group.dir, 'cgroup.procs'), String(sleeper.pid));
+      if (i > 0) continue;
+      const enter = `echo $$ > ${join(group.dir, 'cgroup.procs')}`;
+      writeFileSync(join(dir, 'handover'), `#!/bin/sh\n${enter}\nexec ${workload('handover')} "$@"\n`);
+      chmodSync(join(dir, 'handover'), 0o755);
+    }
+    const work = { ...HANDOVERS, program: join(dir, 'handover') };
+    const contenders = [untraced, agentWith('sched'), agentWith('sched', '{ per_container: true }')];
+    const rounds: number[][] = contenders.map(() => []);
+    for (let round = 0; round < ROUNDS; round++)
+      for (const [i, contender] of contenders.entries()) rounds[i].push((await contender.round(work)).ns);
+    const [plain, without, withThem] = rounds.map(median);
+    const ratios = rounds[2].map((ns, i) => (ns - rounds[0][i]) / (rounds[1][i] - rounds[0][i]));
+    console.log(
+      `\n${work.title} on CPU 0, tool CPU counted in, ${ROUNDS} alternating rounds, medians in ns:`,
+    );
+    console.log(
+      `untraced ${plain.toFixed(0)}; sched adds ${(without - plain).toFixed(0)}, with ${CONTAINERS} containers ${(withThem - plain).toFixed(0)}, ratio ${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})`,
+    );
+  } finally {
+    for (const sleeper of sleepers) await ended(sleeper, 'SIGKILL');
+    for (const remove of removals) remove();
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
 /** Runs both variants in threads of their own and in alternating rounds, so that a disturbance affects both. */
 async function measure(file: string): Promise<void> {
   const workers = [false, true].map(
     (isOn) => new Worker(new URL(import.meta.url), { workerData: { file, isOn } }),
   );
   const perEvent: number[][] = workers.map(() => []);
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < REPLAYS; round++) {
     for (const [i, worker] of workers.entries()) {
       worker.postMessage('go');
       const [ns] = await once(worker, 'message');
@@ -85,7 +128,7 @@ async function measure(file: string): Promise<void> {
   for (const worker of workers) await worker.terminate();
   const [without, withThem] = perEvent.map((all) => mean(all.slice(WARM_UP)));
   console.log(
-    `\nsched without and with ${CONTAINERS} containers, ${ROUNDS} rounds in turn: means of CPU time`,
+    `\nsched without and with ${CONTAINERS} containers, ${REPLAYS} replays in turn: means of CPU time`,
   );
   console.log(
     `${without.toFixed(1)} and ${withThem.toFixed(1)} ns/event, ratio ${(withThem / without).toFixed(2)}`,

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cpuSeconds, ended, have, median, sleep, startAgent, sumOf, workload } from './support.ts';
 
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 7);
+export const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 7);
 /** Compiling and attaching takes bpftrace a second or two. */
 const ATTACH_MS = 3000;
 
@@ -49,13 +49,13 @@ function pinned({ program, operations }: Work): number {
 
 export const untraced: Contender = { name: 'untraced', round: async (work) => ({ ns: pinned(work) }) };
 
-/** Our agent with only this probe. It is started for each round, as the tools are. */
-export function agentWith(probe: string): Contender {
+/** Our agent with only this probe, and these options of it (YAML). It is started for each round, as the tools are. */
+export function agentWith(probe: string, options = '{}'): Contender {
   const others = WITHOUT.filter((name) => name !== probe).map((name) => `${name}: {enabled: false}`);
   return {
     name: probe,
     round: async (work) => {
-      const running = await startAgent(`probes: { ${[`${probe}: {}`, ...others].join(', ')} }\n`);
+      const running = await startAgent(`probes: { ${[`${probe}: ${options}`, ...others].join(', ')} }\n`);
       try {
         await sleep(500);
         const before = cpuSeconds(running.pid);

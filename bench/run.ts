@@ -1,4 +1,6 @@
 /** `npm run bench` runs all benchmarks one after the other; `npm run bench -- pipeline` runs one. */
+import { setFlagsFromString } from 'node:v8';
+import { V8_FLAGS } from '../bin/v8-flags.js';
 import { benchContainers } from './containers.ts';
 import { benchCpus } from './cpus.ts';
 import { benchLab } from './lab.ts';
@@ -24,6 +26,7 @@ const parts: Record<string, () => unknown> = {
   lab: benchLab,
 };
 
+for (const flag of V8_FLAGS) setFlagsFromString(flag);
 const chosen = process.argv.slice(2);
 const unknown = chosen.filter((name) => !(name in parts));
 if (unknown.length > 0) {

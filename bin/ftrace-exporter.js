@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
+import { V8_FLAGS } from './v8-flags.js';
 
 // Node's own handler opens a debugger on a port of the machine, where every local user can run code as this one. A
 // listener replaces it in every version of Node; `--disable-sigusr1` also covers the time before this line.
@@ -64,13 +65,7 @@ function printHelp() {
   const { status } = spawnSync(node, [fileURLToPath(import.meta.url), ...args], { stdio: 'inherit' });
   process.exit(status === null ? 1 : status);
 }
-// Per thread, the young generation grows to 16 MiB while modules load, and is never given back. Keeping its first size
-// saves a tenth of the agent's memory, and costs nothing because events allocate nothing.
-setFlagsFromString('--semi-space-growth-factor=1');
-// Otherwise the old generation grows to up to four times its live size before garbage is collected.
-setFlagsFromString('--heap-growing-percent=50');
-// Lets V8 compile the loop over events together with the handlers of the most frequent ones.
-setFlagsFromString('--max-inlined-bytecode-size-cumulative=3000');
+for (const flag of V8_FLAGS) setFlagsFromString(flag);
 
 const compiled = new URL('../dist/cli/main.js', import.meta.url);
 const sources = new URL('../src/', import.meta.url);

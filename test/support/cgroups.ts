@@ -28,7 +28,7 @@ export interface Group {
 }
 
 /** Creates a group with a name like a container's. After the tests, removes the group when its processes have ended. */
-export function makeGroup(bench: Bench, hierarchy: string): Group {
+export function makeGroup(bench: Pick<Bench, 'atEnd'>, hierarchy: string): Group {
   const id = Array.from({ length: 64 }, () => Math.floor(Math.random() * 16).toString(16)).join('');
   const dir = join(hierarchy, `docker-${id}.scope`);
   mkdirSync(dir);
@@ -55,7 +55,12 @@ export interface Inmate {
 }
 
 /** Starts a Python program in a group, pinned to a CPU. The program must print a line when it is ready. */
-export async function startIn(bench: Bench, group: Group, cpu: number, program: string): Promise<Inmate> {
+export async function startIn(
+  bench: Pick<Bench, 'atEnd'>,
+  group: Group,
+  cpu: number,
+  program: string,
+): Promise<Inmate> {
   const script = `import os, sys, time, threading\nos.sched_setaffinity(0, {${cpu}})\n${program}`;
   const child = spawn('python3', ['-c', script], { stdio: ['pipe', 'pipe', 'inherit'] });
   const pid = child.pid as number;
