@@ -84,11 +84,11 @@ export async function learnOwnThreads(
     const own = claimed.get(here);
     if (own === undefined)
       warnings.push(
-        'cannot find the id of the capture thread in the trace: the metrics will include the events of this thread',
+        'cannot find the marker that shows the id of the capture thread: the metrics will include events caused by this thread',
       );
     if (markElsewhere !== undefined && !claimed.has(elsewhere))
       warnings.push(
-        'cannot find the id of the main thread in the trace: the metrics will include the events of this thread',
+        'cannot find the marker that shows the id of the main thread: the metrics will include events caused by this thread',
       );
     // Always use the pool, because it creates its threads on first use, and they must exist before they are listed.
     const pool = await markFromPool(instance, marker);
@@ -153,7 +153,7 @@ function signalledThreads(instance: Pick<Instance, 'dir'>, own: number, warnings
   } catch (error) {
     const reason = reasonOf(error);
     warnings.push(
-      `cannot find the ids of all threads of the agent in its pid namespace: the metrics will include the events of the others: ${reason}`,
+      `cannot find the ids of all threads of the agent in its pid namespace: the metrics will include events caused by the other threads: ${reason}`,
     );
     return [];
   }

@@ -44,7 +44,10 @@ test('it reports that somebody stopped its recording or disabled its events, and
   await until(503, /events were disabled in .*: irq:softirq_raise;/);
   writeFileSync(join(agent.dir, 'events/irq/softirq_raise/enable'), '1');
   await until(200, /ready/);
-  assert.match(agent.stderr(), /some events are no longer recorded.*tracing_on.*recorded again/s);
+  assert.match(
+    agent.stderr(),
+    /some events are no longer recorded.*tracing_on.*recording of all events has resumed/s,
+  );
   assert.equal(await agent.stop(), 0, agent.stderr());
 });
 

@@ -47,8 +47,11 @@ function logState(
   const isKnown = isDeepStrictEqual;
   if (config.spans?.containers && tasks?.containers === false && !isKnown(tasks, before?.facts.tasks))
     log.warn({ reason: tasks.reason }, 'cannot identify containers of traced processes');
-  if (markers !== undefined && !isKnown(markers, before?.facts.markers))
-    log.info({ ...markers }, 'reading span markers that applications write');
+  if (markers !== undefined && !isKnown(markers, before?.facts.markers)) {
+    log.info({ files: markers.files }, 'reading span markers that applications write');
+    if (markers.reason !== '')
+      log.info({ reason: markers.reason }, 'not reading span markers from the top-level trace_marker');
+  }
   const isNew = <T>(list: readonly T[] | undefined, one: T) =>
     !list?.some((old) => isDeepStrictEqual(old, one));
   for (const probe of probes) {

@@ -297,7 +297,7 @@ function watchHealth(
       for (const notice of notices) if (!before.includes(notice)) log.warn({}, notice);
       const now = unplanned() || health.flatMap(({ problems }) => problems).join('; ');
       if (now === problem) return;
-      if (now === '') log.info({ instance: state().facts.instance }, 'all events are recorded again');
+      if (now === '') log.info({ instance: state().facts.instance }, 'recording of all events has resumed');
       else log.error({ reason: now }, 'some events are no longer recorded');
       problem = now;
       options.onProblem(problem);

@@ -135,7 +135,7 @@ function markTrace(file: string, text: string, log: Log): void {
     const refusal = new KernelError({ file, errno: errnoOf(error), action: 'write', value: text });
     log.warn(
       { reason: refusal.message },
-      'cannot find the id of the main thread in the trace: the metrics will include the events of this thread',
+      'cannot write the marker that shows the id of the main thread: the metrics will include events caused by this thread',
     );
   }
 }

@@ -151,7 +151,7 @@ function failureHandler(deps: HttpDeps): express.ErrorRequestHandler {
       sendText(response, 400, 'bad request');
       return;
     }
-    deps.log.error({ path: request.path, reason: reasonOf(error) }, 'a request failed');
+    deps.log.error({ path: request.path, reason: reasonOf(error) }, 'could not handle an HTTP request');
     sendText(response, 500, 'internal error; see the log of the agent');
   };
 }

@@ -34,7 +34,10 @@ export function metricsRoute(
     try {
       return await deps.processMetrics();
     } catch (error) {
-      deps.log.warn({ reason: reasonOf(error) }, 'a scrape was answered without the metrics of the process');
+      deps.log.warn(
+        { reason: reasonOf(error) },
+        'answered a scrape without the process_* and nodejs_* metrics',
+      );
       return [];
     }
   };
@@ -64,7 +67,7 @@ export function metricsRoute(
       if (encoding !== undefined) response.setHeader('Content-Encoding', encoding);
       send(response, 200, CONTENT_TYPES[format], body);
     } catch (error) {
-      deps.log.error({ reason: reasonOf(error) }, 'a scrape failed');
+      deps.log.error({ reason: reasonOf(error) }, 'could not answer a scrape');
       sendText(response, 503, `no metrics: ${reasonOf(error)}`);
     }
   };

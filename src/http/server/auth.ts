@@ -88,7 +88,7 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
       verdict = matches && look.isUser ? 'right' : 'wrong';
       remember(results[verdict], look.key, verdict === 'right' ? MAX_RIGHT : MAX_WRONG);
     } catch (error) {
-      log.error({ reason: reasonOf(error) }, 'password check failed');
+      log.error({ reason: reasonOf(error) }, 'could not check a password');
     }
     looking = false;
     settle(look, verdict);

@@ -196,7 +196,7 @@ function requestListener(
       connections.letIn(connection);
       app(request, response);
     } catch (error) {
-      log.error({ reason: reasonOf(error) }, 'request failed');
+      log.error({ path: request.url, reason: reasonOf(error) }, 'could not handle an HTTP request');
       request.socket.destroy();
     }
   };
