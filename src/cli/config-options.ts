@@ -47,7 +47,7 @@ const KEY_FLAGS: readonly KeyFlag[] = [
     group: 'tracefs',
     key: 'tracefs',
     flags: '--path.tracefs <dir>',
-    help: 'directory where tracefs is mounted (default: the existing mount; if there is none, mounts tracefs at /sys/kernel/tracing)',
+    help: 'directory where tracefs is mounted (default: the existing mount; if there is none, the agent mounts tracefs at /sys/kernel/tracing)',
   },
   {
     group: 'state',

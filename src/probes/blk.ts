@@ -34,7 +34,7 @@ const ACTION = 'ftrace:blk';
 
 const COUNT = {
   name: 'ftrace_blk_actions_total',
-  help: 'Actions of the block layer on disk requests, by the action names of blkparse(1).',
+  help: 'Actions of the block layer on disk requests, by action (names as in blkparse(1)).',
   labels: ['device', 'action', 'operation', 'cpu'],
   open: ['device'],
 };
@@ -53,7 +53,7 @@ const ISSUE_TO_COMPLETE = {
 };
 
 const SECTOR_BYTES = 512;
-/** First letter of `rwbs` for operations that neither read nor write: `N`. A flush is `FN`. */
+/** First letter of `rwbs`, `N`, if the operation neither reads nor writes and is no flush (the kernel writes `FN`). */
 const NEITHER = 0x4e;
 /** Maximum number of entries: enough for all queues of ten disks. Each request takes two entries. */
 const CAPACITY = 32768;
@@ -134,7 +134,7 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
     const isFlush = sectors === 0 && !isNeither;
     const operation = isFlush ? FLUSH : operationOf(record.bytes, rwbs.start(record), rwbs.end(record));
     series.count(row, action, operation, record.cpu);
-    // The action is plugging or a command to the device itself, which is not measured.
+    // We do not measure plugging and commands to the device itself.
     if (isNeither) return;
     const sector = isFlush ? 0 : sectorOf(record);
     switch (action) {

@@ -20,7 +20,7 @@ const DEVICE = {
 };
 const BYTES = {
   name: 'ftrace_block_io_bytes_total',
-  help: 'Bytes that completed disk requests transferred.',
+  help: 'Bytes transferred by completed disk requests.',
   labels: LABELS,
   open: ['device'],
 };

@@ -30,12 +30,12 @@ const MAX = {
 };
 const RECORDS = {
   name: 'ftrace_latency_tracer_records_total',
-  help: 'How often a latency tracer measured a latency longer than any other since the agent last reset the tracer.',
+  help: 'Times a latency tracer measured a new maximum. The maximum starts from 0 whenever the agent resets the tracer.',
   labels: ['tracer'],
 };
 
 export interface LatencyOptions extends CommonOptions {
-  /** Whether to record the functions that run during the latency. The kernel then traces all its functions. */
+  /** Whether to record the functions that run during the latency. Costly, because the kernel always traces them all. */
   functions: boolean;
 }
 

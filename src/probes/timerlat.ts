@@ -28,7 +28,7 @@ const LATENCY = {
 };
 const MAX = {
   name: 'ftrace_timerlat_max_latency_seconds',
-  help: 'Longest delay, within the last max_window (set in the config), from the planned expiry of a timer until its interrupt ("irq") or thread ("thread") ran or the thread returned to user space ("user").',
+  help: 'Longest delay within the last max_window (set in the config): from the planned expiry of a timer until its interrupt ran ("irq"), until its thread ran ("thread") or until the thread returned to user space ("user").',
   labels: ['cpu', 'context'],
   ownTime: true,
 };

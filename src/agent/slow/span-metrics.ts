@@ -19,7 +19,7 @@ const SPANS = {
 
 const FILTERED = {
   name: 'ftrace_exporter_traces_filtered_total',
-  help: 'Slow operations that have no trace because the config of their kind (processes, containers, classes) excludes their task.',
+  help: 'Slow operations that have no trace because a filter of their kind (processes, containers or classes in the config) excludes their task.',
   labels: ['kind'],
 };
 

@@ -27,7 +27,7 @@ export interface TaskIntervalOptions extends CommonOptions {
 
 export const taskIntervals: ProbeModule<TaskIntervalOptions> = {
   name: 'task-intervals',
-  help: 'When tasks leave a CPU and come back, for traces.',
+  help: 'Times at which tasks stop and resume running, for traces.',
   byDefault: false,
   rate: 'low',
   schema: ({ globs, probeSchema }) =>

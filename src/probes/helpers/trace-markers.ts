@@ -16,7 +16,7 @@ export const USER_EVENT = 'user_events:traceparent';
 
 export const traceMarkers: ProbeModule = {
   name: 'trace-markers',
-  help: 'Markers that programs write about their own spans.',
+  help: 'Markers with which programs report their own spans.',
   byDefault: false,
   rate: 'low',
   schema: helperSchema,
