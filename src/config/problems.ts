@@ -8,7 +8,7 @@ type JsonSchema = z.core.JSONSchema.JSONSchema;
 type Path = readonly PropertyKey[];
 
 export interface ProblemContext {
-  /** The checked config, which contains the wrong values. */
+  /** The config, including its invalid values. */
   value: unknown;
   /** The schema, from which the valid keys are read. */
   jsonSchema: JsonSchema;

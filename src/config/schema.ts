@@ -27,7 +27,7 @@ export interface ProbeSection {
   schema(kit: SchemaKit): z.ZodType<{ enabled: boolean }>;
   /** Defaults for a recording, for keys that choose what to trace, because a recording has already made this choice. */
   inRecordings?: Readonly<Record<string, unknown>>;
-  /** Why the kind of traces with the probe's name needs the probe, as in `chooses the CPUs`. Absent if it does not. */
+  /** Why traces of the kind with the same name need this probe, such as `chooses the CPUs`. Absent if they don't. */
   choosesForKind?: string;
   /** Returns another enabled probe that conflicts with this one. `others`: options of the enabled probes, by name. */
   conflict?(

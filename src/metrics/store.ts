@@ -106,7 +106,7 @@ export class MetricStore {
     for (const store of this.#stores()) for (const family of store.#maxGauges) family.rotate(nowMs);
   }
 
-  /** Registers a callback that runs before each snapshot, to update values that are read or kept elsewhere. */
+  /** Registers a callback that runs before each snapshot, to update families whose values come from another place. */
   onSnapshot(callback: () => void): void {
     this.#beforeSnapshot.push(callback);
   }

@@ -166,7 +166,7 @@ export interface SwitchIn {
 export interface FunctionSink {
   /** The probe passes the names of the addresses that it reports. Called once. */
   names(functions: FunctionNames): void;
-  /** A call has returned, whatever its duration. The probe has already reported the calls inside it. */
+  /** Called for every return, however short the call was. The probe has already reported the calls inside this call. */
   returned(call: FunctionReturn): void;
   /** Function returns before this timestamp may be missing. */
   lost(untilNs: TimestampNs): void;

@@ -55,14 +55,14 @@ export interface HistogramSnapshot {
 }
 
 /**
- * Number of epochs reserved for each part of a store. If another part later declares a metric of the same name, readers
- * see a different epoch and do not mistake its series for those of the earlier family.
+ * The epochs of families in part N of a store begin at N times this number, so that an epoch also identifies the part.
+ * If another part later declares a metric of the same name, readers thus see that its family is a new one.
  */
-const EPOCHS_OF_A_FAMILY = 2 ** 32;
+const EPOCHS_PER_PART = 2 ** 32;
 
-/** Returns the first epoch of the families in part number `part` of a store. */
+/** Returns the epoch with which each family in part number `part` of a store begins. */
 export function firstEpoch(part: number): number {
-  return part * EPOCHS_OF_A_FAMILY;
+  return part * EPOCHS_PER_PART;
 }
 
 /** Whether two snapshots of the same metric name are from the same family, so that their values can be compared. */
@@ -70,7 +70,7 @@ export function isSameFamily(
   before: Pick<FamilySnapshot, 'epoch'>,
   after: Pick<FamilySnapshot, 'epoch'>,
 ): boolean {
-  return Math.floor(before.epoch / EPOCHS_OF_A_FAMILY) === Math.floor(after.epoch / EPOCHS_OF_A_FAMILY);
+  return Math.floor(before.epoch / EPOCHS_PER_PART) === Math.floor(after.epoch / EPOCHS_PER_PART);
 }
 
 /** The series that a reader already has, by metric name. */

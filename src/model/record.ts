@@ -31,8 +31,8 @@ export interface EventHandler {
 }
 
 /**
- * Gets the record as values: the page's words, and the index `at` of the payload's first word. An `EventRecord` would
- * cost writes and reads of its fields for every event.
+ * Handles a record that is passed as plain arguments: the page's words, and the index `at` of the payload's first word.
+ * Passing an `EventRecord` instead would mean writing and reading its fields for every event.
  */
 export type UsualForm = (words: Int32Array, at: number, timestampNs: TimestampNs, cpu: number) => boolean;
 

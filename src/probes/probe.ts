@@ -189,8 +189,8 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   /** For recordings only: defaults of config keys that choose what to trace. */
   inRecordings?: Readonly<Record<string, unknown>>;
   /**
-   * Set if traces of the kind with this probe's name require the probe. The text completes an error message with what
-   * the probe does for these traces, such as `chooses the CPUs`.
+   * Why traces of the kind with the same name need this probe, such as `chooses the CPUs`. Ends an error message.
+   * Absent if these traces don't need the probe.
    */
   choosesForKind?: string;
   /**

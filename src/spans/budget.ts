@@ -42,7 +42,7 @@ export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, 
   /** Maximum number of operations that a kind keeps: the tokens available one second after the last `take`. */
   let room = places;
 
-  /** Returns each kind's number of traces. A kind first spends its own reserved tokens, then unreserved tokens. */
+  /** Returns how many traces each kind may make now. A kind first spends its own reserved tokens, then others. */
   const sharesOf = (wanted: readonly number[]): number[] => {
     const own = reserved.map(Math.floor);
     const least = wanted.map((count, i) => Math.min(count, own[i]));

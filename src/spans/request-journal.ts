@@ -45,7 +45,7 @@ export class RequestJournal {
     this.#errnos[at] = request.errno;
   }
 
-  /** Returns requests that were in flight at some time within this period and completed in it. */
+  /** Returns the requests that completed within this period, in the order of completion. */
   within(fromNs: TimestampNs, toNs: TimestampNs): Requests {
     const requests: BlockRequest[] = [];
     const available = Math.min(DEPTH, this.#count);

@@ -97,7 +97,7 @@ function isOfNetwork(wokenBy: number): boolean {
 
 /**
  * Makes the span of a request. `startNs` is later than the request's issue if the parent span began later. `below`:
- * what the task that completed the request did in this time.
+ * what the task that completed the request did from `startNs` to the completion.
  */
 export function requestSpan(
   request: BlockRequest,

@@ -127,7 +127,7 @@ function removeLeftover(dir: string): boolean {
   }
 }
 
-/** Opens `free_buffer`. Returns undefined if the instance was removed in the meantime. */
+/** Opens `free_buffer`. Returns undefined if the instance no longer exists. */
 function hold(dir: string): number | undefined {
   const file = join(dir, 'free_buffer');
   try {

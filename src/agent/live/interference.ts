@@ -17,11 +17,12 @@ export interface Interference {
   events?: readonly string[];
   /** True if the change loses no events. */
   isHarmless?: true;
-  /** Writes that undo the change, to files relative to the instance. Absent if the agent does not undo the change. */
+  /** Writes that undo the change. Absent if the agent does not undo the change. */
   undo?: readonly Undo[];
 }
 
 export interface Undo {
+  /** Path relative to the instance's directory. */
   file: string;
   value: string;
   /** True if the file is a list, which must be emptied before the write. */

@@ -149,7 +149,7 @@ async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOpti
         writer.addPage(cpu, page.bytes.subarray(0, length));
         done.pages++;
         done.bytes += length;
-        // The kernel is still writing to a page that is not full. Read its remaining events in the next tick.
+        // The kernel is probably still writing to a page that is less than half full: read the rest in the next tick.
         if (!untilEmpty && !broken && page.end < layout.pageSize / 2) break;
       }
     }

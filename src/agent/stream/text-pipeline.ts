@@ -123,7 +123,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
       const endsAtMs = performance.now() + (options.longestTickMs ?? LONGEST_TICK_MS);
       for (let i = 0; i < maxRounds; i++) {
         if (round(tickStart)) {
-          // All text from before the end of the interruption is decoded now, so drop the operations that it began, too.
+          // All text from before the end of the interruption is now decoded: drop the operations that began in it.
           if (gapUntil > 0 && tickStart >= gapUntil) {
             tellGap();
             gapUntil = 0;

@@ -98,8 +98,8 @@ function hwlatFormats(): string[] {
 }
 
 /**
- * Print fmts of lines that must not reach a handler: kernels before 4.3 also print wakeups of tasks that were already
- * awake. Only used with the formats of `known-formats.ts`, which have several print fmts.
+ * Print fmts of lines to skip: kernels before 4.3 also print wakeups of tasks that were already awake (`success=0`).
+ * Skipped only if the format is from `known-formats.ts`, which we recognize by its several print fmts.
  */
 const SAY_NOTHING: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
   ['sched:sched_wakeup', 'sched:sched_wakeup_new', 'sched:sched_waking'].map((event) => [

@@ -262,7 +262,7 @@ function allFlags(
       pos += names[i].length;
       continue;
     }
-    // The kernel prints bits without a name last, as one hex number.
+    // After the names, the kernel prints all bits without a name as one hex number.
     const behind = bareHex(parts, bytes, pos, end, -1);
     if (behind >= 0) {
       value += parsedNumber();

@@ -38,10 +38,11 @@ export const STORE_NOTHING = 0;
 export const STORE_WORD = 1;
 /** Stores the integer in two words, from index `where`. */
 export const STORE_TWO_WORDS = 2;
-/** Stores the integer in 1 or 2 bytes, from byte `where`. */
+/** Stores the integer in the byte at `where`. */
 export const STORE_BYTE = 3;
+/** Stores the integer in 2 bytes, from byte `where`. */
 export const STORE_HALF = 4;
-/** Stores the integer in 4 or 8 bytes from byte `where`, which is not aligned to words. */
+// The next two store the integer from byte `where`, which need not be aligned to words.
 export const STORE_4_BYTES = 5;
 export const STORE_8_BYTES = 6;
 /** Stores the integer as part number `where` of a field that is printed in parts. */

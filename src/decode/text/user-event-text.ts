@@ -1,6 +1,6 @@
 /**
- * Makes print fmts for events that programs define (user events). The kernel ignores the print fmt of such an event and
- * prints all fields: kernel/trace/trace_output.c, print_fields().
+ * Makes print fmts for user events, which programs define. The print fmt in such an event's format file can't be used,
+ * because the kernel ignores it and prints all fields: kernel/trace/trace_output.c, print_fields().
  */
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { isCommon } from './compile-fmt.ts';

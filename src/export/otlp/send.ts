@@ -13,7 +13,7 @@ const FIRST_BACKOFF_MS = 1000;
 const LONGEST_BACKOFF_MS = 10_000;
 const BACKOFF_GROWTH = 1.6;
 const JITTER = 0.2;
-/** Longest wait that we accept from a backend, so that a wrong wait can't stop a node's pushes for a day. */
+/** If a backend requests a longer wait, we wait only this long, so that a bogus value can't stop pushes for a day. */
 const LONGEST_WAIT_MS = 300_000;
 
 /** `now` is a monotonic clock in milliseconds. `wait` resolves to false if `signal` ends the wait early. */
