@@ -31,7 +31,7 @@ export class AbsenceRing {
   readonly #texts: CommTexts;
   readonly #doubles: Float64Array;
   readonly #words: Int32Array;
-  /** Number of the newest entry in each chain, counted from 1, by the low bits of the pid. 0: the chain is empty. */
+  /** By the low bits of the pid: number of the chain's newest entry, counted from 1; 0 if the chain is empty. */
   readonly #last = new Float64Array(CHAINS);
   #count = 0;
 
@@ -119,7 +119,7 @@ export class AbsenceRing {
     for (let n = from; n > this.#count - this.#depth && n > 0; ) {
       const at = (n - 1) & (this.#depth - 1);
       const isOver = this.#doubles[at * DOUBLES + IN] <= fromNs;
-      // All older entries ended before this entry, unless the return was unseen: then this entry was added late.
+      // Older entries ended earlier, except if no event showed this entry's end: such entries are added late.
       if (isOver && this.#isSeen(at)) return 0;
       if (this.#words[at * WORDS + PID] === pid && !isOver) return n;
       n = this.#doubles[at * DOUBLES + BEFORE];

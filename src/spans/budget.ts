@@ -28,21 +28,21 @@ export interface Budget {
 const BURST_S = 2;
 /** Share of the tokens that is reserved. Each kind gets an equal part of the reserve. */
 const RESERVED_SHARE = 0.25;
-/** After this time, a trace counts only half in the comparison of the kinds' recent traces. */
+/** After this time, a trace counts only half when the kinds' numbers of recent traces are compared. */
 const HALF_LIFE_S = 60;
 
 export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, counts: SpanCounts): Budget {
   const places = Math.max(1, Math.ceil(tracesPerSecond * BURST_S));
   const reserve = (places * RESERVED_SHARE) / kinds.length;
   const heaps = kinds.map((): Candidate[] => []);
-  /** Traces of each kind in the last minutes; older traces count less. `reserved`: tokens reserved for each kind. */
+  /** Number of recent traces of each kind, halved every `HALF_LIFE_S`. `reserved`: tokens reserved for each kind. */
   const used = kinds.map(() => 0);
   const reserved = kinds.map(() => reserve);
   let tokens = places;
   /** Maximum number of operations that a kind keeps: the tokens available one second after the last `take`. */
   let room = places;
 
-  /** Returns how many traces each kind may make now. A kind first spends its own reserved tokens, then others. */
+  /** Returns how many traces each kind may make. A kind first spends its reserved tokens, then unreserved tokens. */
   const sharesOf = (wanted: readonly number[]): number[] => {
     const own = reserved.map(Math.floor);
     const least = wanted.map((count, i) => Math.min(count, own[i]));

@@ -1,7 +1,7 @@
 /**
  * Builds trees of kernel function calls from their returns. Inner calls return first, so a tree is complete when its
- * outermost call returns. To use at most 2.5 MiB, only counts calls that are shorter than a floor. A task with many
- * open calls gets a higher floor. If the table of calls is full, the task with the most calls is dropped.
+ * outermost call returns. To use at most 2.5 MiB, calls shorter than a floor are counted but not stored. A task with
+ * many open calls gets a higher floor. If the table of calls is full, the task with the most calls is dropped.
  *
  * Call A contains call B of the same task if B returned before A, from a greater depth, and after A had begun. Depth
  * includes calls that only other users trace, so an outermost call can have a depth above 0. Such a call is recognized
@@ -17,7 +17,7 @@ const TASKS = 1 << 10;
 const DEPTHS = 64;
 /** Number of consecutive slots of the hash table in which a task can be. */
 const WAYS = 8;
-/** How long a call waits for its caller's return. That event may be lost, or the caller may not be traced. */
+/** How long to keep a call whose caller has not returned. That return may be lost, or the caller may not be traced. */
 const HOLD_NS = 60e9;
 
 /** `isWhole` is false if inner or outer calls of the tree may be missing. */
@@ -43,7 +43,7 @@ export class CallForest {
   /** Trace clock minus tracer's clock in nanoseconds, at the return. Stored per call, because the clocks drift. */
   readonly offsets = new Float64Array(CALLS);
   readonly inInterrupt = new Uint8Array(CALLS);
-  /** Number of calls inside this call, at all levels, that are only counted. `prunedNs`: time of the direct calls. */
+  /** Calls inside this call, at all levels, that are not stored. `prunedNs`: time of those that it made directly. */
   readonly prunedCalls = new Int32Array(CALLS);
   readonly prunedNs = new Float64Array(CALLS);
   /** `first` is the first call that this call made, `next` the next call in the same list (`NONE` ends it). */
@@ -61,7 +61,7 @@ export class CallForest {
   readonly #usedAt = new Float64Array(TASKS);
   /** Calls of the task that began before this time may lack inner calls. */
   readonly #cutAt = new Float64Array(TASKS);
-  // Columns by task and depth, for calls that are only counted and whose caller has not returned yet.
+  // Columns by task and depth, for calls that are not stored and whose caller has not returned yet.
   readonly #shortCalls = new Int32Array(TASKS * DEPTHS);
   readonly #shortNs = new Float64Array(TASKS * DEPTHS);
   readonly #shortEnds = new Float64Array(TASKS * DEPTHS);
@@ -143,7 +143,7 @@ export class CallForest {
       return;
     }
     if (call.durationNs < this.#floors[task]) {
-      // If the clock jumped, a call below the floor can contain calls above the floor. Only count those, too.
+      // If the clock jumped, a call below the floor can contain calls above the floor. Drop these, and count them.
       for (let at = children; at !== NONE; at = children) {
         children = this.next[at];
         prunedCalls += this.#drop(task, at);
@@ -173,7 +173,7 @@ export class CallForest {
     this.#release(root);
   }
 
-  /** Reports calls deeper than `depth` that ended before `endedBefore`, because their callers are missing. */
+  /** Stops waiting for the callers of calls deeper than `depth` that ended before `endedBefore`. Reports slow calls. */
   #giveUp(task: number, call: FunctionReturn, depth: number, endedBefore: number): void {
     for (let top = this.#waiting[task]; top !== NONE; top = this.#waiting[task]) {
       const end = this.starts[top] + this.durations[top];
@@ -272,7 +272,7 @@ export class CallForest {
     return count;
   }
 
-  /** Raises the task's floor, so that only the longer half of its calls is kept and shorter calls are only counted. */
+  /** Raises the task's floor, so that only the longer half of its calls stays stored. Counts the other half. */
   #raiseFloor(task: number): void {
     const all = this.#sorted.subarray(0, this.#copy(this.#waiting[task], 0)).sort();
     let floor = all[all.length >> 1];
@@ -317,7 +317,7 @@ export class CallForest {
     }
   }
 
-  /** Frees a call and all calls below it. Returns their number, including the calls that were only counted. */
+  /** Frees a call and all calls below it. Returns their number, including those that were not stored. */
   #drop(task: number, node: number): number {
     this.next[node] = NONE;
     const calls = this.#callsOf(node);

@@ -35,8 +35,8 @@ export interface SpanDeps {
   /** Span and resource attributes of a task that do not come from events, such as its program and container. */
   taskFacts(pid: number, atNs: TimestampNs): TaskFacts;
   /**
-   * Returns the label values of a series in a probe's histogram: `values`, then those for the CPU or the task's
-   * container if the histogram has such labels; undefined if the probe has no metrics or does not count the operation.
+   * Returns all label values of a series in a probe's histogram: `values`, then the CPU or the task's container if the
+   * histogram has such labels. Undefined if the probe has no metrics or does not count the operation.
    */
   seriesOf(probe: string, values: readonly string[], cpu: number, pid: number): readonly string[] | undefined;
   /** Fills `into` with random bytes. */

@@ -3,7 +3,7 @@ import type { TimestampNs } from '../model/time.ts';
 import type { SpanDraft } from './draft.ts';
 
 const DEPTH = 256;
-/** Shorter interrupts are not reported, because they do not explain a slow operation. */
+/** Interrupts shorter than this are not reported, because they do not explain a slow operation. */
 export const LONG_INTERRUPT_NS = 50_000;
 
 interface Interrupt {

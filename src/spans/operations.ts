@@ -1,6 +1,6 @@
 /**
- * Operations that declared metrics measure (direct reclaim, waits for locks, …). In the trace of a slow call, each
- * operation becomes a span around the spans inside it. A slow operation also becomes its own trace (kind `metrics`).
+ * Shows operations that declared metrics measure (direct reclaim, waits for locks, …). In the trace of a slow call,
+ * such an operation is a span around the spans inside it. A slow operation also gets its own trace (kind `metrics`).
  */
 import type { Operation } from '../model/intervals.ts';
 import type { KindOptions } from '../model/span.ts';
@@ -11,7 +11,7 @@ import type { Cause, Offer, SpanDraft } from './draft.ts';
 import { lengthOf, longestOf } from './longest.ts';
 import { causesOf } from './summary.ts';
 
-/** Shorter operations are not reported, because they do not explain a slow call. */
+/** Operations shorter than this are not reported, because they do not explain a slow call. */
 export const LONG_OPERATION_NS = 50_000;
 const DEPTH = 4096;
 /** Maximum number of operations in the trace of a call, and of child spans in each operation. */
@@ -25,7 +25,7 @@ export class OperationJournal {
     this.#ring[this.#count++ % DEPTH] = operation;
   }
 
-  /** Operations of a task that began within a period. */
+  /** Returns the task's operations that began within a period. */
   within(pid: number, fromNs: TimestampNs, toNs: TimestampNs): Operation[] {
     return this.#ring.filter((one) => one.pid === pid && one.startNs >= fromNs && one.startNs < toNs);
   }

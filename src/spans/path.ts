@@ -1,7 +1,7 @@
 /**
- * Follows a sleep to its causes along the chain of wake-ups. Meanwhile, the task that ended the sleep ran, waited for a
- * CPU, or slept until a request, a timer, an interrupt or another task woke it. Such critical paths are described in:
- * Giraldeau, Dagenais, "Wait analysis of distributed systems using kernel tracing" (2016).
+ * Follows a sleep to its causes along the chain of wake-ups: during the sleep, the task that ended it ran, waited for a
+ * CPU, or itself slept until a request, a timer, an interrupt or another task woke it. Such critical paths are
+ * described in Giraldeau, Dagenais, "Wait analysis of distributed systems using kernel tracing" (2016).
  */
 import type { BlockRequest } from '../model/intervals.ts';
 import { LOCK_TYPES, OTHER_LOCK } from '../model/lock-types.ts';
@@ -274,7 +274,7 @@ export function sleepAttributes({ state, lock }: Absence, waker: number): DraftA
   };
 }
 
-/** Returns the causes of a sleep on a lock, or undefined for other sleeps. The lock explains time without a child. */
+/** Returns the causes of a sleep on a lock, or undefined for other sleeps. Time without a child is due to the lock. */
 export function sleepCauses(
   { lock }: Absence,
   children: readonly SpanDraft[],

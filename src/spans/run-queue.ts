@@ -1,6 +1,6 @@
 /**
- * Makes the span of a wait for a CPU. Its children are the turns of the tasks that ran on that CPU meanwhile, in order.
- * Consecutive short turns become one child. A gap between children means that switches were not recorded.
+ * Makes the span of a wait for a CPU. Its children are the turns of the tasks that ran on that CPU during the wait, in
+ * order. Consecutive short turns become one child. A gap between children means that switches were not recorded.
  */
 import type { TimestampNs } from '../model/time.ts';
 import { culpritAttributes, type DraftAttributes, taskAttributes } from './attributes.ts';

@@ -1,8 +1,8 @@
 /**
- * Makes traces of the kind `syscalls`: a slow call, and what its thread did meanwhile. The child spans are the periods
- * in which the thread was blocked or waited for a CPU, long interrupts, and operations that declared metrics measure.
- * The children of a blocked period show why the thread was blocked. Children lie within their parent, and do not
- * overlap.
+ * Makes traces of the kind `syscalls`: a slow call, and what its thread did during the call. The child spans are the
+ * periods in which the thread was blocked or waited for a CPU, long interrupts, and operations that declared metrics
+ * measure. The children of a blocked period show why the thread was blocked. Children lie within their parent, and do
+ * not overlap.
  */
 import type { KindOptions } from '../model/span.ts';
 import { seconds, taskAttributes } from './attributes.ts';
@@ -119,7 +119,7 @@ function causesOfCall(parts: CallParts, within: Nested, onCpuNs: number): Cause[
   return causes;
 }
 
-/** Checks the value, too, because calls of 32-bit programs appear under the names of other calls. */
+/** Checks the value as well as the name, because a 32-bit program's call appears under another call's name. */
 function isAddress(name: string, ret: number): boolean {
   if (ret >= LIKE_AN_ADDRESS || ret < -MAX_ERRNO) return true;
   return ret >= 0 && RETURN_ADDRESSES.has(name);

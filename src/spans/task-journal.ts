@@ -1,6 +1,7 @@
 /**
- * Remembers what tasks did recently. One ring contains the absences of tasks in watched calls, to show what happened in
- * a slow call. Another ring contains the absences of all tasks, to show what the wakers did. Both rings use 8 MiB.
+ * Remembers what tasks did recently. One ring contains the absences of tasks in watched calls (syscalls that can become
+ * traces), to show what happened in a slow call. Another ring contains the absences of all tasks, to show what the
+ * wakers did. Both rings together use 8 MiB.
  */
 import type { SwitchIn } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -14,7 +15,7 @@ import { WorkJournal } from './work-journal.ts';
 /** Sizes of the two rings. `AbsenceRing` requires powers of two. */
 const WATCHED_DEPTH = 1 << 15;
 const ALL_DEPTH = 1 << 16;
-/** For a shorter wait, the journal does not record which task had the CPU. */
+/** For waits shorter than this, the journal does not record which task had the CPU. */
 export const CULPRIT_NS = 20_000;
 
 export class TaskJournal {
@@ -50,7 +51,7 @@ export class TaskJournal {
     for (let i = 0; i < COMM_WORDS; i++) this.#culpritComms[at * COMM_WORDS + i] = result.comm[i];
   }
 
-  /** Returns the absences of a task in watched calls that ended after `fromNs`, oldest first. */
+  /** Returns the task's absences in watched calls, oldest first, except those that ended before `fromNs`. */
   since(pid: number, fromNs: TimestampNs): { absences: Absence[]; whole: boolean } {
     const { absences, whole } = this.watched.since(pid, fromNs);
     return { absences: absences.reverse(), whole };

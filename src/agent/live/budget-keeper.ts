@@ -38,7 +38,7 @@ export interface BudgetKeeper {
   resumeAll(): void;
   /** Drops the series of all probes except `candidates`. */
   forgetAllBut(candidates: readonly string[]): void;
-  /** Warnings for the status: suspended probes, and a budget that is exceeded with no probe worth suspending. */
+  /** Warnings for the status: one per suspended probe, and one if the budget is exceeded with no probe to suspend. */
   warnings(): string[];
 }
 

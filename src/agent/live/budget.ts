@@ -3,8 +3,8 @@
  * and acts.
  *
  * The agent is over its budget if it has used more CPU time within the window than the budget allows for a whole
- * window. So it notices a small excess only after a whole window, but usually notices a storm that uses a whole CPU
- * within a second.
+ * window. So a small excess is noticed only after a whole window, but if a storm of events keeps a CPU busy, that is
+ * usually noticed within a second.
  */
 
 export interface BudgetLimits {

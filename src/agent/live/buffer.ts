@@ -188,7 +188,7 @@ function tickRule({ planned, inForce, shared }: LiveBufferParts): TickRule {
 function disableForGood({ name, instance, shared }: LiveBufferParts, events: readonly string[]): void {
   shared.log.info(
     { buffer: name, events },
-    'removing kprobe and uprobe events; the kernel empties the buffer when it removes them',
+    'removing kprobe and uprobe events: the kernel then empties this buffer, so other events may be lost',
   );
   for (const event of events) quietly(() => instance.set(enableOf(event), '0'));
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, (2 * SETTLE_NS) / 1e6);

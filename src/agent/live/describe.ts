@@ -10,7 +10,7 @@ import type { LiveFacts, LiveState } from './run.ts';
 import type { Shared } from './shared.ts';
 import type { Sources } from './sources.ts';
 
-/** Logs only problems that are not in `before`, the state before a reload. */
+/** Returns the state of the capture. Logs problems that are not in `before`, the state before a reload. */
 export function describe(live: Live, sources: Sources, opened: Opened, before?: LiveState): LiveState {
   const { kernel, shared } = live;
   const { enabled, containers, spans, tasks } = sources;

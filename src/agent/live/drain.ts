@@ -37,7 +37,7 @@ export interface Drain {
   tickNs(): DurationNs;
 }
 
-/** Returns a function that estimates the time until a CPU of the buffer is full, at the rate since its last call. */
+/** Returns a function that estimates when the first CPU's buffer will be full, at the fill rate since its last call. */
 function makeFillWatch({ stream, rule, cpus }: Drained): (elapsedNs: DurationNs) => DurationNs {
   const before: number[] = [];
   return (elapsedNs) => {
@@ -58,7 +58,7 @@ export function startDraining(options: DrainOptions): Drain {
   const traceNow = makeTraceClock();
   let lastStart = traceNow();
   let choresAt = lastStart + CHORES_EVERY_NS;
-  /** `elapsedNs`: time since the previous tick; infinite for the first tick. */
+  /** Returns the time until the next tick. `elapsedNs`: time since the previous tick; infinite for the first tick. */
   const pace = (elapsedNs: DurationNs): DurationNs =>
     watched.reduce(
       (soonest, { rule, fastestFill }) => Math.min(soonest, nextTickNs(rule, fastestFill(elapsedNs))),
@@ -84,8 +84,8 @@ export function startDraining(options: DrainOptions): Drain {
     return isDone;
   };
 
-  // Between taking the start time and the tick, the event loop polls. So inotify has reported every write to a control
-  // file before the start time, and the tick processes only events from before that time.
+  // The event loop polls between `begin` and `tick`. So when the tick begins, inotify has reported every write to a
+  // control file that was made before `start`, and the tick processes only events from before `start`.
   const begin = () => {
     const start = traceNow();
     immediate = setImmediate(() => tick(start));

@@ -34,7 +34,7 @@ const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   arm64: ['%x0', '%x1', '%x2', '%x3', '%x4', '%x5'],
 };
 
-/** Kprobes and uprobes that the metrics of these probes need. */
+/** Returns the kprobes and uprobes that the metrics of these probes need. */
 export function wantedEvents(
   probes: readonly EnabledProbe[],
 ): { probe: string; event: string; definition: DynamicEvent }[] {

@@ -1,4 +1,4 @@
-/** Looks up names of kernel functions by the addresses in records. A kernel has about 50,000 functions. */
+/** Looks up names of kernel functions by the addresses in records. */
 import { globMatcher } from '../../config/units/globs.ts';
 import { watchModules } from '../../host/modules.ts';
 import { knownFunctions, readKallsyms } from '../../host/symbols.ts';
@@ -15,8 +15,8 @@ export interface FunctionSymbols {
 }
 
 /**
- * Names for records of function tracers, from tracefs if it exposes addresses (which requires no capability), else from
- * /proc/kallsyms. Keeps only functions that the tracer can record with this filter.
+ * Reads function names for the records of function tracers: from tracefs if it exposes addresses (which requires no
+ * capability), otherwise from /proc/kallsyms. Keeps only functions that the tracer can record with this filter.
  */
 export function functionSymbols(root: string, filter: FunctionFilter): FunctionSymbols {
   const wanted = wantedBy(filter);
@@ -44,8 +44,8 @@ export interface EventSymbols {
 }
 
 /**
- * Names for addresses in events, which can be anywhere in any function. Prefers /proc/kallsyms, because tracefs lists
- * only traceable functions.
+ * Reads function names for the addresses in events, which can be anywhere in any function. Prefers /proc/kallsyms,
+ * because tracefs lists only traceable functions.
  */
 export function eventSymbols(root: string): EventSymbols {
   const modules = watchModules();

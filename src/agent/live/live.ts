@@ -29,7 +29,7 @@ export interface Kernel {
   dynamic?: DynamicEvents;
   /** Counts that the kernel keeps for probes. */
   counts?: KernelCounts;
-  /** The buffer for the events, after it was opened. */
+  /** The events buffer. Absent until it is opened. */
   events?: LiveBuffer;
   markers?: MarkerStatus | undefined;
   /** Whether a kind of traces uses markers and the kernel can copy markers from the top level to the instance. */
@@ -54,7 +54,7 @@ export interface Live {
   warnings: readonly string[];
   /** The current plan of the events. */
   plan?: EventPlan;
-  /** The buffer for the top level's markers, after it was opened. */
+  /** The buffer for the top level's markers. Absent until it is opened. */
   top?: TopLevelMarkers;
 }
 

@@ -48,7 +48,7 @@ export function openBudget(shared: Shared, state: () => BudgetedState): OpenBudg
   };
 }
 
-/** Undefined if the config has no budget or no probe reads events. Never suspends the helper that tracks containers. */
+/** Returns undefined if the config has no budget or no probe reads events. Never suspends the helper for containers. */
 function open(
   { config, store, log, onlineCpus }: Shared,
   state: () => BudgetedState,

@@ -1,4 +1,4 @@
-/** The agent's own threads by host pid, in one byte per pid, so that a check costs only one load per event. */
+/** Remembers the host pids of the agent's own threads: one byte per possible pid, so that a check is a single load. */
 const PIDS = 4194304;
 
 export interface OwnThreads {

@@ -1,6 +1,6 @@
 /**
- * CPU time of the capture thread by phase. Streams measure their phases with a clock that also advances while the
- * thread waits for a CPU. So this file multiplies their times by the share of busy time that the thread ran on a CPU.
+ * Computes the CPU time of the capture thread by phase. Streams measure their phases with a clock that also advances
+ * while the thread waits for a CPU. So this file multiplies their times by the thread's CPU time per busy time.
  */
 import type { PhaseCpu } from '../contract/pulse.ts';
 import type { PhaseTimes } from '../stream/stream.ts';

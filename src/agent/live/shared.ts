@@ -15,7 +15,7 @@ export interface Shared extends Pick<PlanInput, 'host' | 'onlineCpus' | 'store' 
   onError(cpu: number, error: PageError, cause?: unknown): void;
 }
 
-/** Sizes of a buffer that gets `share` of the memory. Without `rate`, the minimum for a buffer that is never read. */
+/** Returns the sizes of a buffer with `share` of the memory, or the minimum if it is never read (`rate` undefined). */
 export function shareOfMemory(shared: Shared, share: number, rate: 'low' | 'high' | undefined): BufferSizes {
   const { config, onlineCpus, features } = shared;
   const kernel = { cpus: onlineCpus.length, realtime: features.realtime };

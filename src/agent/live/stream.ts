@@ -128,7 +128,7 @@ function planText(parts: StreamParts): PlannedStream {
   return { plan, reader, open };
 }
 
-/** Format of the blk tracer's records, for which the kernel has no format file. */
+/** Returns our own format of the blk tracer's records, for which the kernel has no format file. */
 export function textFormat(event: string): string | undefined {
   return event === BLOCK_EVENT ? BLOCK_FORMAT_TEXT : undefined;
 }

@@ -56,8 +56,8 @@ export interface StartedTracers {
 }
 
 /**
- * First removes the instances and restores the files that a killed agent of the same name left behind. `base` is the
- * instance with that name, which this process holds. Throws `KernelError`.
+ * Removes the instances and restores the files that a killed agent of the same name left behind, then prepares to start
+ * tracers. `base` is the instance with that name, which this process holds. Throws `KernelError`.
  */
 export function openTracers(config: AgentConfig, base: Instance, log: Log): Tracers {
   const names = { root: base.root, stateDir: config.stateDir, name: config.instance };

@@ -2,7 +2,7 @@
 import type { TimestampNs } from '../../model/time.ts';
 import type { TextTarget } from './types.ts';
 
-/** Added to the latest timestamp, so that operations that began at exactly that timestamp are dropped, too. */
+/** Added to the latest timestamp, so that operations that began at exactly that timestamp are also dropped. */
 const BEHIND_NS = 0.5;
 const SHOWN_BYTES = 120;
 

@@ -2,8 +2,8 @@
  * Rewrites text of other kernels and tools, line by line, to the form that today's kernel prints: each line gets the
  * prefix that `prefix.ts` reads. One line stays one line, and lines already in that form stay unchanged.
  *
- * The headings and the first event show which kind of timestamps a file has. Later lines with another kind are not
- * events but parts of strings that programs chose. A task name can't imitate a line, because it has at most 15 bytes.
+ * The headings and the first event show which kind of timestamps a file has. Later lines with another kind of timestamp
+ * are not events, but parts of strings that programs chose. A task name is too short (15 bytes) to imitate a line.
  */
 import { LONGEST_PREFIX, newLooseLine, parseLoose, type StampKind, writePrefix } from './loose-prefix.ts';
 import { isLikePrefix, newPrefix, parsePrefix } from './prefix.ts';

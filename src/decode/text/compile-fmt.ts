@@ -28,7 +28,7 @@ export interface CompileInput {
   printFmt?: string;
   /** The print fmt is one of several variants, so it must match the whole line. */
   isVariant?: boolean;
-  /** Wanted fields that this print fmt does not contain become 0, because other variants print them. */
+  /** Wanted fields that this print fmt does not contain become 0 instead of an error: other variants print them. */
   lacksZeroes?: boolean;
   /** Names of string fields that never contain a newline, because programs can't choose their contents. */
   oneLine?: readonly string[];

@@ -3,8 +3,8 @@
  * calls the same handlers as for raw records.
  *
  * Counts and skips lines that can't be parsed. Ignores lines that are not events: comments, banners of function_graph,
- * and the ` => function` lines of a stack trace. The `<stack trace>` line before them counts as an event in the kernel,
- * so it counts here, too.
+ * and the ` => function` lines of a stack trace. The line `<stack trace>` before them counts as an event, as in the
+ * kernel.
  */
 import { type Dispatcher, UNHANDLED } from '../dispatch.ts';
 import { type BrokenLines, makeBrokenLines } from './broken-lines.ts';

@@ -15,7 +15,7 @@ import {
 
 /**
  * The part of a field that a printed number contains: `field = number × scale + the other parts`.
- * `number × scale` is less than `span`, which is infinity for the whole field.
+ * `number × scale` is less than `span`. If the number has the whole field, `span` is infinity.
  */
 export interface Part {
   field: string;

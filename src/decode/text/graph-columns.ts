@@ -1,6 +1,6 @@
 /**
  * Parses the columns at the beginning of function_graph's lines, up to the call (see graph-lines.ts). Each function
- * gets the position of its column and returns the position after it.
+ * parses the column at `from` and returns the position after the column.
  */
 import { PROC_COLUMNS } from './graph-text.ts';
 import { type LinePrefix, parseFlags } from './prefix.ts';

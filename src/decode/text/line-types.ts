@@ -98,10 +98,10 @@ function hwlatFormats(): string[] {
 }
 
 /**
- * Print fmts of lines to skip: kernels before 4.3 also print wakeups of tasks that were already awake (`success=0`).
- * Skipped only if the format is from `known-formats.ts`, which we recognize by its several print fmts.
+ * Print fmts of lines that are counted but reach no handler: kernels before 4.3 also print wakeups of tasks that were
+ * already awake (`success=0`). Used only with formats from `known-formats.ts`, recognized by their several print fmts.
  */
-const SAY_NOTHING: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
+const ALREADY_AWAKE: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
   ['sched:sched_wakeup', 'sched:sched_wakeup_new', 'sched:sched_waking'].map((event) => [
     event,
     [
@@ -233,7 +233,7 @@ function linesOf(
     return { start: `sys_${exit[1]} `, programs: [compiled('"-> 0x%lx", REC->ret', false)], others: [] };
   }
   const printFmts = userEventFormats(format) ?? printFmtsOf(format);
-  const others = printFmts.length > 1 ? (SAY_NOTHING[event] ?? []) : [];
+  const others = printFmts.length > 1 ? (ALREADY_AWAKE[event] ?? []) : [];
   return {
     start: `${format.name}:`,
     programs: printFmts.map(ownFormat),

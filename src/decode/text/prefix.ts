@@ -113,8 +113,8 @@ export function parsePrefix(bytes: Uint8Array, from: number, end: number, into: 
 }
 
 /**
- * Whether the line at `from` begins like a prefix, `…task-PID     [CPU] F`, whatever follows. Checks the columns (the
- * pid has 7 columns, then a space), because a task name of 15 bytes is too short to imitate them.
+ * Whether the line at `from` begins like `…task-PID     [CPU] F`. Does not check the rest of the line. Checks the
+ * columns (the pid has 7 columns, then a space), because a task name of 15 bytes is too short to imitate them.
  */
 export function isLikePrefix(bytes: Uint8Array, from: number, end: number): boolean {
   if (bytes[from] !== SPACE || bytes[from + NAME_COLUMNS] !== MINUS) return false;

@@ -25,7 +25,7 @@ export function printedPiece(piece: Piece, format: EventFormat, oneLine: readonl
   let meaning = meaningOf(piece.argument);
   const { looks } = piece;
   if (looks === 'string' && meaning.kind === 'number' && meaning.part.span === WHOLE) {
-    // `%s` prints the contents of an array field. For a pointer, the record does not contain the string.
+    // `%s` prints the contents of an array field. If the field is a pointer, the record does not contain the string.
     const { field } = meaning.part;
     const printedField = format.fields.find((candidate) => candidate.name === field);
     const isArray = printedField?.array === true || printedField?.size === 0;

@@ -29,7 +29,7 @@ export const NAMES = 7;
 export const FLAGS = 8;
 /** [store, where]: a function's name. Stores the number that the `FunctionInterner` gives the name. */
 export const FUNCTION = 9;
-/** Any text up to the first newline. Only used if no string in that text can contain a newline. */
+/** Any text up to the first newline. Used only if no string in that text can contain a newline. */
 export const TAIL = 10;
 
 /** Doesn't store the integer. */
