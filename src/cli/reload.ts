@@ -31,7 +31,7 @@ export interface ReloadParts {
 }
 
 export interface Reloader {
-  /** Resolves to '' or, if the reload failed, to the reason. `cause` is only logged. Never rejects. */
+  /** Resolves to '' or, if the reload failed, to the reason. `cause` is used only for the log. Never rejects. */
   reload(cause: string): Promise<string>;
   /** Reloads whenever the content of the file changes. Returns a function that stops this. */
   watch(everyMs?: number): () => void;

@@ -30,7 +30,7 @@ import { packageVersion } from './version.ts';
 const MOST_TERMINATING_MS = 2000;
 
 export interface RunOptions extends Pick<AgentOptions, 'replayFile' | 'replayInstance'> {
-  /** Where a reload reads the config. If absent, the config is only read at the start. */
+  /** Where a reload reads the config. If absent, the config is read only at the start. */
   source?: ConfigSource;
   /** Whether to reload when the config file changes. */
   watchesConfig?: boolean;

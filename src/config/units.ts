@@ -128,7 +128,7 @@ export interface ProbeDefaults {
 
 /**
  * Schema of a probe's section: the keys that all probes have, with this probe's defaults, and its own keys (`extra`),
- * which must have defaults too. Unknown keys are errors. `{}` gives the defaults.
+ * which must also have defaults. Unknown keys are errors. `{}` gives the defaults.
  */
 export function probeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefaults, extra: Extra) {
   return z.strictObject({

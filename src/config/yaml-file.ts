@@ -39,7 +39,7 @@ export function readYamlFile(file: string): YamlFile {
   return parseYaml(file, text);
 }
 
-/** Parses a text. `file` is only used in messages. */
+/** Parses a text. `file` is used only in messages. */
 export function parseYaml(file: string, text: string): YamlFile {
   const lines = new LineCounter();
   const document = parseDocument(text, {

@@ -10,7 +10,7 @@ const FIELD =
 const PRINT_FMT = /^print fmt:[ \t]*/m;
 const FUNCTION_POINTER = /^(.*?)\(\s*\*\s*(?:const\s+)?([A-Za-z_]\w*)\s*\)\s*(\(.*\))$/;
 const LOCATION = /^__(data|rel)_loc\b/;
-/** Matches signed types. Only used for kernels that don't print `signed:`. */
+/** Matches signed types. Used only for kernels that don't print `signed:`. */
 const SIGNED = /\b(?:int|long|short|signed|s8|s16|s32|s64|__s\d+|int\d+_t|pid_t|ssize_t|l?off_t|time64_t)\b/;
 const MAX_ID = 0xffff;
 

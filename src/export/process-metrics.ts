@@ -10,7 +10,7 @@ import type { ForeignSample, SampleFamily } from './sample-family.ts';
 /**
  * We omit gauges whose names end in `_total`, because promtool rejects them. We also omit the distribution of the event
  * loop delay, because its sampling wakes the process 100 times per second (0.7 % of a CPU, more than the rest of an
- * idle agent). `nodejs_eventloop_lag_seconds` remains, because it is only measured at each scrape.
+ * idle agent). `nodejs_eventloop_lag_seconds` remains, because it is measured only at scrapes.
  */
 const OMITTED = /^nodejs_(active_\w+_total|eventloop_lag_\w+_seconds)$/;
 /** Makes the sampling of the event loop delay rare, because prom-client can't switch it off. */

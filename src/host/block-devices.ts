@@ -91,7 +91,7 @@ function disksByNumber(sysfs: string): Map<string, string> {
     try {
       disks.set(readFileSync(`${directory}/${disk}/dev`, 'utf8').trim(), plainName(disk));
     } catch (error) {
-      // Skip a disk that was removed in the meantime.
+      // Skip a disk that was removed after it was listed.
       if (errnoOf(error) === '') throw error;
     }
   }

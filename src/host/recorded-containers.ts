@@ -69,7 +69,7 @@ export function openRecordedContainers(max: number): RecordedContainers {
     attached: (tid, id, path) => {
       if (hierarchy === undefined || id !== hierarchy) return;
       tasks.set(tid, slots.of(taskGroupOf(path)));
-      // The event names only the first thread of a process, but the other threads may have moved too.
+      // The event names only the first thread of a process, but the other threads may also have moved.
       for (const other of threads.get(tid) ?? []) tasks.set(other, UNKNOWN);
     },
     lost: () => tasks.clear(),

@@ -1,6 +1,6 @@
 /**
  * A metric declared as data: which events it reads, and how it counts or measures them. Users declare such metrics
- * under `metrics:` in the config. Probes that need no code of their own use them too.
+ * under `metrics:` in the config. Built-in probes that need no code of their own also consist of such metrics.
  */
 
 import type { DynamicEvent } from './dynamic-event.ts';

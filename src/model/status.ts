@@ -102,7 +102,7 @@ export interface CaptureStatus extends Omit<BufferStatus, 'buffer'> {
   budget?: BudgetStatus | undefined;
 }
 
-/** The response of `/api/v1/status`, which the page shows too. */
+/** The response of `/api/v1/status`, which the page also shows. */
 export interface StatusDocument {
   version: string;
   source: 'live' | 'replay';

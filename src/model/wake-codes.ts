@@ -1,6 +1,6 @@
 /**
  * Encodes what woke a task as a number: the low bits contain a kind, the other bits the number of an interrupt handler
- * or a softirq vector. Probes make a code for every wake-up; the name is only looked up if a trace needs it.
+ * or a softirq vector. Probes make a code for every wake-up; the name is looked up only if a trace needs it.
  */
 /** Another task woke the task. */
 export const BY_TASK = 0;

@@ -1,4 +1,4 @@
-/** Shows a matrix of containers that waited for a CPU, and containers that used the CPU in the meantime. */
+/** Shows a matrix of containers that waited for a CPU, and containers that used the CPU during these waits. */
 import type { HistoryAnswer } from '../model/history.ts';
 import { getHistory } from './api.ts';
 import { el } from './dom.ts';

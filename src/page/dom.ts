@@ -1,4 +1,4 @@
-/** Creates elements. Text is only inserted as text nodes, so that a name from the kernel cannot become markup. */
+/** Creates elements. Text is inserted only as text nodes, so that a name from the kernel cannot become markup. */
 
 type Child = Node | string | number | undefined | readonly Child[];
 type Props = Record<string, string | number | boolean | EventListener | undefined>;

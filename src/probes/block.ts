@@ -2,13 +2,13 @@
  * How long do disk requests wait, and how long does the device take? Reads the block_rq_* events
  * (include/trace/events/block.h). Measures time in the queue (first insert to last issue) and at the device (last issue
  * to completion), and counts bytes, errors and requeues. Both times are recorded at completion, because until then the
- * driver can put the request back. Each request is one sample, however often the driver put it back.
+ * driver can put the request back. Each request is one sample, even if the driver put it back.
  *
  * The events contain no request id. Device, sector and operation identify a request; among equal requests, the first
  * inserted completes first. A flush has sector 0 when it is issued and 2^64-1 when it completes. The bio that requested
  * the flush completes with 0 sectors and was never issued; kernels before 4.x issued it as a write with a preceding
- * flush (`FWS`) and 0 sectors. A request can complete in parts, be put back, or be merged into another. The agent's own
- * requests count too, so that a disk's numbers match /sys/block/NAME/stat.
+ * flush (`FWS`) and 0 sectors. A request can complete in parts, be put back, or be merged into another. The probe also
+ * counts the agent's own requests, so that a disk's numbers match /sys/block/NAME/stat.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';

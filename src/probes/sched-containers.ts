@@ -1,6 +1,6 @@
 /**
- * Measures how long tasks of each container wait for a CPU, and which container uses the CPU meanwhile. `sched` adds
- * these metrics with `per_container`. The hot path writes typed arrays by slot; a snapshot looks up label values.
+ * Measures how long tasks of each container wait for a CPU, and which container uses the CPU during the wait. `sched`
+ * adds these metrics with `per_container`. The hot path writes typed arrays by slot; a snapshot looks up label values.
  */
 import type { ValueFamily } from '../metrics/value.ts';
 import {
@@ -35,7 +35,7 @@ const WAIT = {
 };
 const PREEMPTIONS = {
   name: 'ftrace_container_preemptions_total',
-  help: 'Times a task of a container was preempted, by what ran on the CPU next: "self" (another task of the container, or nothing because its CPU quota was used up), "other" (another container or unit), "kernel" (a kernel thread) or "system" (any other task).',
+  help: 'Times a task of a container was preempted, by what ran on the CPU next: "self" (another task of the container, or nothing, because the container had used up its CPU quota), "other" (another container or unit), "kernel" (a kernel thread) or "system" (any other task).',
   labels: [...CONTAINER_LABELS, 'by'],
 };
 const INTERFERENCE = {

@@ -30,7 +30,7 @@ export interface SplitMachine {
 
 /** The series of a family, by row. */
 export interface SeriesRows {
-  /** Adds an amount. `cpu` is only used with `per_cpu`, `container` (a slot) with `per_container`. */
+  /** Adds an amount. `cpu` is used only with `per_cpu`, `container` (a slot) only with `per_container`. */
   record(row: number, cpu: number, amount: number, container?: number): void;
   /** Fast path of `record` for `EventHandler.usual`. If it returns false, it has done nothing: call `record`. */
   recordUsual(row: number, cpu: number, amount: number, container?: number): boolean;

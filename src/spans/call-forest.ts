@@ -276,7 +276,7 @@ export class CallForest {
   #raiseFloor(task: number): void {
     const all = this.#sorted.subarray(0, this.#copy(this.#waiting[task], 0)).sort();
     let floor = all[all.length >> 1];
-    // If many calls have exactly this length, drop these calls too, because otherwise nothing would be freed.
+    // If many calls have exactly this length, also drop these calls, because otherwise nothing would be freed.
     if (floor === all[0] || floor === this.#floors[task]) floor++;
     this.#floors[task] = floor;
     let first = NONE;

@@ -39,7 +39,7 @@ export function cleanup(root: string, names: readonly string[], stateDir?: strin
       definedEvents(root, dynamicGroup(name)).length > 0 ||
       TRACERS.some((tracer) => present.includes(tracerInstanceName(name, tracer))) ||
       (stateDir !== undefined && stateIsThere(stateDir, name));
-    // Hold the instance meanwhile, so that no agent with this name can start before everything is restored.
+    // Hold the instance during the clean-up, so that no agent with this name can start before everything is restored.
     if (more) cleanHolding(root, name, stateDir, report);
     else if (present.includes(name)) removeInstance(root, name, report);
   }

@@ -164,7 +164,7 @@ function makeInstance(
       closeSync(freeBuffer);
       released = true;
     }
-    // Stop the tracer first. Removing the instance stops it, too, but fails if another process has a file open.
+    // Stop the tracer first. Removing the instance also stops it, but fails if another process has a file open.
     quietly(() => stopTracer(dir));
     removeDirectory(dir);
     removed = true;

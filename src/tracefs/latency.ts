@@ -44,7 +44,7 @@ export function watchMaxLatency(
   let last = '';
   let lastMaximum = 0;
 
-  /** Reads the maximum and the trace. Repeats this if the maximum changed meanwhile. */
+  /** Reads the maximum and the trace. Reads both again if the maximum changed while the trace was read. */
   const readBoth = (): { maximum: number; trace: string } => {
     let maximum = readMaximum(dir);
     let trace = '';

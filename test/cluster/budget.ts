@@ -7,7 +7,7 @@ import { commandOf, kill, podProcesses } from './processes.ts';
 
 export const BUDGET = { cpu: '8%', window: '1s', suspend: '15s', suspend_at_most: '15s' };
 const SUSPENDS = 'suspended a probe: the agent is over its budget';
-const RESUMES = 'resumed a probe that was suspended';
+const RESUMES = 'resumed a suspended probe';
 const SUSPENDED = 'ftrace_exporter_probe_suspended_seconds_total';
 
 interface Status {

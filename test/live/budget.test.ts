@@ -98,7 +98,7 @@ test('over its budget the agent suspends the most expensive probe, says so, and 
   assert.match(agent.stderr(), /suspended a probe: the agent is over its budget.*probe=syscalls/);
 
   calm();
-  const resumed = /resumed a probe that was suspended.*probe=syscalls/;
+  const resumed = /resumed a suspended probe.*probe=syscalls/;
   const after = await until(agent, ({ isRecorded }) => isRecorded && resumed.test(agent.stderr()));
   // The agent does not take its own switches for those of another user, and they did not disturb the essential probe.
   assert.equal(after.scrape.sum('ftrace_exporter_events_lost_total', { reason: 'paused' }), 0);

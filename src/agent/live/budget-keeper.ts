@@ -83,7 +83,7 @@ export function keepBudget(parts: BudgetKeeperParts): BudgetKeeper {
     parts.resume(probe);
     const seconds = Math.round((atMs - (current.get(probe)?.sinceMs ?? atMs)) / 1000);
     current.delete(probe);
-    log.info({ probe, seconds }, 'resumed a probe that was suspended');
+    log.info({ probe, seconds }, 'resumed a suspended probe');
   };
 
   /** Adds the time since the last call to the suspended time of all suspended probes. */

@@ -97,7 +97,7 @@ export function makeBudget({ cores, windowMs, suspendMs, longestMs }: BudgetLimi
       if (probe !== undefined) {
         const durationMs = nextDuration(probe, nowMs);
         suspended.set(probe, { sinceMs: nowMs, untilMs: nowMs + durationMs });
-        // Drop the samples from before the suspension, so that the next decision only considers later CPU time.
+        // Drop the samples from before the suspension, so that the next decision considers only later CPU time.
         samples.splice(0, samples.length - 1);
         return { suspend: { probe, durationMs, usedCores } };
       }

@@ -58,13 +58,13 @@ export function declareContainerMetrics(
 ): void {
   const lookups = store.counter({
     name: 'ftrace_exporter_container_lookups_total',
-    help: 'Look-ups of a task’s container that found none, by outcome. "unknown": the agent does not know the container of the task; "surplus": the limit containers.max was reached.',
+    help: 'Times the agent found no container for a task, by outcome. "unknown": the agent does not know the container of the task; "surplus": the limit containers.max was reached.',
     labels: ['outcome'],
   });
   const families = {
     throttledSeconds: store.counter({
       name: 'ftrace_container_throttled_seconds_total',
-      help: 'Time for which tasks of a container could not run because its CPU quota was used up, as reported by the control group of the container.',
+      help: 'Time for which tasks of a container could not run because the container had used up its CPU quota, as reported by the control group of the container.',
       labels: CONTAINER_LABELS,
       unit: 'seconds',
     }),

@@ -115,7 +115,7 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
   };
 }
 
-/** Gets random bytes in blocks, because one call per id would cost more than all other work for a span. */
+/** Generates random bytes in blocks, because one call per id would cost more than all other work for a span. */
 function makeRandom(): (into: Uint8Array) => void {
   const page = new Uint8Array(4096);
   let used = page.length;

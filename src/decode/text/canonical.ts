@@ -126,7 +126,7 @@ export function makeCanonical(): Canonical {
       return true;
     }
     if (!parseLoose(bytes, from, end, loose)) return false;
-    // If the timestamp has another kind than those of the file, the line is only a part of a string.
+    // If the timestamp has another kind than those of the file, the line is not an event but a part of a string.
     if (kind === undefined ? loose.kind === 'micros' && !hasLatencyHeading : loose.kind !== kind)
       return false;
     kind ??= loose.kind;

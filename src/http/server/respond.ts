@@ -31,7 +31,7 @@ export function commonHeaders(
 
 /** Bodies are written in pieces of this size, because TLS copies every written piece for each client. */
 export const PIECE_BYTES = 64 << 10;
-/** A client that reads less than one piece in this time is slow, and is disconnected if others need the resources. */
+/** A client that reads less than one piece within `SLOW_MS` is slow, and is disconnected if others need resources. */
 export const SLOW_MS = 5_000;
 /** When the client of a response last read a piece. */
 const tookAtMs = new WeakMap<ServerResponse, number>();

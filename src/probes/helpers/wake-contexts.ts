@@ -22,7 +22,7 @@ export class WakeContexts {
   readonly #softirqs: Int32Array;
   /** By CPU: the value of `#pending` when the running softirq began. */
   readonly #raisers: Int32Array;
-  /** By CPU and vector: pid of the task that raised the softirq; 0: not pending; `MIXED`: others raised it too. */
+  /** By CPU and vector: pid of the task that raised the softirq; 0: not pending; `MIXED`: several raised it. */
   readonly #pending: Int32Array;
   /** By CPU: 1 while a timer function runs in a hard interrupt (`#hardTimers`) or a softirq (`#softTimers`). */
   readonly #hardTimers: Uint8Array;

@@ -26,7 +26,7 @@ export interface JournalPart {
   add(file: string, values: readonly string[]): string[];
   /** Saves the old text of a file that the kernel itself will change. Throws `KernelError`. */
   keep(file: string): void;
-  /** Calls `step`, which writes another file. Saves the old text of `file` if it changes, too. Rethrows errors. */
+  /** Calls `step`, which writes another file. If that also changes `file`, saves its old text. Rethrows errors. */
   keepIfFollows(file: string, step: () => void): void;
   /** Call this if the tracer could not be stopped. Its settings then stay in force and in the journal. */
   stillRuns(): void;

@@ -11,8 +11,8 @@ import { coveredBy, type Form, formOf, isList, normalForm, valuesToWrite } from 
 import type { JournalEntry } from './state.ts';
 
 /**
- * The kernel itself changes these files, too. When the agent is killed, the kernel stops recording and frees the
- * buffer. If a user moves hwlat's thread to other CPUs, the kernel changes hwlat's mode.
+ * Files that the kernel itself can change: when the agent is killed, the kernel stops recording and frees the buffer.
+ * If a user moves hwlat's thread to other CPUs, the kernel changes hwlat's mode.
  */
 const CHANGED_BY_KERNEL = ['tracing_on', 'buffer_size_kb', 'hwlat_detector/mode'];
 
