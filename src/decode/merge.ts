@@ -9,7 +9,7 @@
  */
 import type { PageLayout } from '../model/format.ts';
 import type { TimestampNs } from '../model/time.ts';
-import { type Cursor, makeCursor } from './cursor.ts';
+import { type Columns, type Cursor, dropRoot, makeColumns, makeCursor, makeSift, push } from './cursor.ts';
 import type { Dispatcher } from './dispatch.ts';
 import {
   absoluteStamp,
@@ -24,9 +24,6 @@ import {
   TWO_POW_27,
 } from './page.ts';
 import { makeRun, type Run } from './run.ts';
-
-/** Smaller than the difference between any two timestamps. Above 2^53, it is rounded away, so late counts are wrong. */
-const LATE_EPSILON_NS = 0.5;
 
 export interface MergeTarget {
   dispatcher: Dispatcher;
@@ -43,12 +40,8 @@ export class Merger {
   #target: MergeTarget;
   readonly #byCpu = new Map<number, Cursor>();
   readonly #cursors: Cursor[] = [];
-  /** Per cursor: timestamp and byte offset of the pending event. V8 would box doubles that are fields of an object. */
-  #ts = new Float64Array(8);
-  #pos = new Int32Array(8);
-  /** Binary heap of the indices of cursors with a pending event, lowest timestamp first. */
-  #heap = new Int32Array(8);
-  #heapSize = 0;
+  readonly #columns: Columns = makeColumns();
+  readonly #restoreOrder = makeSift(this.#columns);
   readonly #pool: Page[] = [];
   #run: Run;
   #floor: TimestampNs = 0;
@@ -56,13 +49,17 @@ export class Merger {
   constructor(layout: PageLayout, target: MergeTarget) {
     this.layout = layout;
     this.#target = target;
-    this.#run = makeRun(target.dispatcher, () => target.onError(this.#run.record.cpu, 'short_event'));
+    this.#run = this.#runOf(target);
   }
 
   /** Passes all further events, including those of pages already added, to another target. */
   retarget(target: MergeTarget): void {
     this.#target = target;
-    this.#run = makeRun(target.dispatcher, () => target.onError(this.#run.record.cpu, 'short_event'));
+    this.#run = this.#runOf(target);
+  }
+
+  #runOf({ dispatcher, onError }: MergeTarget): Run {
+    return makeRun(dispatcher, this.#columns, (cpu) => onError(cpu, 'short_event'));
   }
 
   /** Returns a page. The caller must fill it and pass it to `add()`, or give it back with `release()`. */
@@ -94,7 +91,8 @@ export class Merger {
       cursor.givenUp++;
     }
     cursor.queue.push(page);
-    if (cursor.page === undefined && this.#advancePage(cursor)) this.#push(cursor);
+    if (this.#columns.pages[cursor.at] === undefined && this.#advancePage(cursor))
+      push(this.#columns, cursor.at);
     return error === undefined;
   }
 
@@ -117,7 +115,8 @@ export class Merger {
 
   /** Number of one CPU's data events decoded so far, with or without a handler. */
   events(cpu: number): number {
-    return this.#byCpu.get(cpu)?.events ?? 0;
+    const cursor = this.#byCpu.get(cpu);
+    return cursor === undefined ? 0 : this.#columns.events[cursor.at];
   }
 
   flaggedLost(cpu: number): number {
@@ -127,8 +126,10 @@ export class Merger {
   /** Number of one CPU's data events that are queued because they are later than the watermark. */
   pendingEvents(cpu: number): number {
     const cursor = this.#byCpu.get(cpu);
-    if (cursor?.page === undefined) return 0;
-    let count = countEvents(cursor.page, this.#pos[cursor.at]);
+    if (cursor === undefined) return 0;
+    const current = this.#columns.pages[cursor.at];
+    if (current === undefined) return 0;
+    let count = countEvents(current, this.#columns.positions[cursor.at]);
     for (const page of cursor.queue) count += countEvents(page, this.layout.dataOffset);
     return count;
   }
@@ -141,14 +142,14 @@ export class Merger {
   /** Number of events, of all CPUs, that were older than the watermark of an earlier `run()`. */
   lateEvents(): number {
     let late = 0;
-    for (const cursor of this.#cursors) late += cursor.late;
+    for (const { at } of this.#cursors) late += this.#columns.late[at];
     return late;
   }
 
   /** Number of pages of all CPUs that are queued or partly decoded. */
   pendingPages(): number {
     let pending = 0;
-    for (const cursor of this.#cursors) pending += cursor.queue.length + (cursor.page ? 1 : 0);
+    for (const { at, queue } of this.#cursors) pending += queue.length + (this.#columns.pages[at] ? 1 : 0);
     return pending;
   }
 
@@ -159,67 +160,28 @@ export class Merger {
       cursor = makeCursor(cpu, at);
       this.#byCpu.set(cpu, cursor);
       this.#cursors.push(cursor);
-      if (at === this.#ts.length) this.#growColumns();
+      this.#columns.cpus[at] = cpu;
+      this.#columns.pages[at] = undefined;
     }
     return cursor;
   }
 
-  #growColumns(): void {
-    const length = this.#ts.length * 2;
-    const [ts, pos, heap] = [new Float64Array(length), new Int32Array(length), new Int32Array(length)];
-    ts.set(this.#ts);
-    pos.set(this.#pos);
-    heap.set(this.#heap);
-    [this.#ts, this.#pos, this.#heap] = [ts, pos, heap];
-  }
-
-  /**
-   * Runs the heap's first cursor until its timestamp exceeds that of the next cursor, then restores the heap's order.
-   * The loop over the events of one page is in `run.ts`.
-   */
+  /** Runs the loop over the events (`run.ts`), and moves each cursor whose page ends to its next page. */
   #merge(watermark: TimestampNs): void {
     const run = this.#run;
-    const floor = this.#floor;
-    const stamps = this.#ts;
-    const heap = this.#heap;
-    while (this.#heapSize > 0) {
-      const at = heap[0];
-      let ts = stamps[at];
-      if (ts > watermark) {
-        if (ts <= this.latest) return;
-        this.#dropPage('implausible_time');
-        continue;
-      }
-      let limit = watermark;
-      if (this.#heapSize > 1 && stamps[heap[1]] < limit) limit = stamps[heap[1]];
-      if (this.#heapSize > 2 && stamps[heap[2]] < limit) limit = stamps[heap[2]];
-      const isLate = ts < floor;
-      // End a run of late events before `floor`, so that the loop need not check each event.
-      if (isLate && limit >= floor) limit = floor - LATE_EPSILON_NS;
-      const cursor = this.#cursors[at];
-      run.record.cpu = cursor.cpu;
-      run.ts[1] = limit;
-      run.pos[0] = this.#pos[at];
-      run.ts[0] = ts;
-      let handedOut = 0;
-      for (;;) {
-        const page = cursor.page as Page;
-        handedOut += run.go(page);
-        if (run.pos[1] === 0) {
-          if (!this.#seek(cursor, page, run.pos[0], run.ts[0]) && !this.#advancePage(cursor)) break;
-          run.pos[0] = this.#pos[at];
-          run.ts[0] = stamps[at];
-        }
-        ts = run.ts[0];
-        // If a page is older than the CPU's previous page, the older page's events are late and need their own run.
-        if (ts > limit || (ts < floor && !isLate)) break;
-      }
-      this.#pos[at] = run.pos[0];
-      stamps[at] = ts;
-      cursor.events += handedOut;
-      if (isLate) cursor.late += handedOut;
-      if (cursor.page === undefined) this.#popRoot();
-      else this.#siftDown();
+    const { stamps, positions, pages, heap, size } = this.#columns;
+    run.times[0] = watermark;
+    run.times[1] = this.#floor;
+    for (;;) {
+      if (run.go()) {
+        const at = heap[0];
+        const cursor = this.#cursors[at];
+        const isPlaced =
+          this.#seek(cursor, pages[at] as Page, positions[at], stamps[at]) || this.#advancePage(cursor);
+        if (!isPlaced) dropRoot(this.#columns);
+        this.#restoreOrder();
+      } else if (size[0] > 0 && stamps[heap[0]] > this.latest) this.#dropPage('implausible_time');
+      else return;
     }
   }
 
@@ -262,8 +224,8 @@ export class Merger {
   }
 
   #standOn(cursor: Cursor, pos: number, ts: TimestampNs): true {
-    this.#pos[cursor.at] = pos;
-    this.#ts[cursor.at] = ts;
+    this.#columns.positions[cursor.at] = pos;
+    this.#columns.stamps[cursor.at] = ts;
     return true;
   }
 
@@ -277,9 +239,11 @@ export class Merger {
   /** Moves the cursor to the first data event of the queued pages. Returns false if no queued page has one. */
   #advancePage(cursor: Cursor): boolean {
     for (;;) {
-      if (cursor.page !== undefined) this.#pool.push(cursor.page);
+      const { pages, stamps } = this.#columns;
+      const done = pages[cursor.at];
+      if (done !== undefined) this.#pool.push(done);
       const page = cursor.queue.shift();
-      cursor.page = page;
+      pages[cursor.at] = page;
       if (page === undefined) {
         // Report the loss up to the last known time, and again when the next page shows where the loss ends.
         if (cursor.lossPending) this.#announceLoss(cursor);
@@ -287,7 +251,7 @@ export class Merger {
       }
       cursor.lossPending ||= page.lost;
       cursor.flaggedLost += page.lostCount;
-      this.#ts[cursor.at] = page.timestampNs;
+      stamps[cursor.at] = page.timestampNs;
       if (!this.#seek(cursor, page, this.layout.dataOffset, page.timestampNs)) continue;
       if (cursor.lossPending) this.#announceLoss(cursor);
       cursor.lossPending = false;
@@ -296,54 +260,16 @@ export class Merger {
   }
 
   #announceLoss(cursor: Cursor): void {
-    this.#target.onLoss(cursor.cpu, Math.min(this.#ts[cursor.at], this.latest));
+    this.#target.onLoss(cursor.cpu, Math.min(this.#columns.stamps[cursor.at], this.latest));
   }
 
   /** Drops the rest of the page of the heap's first cursor. */
   #dropPage(error: PageError, cause?: unknown): void {
-    const cursor = this.#cursors[this.#heap[0]];
+    const cursor = this.#cursors[this.#columns.heap[0]];
     this.#target.onError(cursor.cpu, error, cause);
     cursor.lossPending = true;
     cursor.givenUp++;
-    if (this.#advancePage(cursor)) this.#siftDown();
-    else this.#popRoot();
-  }
-
-  #push(cursor: Cursor): void {
-    const heap = this.#heap;
-    const ts = this.#ts;
-    let i = this.#heapSize++;
-    while (i > 0) {
-      const parent = (i - 1) >> 1;
-      if (ts[heap[parent]] <= ts[cursor.at]) break;
-      heap[i] = heap[parent];
-      i = parent;
-    }
-    heap[i] = cursor.at;
-  }
-
-  #popRoot(): void {
-    this.#heapSize--;
-    if (this.#heapSize === 0) return;
-    this.#heap[0] = this.#heap[this.#heapSize];
-    this.#siftDown();
-  }
-
-  #siftDown(): void {
-    const heap = this.#heap;
-    const ts = this.#ts;
-    const n = this.#heapSize;
-    const at = heap[0];
-    const stamp = ts[at];
-    let i = 0;
-    for (;;) {
-      let child = 2 * i + 1;
-      if (child >= n) break;
-      if (child + 1 < n && ts[heap[child + 1]] < ts[heap[child]]) child++;
-      if (ts[heap[child]] >= stamp) break;
-      heap[i] = heap[child];
-      i = child;
-    }
-    heap[i] = at;
+    if (!this.#advancePage(cursor)) dropRoot(this.#columns);
+    this.#restoreOrder();
   }
 }

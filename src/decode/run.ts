@@ -1,40 +1,42 @@
 /**
- * The hot loop: passes the events of one page to their handlers.
+ * The hot loop: passes the events of all CPUs' current pages to their handlers, in the order of time.
  *
- * The loop is a separate closure with few local variables, so that V8 keeps its state in registers. In a method of
- * `Merger`, V8 would load position, time and typed arrays from memory for each event.
+ * The loop is a separate closure over constant arrays, so that V8 knows their addresses. In a method of `Merger`, V8
+ * would load position, time and typed arrays from memory for each event.
  */
 import type { EventRecord } from '../model/record.ts';
+import { type Columns, makeSift } from './cursor.ts';
 import { type Dispatcher, UNHANDLED } from './dispatch.ts';
 import type { Page } from './page.ts';
 
 export interface Run {
-  /** Element 0: offset of the pending event, which must be a data event inside the page. Element 1: see `go()`. */
-  readonly pos: Int32Array;
-  /** Element 0: time of the pending event. Element 1: the limit, also a time. */
-  readonly ts: Float64Array;
-  /** The current event. The caller sets `cpu`. */
+  /** Element 0: the watermark. Element 1: earlier events are late. */
+  readonly times: Float64Array;
+  /** The current event, if no fast path takes it. */
   readonly record: EventRecord;
   /**
-   * Handles the pending event and those after it, up to the limit, and returns their number. `pos[1]` is then
-   * - 1 if an event later than the limit is pending; `pos[0]` and `ts[0]` are its offset and time.
-   * - 0 if the page ends or no plain data follows. The caller must decode what is at `pos[0]`, and `ts[0]` is the time
-   *   of the last event.
+   * Handles the pending events up to the watermark. Returns true if the page of the heap's first cursor ends or no plain
+   * data follows: the caller must decode what is at the cursor's offset. The cursor's time is then that of the event
+   * before, and the heap may be out of order. Returns false if there is no pending event up to the watermark.
    */
-  go(page: Page): number;
+  go(): boolean;
 }
 
+/** Smaller than the difference between any two timestamps. Above 2^53, it is rounded away, so late counts are wrong. */
+const LATE_EPSILON_NS = 0.5;
 /** V8 stores typed arrays of more than 64 bytes outside its heap, where their fixed address makes access faster. */
 const OUTSIDE_THE_HEAP = 32;
 
-export function makeRun(dispatcher: Dispatcher, onShort: () => void): Run {
+export function makeRun(dispatcher: Dispatcher, columns: Columns, onShort: (cpu: number) => void): Run {
   const { slots, minLengths, usual, call, pair } = dispatcher;
   const { first, second, handle } = pair;
   const [firstLength, secondLength] = [minLengths[first] ?? 0, minLengths[second] ?? 0];
-  // Copy the constant, because V8 would load an imported one from memory at each use.
+  const { stamps, positions, pages, cpus, events, late, heap, size: heapSize } = columns;
+  // A copy of the constant, because V8 would load an imported one from memory at each use.
   const unhandled = UNHANDLED;
-  const pos = new Int32Array(OUTSIDE_THE_HEAP);
-  const ts = new Float64Array(OUTSIDE_THE_HEAP);
+  const times = new Float64Array(OUTSIDE_THE_HEAP);
+  const limitOf = makeLimit(columns, times);
+  const restore = makeSift(columns);
   const record: EventRecord = {
     words: new Int32Array(0),
     bytes: new Uint8Array(0),
@@ -46,73 +48,94 @@ export function makeRun(dispatcher: Dispatcher, onShort: () => void): Run {
   // One closure per slot. V8 would inline a shared closure with all handlers and then keep the loop's state in memory.
   const outside = Array.from(minLengths, () => (slot: number): void => {
     if (record.length >= minLengths[slot]) call(slot, record);
-    else onShort();
+    else onShort(record.cpu);
   });
-  const go = (page: Page): number => {
-    const { words, end } = page;
-    const { cpu } = record;
-    const limit = ts[1];
-    record.words = words;
-    record.bytes = page.bytes;
-    let at = pos[0];
-    let now = ts[0];
-    let type = words[at >> 2] & 31;
-    let count = 0;
+  const go = (): boolean => {
     for (;;) {
-      let rare = 0;
+      if (heapSize[0] === 0) return false;
+      const cursor = heap[0];
+      let now = stamps[cursor];
+      if (now > times[0]) return false;
+      const limit = limitOf(now);
+      const page = pages[cursor] as Page;
+      const { words, end } = page;
+      const cpu = cpus[cursor];
+      let at = positions[cursor];
+      let type = words[at >> 2] & 31;
+      let count = 0;
       let isPlain: boolean;
-      // While all events take a fast path, the loop's state stays in registers.
       for (;;) {
-        let payload = at + 4;
-        let size = type << 2;
-        at = payload + size;
-        if (type === 0) {
-          const length = words[payload >> 2];
-          at = payload + ((length + 3) & ~3);
-          payload += 4;
-          size = length - 4;
-        }
-        count++;
-        const word = payload >> 2;
-        const slot = slots[words[word] & 0xffff];
-        let isPair = false;
-        if (slot === first && size >= firstLength) {
+        let rare = 0;
+        // While all events take a fast path, the loop's state stays in registers.
+        for (;;) {
+          let payload = at + 4;
+          let size = type << 2;
+          at = payload + size;
+          if (type === 0) {
+            const length = words[payload >> 2];
+            at = payload + ((length + 3) & ~3);
+            payload += 4;
+            size = length - 4;
+          }
+          count++;
+          const word = payload >> 2;
+          const slot = slots[words[word] & 0xffff];
+          let isPair = false;
+          if (slot === first && size >= firstLength) {
+            const header = words[at >> 2];
+            const endAt = (at >> 2) + 1;
+            const endSize = (header & 31) << 2;
+            const ns = header >>> 5;
+            // Plain data has the types 1 to 28, that is, sizes from 4 to 112 bytes.
+            const isPlainNext = endSize > 0 && endSize <= 112 && at + 4 + endSize <= end;
+            if (isPlainNext && endSize >= secondLength && now + ns <= limit)
+              if (slots[words[endAt] & 0xffff] === second && handle(words, word, endAt, now, ns, cpu)) {
+                isPair = true;
+                count++;
+                at += 4 + endSize;
+                now += ns;
+              }
+          }
+          if (slot !== unhandled && !isPair && !usual(slot, size, words, word, now, cpu)) {
+            record.offset = payload;
+            record.length = size;
+            record.timestampNs = now;
+            rare = slot;
+          }
           const header = words[at >> 2];
-          const endAt = (at >> 2) + 1;
-          const endSize = (header & 31) << 2;
-          const ns = header >>> 5;
-          // Plain data has the types 1 to 28, that is, sizes from 4 to 112 bytes.
-          const isPlainNext = endSize > 0 && endSize <= 112 && at + 4 + endSize <= end;
-          if (isPlainNext && endSize >= secondLength && now + ns <= limit)
-            if (slots[words[endAt] & 0xffff] === second && handle(words, word, endAt, now, ns, cpu)) {
-              isPair = true;
-              count++;
-              at += 4 + endSize;
-              now += ns;
-            }
+          type = header & 31;
+          isPlain = type >= 1 && type <= 28 && at + 4 + (type << 2) <= end;
+          if (!isPlain) break;
+          now += header >>> 5;
+          if (rare !== 0 || now > limit) break;
         }
-        if (slot !== unhandled && !isPair && !usual(slot, size, words, word, now, cpu)) {
-          record.offset = payload;
-          record.length = size;
-          record.timestampNs = now;
-          rare = slot;
-        }
-        const header = words[at >> 2];
-        type = header & 31;
-        isPlain = type >= 1 && type <= 28 && at + 4 + (type << 2) <= end;
-        if (!isPlain) break;
-        now += header >>> 5;
-        if (rare !== 0 || now > limit) break;
-      }
-      if (rare !== 0) {
+        if (rare === 0) break;
+        record.words = words;
+        record.bytes = page.bytes;
+        record.cpu = cpu;
         outside[rare](rare);
-        if (isPlain && now <= limit) continue;
+        if (!isPlain || now > limit) break;
       }
-      pos[0] = at;
-      pos[1] = isPlain ? 1 : 0;
-      ts[0] = now;
-      return count;
+      events[cursor] += count;
+      if (stamps[cursor] < times[1]) late[cursor] += count;
+      positions[cursor] = at;
+      stamps[cursor] = now;
+      if (!isPlain) return true;
+      restore();
     }
   };
-  return { pos, ts, go, record };
+  return { times, go, record };
+}
+
+/** Returns how far the heap's first cursor may run: until the time of the next cursor, or the watermark. */
+function makeLimit({ stamps, heap, size }: Columns, times: Float64Array) {
+  const epsilon = LATE_EPSILON_NS;
+  return (start: number): number => {
+    const cursors = size[0];
+    let limit = times[0];
+    if (cursors > 1 && stamps[heap[1]] < limit) limit = stamps[heap[1]];
+    if (cursors > 2 && stamps[heap[2]] < limit) limit = stamps[heap[2]];
+    // End a run of late events before those that are not, so that the loop need not check each event.
+    return start < times[1] && limit >= times[1] ? times[1] - epsilon : limit;
+  };
 }
