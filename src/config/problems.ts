@@ -77,7 +77,7 @@ function whatIsWrong(issue: z.core.$ZodIssue, value: unknown, path: Path): strin
   }
 }
 
-/** The value, or its length if the length is the problem. */
+/** Returns the subject of a message about limits: the value, or the length of an array or string. */
 function measured(value: unknown, origin: string): string {
   const counted = origin === 'array' || origin === 'string';
   return counted ? `its length of ${(value as { length: number }).length} is` : `${shown(value)} is`;

@@ -87,7 +87,7 @@ export function variableOf(key: string): string {
   return PREFIX + key.replaceAll('.', '_').toUpperCase();
 }
 
-/** The layer of the environment, and the path of the config file. Throws a `UsageError` for unknown variables. */
+/** Returns the environment's config layer and the path of the file. Throws a `UsageError` for unknown variables. */
 export function fromEnvironment(env: NodeJS.ProcessEnv): { layer: Layer; configFile: string | undefined } {
   const keys = new Map(SETTINGS.map(({ key }) => [variableOf(key), key]));
   const values: (readonly [key: string, value: string, origin: string])[] = fromOpenTelemetry(env);
@@ -115,7 +115,7 @@ function switchedBy(
   return names.filter((name) => name !== '').map((name) => ({ name, on, origin: variable }));
 }
 
-/** The layer of the flags: values by key, and probe switches. */
+/** Makes the config layer of the flags, from values by key and from probe switches. */
 export function fromFlags(values: Readonly<Record<string, string>>, switches: readonly ProbeSwitch[]): Layer {
   const flagOf = (key: string) => SETTINGS.find((setting) => setting.key === key)?.flag ?? key;
   return layerOf(

@@ -41,7 +41,7 @@ export interface Exemplars {
 const MAX_SERIES = 4096;
 /** Maximum number of new exemplars per series between two renderings. Newer exemplars replace the oldest. */
 const MAX_WAITING = 256;
-/** Exemplars wait for their series in this many renderings, because a snapshot can be older than a new series. */
+/** An exemplar waits this many renderings for its series, because a snapshot can be older than a new series. */
 const MISSES = 3;
 
 interface Pointing extends Exemplar {

@@ -51,7 +51,7 @@ export function makeCatalogue(): Catalogue {
       if (spec.kind !== 'counter' && spec.kind !== 'histogram') return undefined;
       const latest = byName.get(spec.name);
       if (latest !== undefined && areAlike(latest.spec, spec)) return latest;
-      // A reload has changed the labels or buckets, perhaps back to earlier ones.
+      // A reload has changed the labels or buckets. If it changed them back to earlier ones, use the earlier entry.
       let entry = all.find((one) => one.spec.name === spec.name && areAlike(one.spec, spec));
       if (entry === undefined) {
         const grid = spec.kind === 'histogram' ? gridOf(spec) : undefined;

@@ -81,7 +81,7 @@ export function makeHistory({ fineMs, coarseMs }: HistoryConfig): History {
       const moment = momentOf(snapshots, catalogue);
       if (begin(moment, endMs)) return;
       const column = add(fine, moment, endMs, isReady);
-      // After a gap or a restart of counters, a difference over ten seconds would be wrong.
+      // After a gap or a restart of counters, start the ten-second column again, because its difference would be wrong.
       if (column.bytes === undefined) coarse.before = undefined;
       blindSinceCoarse ||= !isReady;
       if (endMs - coarse.beforeMs >= COARSE_STEP_MS - FINE_STEP_MS / 2) {

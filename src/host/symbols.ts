@@ -41,7 +41,7 @@ const ENTRY = 64;
 /** Maximum difference between the patched places that two kernels or two tracers report. */
 const NEAR = 16;
 
-/** An address farther from the start of a function belongs to code without a symbol. */
+/** If an address is this far or farther from the start of a function, it belongs to code without a symbol. */
 const LARGEST_FUNCTION = 65_536;
 
 const NEWLINE = 0x0a;

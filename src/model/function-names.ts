@@ -12,7 +12,7 @@ export interface FunctionNames {
   readonly generation: number;
   /** True if `nameOf` expects the text reader's numbers instead of addresses. */
   readonly isOfText?: true;
-  /** Returns those of the names that no kernel function has any longer. Absent if the list of functions is unknown. */
+  /** Returns the given names that no kernel function has any longer. Absent if the list of functions is unknown. */
   missing?(names: Iterable<string>): string[];
 }
 

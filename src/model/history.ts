@@ -37,7 +37,7 @@ export interface HistoryAnswer {
   times: number[];
   /** Seconds for which each column has data; 0 for a gap. */
   seconds: number[];
-  /** Indexes of columns for which some of the requested events were not available. */
+  /** Indexes of the columns during which some of the requested events were not available. */
   not_ready: number[];
   /** Largest first: counters by value, histograms by sum. */
   series: HistorySeries[];

@@ -111,7 +111,10 @@ export interface TaskSink {
    * running. The probe then reports that the task is running again.
    */
   watch(cameBack: (pid: number, cpu: number, nowNs: TimestampNs) => void): void;
-  /** The probe passes a function that names what woke a task. It returns undefined if a task did, or if unknown. */
+  /**
+   * The probe passes a function that names the interrupt, softirq or timer that woke a task. The function returns
+   * undefined if another task woke the task, or if the waker is unknown.
+   */
   names(nameOf: (wokenBy: number) => string | undefined): void;
   /** If the kernel has workqueue events, the probe passes a function that names a kernel function by its address. */
   works(nameOf: (low: number, high: number) => string | undefined): void;
@@ -134,7 +137,7 @@ export interface TaskSink {
   switchedIn(task: SwitchIn, words: Int32Array, commAt: number): void;
 }
 
-/** How a task came back on a CPU. The probe overwrites one object for every switch. */
+/** How a task returned to a CPU. The probe overwrites one object for every switch. */
 export interface SwitchIn {
   pid: number;
   cpu: number;

@@ -15,7 +15,7 @@ export const IDLE = 3;
 export const MAX_RT_PRIO = 100;
 
 export interface TaskClasses {
-  /** Class of a task without real-time class; `NORMAL` if unknown. Runs for every wait, so it must be one load. */
+  /** Class of a task without real-time class; `NORMAL` if unknown. Called for every wait, so it costs only one load. */
   of(pid: number): number;
   /** Requests the class of this task. `refresh` looks it up later. */
   ask(pid: number): void;

@@ -31,7 +31,7 @@ interface LatencyDocument {
   records: { latency_seconds: number; at: string; trace: string }[];
 }
 
-/** Shows the worst records of each latency tracer, with the kernel's own text. */
+/** Shows the worst records of each latency tracer, with the kernel's trace. */
 export function latencyPage(view: HTMLElement, tracers: readonly string[]): () => void {
   view.append(el('h2', { class: 'title' }, 'Latency tracers'));
   if (tracers.length === 0) {

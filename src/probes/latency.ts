@@ -35,7 +35,7 @@ const RECORDS = {
 };
 
 export interface LatencyOptions extends CommonOptions {
-  /** Whether to record the functions that run during the latency. Costly, because the kernel always traces them all. */
+  /** Whether to record the functions that run during a latency. Costly: the kernel then always traces all functions. */
   functions: boolean;
 }
 

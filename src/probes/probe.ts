@@ -40,7 +40,7 @@ export interface NameList {
   offered: readonly string[] | undefined;
 }
 
-/** Events and functions of the kernel, by which some probes choose the events that they need. */
+/** Events and functions of the kernel. Some probes need these to choose their events. */
 export interface KernelOffer {
   events(): readonly string[];
   machine: string;
@@ -109,13 +109,13 @@ export interface ProbeContext {
    */
   word(event: string, field: string): number;
   bytes(event: string, field: string): BytesReader;
-  /** Makes the kernel count an event. Throws an `Error` if that fails. Absent in recordings: the agent counts. */
+  /** Makes the kernel count an event. Throws an `Error` if that fails. Absent in recordings. */
   countInKernel?: ((request: KernelCountRequest) => KernelCount) | undefined;
   /** Whether a thread (host pid) is one of the agent's own. */
   isSelf(pid: number): boolean;
   /** Counts an event that the probe dropped because one of the agent's own threads caused it. */
   ignoreSelf(): void;
-  /** Returns a function that adds to `ftrace_exporter_unmatched_total` for this reason. Get it once and keep it. */
+  /** Returns a function that adds to `ftrace_exporter_unmatched_total` for this reason. Call this once per reason. */
   unmatched(reason: UnmatchedReason): (count?: number) => void;
 }
 

@@ -43,7 +43,7 @@ function nameOf(buffer: BufferEntry | undefined): string {
     : `instance ${JSON.stringify(buffer.name)}`;
 }
 
-/** Returns `layout` with the buffer's own page size, because `header_page` only describes the top level's pages. */
+/** Returns `layout` with the buffer's own page size, because `header_page` describes only the top level's pages. */
 export function withPageSize(
   layout: PageLayout,
   buffer: BufferEntry | undefined,

@@ -9,7 +9,7 @@ import { parseHeaderPage } from './header-page.ts';
 
 /** Maximum number of messages per kind of problem. */
 export const MAX_PROBLEMS = 5;
-/** Reading stops after more invalid formats, because this part of the file then contains something else. */
+/** If there are more invalid formats, reading stops, because this part of the file must contain something else. */
 const MAX_BAD_FORMATS = 100;
 
 /** Returns the layout, or the reason why `header_page` is invalid. Throws `Broken`. */

@@ -21,7 +21,7 @@ export interface Capture {
   instance: string;
   /** Number of complete pages of one CPU. */
   cpuPages(cpu: number): number;
-  /** Whether the last pages of a CPU are missing. Only reliable after all pages have been read. */
+  /** Whether the last pages of a CPU are missing. Reliable only after all pages have been read. */
   isCut(cpu: number): boolean;
   /** Returns the position of a page as text for messages: `byte 8192`. */
   placeOf(cpu: number, page: number): string;

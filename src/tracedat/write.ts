@@ -3,7 +3,7 @@
  * read. Format: trace-cmd.dat.v6(5).
  *
  * The table of CPUs precedes the pages and contains the size of each CPU's pages. So until `finish`, pages go to one
- * temporary file per CPU, next to the target. The temporary files are unlinked at once, so a crash leaves none behind.
+ * temporary file per CPU, next to the target. These files are unlinked immediately, so a crash leaves none behind.
  */
 import { closeSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { parseFormat } from '../decode/format.ts';

@@ -185,7 +185,7 @@ function placeOfFilter(target: Instance, tracer: string, filter: FunctionFilter,
     : { dir: target.dir, file: 'set_ftrace_filter', add: target.add };
 }
 
-/** False for depth 1, because `max_graph_depth` 1 without `set_graph_function` records only calls from user space. */
+/** Returns false for depth 1: `max_graph_depth` 1 without `set_graph_function` records only calls from user space. */
 function limitsDepth({ maxDepth }: FunctionFilter): boolean {
   return maxDepth > 1;
 }

@@ -37,7 +37,7 @@ export interface Drain {
   tickNs(): DurationNs;
 }
 
-/** Returns a function that estimates when the first CPU's buffer will be full, at the fill rate since its last call. */
+/** Returns a function that estimates the time until some CPU's buffer is full, at the fill rate since the last call. */
 function makeFillWatch({ stream, rule, cpus }: Drained): (elapsedNs: DurationNs) => DurationNs {
   const before: number[] = [];
   return (elapsedNs) => {

@@ -1,6 +1,6 @@
 /**
  * Computes the CPU time of the capture thread by phase. Streams measure their phases with a clock that also advances
- * while the thread waits for a CPU. So this file multiplies their times by the thread's CPU time per busy time.
+ * while the thread waits for a CPU. So this file multiplies their times by the ratio of CPU time to busy time.
  */
 import type { PhaseCpu } from '../contract/pulse.ts';
 import type { PhaseTimes } from '../stream/stream.ts';

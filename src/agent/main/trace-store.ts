@@ -145,7 +145,7 @@ function tracesOf(entries: readonly Kept[], limit: number): TraceRecord[] {
   return entries.slice(0, limit).map(({ trace }) => trace);
 }
 
-/** All entries of these lists. A trace that is in both lists of a kind appears twice. */
+/** Returns all entries of these lists. A trace that is in both lists of a kind appears twice. */
 function keptIn(lists: readonly OfKind[]): Kept[] {
   return lists.flatMap(({ last, slowest }) => [...last, ...slowest]);
 }

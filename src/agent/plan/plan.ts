@@ -224,7 +224,7 @@ function makeProbe(
   const { module, options, onlyFor } = enabled;
   const { intervals, used: sinks } = watchedSinks(enabled.intervals);
   const { where = 'this kernel' } = input;
-  // Suggest similar names only for declared metrics, because only their event names are written by users.
+  // Suggest similar names only for declared metrics, because users write only these event names themselves.
   const hint = module.name.startsWith(METRICS_PREFIX) ? didYouMean : () => '';
   const names = () => input.functions(module.tracer === undefined ? 'inside' : 'start');
   const missingFor = (need: EventNeed) =>

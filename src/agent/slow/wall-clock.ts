@@ -15,7 +15,7 @@ const MEASURE_EVERY_NS = 10 * S;
 const EXACT_READS = 3;
 const SLOWEST_READ_NS = 5_000;
 const LONGEST_MEASUREMENT_NS = 20 * MS;
-/** A measurement with wider bounds replaces an earlier measurement only if the wall clock was set. */
+/** If the bounds of a measurement are wider than this, it replaces the previous one only if the wall clock was set. */
 const GOOD_NS = 50_000;
 
 export interface WallClock {
@@ -40,7 +40,7 @@ export function makeWallClock(traceNow: () => TimestampNs, wallMs: () => number 
     const startMs = wallMs();
     const startNs = traceNow();
     let nowNs = startNs;
-    // Bounds in nanoseconds of the wall clock at `startNs`, relative to `startMs`.
+    // Bounds of the wall clock at `startNs`, in nanoseconds after `startMs`.
     let low = Number.NEGATIVE_INFINITY;
     let high = Number.POSITIVE_INFINITY;
     let readNs = SLOWEST_READ_NS;

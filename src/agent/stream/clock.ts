@@ -13,7 +13,7 @@ export function makeTraceClock(offsetsFile = '/proc/self/timens_offsets'): () =>
   };
 }
 
-/** Offset in ns, from the line `monotonic SECONDS NANOSECONDS`. 0 if the kernel has no time namespaces. */
+/** Reads the offset in ns from the line `monotonic SECONDS NANOSECONDS`. Returns 0 without time namespaces. */
 function monotonicOffsetNs(file: string): number {
   try {
     const line = /^monotonic\s+(-?\d+)\s+(\d+)/m.exec(readFileSync(file, 'latin1'));

@@ -149,7 +149,7 @@ export class Pipeline implements EventStream {
       if (!merger.add(cpu, page, length)) continue;
       this.#bytes[cpu] = (this.#bytes[cpu] ?? 0) + page.end - layout.dataOffset;
       if (page.timestampNs >= tickStart) return true;
-      // The kernel is still writing to a page that is not full, so the page can contain events after `tickStart`.
+      // The kernel may still be writing to a page that is less than 7/8 full, so check for events after `tickStart`.
       const partFilled = page.end < layout.pageSize - (layout.pageSize >> 3);
       if (partFilled && lastStamp(page, layout) >= tickStart) return true;
       this.#readUpTo.set(cpu, page.timestampNs);

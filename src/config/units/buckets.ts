@@ -1,6 +1,6 @@
 /**
- * Classic bounds of histograms, in seconds. Does not import the schema library, because the capture thread loads this
- * file.
+ * Bucket bounds of classic histograms, in seconds. Does not import the schema library, because the capture thread loads
+ * this file.
  */
 
 /**

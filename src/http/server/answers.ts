@@ -90,7 +90,7 @@ export function createAnswers(
     },
     send: (response, status, contentType, body) => {
       const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-      // Small bodies fit into the socket's buffer, so don't track them. A closed response would stay in `held` forever.
+      // Don't track small bodies, which fit into the socket's buffer, or closed responses, which would stay in `held`.
       if (bytes.length > PIECE_BYTES && !response.destroyed) {
         if (!held.has(bytes) && !findRoom(bytes.length)) {
           refuse(response, 'memory', 'slow clients use up the memory for answers: try again later');

@@ -159,7 +159,7 @@ function remember(set: Set<string>, key: string, limit: number): void {
 
 /**
  * Returns a function that makes a hash for an unknown user name. No password matches such a hash. A name always gets
- * the same cost, one of the costs of real hashes, so the response time only reveals that some real hash has this cost.
+ * the same cost, one of the costs of real hashes, so the response time reveals only that some real hash has this cost.
  */
 function createDecoys(secret: string): (user: string, users: Users) => string {
   const alphabet = './ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';

@@ -49,7 +49,7 @@ export interface ContainerWaits {
   readonly now: Float64Array;
   /**
    * A task was woken and joined the queue of a CPU. Returns its tag: the CPU and the slot. On an idle CPU, the task
-   * counts as running at once, because some virtual machines record no switch out of the idle task. The tag is then
+   * counts as running immediately, because some virtual machines record no switch out of the idle task. The tag is then
    * `NOT_QUEUED`, and the wait is added when a switch to the task is recorded.
    */
   woken(pid: number, slot: number, cpu: number): number;

@@ -137,7 +137,7 @@ export class TaskAbsences {
     const task = this.#task;
     task.pid = pid;
     task.cpu = record.cpu;
-    // If it is unknown when the task left its CPU, use its current call, although it may have left in an earlier call.
+    // If it is unknown when the task left its CPU, assume that it left in its current call, not in an earlier call.
     task.isWatched = outNs !== 0 ? (out.tags[outAt] & WATCHED) !== 0 : sink.inCall(pid) !== 0;
     task.outNs = wasSeen ? outNs : 0;
     task.isSeen = true;

@@ -14,7 +14,7 @@ export function foreignTracer(root: string): string | undefined {
   return `tracer ${tracer} runs at the top level of ${root}, and this agent did not start it, or cannot stop it: if it is not needed, write nop to ${join(root, 'current_tracer')}, or run \`ftrace-exporter cleanup\` with the state directory of the agent that started it`;
 }
 
-/** Describes the files in an agent's journal and why they cannot be restored here. Returns undefined if it is empty. */
+/** Describes the files in an agent's journal and why they cannot be restored here. Undefined if there are none. */
 export function journalState({ root, stateDir, name }: JournalPlace): string | undefined {
   const stateFile = stateFileOf(stateDir, name);
   let entries: JournalEntry[];
