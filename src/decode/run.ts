@@ -22,7 +22,7 @@ export interface Run {
   go(): boolean;
 }
 
-/** Smaller than the difference between any two timestamps. Above 2^53, it is rounded away, so late counts are wrong. */
+/** Smaller than any difference of timestamps. Lost in rounding above 2^53, so late events are then miscounted. */
 const LATE_EPSILON_NS = 0.5;
 /** V8 stores typed arrays of more than 64 bytes outside its heap, where their fixed address makes access faster. */
 const OUTSIDE_THE_HEAP = 32;

@@ -2,7 +2,7 @@
 export interface ProbeStatus {
   name: string;
   up: boolean;
-  /** Why it is not up; '' if it is. */
+  /** Why the probe is not up; '' if it is. */
   reason: string;
   /** Events that the probe requested and receives. */
   events: string[];
@@ -24,7 +24,7 @@ export interface BudgetStatus {
 export interface KindStatus {
   kind: string;
   up: boolean;
-  /** Why it is not up; '' if it is. */
+  /** Why the kind is not up; '' if it is. */
   reason: string;
 }
 
@@ -52,7 +52,7 @@ export interface CpuLoss {
   dropped: number;
   /** Events that another reader took. */
   taken: number;
-  /** How often the buffer was emptied. How many events were lost is unknown. */
+  /** How often the buffer was emptied, which loses an unknown number of events. */
   cleared: number;
   /** How often recording was interrupted, or may have been. */
   paused: number;

@@ -63,7 +63,7 @@ export class NoiseJournal {
     this.#rings[cpu].lostNs = untilNs;
   }
 
-  /** Returns the spans of interruptions on a CPU that ended after `fromNs`. */
+  /** Returns the spans of a CPU's interruptions that ended after `fromNs`. */
   since(cpu: number, fromNs: TimestampNs): NoiseSpans {
     const ring = this.#rings[cpu];
     if (ring === undefined) return { spans: [], whole: true };

@@ -43,11 +43,9 @@ export function clockOf(facts: Facts, bufferClock: string): Clock {
     );
   if (facts.shifts.size > 0)
     problems.push(
-      `not applied: the option ${[...facts.shifts].join(', ')}, which shifts all timestamps equally and changes no duration`,
+      `ignored the option ${[...facts.shifts].join(', ')}, which shifts all timestamps equally and changes no duration`,
     );
   if (facts.hasTimeShift)
-    problems.push(
-      "not applied: the option TIME_SHIFT of a guest's recording; durations are in the guest's time",
-    );
+    problems.push("ignored the option TIME_SHIFT of a guest's recording: durations are in the guest's time");
   return { name, nsPerStamp, problems };
 }

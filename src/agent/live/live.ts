@@ -52,7 +52,7 @@ export interface Live {
   classProblem(): string;
   /** Warnings from the start, which stay after a reload. */
   warnings: readonly string[];
-  /** The current plan of the events. */
+  /** The current plan of the events buffer. */
   plan?: EventPlan;
   /** The buffer for the top level's markers. Absent until it is opened. */
   top?: TopLevelMarkers;

@@ -20,7 +20,7 @@ export interface OpenBudget extends Pick<BudgetKeeper, 'ticked' | 'update' | 'su
   status(): BudgetStatus | undefined;
   /** Status of kinds of traces. A kind is down while a probe that it needs is suspended. */
   kinds(all: readonly KindStatus[]): KindStatus[];
-  /** Switches to another config. `change` makes a new plan of the events. */
+  /** Switches to another config. `change` makes a new plan of the events buffer. */
   reload(change: () => void): void;
 }
 

@@ -52,7 +52,7 @@ export interface Suspensions {
   suspend(name: string): string[];
   /** Removes the handlers and open operations of a suspended probe that has handled its events up to `untilNs`. */
   detach(name: string, untilNs: TimestampNs): void;
-  /** Resumes a probe. Returns the events that must be recorded again. */
+  /** Resumes a probe. Returns the events to switch on again. */
   resume(name: string): string[];
   /** Ends a suspension after the kernel resumed recording at `untilNs`. Drops operations that began before then. */
   attach(name: string, untilNs: TimestampNs): void;
