@@ -53,7 +53,7 @@ const ISSUE_TO_COMPLETE = {
 };
 
 const SECTOR_BYTES = 512;
-/** First letter of `rwbs`, `N`, if the operation neither reads nor writes and is no flush (the kernel writes `FN`). */
+/** `N`, the first letter of `rwbs` for plugging and for commands to the device itself, but not for flushes (`FN`). */
 const NEITHER = 0x4e;
 /** Maximum number of entries: enough for all queues of ten disks. Each request takes two entries. */
 const CAPACITY = 32768;
