@@ -335,6 +335,10 @@ describe('the chart', () => {
     assert.deepEqual(mounts(podOf('profiles beside', 'realtime')), [tracefs, journal]);
     assert.equal(podOf('containers in spans').spec.hostPID, true);
     assert.deepEqual(mounts(podOf('containers in spans')), TRACEFS_AND_INSTANCES);
+    for (const filter of ['containers', 'exclude_containers']) {
+      const kinds = { syscalls: { threshold: '10ms', [filter]: ['b5f2*'] } };
+      assert.equal(daemonSetOf(render({ config: { spans: { kinds } } })).spec.hostPID, true, filter);
+    }
     const byContainer = podOf('metrics by container');
     assert.equal(byContainer.spec.hostPID, true);
     assert.deepEqual(mounts(byContainer), [

@@ -165,6 +165,17 @@ names probes runs only those, and makes only the traces that it names, so that n
 {{- if ne $enabled "false" }}{{ $wanted }}{{ end -}}
 {{- end -}}
 
+{{- /* What in `spans` needs the container of a traced process; "" if nothing does. */ -}}
+{{- define "ftx.wantsContainersOfSpans" -}}
+{{- $wanted := ternary "spans.containers" "" (eq (toString .containers) "true") -}}
+{{- range $name, $kind := default dict .kinds -}}
+{{- if and (not $wanted) (kindIs "map" $kind) -}}
+{{- if or $kind.containers $kind.exclude_containers }}{{ $wanted = printf "containers of spans.kinds.%s" $name }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- $wanted -}}
+{{- end -}}
+
 {{- /* Whether a part of the host is mounted: said (the value), wanted (words for what needs it, or ""), key, what it is. */ -}}
 {{- define "ftx.hostNeeds" -}}
 {{- if and .wanted (eq .said "never") -}}

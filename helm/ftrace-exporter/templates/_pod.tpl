@@ -42,7 +42,7 @@
 {{- end -}}
 {{- $wantsDevices := ternary "probe blk" "" (and (not $hasOwnFile) (eq (include "ftx.isOn" (dict "config" $config "probe" "blk")) "true")) -}}
 {{- $wantsContainers := ternary "" (include "ftx.wantsContainers" $config) $hasOwnFile -}}
-{{- $wantsPid := default $wantsContainers (ternary "spans.containers" "" (and (not $hasOwnFile) (eq (toString $spans.containers) "true"))) -}}
+{{- $wantsPid := default $wantsContainers (ternary "" (include "ftx.wantsContainersOfSpans" $spans) $hasOwnFile) -}}
 {{- $devices := include "ftx.hostNeeds" (dict "said" $values.host.sysDevices "wanted" $wantsDevices "key" "sysDevices" "where" $where "what" "the host's /sys/devices, writable") -}}
 {{- $journal := include "ftx.hostNeeds" (dict "said" $values.host.journal "wanted" $wantsJournal "key" "journal" "where" $where "what" "a directory of the host for the journal of what it changes") -}}
 {{- $containers := include "ftx.hostNeeds" (dict "said" $values.host.containers "wanted" $wantsContainers "key" "containers" "where" $where "what" "the host's control groups and the names of its pods") -}}

@@ -124,7 +124,7 @@ export async function losesNothing(agent: RunningAgent): Promise<Samples> {
   assert.deepEqual(
     body.split('\n').filter((line) => losses.test(line)),
     [],
-    'events were lost, or pages could not be decoded',
+    `events were lost, or pages could not be decoded; the agent's log: ${agent.stderr()}`,
   );
   return samplesOf(body);
 }
