@@ -19,6 +19,8 @@ export interface InstanceState {
   events: ReadonlySet<string>;
   /** Contents of the files that limit what is recorded, by path relative to the instance. */
   limits: ReadonlyMap<string, string>;
+  /** Whether the kernel itself changes the `FORKED_LISTS`: it adds children of the listed tasks, and removes tasks that end. */
+  followsForks: boolean;
   /** Contents of files with settings of a tracer, which all instances share, by path below the root of tracefs. */
   settings: ReadonlyMap<string, string>;
   /** Disks whose switch for block tracing is 0. */
@@ -35,6 +37,10 @@ export const PID_LISTS = [
   'set_ftrace_pid',
   'set_ftrace_notrace_pid',
 ];
+/** The lists of the function tracers, which `options/function-fork` affects. */
+export const FORKED_LISTS: readonly string[] = ['set_ftrace_pid', 'set_ftrace_notrace_pid'];
+/** What the kernel prints for one of the `FORKED_LISTS` that was never written or was emptied. */
+const NO_PIDS = 'no pid';
 export const CPU_MASK = 'tracing_cpumask';
 
 export function filterOf(event: string): string {
@@ -70,6 +76,7 @@ export function instanceState(root: string, dir: string, recorded: Recorded): In
     tracer: readText(join(dir, 'current_tracer')).trim(),
     events: new Set(readText(join(dir, 'set_event')).split('\n')),
     limits: contentsOf(dir, limits),
+    followsForks: tryReadText(join(dir, 'options/function-fork'))?.trim() === '1',
     settings: contentsOf(root, settings),
     disksOff: disks.filter(isOff),
     bufferBytesPerCpu: bufferSizeKb(dir) * 1024,
@@ -82,7 +89,7 @@ function contentsOf(dir: string, files: readonly string[]): Map<string, string> 
   const contents = new Map<string, string>();
   for (const file of files) {
     const text = tryReadText(join(dir, file));
-    if (text !== undefined) contents.set(file, text.trim());
+    if (text !== undefined) contents.set(file, text.trim() === NO_PIDS ? '' : text.trim());
   }
   return contents;
 }

@@ -4,7 +4,13 @@
  * change.
  */
 import { basename, dirname, join } from 'node:path';
-import { diskSwitch, enableOf, type InstanceState, PID_LISTS } from '../../tracefs/instance-state.ts';
+import {
+  diskSwitch,
+  enableOf,
+  FORKED_LISTS,
+  type InstanceState,
+  PID_LISTS,
+} from '../../tracefs/instance-state.ts';
 
 /** The agent waits this long before it undoes a change, because the other user may need the change. */
 export const UNDO_AFTER_MS = 60_000;
@@ -136,6 +142,8 @@ function narrowed({ dir, state }: Expected, now: InstanceState): Interference[] 
   for (const [file, before] of state.limits) {
     const text = now.limits.get(file);
     if (text === undefined || text === before) continue;
+    // The kernel changes such a list at each fork and exit, so a change by another user cannot be recognised.
+    if (state.followsForks && FORKED_LISTS.includes(file)) continue;
     const change = text === '' ? 'emptied' : `written ${JSON.stringify(text.split('\n')[0].slice(0, 80))} to`;
     const reason = `not all events are recorded: another user has ${change} ${dir}/${file}`;
     if (PID_LISTS.includes(file)) all.push({ reason, undo: [{ file, value: before, isList: true }] });

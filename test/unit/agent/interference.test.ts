@@ -18,6 +18,7 @@ const state: InstanceState = {
     ['set_ftrace_notrace_pid', '7\n8'],
     [FILTER, 'none'],
   ]),
+  followsForks: false,
   settings: new Map([['tracing_thresh', '0']]),
   disksOff: [],
   bufferBytesPerCpu: 4096 * 1024,
@@ -38,6 +39,13 @@ const findings = (now: Partial<InstanceState>, how: Partial<Expected> = {}) =>
 
 describe('what others change', () => {
   test('nothing is no interference', () => assert.deepEqual(findings({}), []));
+
+  test('a list that the kernel changes at each fork and exit is not theirs', () => {
+    const ofForks = { ...state, followsForks: true };
+    const now = limited('set_ftrace_notrace_pid', '7\n8\n9');
+    assert.deepEqual(interferences({ ...expected, state: ofForks }, { ...ofForks, ...now }), []);
+    assert.equal(findings(now).length, 1);
+  });
 
   const cases: [string, Partial<InstanceState>, RegExp, string[] | undefined, unknown][] = [
     [

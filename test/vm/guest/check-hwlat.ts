@@ -22,7 +22,7 @@ export const checkHwlat: TracerCheck = {
   // 50us, as for osnoise, because they share one threshold.
   options: '{ cpus: "0-1", width: 50ms, window: 200ms, threshold: 50us }',
   rest: () => recording('0'),
-  warns: /recording was switched off: write 1 to \S+-hwlat\/tracing_on/,
+  interrupts: /recording was switched off: write 1 to \S+-hwlat\/tracing_on/,
   define: (agent) => {
     it('every record counts, its inner and its outer loop', async (t) => {
       const dir = agentInstance('hwlat');

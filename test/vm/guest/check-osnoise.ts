@@ -28,6 +28,7 @@ export const checkOsnoise: TracerCheck = {
   // 50us: under emulation every look at the clock counts as noise.
   rest: () => runOn('\n'),
   wake: () => runOn(`${CPU}\n`),
+  interrupts: /another user has changed \S+osnoise\/cpus/,
   options: `{ cpus: "${CPU}", period: 100ms, runtime: 20ms, threshold: 50us }`,
   define: (agent) => {
     it("run time, noise and interference add up to the tracer's lines", async (t) => {

@@ -26,6 +26,7 @@ export const checkTimerlat: TracerCheck = {
   tracer: 'timerlat',
   rest: () => runOn('\n'),
   wake: () => runOn(`${CPU}\n`),
+  interrupts: /another user has changed \S+osnoise\/cpus/,
   options: `{ cpus: "${CPU}", period: ${PERIOD_MS}ms }`,
   define: (agent) => {
     it('every activation counts, once for each context, with its latency', async (t) => {

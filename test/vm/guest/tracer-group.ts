@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { controlFiles, differences } from './control-files.ts';
 import {
   cli,
+  type Expected,
   endWell,
   losesNothing,
   type RunningAgent,
@@ -32,8 +33,8 @@ export interface TracerCheck {
   rest?(): void;
   /** Undoes that, because the agent only restores what is as it wrote it. */
   wake?(): void;
-  /** What the agent rightly logs about what the check does to it. */
-  warns?: RegExp;
+  /** What the agent rightly logs about how the check interrupts the recording of its tracer. */
+  interrupts?: RegExp;
   /** Defines checks; `agent()` runs meanwhile. */
   define(agent: () => RunningAgent, reader: Reader): void;
 }
@@ -87,7 +88,7 @@ export function checkGroup(group: TracerGroup): void {
       }
       it('lose nothing, and cleanup puts back what they leave when killed', async () => {
         for (const { wake } of checks) wake?.();
-        await losesNothing(run.agent());
+        await losesNothing(run.agent(), expected(checks, killFirst).interrupted);
         await run.kill();
         const { status, stdout, stderr } = cli(['cleanup'], { FTRACE_EXPORTER_INSTANCE: NAME });
         assert.equal(status, 0, stderr + stdout);
@@ -97,11 +98,15 @@ export function checkGroup(group: TracerGroup): void {
   }
 }
 
-/** Warnings that the checks' own doings explain. */
-function expected(checks: readonly TracerCheck[], killed: boolean): { warns?: RegExp } {
-  const parts = checks.flatMap(({ warns }) => warns?.source ?? []);
+/** Warnings and interruptions that the checks' own doings explain. */
+function expected(checks: readonly TracerCheck[], killed: boolean): Expected {
+  const interrupting = checks.filter(({ interrupts }) => interrupts !== undefined);
+  const parts = interrupting.flatMap(({ interrupts }) => interrupts?.source ?? []);
   if (killed) parts.push('left by a killed agent|that a killed agent had changed');
-  return parts.length === 0 ? {} : { warns: new RegExp(parts.join('|')) };
+  return {
+    ...(parts.length > 0 && { warns: new RegExp(parts.join('|')) }),
+    interrupted: interrupting.map(({ tracer }) => tracer),
+  };
 }
 
 /** An agent, and the content of tracefs before its first start. */
