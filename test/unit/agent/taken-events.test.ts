@@ -75,7 +75,14 @@ function openFake(t: TestContext, probe: string) {
   const stream = new Pipeline({ source, layout: LAYOUT_4K, plan, onError });
   const state: InstanceState = {
     ...{ recording: true, overwrite: true, clock: 'mono', tracer: 'nop', events: new Set(plan.events) },
-    ...{ limits: new Map(), followsForks: false, settings: new Map(), disksOff: [], bufferBytesPerCpu: 2 * MIB, pageBytes: 4096 },
+    ...{
+      limits: new Map(),
+      followsForks: false,
+      settings: new Map(),
+      disksOff: [],
+      bufferBytesPerCpu: 2 * MIB,
+      pageBytes: 4096,
+    },
   };
   const instance = {
     ...{ root, name: 'a', dir, state: () => ({ ...state }) },
