@@ -120,7 +120,10 @@ export interface DeclaredMetric {
   between?: { start: string; end: string };
   /** A second start before the end is normal: do not count it as `no_end`. */
   startsAgain?: boolean;
-  /** Field of `event` that contains the pid of the metric's task. Default: `common_pid` if the metric has a task. */
+  /**
+   * Field of `event` that contains the pid of the metric's task. Default: `common_pid` if the metric has a task. Set it
+   * if the metric is about another task. Chooses only the container, not which events are the agent's own.
+   */
   task?: string;
   /** The events belong to no task, so they count even if they interrupt one of the agent's threads. */
   isNobodys?: boolean;

@@ -181,7 +181,8 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   /** Whether the probe is on without a config. */
   byDefault: boolean;
   /**
-   * Event rate. `low`: a long tick and small sub-buffers suffice. `high`: events for every syscall or function call.
+   * Event rate. `low`: at most as many events as task switches, so a long tick and small sub-buffers suffice. `high`:
+   * events for every syscall, timer or function call.
    */
   rate: 'low' | 'high';
   /** Schema of the probe's config section. It fills in all defaults and rejects unknown keys. */

@@ -151,8 +151,8 @@ export const SIZED_PROBES = probeCatalogue
   .flatMap(({ name }) => [name, ...Object.keys(FEEDS).filter((feed) => feed.startsWith(`${name}, `))]);
 
 /**
- * For probes without a feed: number of values of each label that does not have ten. All combinations of labels are
- * assumed to exist.
+ * For probes without a feed: number of values of a label. Required if it is below 5 or above 20; other labels have ten
+ * by default. All combinations of labels are assumed to exist. After a change, run `npm run generate`.
  */
 const LABEL_VALUES: Readonly<Record<string, number>> = {
   budget: 2,

@@ -81,13 +81,14 @@ function labelOf(name: string, value: string | Partial<DeclaredLabel>): Declared
 interface Parts<Own extends object> {
   name: string;
   help: string;
-  rate: 'low' | 'high';
+  rate: ProbeModule['rate'];
+  /** Default bounds of the histograms, in seconds. Set them if times differ from the usual range of 1 µs to 10 s. */
   buckets?: readonly number[];
   /** Config keys that only this probe has, with defaults. */
   schema?(kit: SchemaKit): Record<keyof Own & string, z.ZodType>;
   check?: z.core.CheckFn<CommonOptions & Own>;
   metrics: readonly DeclaredMetric[] | ((options: Own) => readonly DeclaredMetric[]);
-  /** Whether the metrics are about tasks, so that they can have series by container. */
+  /** Adds the key `per_container`. Set it if users may compare containers by a metric with a task (`taskFieldOf`). */
   ofTasks?: true;
   /** Whether a metric is on with these options. Without this function, all metrics are on. */
   isOn?(metric: DeclaredMetric, options: Own): boolean;
