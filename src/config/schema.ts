@@ -122,7 +122,7 @@ function isTakenPath(path: string): boolean {
   return OWN_PATHS.includes(path) || path.startsWith('/api/v1/latency/') || path.startsWith('/page/');
 }
 
-/** The schema of the whole config. `sections` are the sections of the probes. An empty section has its defaults. */
+/** The schema of the whole config. `sections`: those of the probes, whose keys all have defaults. */
 export function composeSchema(sections: readonly ProbeSection[]) {
   return z.strictObject({
     instance: text(

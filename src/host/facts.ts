@@ -8,7 +8,7 @@ import { irqName, jiffyNs, taskName } from './kernel-numbers.ts';
 import { syscallEventName, syscallTable } from './syscalls.ts';
 import { makeTaskPolicies } from './task-policies.ts';
 
-/** Facts about the kernel that depend only on the machine type. A machine type without a table has no syscalls. */
+/** Facts about the kernel that depend only on the machine type. If the type has no table, no syscall has a name. */
 function kernelFacts(machine: string) {
   const table = syscallTable(machine);
   return {

@@ -116,7 +116,7 @@ export interface DeclaredMetric {
   isInKernel?: boolean;
   key: readonly KeyPart[];
   nested: Nesting;
-  /** Fields that contain the start and end times in nanoseconds. They replace the timestamps of the events. */
+  /** Fields with times in nanoseconds that replace the timestamps: `start` of the start event, `end` of `event`. */
   between?: { start: string; end: string };
   /** A second start before the end is normal: do not count it as `no_end`. */
   startsAgain?: boolean;

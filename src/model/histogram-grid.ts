@@ -18,7 +18,7 @@ const OCTAVES = 54;
 export interface HistogramGrid {
   /** A recorded value divided by this is the exported value. */
   divisor: number;
-  /** Upper bound (inclusive) of each fine bucket in nanoseconds, ascending; the last is Infinity. */
+  /** Inclusive upper bound of each fine bucket, ascending, in recorded units (usually ns). The last is Infinity. */
   upperNs: Float64Array;
   /** Prometheus' native bucket index of each fine bucket. Fine bucket 0 contains only zero and has index -32768. */
   exponentialIndex: Int16Array;
@@ -33,8 +33,8 @@ export interface HistogramGrid {
    */
   cells: Int32Array;
   /**
-   * Fine bucket of a duration in whole nanoseconds. Negative values count as zero; values above the range go to the last
-   * bucket.
+   * Fine bucket of a recorded value, usually a duration in whole nanoseconds. Negative values count as zero; values above
+   * the range go to the last bucket.
    */
   bucketOf(ns: number): number;
 }

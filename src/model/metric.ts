@@ -55,8 +55,8 @@ export interface HistogramSnapshot {
 }
 
 /**
- * The epochs of families in part N of a store begin at N times this number, so that an epoch also identifies the part.
- * If another part later declares a metric of the same name, readers thus see that its family is a new one.
+ * The families of one store can be declared in several parts, one after the other. Epochs of part N begin at N times
+ * this number, so an epoch identifies the part. If a later part declares a metric again, readers see that its family is new.
  */
 const EPOCHS_PER_PART = 2 ** 32;
 

@@ -23,7 +23,7 @@ export interface EventHandler {
   /**
    * Fast path for most records: handles the record and returns true, or does nothing and returns false. If it returns
    * false or is absent, the handler is called. V8 must inline it into the loop over events (`decode/run.ts`), so it
-   * calls only small functions, and none for rare cases.
+   * calls only small functions, and returns false in rare cases instead of calling a function.
    */
   usual?: UsualForm;
   /** Fast path for two records that follow each other. Only one handler of a plan can have it. */

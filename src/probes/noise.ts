@@ -28,7 +28,7 @@ export function noiseEvent(source: string): string {
   return `osnoise:${source}_noise`;
 }
 
-/** Returns the events of all sources. Without these events, spans have no children. */
+/** Returns the events of all sources. Without these events, spans of osnoise and timerlat have no children. */
 export function noiseNeeds(): EventNeed[] {
   return EVENTS.map(({ source, event, id, name }) => ({
     event,

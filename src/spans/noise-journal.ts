@@ -4,7 +4,8 @@
  *
  * Start times are from the tracer's own clock (sched_clock), which drifts from the trace clock by about 10 to 50 ppm.
  * The timestamp of a record is from the trace clock, but late: the kernel writes the record after the interruption
- * ended, and even later if other interruptions delay it. `offsetsOf` estimates the difference of the clocks.
+ * ended, and even later if other interruptions delay it. `offsetsOf` estimates the difference between the
+ * clocks.
  */
 import { NOISE_SOURCES, type Noise } from '../model/intervals.ts';
 import { SOFTIRQS } from '../model/softirqs.ts';
@@ -17,7 +18,7 @@ import { textUpToNul } from './text.ts';
 /** Must be a power of two, because `DEPTH - 1` is a bit mask. */
 const DEPTH = 1 << 11;
 const NAME_BYTES = 32;
-/** Number of additional records, from before the period, that are used to estimate the difference of the clocks. */
+/** Number of additional records, from before the period, for estimating the difference between the clocks. */
 const CLOCK_RECORDS = 64;
 /** Maximum drift between the clocks: the limit of NTP corrections (MAXFREQ in include/linux/timex.h). */
 const DRIFT = 500e-6;

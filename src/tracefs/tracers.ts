@@ -27,7 +27,7 @@ export interface StartedTracer {
   settings: readonly string[];
   /** Applies the function filter to functions of new modules. Returns problems. */
   reapplyFilter(): string[];
-  /** Sets the tracer to nop and restores its knobs. Close pages and `trace_pipe` first: open files cause EBUSY. */
+  /** Sets the tracer to nop and restores its knobs. Open files `trace_pipe` and `trace_pipe_raw` cause EBUSY. */
   stop(): Restored;
 }
 

@@ -7,9 +7,9 @@
  *     TIME |   CPU)    task-pid    | ! duration us  |  indent } / * name * /  an exit
  *
  * The option funcgraph-abstime adds TIME, funcgraph-proc adds task-pid, funcgraph-tail adds the name at an exit,
- * latency-format adds a column ` d..1. | ` with the flags after the task, and funcgraph-overrun adds a line
- * ` (Overruns: 0)` after an exit. The column task-pid has 14 or 15 bytes, including up to 7 bytes of the task's name,
- * which can have any values.
+ * latency-format adds, after the task, a column ` d..1. | ` with the flags, and funcgraph-overrun adds a line
+ * ` (Overruns: 0)` after an exit. The column task-pid has 14 or 15 bytes. Up to 7 of them, the task's name, can be any
+ * bytes.
  * When a CPU switches tasks, the kernel prints a banner of three lines. Arrows of interrupts (`==========>`) are not
  * events. Other events are printed as comments, `/ * name: text * /`.
  */

@@ -58,7 +58,7 @@ export function runPair(
   const span = metric.between && spanOf(metric.between, start.format, end.format);
   const isFirst = nested === 'first';
   const onOneCpu = isOnOneCpu(key);
-  /** Ignore operations that began before this time. By CPU if operations end on the CPU where they began. */
+  /** Operations that began before this time count as lost. One time per CPU if operations never change their CPU. */
   const lostUntil = new Float64Array(onOneCpu ? cpuCount + 1 : 1);
   const lossPlace = (cpu: number) => (onOneCpu ? Math.min(cpu, cpuCount) : 0);
   const pid = ownPid(metric, start.format, end.format);

@@ -23,7 +23,7 @@ export const CONTAINER_EVENTS = 'container-events';
 export function containerEvents(table: ContainerEvents) {
   const module: ProbeModule = {
     name: CONTAINER_EVENTS,
-    help: 'Assigns tasks to containers.',
+    help: 'Keeps track of which container each task belongs to.',
     byDefault: false,
     rate: 'low',
     schema: helperSchema,
