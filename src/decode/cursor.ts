@@ -15,8 +15,8 @@ export interface Cursor {
 }
 
 /**
- * State of all CPUs that the merge reads for each event or run. The arrays never change, because V8 then knows their
- * addresses; V8 would box doubles that are fields of an object.
+ * State of all CPUs that the merge reads for each event or run. The arrays never move, so V8 knows their addresses. In
+ * fields of an object, V8 would box the doubles.
  */
 export interface Columns {
   /** Timestamp and byte offset of the pending event, by cursor. */
@@ -34,25 +34,35 @@ export interface Columns {
   readonly size: Int32Array;
 }
 
-/** More CPUs than a kernel supports (NR_CPUS). The system gives memory only to the part that is used. */
-const CAPACITY = 8192;
+/** Elements of typed arrays of more than 64 bytes, which V8 never moves. */
+const SMALLEST = 32;
 
 export function makeCursor(cpu: number, at: number): Cursor {
   return { cpu, at, queue: [], flaggedLost: 0, lossPending: false, givenUp: 0 };
 }
 
-export function makeColumns(): Columns {
+/** Columns for at least `capacity` CPUs. */
+export function makeColumns(capacity: number): Columns {
+  const length = Math.max(capacity, SMALLEST);
   return {
-    stamps: new Float64Array(CAPACITY),
-    positions: new Int32Array(CAPACITY),
+    stamps: new Float64Array(length),
+    positions: new Int32Array(length),
     pages: [],
-    cpus: new Int32Array(CAPACITY),
-    events: new Float64Array(CAPACITY),
-    late: new Float64Array(CAPACITY),
-    heap: new Int32Array(CAPACITY),
-    // More than 64 bytes, because V8 may move smaller arrays.
-    size: new Int32Array(32),
+    cpus: new Int32Array(length),
+    events: new Float64Array(length),
+    late: new Float64Array(length),
+    heap: new Int32Array(length),
+    size: new Int32Array(SMALLEST),
   };
+}
+
+/** Returns a copy of the columns with room for twice as many CPUs. */
+export function grown(columns: Columns): Columns {
+  const copy = makeColumns(columns.stamps.length * 2);
+  copy.pages.push(...columns.pages);
+  for (const name of ['stamps', 'positions', 'cpus', 'events', 'late', 'heap', 'size'] as const)
+    copy[name].set(columns[name]);
+  return copy;
 }
 
 /**

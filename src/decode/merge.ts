@@ -9,7 +9,16 @@
  */
 import type { PageLayout } from '../model/format.ts';
 import type { TimestampNs } from '../model/time.ts';
-import { type Columns, type Cursor, dropRoot, makeColumns, makeCursor, makeSift, push } from './cursor.ts';
+import {
+  type Columns,
+  type Cursor,
+  dropRoot,
+  grown,
+  makeColumns,
+  makeCursor,
+  makeSift,
+  push,
+} from './cursor.ts';
 import type { Dispatcher } from './dispatch.ts';
 import {
   absoluteStamp,
@@ -40,15 +49,18 @@ export class Merger {
   #target: MergeTarget;
   readonly #byCpu = new Map<number, Cursor>();
   readonly #cursors: Cursor[] = [];
-  readonly #columns: Columns = makeColumns();
-  readonly #restoreOrder = makeSift(this.#columns);
+  #columns: Columns;
+  #restoreOrder: () => void;
   readonly #pool: Page[] = [];
   #run: Run;
   #floor: TimestampNs = 0;
 
-  constructor(layout: PageLayout, target: MergeTarget) {
+  /** `cpus`: expected number of CPUs. The merge is fastest if no more CPUs come. */
+  constructor(layout: PageLayout, target: MergeTarget, cpus = 1) {
     this.layout = layout;
     this.#target = target;
+    this.#columns = makeColumns(cpus);
+    this.#restoreOrder = makeSift(this.#columns);
     this.#run = this.#runOf(target);
   }
 
@@ -58,8 +70,8 @@ export class Merger {
     this.#run = this.#runOf(target);
   }
 
-  #runOf({ dispatcher, onError }: MergeTarget): Run {
-    return makeRun(dispatcher, this.#columns, (cpu) => onError(cpu, 'short_event'));
+  #runOf(target: MergeTarget): Run {
+    return makeRun(target.dispatcher, this.#columns, (cpu) => target.onError(cpu, 'short_event'));
   }
 
   /** Returns a page. The caller must fill it and pass it to `add()`, or give it back with `release()`. */
@@ -158,6 +170,11 @@ export class Merger {
     if (cursor === undefined) {
       const at = this.#cursors.length;
       cursor = makeCursor(cpu, at);
+      if (at === this.#columns.stamps.length) {
+        this.#columns = grown(this.#columns);
+        this.#restoreOrder = makeSift(this.#columns);
+        this.#run = this.#runOf(this.#target);
+      }
       this.#byCpu.set(cpu, cursor);
       this.#cursors.push(cursor);
       this.#columns.cpus[at] = cpu;

@@ -46,7 +46,8 @@ export class Pipeline implements EventStream {
     this.#pagesPerRound = options.pagesPerRound ?? PAGES_PER_ROUND;
     this.#onLoss = options.plan.onLoss;
     this.#onError = options.onError;
-    this.merger = new Merger(options.layout, { ...handlersOf(options.plan), onError: options.onError });
+    const target = { ...handlersOf(options.plan), onError: options.onError };
+    this.merger = new Merger(options.layout, target, options.source.cpus().length);
   }
 
   replan(plan: PipelineOptions['plan']): void {

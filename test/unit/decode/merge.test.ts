@@ -124,6 +124,26 @@ describe('merge', () => {
     assert.equal(merger.lateEvents(), 0);
   });
 
+  test('more CPUs than expected have their events in the order of time, also while others are in mid-page', () => {
+    const { merger, seen, add } = collector();
+    const cpus = 300;
+    const eventsOf = (cpu: number) => [at(1000 - cpu), at(2000 + cpu), at(3000 - cpu)];
+    for (let cpu = 0; cpu < cpus; cpu++) {
+      add(cpu, pageOf(eventsOf(cpu)));
+      if (cpu === 10) merger.run(992);
+    }
+    merger.run(1e6);
+    const expected = Array.from({ length: cpus }, (_, cpu) => eventsOf(cpu).map(({ ts }) => ts)).flat();
+    assert.deepEqual(
+      stamps(seen).slice(3),
+      expected.sort((a, b) => a - b).filter((ts) => ts < 990 || ts > 992),
+    );
+    assert.deepEqual(
+      [0, 10, 299].map((cpu) => merger.events(cpu)),
+      [3, 3, 3],
+    );
+  });
+
   test('a page older than the one before it is late, and other CPUs come before its younger events', () => {
     const { merger, seen, add } = collector();
     merger.run(1000);
