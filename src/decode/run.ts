@@ -110,8 +110,10 @@ export function makeRun(dispatcher: Dispatcher, columns: Columns, onShort: (cpu:
           if (rare !== 0 || now > limit) break;
         }
         if (rare === 0) break;
-        record.words = words;
-        record.bytes = page.bytes;
+        if (record.words !== words) {
+          record.words = words;
+          record.bytes = page.bytes;
+        }
         record.cpu = cpu;
         outside[rare](rare);
         if (!isPlain || now > limit) break;
