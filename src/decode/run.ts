@@ -37,14 +37,7 @@ export function makeRun(dispatcher: Dispatcher, columns: Columns, onShort: (cpu:
   const times = new Float64Array(OUTSIDE_THE_HEAP);
   const limitOf = makeLimit(columns, times);
   const restore = makeSift(columns);
-  const record: EventRecord = {
-    words: new Int32Array(0),
-    bytes: new Uint8Array(0),
-    offset: 0,
-    length: 0,
-    cpu: 0,
-    timestampNs: 0,
-  };
+  const record = emptyRecord();
   // One closure per slot. V8 would inline a shared closure with all handlers and then keep the loop's state in memory.
   const outside = Array.from(minLengths, () => (slot: number): void => {
     if (record.length >= minLengths[slot]) call(slot, record);
@@ -139,5 +132,16 @@ function makeLimit({ stamps, heap, size }: Columns, times: Float64Array) {
     if (cursors > 2 && stamps[heap[2]] < limit) limit = stamps[heap[2]];
     // End a run of late events before those that are not, so that the loop need not check each event.
     return start < times[1] && limit >= times[1] ? times[1] - epsilon : limit;
+  };
+}
+
+function emptyRecord(): EventRecord {
+  return {
+    words: new Int32Array(0),
+    bytes: new Uint8Array(0),
+    offset: 0,
+    length: 0,
+    cpu: 0,
+    timestampNs: 0,
   };
 }
