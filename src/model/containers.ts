@@ -3,7 +3,7 @@
  * fixed, for tasks outside of containers. A table maps thread ids to slots; the agent fills it.
  */
 
-/** The container is unknown, for example because events were lost. The label is `other`. */
+/** The container of the task is unknown, for example because events were lost. The label is `other`. */
 export const UNKNOWN = 0;
 /** The container is known, but all slots are in use. The label is `other`. */
 export const SURPLUS = 1;
@@ -38,7 +38,7 @@ export interface ContainersConfig {
   podLogs: string;
   /** Maximum number of containers that have a slot at the same time. */
   max: number;
-  /** How long a container keeps its slot after it has ended. */
+  /** How long an ended container keeps its slot, in milliseconds. */
   keepMs: number;
 }
 
@@ -53,7 +53,10 @@ export interface Containers {
   readonly table: Uint8Array;
   /** Counts a look-up that returned `UNKNOWN` or `SURPLUS`. */
   miss(slot: number): void;
-  /** Labels of a slot; undefined if the slot is unused, or while the agent looks up the name of a new container. */
+  /**
+   * Labels of a slot; undefined if the slot is unused, or if the agent does not know the name of the
+   * container yet.
+   */
   labels(slot: number): ContainerLabels | undefined;
   /** Ids of the container and its pod; undefined if the slot belongs to no container. */
   ids(slot: number): { containerId: string; podUid: string } | undefined;
@@ -61,17 +64,25 @@ export interface Containers {
   slots(): readonly number[];
   /** Reads the files of a container's control group; undefined if the control group does not exist. */
   usage(slot: number): ContainerUsage | undefined;
-  /** Calls back before a slot is given to another container. Returns a function that unregisters the callback. */
+  /**
+   * Registers a callback that runs before a slot gets another container. Returns a function that unregisters
+   * it.
+   */
   onRelease(callback: (slot: number) => void): () => void;
-  /** Number of look-ups so far that found no container. */
+  /** Number of look-ups that found no container: they returned `UNKNOWN` or `SURPLUS`. */
   missed(): { unknown: number; surplus: number };
 }
 
-/** An entry of the table as a recording stores it: the threads in one control group, or the threads of one process. */
+/**
+ * A part of the table as a recording stores it: the threads in one control group, or the threads of one
+ * process.
+ */
 export interface RecordedPart {
   /** Number of the cgroup hierarchy. */
   hierarchy?: number;
-  /** Control group of a container or unit; '' for the system, absent for threads of the kernel. */
+  /**
+   * Control group of a container or systemd unit. '': tasks in neither (`SYSTEM`). Absent: kernel threads.
+   */
   path?: string;
   /** Names of the container, if they are known. */
   labels?: ContainerLabels | undefined;
@@ -89,7 +100,7 @@ export function slotLookup({ table, miss }: Pick<Containers, 'table' | 'miss'>):
   };
 }
 
-/** Whether another slot has the same labels, as after a restart of the container. */
+/** Whether another slot has the same labels, for example because the container was restarted. */
 export function hasNamesake(containers: Pick<Containers, 'slots' | 'labels'>, slot: number): boolean {
   const labels = String(containers.labels(slot));
   return containers.slots().some((other) => other !== slot && String(containers.labels(other)) === labels);
@@ -105,6 +116,9 @@ export interface ContainerEvents {
   attached(tid: number, hierarchy: number, path: string): void;
   /** Events were lost: the table may be wrong until the next scan. */
   lost(): void;
-  /** Scans if needed, looks up names, and removes containers that have ended. Called about once a second. */
+  /**
+   * Scans the control groups if needed, looks up names, and removes containers that have ended. Called about
+   * once a second.
+   */
   refresh(): void;
 }

@@ -27,15 +27,16 @@ export const LABEL_FORMS = [
 export type LabelForm = (typeof LABEL_FORMS)[number];
 
 /**
- * What to do if an operation starts again before its end. `replace`: only the last start counts. `stack`: each start
- * has its own end. `first`: only the first start counts.
+ * What happens if a second start event with the same key occurs before the end event. `replace`: the end
+ * event ends the last start. `stack`: each start has its own end, innermost first. `first`: the end event
+ * ends the first start.
  */
 export const NESTINGS = ['replace', 'stack', 'first'] as const;
 export type Nesting = (typeof NESTINGS)[number];
 
 /** Prefix of the probe name of each metric that the config declares. */
 export const METRICS_PREFIX = 'metrics/';
-/** In a key or a label, this name stands for the CPU that recorded the event. */
+/** As a field name in a key or a label, this name means the CPU that recorded the event. */
 export const CPU = 'cpu';
 export const TASK = 'common_pid';
 
@@ -48,7 +49,10 @@ export interface EventChoice {
   where?: string | undefined;
 }
 
-/** A part of the key that identifies an operation: a field of each event, and a mask of the bits to compare. */
+/**
+ * A part of the key that identifies an operation: a field of the start event, a field of the end event, and
+ * optionally a mask of the bits to compare.
+ */
 export interface KeyPart {
   start: string;
   end: string;
@@ -57,7 +61,7 @@ export interface KeyPart {
 
 export interface DeclaredLabel {
   name: string;
-  /** The event that contains the field. For a metric of single events, always `end`. */
+  /** The event that contains the field. Always `end` if the metric has no start event. */
   of: 'start' | 'end';
   field: string;
   /** If absent, text stays unchanged, and a number becomes its name if the event's print fmt defines one. */
@@ -69,9 +73,12 @@ export interface DeclaredLabel {
   constant?: string;
   /** The label value is `names[1]` if the field is at least as large as this other field, else `names[0]`. */
   reaches?: { field: string; names: readonly [string, string] };
-  /** If the print fmt contains several `__print_symbolic` for the field: how many to skip. */
+  /** How many `__print_symbolic` calls for the field to skip in the print fmt, if it contains several. */
   nth?: number;
-  /** If the kernel lacks the field, the label value is `unknown`. Without `isOptional`, the whole metric is off. */
+  /**
+   * Set: if the kernel lacks the field, the label value is `unknown`. Absent: if the kernel lacks the field,
+   * the whole metric is off.
+   */
   isOptional?: true;
 }
 
@@ -105,29 +112,38 @@ export interface DeclaredMetric {
   help: string;
   /** `count` and `sum` are counters; `max` is a gauge. */
   kind: 'count' | 'sum' | 'max' | 'histogram';
-  /** If absent, the metric counts single events. If present, the metric measures the time from `start` to `event`. */
+  /** Present: the metric measures the time from `start` to `event`. Absent: the metric uses single events. */
   start?: EventChoice | undefined;
   event: EventChoice;
-  /** The number to sum or to put into buckets. Absent for counters, and for pairs of events, which measure time. */
+  /**
+   * The number to record. Absent for `count`, and if the metric measures the time from `start` to `event`.
+   */
   measure?: Measure | undefined;
-  /** `spent`: the task spent the measured time before the event. `spends`: the task sleeps for this time afterwards. */
+  /**
+   * For a single event with a duration as `measure`. `spent`: the duration ended at the event. `spends`: the
+   * duration, a sleep of the task, begins at the event.
+   */
   taskTime?: 'spent' | 'spends';
   /** Whether the kernel counts the events itself instead of recording them. */
   isInKernel?: boolean;
   key: readonly KeyPart[];
   nested: Nesting;
-  /** Fields with times in nanoseconds that replace the timestamps: `start` of the start event, `end` of `event`. */
+  /**
+   * Fields with times in nanoseconds, used instead of the timestamps. `start`: field of the start event.
+   * `end`: field of the end event.
+   */
   between?: { start: string; end: string };
   /** A second start before the end is normal: do not count it as `no_end`. */
   startsAgain?: boolean;
   /**
-   * Field of `event` that contains the pid of the metric's task. Default: `common_pid` if the metric has a task. Set it
-   * if the metric is about another task. Chooses only the container, not which events are the agent's own.
+   * Field of `event` that contains the pid of the metric's task. Default: `common_pid` if the metric has a
+   * task. Set it if the metric is about another task. This field determines the container; `common_pid` still
+   * decides whether the agent itself caused an event.
    */
   task?: string;
-  /** The events belong to no task, so they count even if they interrupt one of the agent's threads. */
+  /** The events belong to no task, so events that interrupt one of the agent's threads also count. */
   isNobodys?: boolean;
-  /** Only some kernels have these events; other kernels report the same facts through other events. */
+  /** Only some kernels have these events. Other kernels report the same facts with other events. */
   isVariant?: boolean;
   /** Ends without a start are normal: do not count them as unmatched. */
   endsAlone?: boolean;

@@ -1,4 +1,4 @@
-/** Events that the agent defines itself, on functions of the kernel or of programs, and the names of these events. */
+/** Dynamic events, which the agent defines on functions of the kernel or of programs, and their names. */
 
 export const DYNAMIC_KINDS = ['kprobe', 'kretprobe', 'uprobe', 'uretprobe'] as const;
 export type DynamicKind = (typeof DYNAMIC_KINDS)[number];
@@ -11,10 +11,16 @@ export interface DynamicEvent {
   args: Readonly<Record<string, string>>;
 }
 
-/** Maximum length without suffixes. The kernel's limit is 64 (MAX_EVENT_NAME_LEN in kernel/trace/trace_probe.h). */
+/**
+ * Maximum length of a name before the hash and `_start`, `_end` or `_event` are appended. The kernel's limit
+ * is 64 (MAX_EVENT_NAME_LEN in kernel/trace/trace_probe.h).
+ */
 const LONGEST_NAME = 40;
 
-/** Name of the group of an agent's events. It depends on the name of the instance, so each agent has its own group. */
+/**
+ * Name of the event group (system) of an agent's dynamic events. The name contains the name of the agent's
+ * instance, so each agent has its own group.
+ */
 export function dynamicGroup(instance: string): string {
   return `ftx_${shortName(instance)}`;
 }
@@ -23,7 +29,10 @@ export function dynamicName(metric: string, side: 'start' | 'end' | 'event'): st
   return `${shortName(metric)}_${side}`;
 }
 
-/** Makes a name of letters, digits and `_`. Adds a hash to a changed name, so that different names stay different. */
+/**
+ * Replaces other characters than letters, digits and `_`, and shortens long names. A name that this changes
+ * gets a hash of the original, so that different names stay different.
+ */
 function shortName(name: string): string {
   const plain = name.replace(/[^A-Za-z0-9_]/g, '_');
   if (plain === name && name.length <= LONGEST_NAME) return name;

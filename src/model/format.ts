@@ -8,7 +8,9 @@ export interface FieldFormat {
   /** Size of the field in the payload, in bytes: 4 for a `__data_loc`, 0 for a flexible array at the end. */
   size: number;
   signed: boolean;
-  /** Whether the field is an array: declared with brackets, or located elsewhere (`__data_loc`, `__rel_loc`). */
+  /**
+   * Whether the field is an array: declared with brackets, or a dynamic array (`__data_loc`, `__rel_loc`).
+   */
   array: boolean;
   location: 'inline' | 'data_loc' | 'rel_loc';
 }

@@ -4,23 +4,32 @@
  */
 export interface FunctionNames {
   /**
-   * Returns the name of the function that begins at this address or a few bytes before it, because tracers hook in a
-   * few bytes after the start. Returns undefined if unknown. Too slow for the hot path.
+   * Returns the name of the function that begins at this address or a few bytes before it. Tracers record an
+   * address a few bytes after the start of the function, because their hook is there. Returns undefined if
+   * unknown. Too slow for the hot path.
    */
   nameOf(low: number, high: number): string | undefined;
-  /** Changes when names may have changed because a module was loaded or removed. Earlier results are then invalid. */
+  /**
+   * Changes when a module may have been loaded or removed. Results of `nameOf` from before the change are
+   * then invalid.
+   */
   readonly generation: number;
   /** True if `nameOf` expects the text reader's numbers instead of addresses. */
   readonly isOfText?: true;
-  /** Returns the given names that no kernel function has any longer. Absent if the list of functions is unknown. */
+  /**
+   * Returns those of the given names that no longer belong to any kernel function. Absent if the list of
+   * functions is unknown.
+   */
   missing?(names: Iterable<string>): string[];
 }
 
 /**
- * Returns the names, or the reason why there are none. `start`: the addresses are the places where tracers hook into a
- * function. `inside`: the addresses lie anywhere in a function.
+ * Returns the names, or the reason why none are available. `start`: looks up addresses at or just after the
+ * start of a function. `inside`: looks up addresses anywhere in a function.
  */
 export type FunctionLookup = (place: 'start' | 'inside') => FunctionNames | { reason: string };
 
-/** Used by plans whose records this process does not read, such as the plan of a recording. */
+/**
+ * Knows no names. Used if this process does not decode the records, for example while it only records them.
+ */
 export const NAMELESS: FunctionNames = { nameOf: () => undefined, generation: 0 };

@@ -1,14 +1,17 @@
 /**
- * The buckets in which every histogram counts. They are the base-2 exponential buckets of scale 3 (8 per octave, bounds
- * 2^(i/8) seconds, upper bound inclusive), the same as in OpenTelemetry's exponential histograms and in Prometheus'
- * native histograms. The family's classic bounds divide the buckets further, so both kinds of buckets are exact sums of
- * the same counts. Bounds are compared in the recorded unit: nanoseconds, or the unit that `divisor` defines.
+ * Defines the *fine buckets* in which a histogram counts. Their bounds are those of base-2 exponential
+ * buckets of scale 3 (8 per octave, bounds 2^(i/8) seconds, upper bound inclusive), as in OpenTelemetry's
+ * exponential histograms and in Prometheus' native histograms, and in addition the classic bounds of the
+ * metric. Every exponential bucket and every classic bucket is therefore an exact sum of fine buckets. Bounds
+ * are compared in the recorded unit: nanoseconds, or the unit that `divisor` defines.
  */
 import type { MetricSpec } from './metric.ts';
 
 export const HISTOGRAM_SCALE = 3;
 const PER_OCTAVE = 2 ** HISTOGRAM_SCALE;
-/** Range of recorded values in octaves of seconds: from 2^-30 s (below 1 ns) to 2^23 s (97 days). */
+/**
+ * Number of octaves with exponential buckets: for nanoseconds, from 2^-30 s (below 1 ns) to 2^23 s (97 days).
+ */
 const OCTAVES_SHOWN = 53;
 /** The look-up table has 2^6 cells per octave, so a cell rarely contains more than one bound. */
 const CELL_BITS = 6;
@@ -16,25 +19,26 @@ const CELL_MASK = (1 << CELL_BITS) - 1;
 const OCTAVES = 54;
 
 export interface HistogramGrid {
-  /** A recorded value divided by this is the exported value. */
+  /** The exported value is the recorded value divided by this number. */
   divisor: number;
   /** Inclusive upper bound of each fine bucket, ascending, in recorded units (usually ns). The last is Infinity. */
   upperNs: Float64Array;
   /** Prometheus' native bucket index of each fine bucket. Fine bucket 0 contains only zero and has index -32768. */
   exponentialIndex: Int16Array;
-  /** For each classic bound, the last fine bucket at or below it. */
+  /** For each classic bound: index of the fine bucket that ends at the bound. */
   classicFine: Uint16Array;
   /** Number of blocks of 16 fine buckets per series. */
   blocksPerSeries: number;
   /**
-   * Two numbers per cell, at the index that `cellOf` returns: the first fine bucket in the cell, and its upper bound,
-   * rounded down. A value above the bound is in the next bucket. If the cell has more bounds, the first number is
-   * `~bucket`, and the bucket has to be searched.
+   * A look-up table with two numbers per cell, at the index that `cellOf` returns: a fine bucket, and the
+   * upper bound of this bucket, rounded down. A value of the cell that is above the bound belongs to the next
+   * bucket. If the cell contains several bounds, the first number is `~bucket` instead, and `bucketOf`
+   * searches upwards from that bucket.
    */
   cells: Int32Array;
   /**
-   * Fine bucket of a recorded value, usually a duration in whole nanoseconds. Negative values count as zero; values above
-   * the range go to the last bucket.
+   * Returns the fine bucket of a recorded value, usually a duration in whole nanoseconds. Negative values
+   * count as zero. Values above the range belong to the last bucket.
    */
   bucketOf(ns: number): number;
 }
@@ -45,8 +49,9 @@ export const FINE_BLOCK_SIZE = 1 << FINE_BLOCK_BITS;
 export const ZERO_BUCKET = -32768;
 
 /**
- * Makes the grid for classic bounds (ascending, positive, finite), given in the exported unit: seconds, unless
- * `divisor` defines another. Exponential bucket i contains exported values in (2^((i-1)/8), 2^(i/8)]. A pure function.
+ * Makes the grid for classic bounds (ascending, positive, finite). The bounds are in the exported unit:
+ * seconds, unless `divisor` defines another. Exponential bucket i contains exported values in (2^((i-1)/8),
+ * 2^(i/8)].
  */
 export function makeHistogramGrid(classicBounds: readonly number[], divisor = 1e9): HistogramGrid {
   // Round first: 3e-8 * 1e9 is not exactly 30, and a bound that is a whole number of ns must be exact.
@@ -73,7 +78,10 @@ export function makeHistogramGrid(classicBounds: readonly number[], divisor = 1e
 
 const grids = new Map<string, HistogramGrid>();
 
-/** Returns the grid of a histogram: one shared object for all families of a thread with the same buckets. */
+/**
+ * Returns the grid of a histogram. All families of a thread with the same bounds and divisor share one
+ * object.
+ */
 export function gridOf({ bounds, divisor }: Pick<MetricSpec, 'bounds' | 'divisor'>): HistogramGrid {
   const key = `${divisor} ${bounds.join()}`;
   let grid = grids.get(key);
@@ -91,7 +99,10 @@ function lowestInCell(cell: number): number {
   return Math.ceil(2 ** octave * (1 + within / (1 << CELL_BITS)));
 }
 
-/** Makes the look-up table and the function that finds the fine bucket of a value. A cell covers 1/64 of an octave. */
+/**
+ * Makes the look-up table and the function that finds the fine bucket of a value. Each cell of the table
+ * covers 1/64 of an octave.
+ */
 function makeSearch(upperNs: Float64Array): Pick<HistogramGrid, 'cells' | 'bucketOf'> {
   const lastCell = OCTAVES << CELL_BITS;
   const cells = new Int32Array((lastCell + 1) * 2);
@@ -107,7 +118,7 @@ function makeSearch(upperNs: Float64Array): Pick<HistogramGrid, 'cells' | 'bucke
     while (ns > upperNs[fine]) fine++;
     return fine;
   };
-  /** Finds the bucket of zero, of less than a nanosecond, or of more than two seconds. */
+  /** Finds the bucket of a value below 1 ns (including 0 and negative values) or from 2^31 ns (2.1 s). */
   const unusual = (ns: number): number => {
     if (!(ns >= 1)) return ns > 0 ? 1 : 0;
     scratch.setFloat64(0, ns);

@@ -12,7 +12,10 @@ export interface HistoryResolution {
   step_seconds: number;
   keep_seconds: number;
   columns: number;
-  /** Period with columns, in milliseconds like all times here. Null if there are no columns yet. */
+  /**
+   * `from`: start of the first column; `to`: end of the last column. In milliseconds. Null if there are no
+   * columns yet.
+   */
   from: number | null;
   to: number | null;
 }
@@ -35,17 +38,19 @@ export interface HistoryAnswer {
   step_seconds: number;
   /** End of each column, in milliseconds. */
   times: number[];
-  /** Seconds for which each column has data; 0 for a gap. */
+  /** Number of seconds of data in each column; 0 if the column is a gap. */
   seconds: number[];
-  /** Indexes of the columns during which some of the requested events were not available. */
+  /**
+   * Indexes of the columns in whose period some of the events that the agent requested were not available.
+   */
   not_ready: number[];
-  /** Largest first: counters by value, histograms by sum. */
+  /** Sorted in descending order: counters by value, histograms by sum. */
   series: HistorySeries[];
-  /** Sum of all series beyond the limit. */
+  /** Sum of the series that `series` leaves out because of the limit. */
   rest?: Omit<HistorySeries, 'labels'> & { groups: number };
 }
 
-/** One value per column; null for a gap. */
+/** One series. Each array has one element per column; null for a gap. */
 export interface HistorySeries {
   labels: Record<string, string>;
   /** Counters: the increase, in the metric's unit. */
@@ -54,7 +59,10 @@ export interface HistorySeries {
   count?: (number | null)[];
   /** Histograms: sum of the durations in seconds. */
   sum?: (number | null)[];
-  /** Histograms: index, count, index, count, … of exponential buckets (scale 3). -32768 is the bucket of zeros. */
+  /**
+   * Histograms: exponential buckets (scale 3) as a flat list: index, count, index, count, … Index -32768 is
+   * the bucket of zeros.
+   */
   buckets?: (number[] | null)[];
 }
 
@@ -62,7 +70,7 @@ export interface LiveColumn {
   time: number;
   seconds: number;
   gap: boolean;
-  /** Whether all requested events were available. */
+  /** Whether all events that the agent requested were available. */
   ready: boolean;
   /** Metrics that changed. Each value is the sum over the metric's series. */
   metrics: Record<string, LiveMetric>;

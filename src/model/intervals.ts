@@ -1,8 +1,10 @@
 /**
- * How probes report single operations to the code that makes traces of slow ones. A probe gets its sink when it is
- * created. If the sink has a threshold, the probe calls the sink only for operations that reach the threshold. A fast
- * operation therefore costs one comparison, and a probe without a sink pays nothing. Timestamps are from the trace
- * clock. Calls come in the order in which the operations ended, except for late events (see decode/merge.ts).
+ * How probes report single operations to the code that makes traces of slow ones. When a probe is created, it
+ * gets a sink: the object whose methods it calls. If the sink has a threshold, the probe reports only
+ * operations that reach the threshold. A fast operation therefore costs one comparison, and a probe without a
+ * sink pays nothing. A *watched call* is a syscall for which a trace may be made. Timestamps are from the
+ * trace clock. Probes report operations in the order in which they ended, except for late events (see
+ * decode/merge.ts).
  */
 import type { DeclaredMetric } from './declared-metric.ts';
 import type { FunctionNames } from './function-names.ts';
@@ -45,13 +47,14 @@ export interface SyscallSink {
   /** Whether the probe should report calls with this name. Called once per name. */
   wants(name: string): boolean;
   /**
-   * The probe passes a function that returns the start time of the task's current call, or 0 if the task is in no call
-   * that the sink wants. The result is valid until the task's next call.
+   * The probe calls this once, with a function that returns the start time of the task's current call, or 0
+   * if the task is in no call that the sink wants. The result is valid until the task's next call.
    */
   watch(since: (pid: number) => TimestampNs): void;
   /**
-   * `ret` below 0 is `-errno`; NaN if the result is unknown. `lostUntilNs`: end of the last loss of events during the
-   * call; 0 or absent if there was none. The time before a loss may belong to an earlier call of the same name.
+   * A call ended. `ret`: the return value; below 0: `-errno`; NaN: unknown. `lostUntilNs`: end of the last
+   * loss of events during the call; 0 or absent: no loss. The time before the loss may belong to an earlier
+   * call of the same name.
    */
   ended(
     name: string,
@@ -76,9 +79,12 @@ export interface BlockRequest {
   operation: string;
   bytes: number;
   sector: number;
-  /** When the request first entered the queue: inserted, or put back by the driver; 0 if it never was in the queue. */
+  /**
+   * When the request was first inserted into the queue, or put back into the queue by the driver; 0 if
+   * neither happened.
+   */
   insertNs: TimestampNs;
-  /** When the request was issued. If the driver put it back, the time of its last issue. */
+  /** When the request was issued. If the request was issued several times: the last time. */
   issueNs: TimestampNs;
   completeNs: TimestampNs;
   /** Task that put the request into the queue or issued it. */
@@ -95,32 +101,39 @@ export interface BlockRequest {
 }
 
 export interface TaskSink {
-  /** The probe reports waits for a CPU that take at least this long, for every task. */
+  /** The probe reports every wait for a CPU that takes at least this long, of any task. */
   readonly waitThresholdNs: number;
   /** Before the probe reports a wait of at least this length, it calls `ran` for the task that used the CPU. */
   readonly culpritNs: number;
   /**
-   * True: the probe reports all tasks, so that a trace can show what the waker of a task did before. False: it reports
-   * only tasks in a watched call, and long waits.
+   * True: the probe reports all tasks, so that a trace can show what a task did before it woke another task.
+   * False: the probe reports only tasks in a watched call, and long waits.
    */
   readonly follows: boolean;
-  /** Returns the start of the task's current call; 0 if no trace needs the events during the call. */
+  /** Returns the start time of the task's watched call; 0 if the task is in no watched call. */
   inCall(pid: number): TimestampNs;
   /**
-   * The probe passes `cameBack`. The sink calls it when a task acts although the events so far show the task as not
-   * running. The probe then reports that the task is running again.
+   * The probe calls this once, with its function `cameBack`. The sink calls `cameBack` when an event shows
+   * that a task runs although earlier events showed it as not running. The probe then reports that the task
+   * is running again.
    */
   watch(cameBack: (pid: number, cpu: number, nowNs: TimestampNs) => void): void;
   /**
-   * The probe passes a function that names the interrupt, softirq or timer that woke a task. The function returns
-   * undefined if another task woke the task, or if the waker is unknown.
+   * The probe calls this once, with a function that names the interrupt, softirq or timer in a code of
+   * `wakeCode`. The function returns undefined if another task woke the task, or if the waker is unknown.
    */
   names(nameOf: (wokenBy: number) => string | undefined): void;
-  /** If the kernel has workqueue events, the probe passes a function that names a kernel function by its address. */
+  /**
+   * If the kernel has workqueue events, the probe calls this once, with a function that returns the name of
+   * the kernel function at an address (two 32-bit words).
+   */
   works(nameOf: (low: number, high: number) => string | undefined): void;
-  /** A kworker begins to run the function at this address, or has ended it if the address is 0. */
+  /** A kworker begins to run the work function at this address. Address 0: the work function has ended. */
   worked(pid: number, atNs: TimestampNs, low: number, high: number): void;
-  /** A task (0: the idle task) ran on a CPU, usually until it was switched out. Its comm is at word `commAt`. */
+  /**
+   * A task (0: the idle task) ran on a CPU, usually until it was switched out. Its comm begins at
+   * `words[commAt]`.
+   */
   ran(
     cpu: number,
     pid: number,
@@ -129,9 +142,9 @@ export interface TaskSink {
     words: Int32Array,
     commAt: number,
   ): void;
-  /** Events of a CPU between these times may be missing. */
+  /** Events of this CPU between these times may be missing. */
   lost(cpu: number, fromNs: TimestampNs, untilNs: TimestampNs): void;
-  /** A task that is waiting for a CPU moved to the run queue of another CPU. */
+  /** A task that waits for a CPU was moved to the run queue of this CPU. */
   moved(pid: number, cpu: number, atNs: TimestampNs): void;
   /** A task runs on a CPU again (see `follows`). `commAt`: as in `ran`. */
   switchedIn(task: SwitchIn, words: Int32Array, commAt: number): void;
@@ -143,9 +156,14 @@ export interface SwitchIn {
   cpu: number;
   /** Whether the task was in a watched call when it was switched out. */
   isWatched: boolean;
-  /** When the task left its CPU; 0 if not recorded, or if the task may have run during a later loss of events. */
+  /**
+   * When the task was switched out; 0 if no event shows this, or if the task may have run during a later loss
+   * of events.
+   */
   outNs: TimestampNs;
-  /** False if no event showed the switch, because the idle task of some virtual machines does not record it. */
+  /**
+   * Whether an event showed the switch. On some virtual machines, the idle task does not record its switches.
+   */
   isSeen: boolean;
   /** When the task became runnable: `outNs` if it was preempted; 0 if unknown. */
   runnableNs: TimestampNs;
@@ -158,16 +176,21 @@ export interface SwitchIn {
   queueCpu: number;
   /** Code of what woke the task, made by `wakeCode`. */
   wokenBy: number;
-  /** Task that woke this task or, if an interrupt did, the task that was interrupted. 0 if unknown. */
+  /**
+   * Task that woke this task. If an interrupt woke this task: the task that was interrupted. 0 if unknown.
+   */
   waker: number;
   /** CPU on which `waker` ran; negative if unknown. */
   wakerCpu: number;
-  /** Flags of the kernel lock that the task waited for, as in LOCK_TYPES; below 0 if none was recorded. */
+  /**
+   * Flags of the kernel lock that the task waited for, as in LOCK_TYPES; negative if no such event was
+   * recorded.
+   */
   lock: number;
 }
 
 export interface FunctionSink {
-  /** The probe passes the names of the addresses that it reports. Called once. */
+  /** The probe passes an object that looks up names of the addresses that it reports. Called once. */
   names(functions: FunctionNames): void;
   /** Called for every return, however short the call was. The probe has already reported the calls inside this call. */
   returned(call: FunctionReturn): void;
@@ -183,7 +206,9 @@ export interface FunctionReturn {
   /** Task that called the function. If an interrupt called it: the task that was interrupted. */
   pid: number;
   cpu: number;
-  /** Depth within the traced calls, including calls that another user traces. */
+  /**
+   * Call depth: number of callers that the kernel traces, including calls traced for other users of ftrace.
+   */
   depth: number;
   /** Time on the tracer's own clock, which is not the trace clock. */
   startNs: number;
@@ -218,7 +243,10 @@ export const NOISE_SOURCES = ['hw', 'nmi', 'irq', 'softirq', 'thread'] as const;
 export type NoiseSource = (typeof NOISE_SOURCES)[number];
 
 export interface NoiseSink {
-  /** An interruption has ended. The bytes from `nameStart` to `nameEnd` are its name, or empty if it has no name. */
+  /**
+   * An interruption has ended. `bytes` contains its name from `nameStart` up to `nameEnd`; the range is empty
+   * if it has no name.
+   */
   held(noise: Noise, bytes: Uint8Array, nameStart: number, nameEnd: number): void;
   /** Records of this CPU before this timestamp may be missing. */
   lost(cpu: number, untilNs: TimestampNs): void;
@@ -239,7 +267,10 @@ export interface OsnoiseSink extends NoiseSink {
 }
 
 export interface LatencySink {
-  /** A latency tracer recorded a new maximum since its last reset. `trace` is the tracer's text, or ''. */
+  /**
+   * A latency tracer recorded a new maximum since its last reset. `trace`: text of the tracer's `trace` file,
+   * or ''.
+   */
   record(tracer: (typeof LATENCY_TRACERS)[number], latencyNs: number, trace: string): void;
 }
 
@@ -253,11 +284,14 @@ export interface MarkedSpan {
 }
 
 export interface MarkerSink {
-  /** Counts a marker of this thread, and returns whether the limits allow the probe to read it. Call this first. */
+  /**
+   * Counts a marker of this thread, and returns whether the rate limits allow the probe to read it. The probe
+   * must call this before it reads the marker.
+   */
   takes(pid: number, atNs: TimestampNs): boolean;
-  /** A span marker has a wrong format. */
+  /** The probe read a span marker with a wrong format. */
   malformed(): void;
-  /** The thread has entered this span. */
+  /** The thread began to work within this span. */
   began(pid: number, atNs: TimestampNs, span: MarkedSpan): void;
   ended(pid: number, atNs: TimestampNs, span: MarkedSpan): void;
   exited(pid: number, atNs: TimestampNs): void;

@@ -1,10 +1,13 @@
-/** The kernel can count an event by its fields (hist trigger), without recording the event. */
+/**
+ * Counts in the kernel: a hist trigger counts the occurrences of an event by its fields, and the event is not
+ * recorded.
+ */
 
-/** Who counts: the agent, from recorded events, or the kernel. */
+/** What counts: the agent, from recorded events, or the kernel. */
 export const COUNT_IN = ['agent', 'kernel'] as const;
 export type CountIn = (typeof COUNT_IN)[number];
 
-/** The key that stands for the CPU on which the event occurred. */
+/** Name of the key that contains the CPU on which the event occurred. */
 export const KERNEL_CPU = 'common_cpu';
 /** The kernel's limit: TRACING_MAP_KEYS_MAX in kernel/trace/tracing_map.h. */
 export const MOST_KERNEL_KEYS = 3;
@@ -19,8 +22,11 @@ export interface KernelCountRequest {
 }
 
 export interface KernelCount {
-  /** Visits each combination of values that occurred since the last call; `more` is how often it occurred. */
+  /**
+   * Visits each combination of key values that occurred since the last call. `more`: number of occurrences
+   * since then.
+   */
   read(visit: (values: readonly bigint[], more: number) => void): void;
-  /** Ends this use of the count. After the last use, the kernel stops counting. */
+  /** Ends this use of the count. When no use is left, the agent removes the hist trigger. */
   end(): void;
 }

@@ -10,14 +10,19 @@ export interface MetricSpec {
   unit: string;
   /** Label names, in the order of the values passed to `slot()`. */
   labels: readonly string[];
-  /** Labels whose values come from the kernel or the user. `maxSeries` limits their combinations. */
+  /**
+   * Labels whose values come from the kernel or the user. `maxSeries` limits the combinations of their
+   * values.
+   */
   open: readonly string[];
   maxSeries: number;
-  /** A recorded value divided by this is the exported value: 1e9 for nanoseconds exported as seconds, otherwise 1. */
+  /**
+   * The exported value is the recorded value divided by this number: 1e9 for nanoseconds exported as seconds.
+   */
   divisor: number;
   /**
-   * True if the times are not differences of event timestamps: the records contain them, or the agent measured them.
-   * Such times are correct in a recording with any clock.
+   * True if the metric's times are not differences of event timestamps: either the records contain the times,
+   * or the agent measured them. Such times are correct whatever the trace clock of a recording is.
    */
   ownTime?: boolean | undefined;
   /** Classic upper bounds in the exported unit (usually seconds), ascending, without +Inf. Only for histograms. */
@@ -25,8 +30,8 @@ export interface MetricSpec {
 }
 
 /**
- * A consistent copy of one family. A series keeps its index within an `epoch`. `labelValues` starts at series
- * `labelsFrom`, so that a reader that keeps label values receives only the new ones.
+ * A consistent copy of one family. While `epoch` stays the same, each series keeps its index. `labelValues`
+ * begins with series `labelsFrom`, because a reader can keep the label values that it already received.
  */
 export interface FamilySnapshot {
   spec: MetricSpec;
@@ -55,8 +60,9 @@ export interface HistogramSnapshot {
 }
 
 /**
- * The families of one store can be declared in several parts, one after the other. Epochs of part N begin at N times
- * this number, so an epoch identifies the part. If a later part declares a metric again, readers see that its family is new.
+ * A store can create several parts over time, each with its own families. Epochs of part N begin at N times
+ * this number, so an epoch identifies the part. If a later part declares a metric with the same name, readers
+ * can see that its family is a new one.
  */
 const EPOCHS_PER_PART = 2 ** 32;
 
@@ -76,7 +82,10 @@ export function isSameFamily(
 /** The series that a reader already has, by metric name. */
 export type KnownSeries = Record<string, { epoch: number; count: number }>;
 
-/** Families in the order of the catalogue. */
+/**
+ * Snapshots of all families of a store: the store's own families in the order of declaration, then those of
+ * its parts.
+ */
 export interface MetricSnapshot {
   families: FamilySnapshot[];
 }

@@ -5,27 +5,32 @@ export type OtlpProtocol = (typeof OTLP_PROTOCOLS)[number];
 
 export interface OtlpTarget {
   protocol: OtlpProtocol;
-  /** Includes the path of the signal for HTTP, and no path for gRPC. `https` means TLS. */
+  /** For HTTP, the URL includes the path of the signal. For gRPC, it has no path. `https` means TLS. */
   url: string;
   /** The values can be secrets. */
   headers: Readonly<Record<string, string>>;
   /** Timeout of one attempt. */
   timeoutMs: number;
   compression: 'none' | 'gzip';
-  /** Paths of PEM files: CA certificates that replace the system's, the client certificate, and its key. */
+  /**
+   * Paths of PEM files: CA certificates (used instead of the system's), the client certificate, and its key.
+   */
   certificateFile?: string | undefined;
   clientCertificateFile?: string | undefined;
   clientKeyFile?: string | undefined;
 }
 
-/** How to push histograms: with the explicit bounds of the scrape, or with exponential buckets of scale 3. */
+/**
+ * How to push histograms: with the classic bounds that a Prometheus scrape also gets, or with exponential
+ * buckets of scale 3.
+ */
 export const OTLP_HISTOGRAMS = ['explicit_bucket_histogram', 'base2_exponential_bucket_histogram'] as const;
 export type OtlpHistograms = (typeof OTLP_HISTOGRAMS)[number];
 
 export interface OtlpMetricsConfig {
   target: OtlpTarget;
   intervalMs: number;
-  /** Timeout of one push with all its attempts; at most the interval. */
+  /** Timeout of one push, including retries; at most the interval. */
   exportTimeoutMs: number;
   histograms: OtlpHistograms;
 }
@@ -36,9 +41,9 @@ export interface OtlpTracesConfig {
   maxQueueSpans: number;
   /** Maximum spans per request. A trace with more spans is sent in a separate request. */
   maxBatchSpans: number;
-  /** How long the exporter waits for more traces before it sends the first one. */
+  /** How long the exporter waits for more traces after the first one, before it sends them. */
   delayMs: number;
-  /** Timeout of one request with all its attempts. */
+  /** Timeout of one request, including retries. */
   exportTimeoutMs: number;
 }
 

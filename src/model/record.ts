@@ -1,8 +1,8 @@
 import type { DurationNs, TimestampNs } from './time.ts';
 
 /**
- * One event as the decoder passes it to handlers: a view of a page, valid only during the call. Each stream has one
- * such object and overwrites it for every event, so nothing is allocated.
+ * One event as the decoder passes it to handlers: a view of a page, valid only during the call. Each stream
+ * overwrites one object for every event, so decoding an event allocates no memory.
  */
 export interface EventRecord {
   /** The page as little-endian 32-bit words. */
@@ -21,18 +21,23 @@ export interface EventRecord {
 export interface EventHandler {
   (record: EventRecord): void;
   /**
-   * Fast path for most records: handles the record and returns true, or does nothing and returns false. If it returns
-   * false or is absent, the handler is called. V8 must inline it into the loop over events (`decode/run.ts`), so it
-   * calls only small functions, and returns false in rare cases instead of calling a function.
+   * Fast path for most records: handles the record and returns true, or does nothing and returns false. If it
+   * returns false or is absent, the decoder calls the handler instead. V8 must inline the fast path into the
+   * loop over events (`decode/run.ts`). The fast path therefore calls only small functions, and returns false
+   * in rare cases instead of calling a function for them.
    */
   usual?: UsualForm;
-  /** Fast path for two records that follow each other. Only one handler of a plan can have it. */
+  /**
+   * Fast path for two records that follow each other in a page. The decoder uses only the first `pair` that
+   * it finds.
+   */
   pair?: UsualPair;
 }
 
 /**
- * Handles a record that is passed as plain arguments: the page's words, and the index `at` of the payload's first word.
- * Passing an `EventRecord` instead would mean writing and reading its fields for every event.
+ * Handles a record that is passed as plain arguments: the page's words, and the index `at` of the payload's
+ * first word. An `EventRecord` would cost more: the caller would write its fields, and the handler read them,
+ * for every event.
  */
 export type UsualForm = (words: Int32Array, at: number, timestampNs: TimestampNs, cpu: number) => boolean;
 
@@ -58,8 +63,9 @@ export type PairForm = (
 export type IntReader = (record: EventRecord) => number;
 
 /**
- * Locates a string or array field. `start` is the byte offset of the field in the page. `end` is the offset after its
- * last byte; for a string, the offset of the first NUL. Both are clamped to the payload, even if the record is corrupt.
+ * Locates the contents of a string or array field. `start` returns the byte offset of the first byte in the
+ * page. `end` returns the offset after the last byte; for a string, the offset of the first NUL. Both results
+ * lie inside the payload, even if the record is corrupt.
  */
 export interface BytesReader {
   start(record: EventRecord): number;

@@ -18,14 +18,14 @@ export interface SlowTree extends SpanTree {
   /** Id of the application's span that the trace belongs to. */
   parentSpanId?: string | undefined;
   kind: string;
-  /** Number of spans that were left out. */
+  /** Number of spans of the trace that this tree leaves out. */
   pruned: number;
   resource: Readonly<Record<string, string>>;
 }
 
-/** Answer to a request for a search or a trace id. */
+/** Response to a search, or to a request for one trace id. */
 export interface SlowAnswer {
   kinds: readonly string[];
-  /** Slowest first. For a trace id: newest first. */
+  /** For a search: slowest first. For a trace id: newest first. */
   traces: SlowTree[];
 }

@@ -1,7 +1,13 @@
+/**
+ * Computes the exported buckets of a histogram series from a snapshot of its fine buckets (see
+ * histogram-grid.ts).
+ */
 import { FINE_BLOCK_BITS, FINE_BLOCK_SIZE, type HistogramGrid, ZERO_BUCKET } from './histogram-grid.ts';
 import type { HistogramSnapshot } from './metric.ts';
 
-/** Writes one series' cumulative counts at each classic bound to `out` (`grid.classicFine.length` long). */
+/**
+ * Writes the cumulative count at each classic bound of one series to `out`, which has one element per bound.
+ */
 export function classicCounts(
   grid: HistogramGrid,
   data: HistogramSnapshot,
@@ -26,8 +32,9 @@ export function classicCounts(
 }
 
 /**
- * Calls `visit` for each non-empty exponential bucket of one series, in ascending order of index (Prometheus' numbering:
- * bucket i contains (2^((i-1)/8), 2^(i/8)] seconds; OpenTelemetry's index is one lower). Returns the count of zeros.
+ * Calls `visit` for each non-empty exponential bucket of one series, in ascending order of index (Prometheus'
+ * numbering: bucket i contains (2^((i-1)/8), 2^(i/8)] seconds; OpenTelemetry's index is one lower). Returns
+ * the number of recorded zeros.
  */
 export function exponentialCounts(
   grid: HistogramGrid,

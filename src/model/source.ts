@@ -1,10 +1,11 @@
 import type { PageLayout } from './format.ts';
 
 /**
- * Where raw pages come from: per-CPU `trace_pipe_raw` files, a recording, or a simulation. Implementations never block.
+ * A source of raw pages (sub-buffers): per-CPU `trace_pipe_raw` files, a recording, or a simulation.
+ * Implementations never block.
  */
 export interface PageSource {
-  /** CPUs that can have pages now. The result may change between calls (CPU hotplug). */
+  /** CPUs whose buffers can contain pages now. CPU hotplug can change the result between calls. */
   cpus(): readonly number[];
   /**
    * Copies the next sub-buffer of one CPU to `into`, which must have at least `PageLayout.pageSize` bytes. Returns the
@@ -14,22 +15,25 @@ export interface PageSource {
   readPage(cpu: number, into: Uint8Array): number;
 }
 
-/** Where text comes from: `trace_pipe`, or a file. Implementations never block. */
+/** A source of trace text: `trace_pipe`, or a file. Implementations never block. */
 export interface TextSource {
-  /** Copies the next text to `into`. Returns the number of bytes, or 0 if no text is ready. */
+  /** Copies the next bytes of text to `into`. Returns their number, or 0 if no text is ready. */
   readText(into: Uint8Array): number;
 }
 
-/** What the decoder must know about the machine and the buffer before it can read pages. */
+/** Facts about the machine and the trace buffer that the decoder needs to read pages. */
 export interface TraceMetadata {
   layout: PageLayout;
-  /** The trace clock in use. It is `mono` if the agent makes the recording. */
+  /**
+   * Name of the trace clock. The agent itself uses `mono`; recordings of other programs can have other
+   * clocks.
+   */
   clock: string;
   /** `uname -m` of the recording machine: `x86_64`, `aarch64`. */
   machine: string;
   /** Kernel release as in `uname -r`. */
   kernelRelease: string;
-  /** Number of CPUs that the buffer can have: the highest logical CPU number + 1. */
+  /** Number of possible CPUs: the highest logical CPU number + 1. */
   cpuCount: number;
   /** All available events, in the form `system:name`. */
   events(): readonly string[];
@@ -37,7 +41,10 @@ export interface TraceMetadata {
   formatText(event: string): string | undefined;
 }
 
-/** Counters from `per_cpu/cpuN/stats` of one CPU's buffer. They count from the last reset of the buffer. */
+/**
+ * Contents of one CPU's file `per_cpu/cpuN/stats`. All fields except `cpu` and `bytes` are numbers of events,
+ * counted since the last reset of the buffer.
+ */
 export interface BufferStats {
   cpu: number;
   entries: number;

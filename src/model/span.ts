@@ -18,7 +18,10 @@ export const SPAN_KINDS = [
 ] as const;
 export type SpanKind = (typeof SPAN_KINDS)[number];
 
-/** Kinds whose operations belong to a thread: they can be part of an application's span, or excluded by their task. */
+/**
+ * Kinds whose operations belong to a thread. Such an operation can be part of an application's span, and the
+ * config can exclude it by its task.
+ */
 export const TASK_KINDS: readonly SpanKind[] = ['syscalls', 'block', 'sched', 'metrics', 'function_graph'];
 
 export type AttributeValue = string | number | boolean | readonly string[];
@@ -28,7 +31,7 @@ export type Attributes = Readonly<Record<string, AttributeValue>>;
 export type WallTime = readonly [seconds: number, nanoseconds: number];
 
 export interface SpanRecord {
-  /** A general name, so that there are few names: `syscall fsync`, `block write`, `runqueue wait`. */
+  /** Name of the type of operation, with low cardinality: `syscall fsync`, `block write`, `runqueue wait`. */
   name: string;
   /** 16 hex digits. */
   spanId: string;
@@ -60,11 +63,12 @@ export interface TraceRecord {
   /** The root first, and every parent before its children. */
   spans: readonly SpanRecord[];
   /**
-   * The value that is compared with the kind's threshold, and that orders the slowest traces: usually the duration. For
-   * osnoise, the noise of a period; for a syscall that the config does not name, the time without interruptible sleep.
+   * The value that the agent compares with the kind's threshold, and by which it sorts traces: usually the
+   * duration. For osnoise: the noise of a period. For a syscall that the config does not name: the duration
+   * without interruptible sleep.
    */
   weightNs: number;
-  /** Number of spans that were left out of the trace. */
+  /** Number of spans that the agent left out of the trace. */
   pruned: number;
   /** Attributes of the traced resource (`container.id`, `k8s.pod.uid`), in addition to the agent's. */
   resource: Readonly<Record<string, string>>;
@@ -72,8 +76,8 @@ export interface TraceRecord {
 }
 
 /**
- * Values of the label `outcome` of traces and spans. `kept`: only in memory, because there is no backend. `suspended`:
- * the helper that tracks tasks was suspended.
+ * Values of the label `outcome` of traces and spans. `kept`: only in memory, because no OTLP backend is
+ * configured. `suspended`: the probe that tracks tasks for traces was suspended.
  */
 export type SpanOutcome = 'exported' | 'kept' | 'over_budget' | 'pruned' | 'failed' | 'suspended';
 
@@ -84,7 +88,7 @@ export interface SpansConfig {
   containers: boolean;
   /** Whether to read markers from the top-level buffer, on kernels that cannot copy them to an instance. */
   topLevelMarkers?: boolean;
-  /** Never suspend the helper that tracks tasks for traces. */
+  /** Never suspend the probe that tracks tasks for traces. */
   essential?: boolean;
   kinds: Readonly<Partial<Record<SpanKind, KindOptions>>>;
 }
@@ -92,13 +96,13 @@ export interface SpansConfig {
 export interface KindOptions {
   thresholdNs: number;
   /**
-   * For the kind syscalls: globs of syscall names; by default all, except syscalls that normally wait. For the kind
-   * metrics: globs of metric names; by default all.
+   * For the kind syscalls: globs of syscall names; by default all, except syscalls that normally wait, such
+   * as `poll`. For the kind metrics: globs of metric names; by default all.
    */
   include?: readonly string[] | undefined;
   /**
-   * Only for kinds whose operations belong to a task. `processes` are globs of names of threads or programs,
-   * `containers` globs of container ids or pod uids. If undefined, all tasks match.
+   * Only for `TASK_KINDS`. `processes` are globs of names of threads or programs, `containers` globs of
+   * container ids or pod uids. If undefined, all tasks match.
    */
   processes?: readonly string[] | undefined;
   excludeProcesses?: readonly string[] | undefined;

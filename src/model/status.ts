@@ -12,11 +12,13 @@ export interface ProbeStatus {
 
 /** The agent's CPU budget, and the probes that the agent suspended to stay within the budget. */
 export interface BudgetStatus {
-  /** Average number of CPUs that the agent may use (`cores`) and has used (`usedCores`) within the window. */
+  /** Average number of CPUs over the window: the budget (`cores`), and what the agent used (`usedCores`). */
   cores: number;
   usedCores: number;
   windowSeconds: number;
-  /** `until`: UTC, RFC 3339. If the agent is still over its budget at this time, the suspension lasts longer. */
+  /**
+   * `until`: UTC, RFC 3339. If the agent is still over its budget at this time, it extends the suspension.
+   */
   suspended: { probe: string; until: string; reason: string }[];
 }
 
@@ -32,11 +34,11 @@ export interface KindStatus {
 export interface MarkerStatus {
   /** Files to write into. */
   files: string[];
-  /** Why the top level's `trace_marker` is not included; empty if it is. */
+  /** Why `files` does not contain the top level's `trace_marker`; '' if it does. */
   reason: string;
 }
 
-/** Which facts spans contain about the task of the operation. */
+/** Which facts about an operation's task the spans contain. */
 export interface ProcessFactsStatus {
   /** Whether spans name the process and the program. */
   processes: boolean;
@@ -45,20 +47,23 @@ export interface ProcessFactsStatus {
   reason: string;
 }
 
-/** Losses of one CPU's buffer since the start. */
+/**
+ * Losses of one CPU's buffer. `cleared` and `paused` are numbers of occurrences, the others numbers of
+ * events.
+ */
 export interface CpuLoss {
   overrun: number;
   commitOverrun: number;
   dropped: number;
-  /** Events that another reader took. */
+  /** Events that another process read from the buffer, so that the agent did not get them. */
   taken: number;
-  /** How often the buffer was emptied, which loses an unknown number of events. */
+  /** How often the buffer was emptied. Each time, an unknown number of events was lost. */
   cleared: number;
-  /** How often recording was interrupted, or may have been. */
+  /** How often recording was interrupted, or may have been interrupted. */
   paused: number;
 }
 
-/** Losses and reads of one CPU's buffer since the instance was created. */
+/** Losses of one CPU's buffer, and the number of events read from it, since the instance was created. */
 export interface LossReport extends CpuLoss {
   buffer: string;
   cpu: number;
@@ -70,13 +75,15 @@ export interface BufferStatus {
   buffer: string;
   /** '' if the buffer is the top level's. */
   instance: string;
-  /** `raw` or `trace_pipe`. `none` if the agent reads only the longest latency. */
+  /** `raw` or `trace_pipe`. `none`: the agent reads only the tracer's longest latency. */
   reader: string;
   bufferBytesPerCpu: number;
   subbufferBytes: number;
 }
 
-/** Contents of `/api/v1/status` and `/`. Plain data, because it is sent between threads. */
+/**
+ * Contents of `/api/v1/status` and `/`. Plain data, because the capture thread sends it to the main thread.
+ */
 export interface CaptureStatus extends Omit<BufferStatus, 'buffer'> {
   source: 'live' | 'replay';
   kernelRelease: string;
@@ -84,7 +91,7 @@ export interface CaptureStatus extends Omit<BufferStatus, 'buffer'> {
   clock: string;
   tracefs: string;
   cpus: number;
-  /** All buffers; the buffer for events comes first, if it exists. Empty for a replay. */
+  /** All buffers that the agent reads. The buffer for events is first, if it exists. Empty for a replay. */
   buffers: BufferStatus[];
   tickMs: number;
   probes: ProbeStatus[];
@@ -102,7 +109,7 @@ export interface CaptureStatus extends Omit<BufferStatus, 'buffer'> {
   budget?: BudgetStatus | undefined;
 }
 
-/** The response of `/api/v1/status`, which the page also shows. */
+/** The response of `/api/v1/status`. The page at `/` shows the same data. */
 export interface StatusDocument {
   version: string;
   source: 'live' | 'replay';

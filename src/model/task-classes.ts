@@ -1,7 +1,7 @@
 /**
- * Scheduling classes of tasks: the values of the label `class` of run queue latency. The priority in the events
- * identifies real-time tasks (include/linux/sched/prio.h). It does not identify SCHED_BATCH and SCHED_IDLE, so the
- * agent looks these up and keeps them in a table by pid.
+ * Scheduling classes of tasks: the values of the label `class` of run queue latency. The priority in the
+ * events identifies real-time tasks (include/linux/sched/prio.h). The priority does not identify SCHED_BATCH
+ * and SCHED_IDLE, so the agent looks up these classes and keeps them in a table by pid.
  */
 export const TASK_CLASSES = ['normal', 'rt', 'batch', 'idle'] as const;
 
@@ -15,7 +15,10 @@ export const IDLE = 3;
 export const MAX_RT_PRIO = 100;
 
 export interface TaskClasses {
-  /** Class of a task without real-time class; `NORMAL` if unknown. Called for every wait, so it costs only one load. */
+  /**
+   * Returns the class of a task that is not in a real-time class; `NORMAL` if unknown. Only one memory load,
+   * because probes call this for every wait.
+   */
   of(pid: number): number;
   /** Requests the class of this task. `refresh` looks it up later. */
   ask(pid: number): void;

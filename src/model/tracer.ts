@@ -14,18 +14,26 @@ export interface TracerRequest {
   /** A name from `available_tracers`, also used as the label `buffer` and in the instance's name. */
   tracer: string;
   /**
-   * `instance`: every kernel that has the tracer allows it in instances. `prefer_instance`: some kernels allow it only
-   * at the top level, where it then runs. `top`: it always runs at the top level.
+   * Where the tracer runs. `instance`: in a tracefs instance; every kernel that has the tracer allows this.
+   * `prefer_instance`: in an instance if the kernel allows this, otherwise at the top level. `top`: at the
+   * top level.
    */
   where: 'instance' | 'prefer_instance' | 'top';
   /**
-   * How to read the tracer's data. `events`: as records, like those of any event. `latency`: only the longest latency
-   * and its trace. `text`: as text, because its records have no format file.
+   * How the agent reads the tracer's output. `events`: as binary records with format files, like other
+   * events. `latency`: only the longest latency and its trace. `text`: as text, because the tracer's records
+   * have no format file.
    */
   reads: 'events' | 'latency' | 'text';
-  /** Files in `options/`, written before the tracer starts. Files that the kernel lacks are skipped. */
+  /**
+   * Values for files in `options/`. The agent writes them before the tracer starts, and skips files that the
+   * kernel lacks.
+   */
   options: Readonly<Record<string, '0' | '1'>>;
-  /** Control files that exist only at the top level. Written before the tracer starts; the journal restores them. */
+  /**
+   * Values for control files that exist only at the top level. The agent writes them before the tracer
+   * starts, and restores the old values later.
+   */
   knobs: readonly Knob[];
   /** CPUs to record on, written to `tracing_cpumask` of the tracer's instance. Undefined: all CPUs. */
   cpumask?: readonly number[] | undefined;
@@ -38,20 +46,29 @@ export interface Knob {
   /** Path relative to the root of tracefs: `osnoise/cpus`. */
   file: string;
   value: string;
-  /** True: skip the setting if the kernel lacks the file. Otherwise the tracer is unavailable without the file. */
+  /**
+   * True: if the kernel lacks the file, the agent skips it. Otherwise, a missing file makes the tracer
+   * unavailable.
+   */
   optional?: boolean;
 }
 
-/** Which functions to trace. Globs consist of letters, digits and `_.$*?`, so they can't contain filter commands. */
+/**
+ * Which functions to trace. Globs consist of letters, digits and `_.$*?`, so a glob cannot contain a filter
+ * command such as `:traceoff`.
+ */
 export interface FunctionFilter {
   /** If empty, all functions are traced; the config must request this with `unfiltered`. */
   functions: readonly string[];
   notrace: readonly string[];
-  /** Host pids of the tasks to trace, together with children that they create later. Empty: all tasks. */
+  /**
+   * Pids (in the host's pid namespace) of the tasks to trace. Children that these tasks create later are also
+   * traced. If empty, all tasks are traced.
+   */
   pids: readonly number[];
   /**
-   * Only for function_graph; `function` ignores it. 1 traces only the functions themselves. A larger number also traces
-   * the functions they call, down to this many levels, and instruments every function of the kernel. 0 means unlimited.
+   * Only for the tracer function_graph. 1: trace only `functions`. A larger number: also trace the functions
+   * that they call, down to this many levels; the kernel then instruments all its functions. 0: no limit.
    */
   maxDepth: number;
 }

@@ -1,4 +1,6 @@
-/** Opens and reads files that the user named: without blocking, and only regular files. Limits the size of what is read. */
+/**
+ * Opens and reads files that the user named. Never blocks, accepts only regular files, and limits their size.
+ */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoOf } from './errors.ts';
 
@@ -25,7 +27,10 @@ export function openUserFile(file: string): number {
   );
 }
 
-/** Reads the whole file. Throws the errors of `openUserFile`. */
+/**
+ * Reads the whole file. Throws an `Error` as `openUserFile` does, also if the file is too long or keeps
+ * changing.
+ */
 export function readUserFile(file: string, maxBytes = MAX_USER_FILE_BYTES): Buffer {
   const fd = openUserFile(file);
   try {
