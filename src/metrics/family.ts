@@ -8,7 +8,10 @@ export interface Family {
   snapshot(labelsFrom: number): FamilySnapshot;
   /** Returns the slot for label values. Callers should keep the slot, because the look-up is slow. */
   slot(values: readonly string[]): number;
-  /** Returns a slot for values whose labels are not known yet. The values are not exported until `move`. */
+  /**
+   * Returns a slot for values whose labels are not known yet. The values are not exported until `move` adds
+   * them to another slot.
+   */
   hold(): number;
   /** Adds the values of slot `from` to slot `into`, and frees `from`. */
   move(from: number, into: number): void;

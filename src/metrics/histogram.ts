@@ -16,22 +16,32 @@ const BLOCK_BITS = FINE_BLOCK_BITS;
 const IN_BLOCK = FINE_BLOCK_SIZE - 1;
 const TWO_POW_31 = 2147483648;
 
-/** Initial array sizes. Unused memory is not committed, so each family can reserve 324 KiB of addresses. */
+/**
+ * Initial array sizes. The system allocates memory pages only when they are first written, so the 324 KiB of
+ * a family are mostly address space.
+ */
 const FIRST_SERIES = 512;
 const FIRST_BLOCKS = 2048;
 
 /**
- * Histograms of durations in nanoseconds (or of other whole numbers), one per slot, with the fine buckets of
- * histogram-grid.ts. Buckets are allocated in blocks of 16 on first use, because a series spans only a few octaves.
+ * Histograms of durations in nanoseconds (or of other whole numbers): one histogram per slot, with the fine
+ * buckets of histogram-grid.ts. Memory for fine buckets is allocated in blocks of 16 when first used, because
+ * the values of a series usually span only a few octaves.
  */
 export class HistogramFamily implements Family {
   readonly table: SeriesTable;
   readonly grid: HistogramGrid;
-  /** The fast path of `record`. Returns false without an effect for unusual durations, or if a block is missing. */
+  /**
+   * The fast path of `record`. Returns false without recording if the duration is below 1 ns or at least 2^31
+   * ns, if its cell needs a search, or if its block is not allocated.
+   */
   readonly recordUsual: (slot: number, ns: number) => boolean;
   /** Records one duration in nanoseconds. */
   readonly record: (slot: number, ns: number) => void;
-  /** Large enough for most families. V8 treats the array in a public field as a constant until it is replaced. */
+  /**
+   * Block number of each group of 16 fine buckets, by slot. Like `blocks` and `sums`, it is public and large
+   * enough for most families: V8 treats the array in a public field as a constant until the field changes.
+   */
   directory = new Int32Array(FIRST_SERIES * 32);
   blocks = new Float64Array(FIRST_BLOCKS * FINE_BLOCK_SIZE);
   sums = new Float64Array(FIRST_SERIES);
@@ -51,7 +61,8 @@ export class HistogramFamily implements Family {
       const cell = cellIn(whole);
       const first = cells[cell];
       if (first < 0) return false;
-      // Adds the sign bit instead of branching, because CPUs mispredict branches on random durations.
+      // Add the sign bit of the difference instead of branching, because CPUs mispredict branches on random
+      // durations.
       const fine = first + ((cells[cell + 1] - whole) >>> 31);
       const block = this.directory[slot * blocksPerSeries + (fine >> BLOCK_BITS)];
       if (block === 0) return false;
@@ -139,7 +150,10 @@ export class HistogramFamily implements Family {
     };
   }
 
-  /** Returns the sum of a series' buckets. `record` keeps no count, which saves a write. */
+  /**
+   * Returns the number of values of a series: the sum of its buckets. `record` keeps no separate count, to
+   * save a write.
+   */
   #count(slot: number): number {
     const first = slot * this.grid.blocksPerSeries;
     let count = 0;

@@ -1,6 +1,8 @@
 import type { MetricSpec } from '../model/metric.ts';
 
-/** Label value that replaces open labels beyond the limit. */
+/**
+ * Value that open labels get beyond the limit. Open labels are labels whose values are not known in advance.
+ */
 export const OTHER = 'other';
 
 /**
@@ -27,7 +29,7 @@ export class SeriesTable {
     if (this.#openAt.includes(-1)) throw new Error(`${spec.name}: an open label is not one of its labels`);
   }
 
-  /** Number of slots allocated so far, including released ones: the length of every column. */
+  /** Number of slots, including released ones. Arrays with one element per slot need this length. */
   get length(): number {
     return this.#labels.length;
   }

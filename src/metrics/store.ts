@@ -28,7 +28,10 @@ export class MetricStore {
   readonly #firstEpoch: number;
   #partsMade = 0;
 
-  /** `countsSeries`: whether to export the number of series. Set it for only one store per process. */
+  /**
+   * `countsSeries`: whether the store also exports its number of series. Only one store per process may set
+   * it.
+   */
   constructor(options: { countsSeries: boolean; firstEpoch?: number } = { countsSeries: true }) {
     this.#firstEpoch = options.firstEpoch ?? 0;
     if (!options.countsSeries) return;
@@ -44,14 +47,17 @@ export class MetricStore {
     });
   }
 
-  /** Returns a store whose families are exported together with those of this store, until it is dropped. */
+  /**
+   * Returns a new store. The families of the new store are exported together with those of this store, until
+   * `drop`.
+   */
   part(): MetricStore {
     const part = new MetricStore({ countsSeries: false, firstEpoch: firstEpoch(++this.#partsMade) });
     this.#parts.add(part);
     return part;
   }
 
-  /** Stops exporting a part's families. */
+  /** Stops the export of the families of `part`, which must come from `part()`. */
   drop(part: MetricStore): void {
     this.#parts.delete(part);
     const names = new Set(this.#stores().flatMap((store) => [...store.#families.keys()]));
@@ -62,17 +68,23 @@ export class MetricStore {
     }
   }
 
-  /** Number of registered callbacks, to be passed to `forgetCallbacks` later. */
+  /**
+   * Number of callbacks registered with `onSnapshot`. A caller can pass the number to `forgetCallbacks`
+   * later.
+   */
   callbacks(): number {
     return this.#beforeSnapshot.length;
   }
 
-  /** Runs the oldest `count` callbacks of `onSnapshot` once more, and drops them. */
+  /** Runs the oldest `count` callbacks of `onSnapshot` one last time, and unregisters them. */
   forgetCallbacks(count: number): void {
     for (const callback of this.#beforeSnapshot.splice(0, count)) callback();
   }
 
-  /** Declares a counter in `unit`; recorded values are divided by `divisor`. A second call returns the same family. */
+  /**
+   * Declares a counter in `unit`; exported values are recorded values divided by `divisor`. A second call
+   * with the same name returns the same family.
+   */
   counter(options: FamilyOptions): ValueFamily {
     return this.#declare(options, 'counter', (spec) => new ValueFamily(spec), ValueFamily);
   }
@@ -81,7 +93,10 @@ export class MetricStore {
     return this.#declare(options, 'gauge', (spec) => new ValueFamily(spec), ValueFamily);
   }
 
-  /** Declares a histogram of nanoseconds, or of other numbers with `unit` and `divisor`. `bounds` are in `unit`. */
+  /**
+   * Declares a histogram: of nanoseconds, exported in seconds, unless `unit` and `divisor` say otherwise.
+   * `bounds` are in `unit`.
+   */
   histogram(options: FamilyOptions & { bounds: readonly number[] }): HistogramFamily {
     return this.#declare(
       { unit: 'seconds', divisor: 1e9, ...options },
@@ -106,12 +121,17 @@ export class MetricStore {
     for (const store of this.#stores()) for (const family of store.#maxGauges) family.rotate(nowMs);
   }
 
-  /** Registers a callback that runs before each snapshot, to update families whose values come from another place. */
+  /**
+   * Registers a callback that runs before each snapshot, to update families whose values are kept outside the
+   * store.
+   */
   onSnapshot(callback: () => void): void {
     this.#beforeSnapshot.push(callback);
   }
 
-  /** Copies all families, but only the label values of series that the reader lacks. */
+  /**
+   * Copies all families. Leaves out the label values of the series in `held`, which the reader already has.
+   */
   snapshot(held: KnownSeries = {}): MetricSnapshot {
     for (const store of this.#stores()) for (const callback of store.#beforeSnapshot) callback();
     this.#countSeries();
