@@ -1,9 +1,13 @@
+/**
+ * State of the merge (merge.ts). A *cursor* is the reading position in one CPU's pages. Cursors have indices
+ * from 0, in the order in which CPUs appear.
+ */
 import type { Page } from './page.ts';
 
-/** State of one CPU in the merge, beside its columns. */
+/** State of one cursor that the merge does not need for each event. `Columns` contains the rest. */
 export interface Cursor {
   cpu: number;
-  /** Index of this CPU in the columns. */
+  /** Index of this cursor in the columns. */
   at: number;
   queue: Page[];
   /** Sum of the loss counts in pages. Can be less than `BufferStats.overrun`, because some pages have no loss count. */
@@ -15,11 +19,12 @@ export interface Cursor {
 }
 
 /**
- * State of all CPUs that the merge reads for each event or run. The arrays never move, so V8 knows their addresses. In
- * fields of an object, V8 would box the doubles.
+ * State of all cursors that the merge needs for each event or run of events: arrays with one element per
+ * cursor. V8 never moves these arrays, so compiled code contains their addresses. If each cursor were an
+ * object, V8 would box the doubles in its fields.
  */
 export interface Columns {
-  /** Timestamp and byte offset of the pending event, by cursor. */
+  /** Timestamp (`stamps`) and byte offset (`positions`) of the pending event. */
   readonly stamps: Float64Array;
   readonly positions: Int32Array;
   /** The page that contains the pending event. Undefined if no event is pending. */
@@ -34,14 +39,14 @@ export interface Columns {
   readonly size: Int32Array;
 }
 
-/** Elements of typed arrays of more than 64 bytes, which V8 never moves. */
+/** Minimum length of the columns. V8 never moves typed arrays of more than 64 bytes. */
 const SMALLEST = 32;
 
 export function makeCursor(cpu: number, at: number): Cursor {
   return { cpu, at, queue: [], flaggedLost: 0, lossPending: false, givenUp: 0 };
 }
 
-/** Columns for at least `capacity` CPUs. */
+/** Makes columns for at least `capacity` CPUs. */
 export function makeColumns(capacity: number): Columns {
   const length = Math.max(capacity, SMALLEST);
   return {
@@ -66,8 +71,8 @@ export function grown(columns: Columns): Columns {
 }
 
 /**
- * Returns a function that restores the heap's order after the timestamp of its first cursor has grown. A closure, because
- * V8 inlines it with the arrays' addresses.
+ * Returns a function that restores the heap's order after the timestamp of its first cursor has grown. The
+ * function is a closure, so that V8 can inline it together with the addresses of the arrays.
  */
 export function makeSift({ heap, stamps, size }: Columns): () => void {
   return () => {
@@ -87,7 +92,7 @@ export function makeSift({ heap, stamps, size }: Columns): () => void {
   };
 }
 
-/** Puts a cursor, whose timestamp is set, into the heap. */
+/** Adds a cursor to the heap. The caller must have set its timestamp. */
 export function push({ heap, stamps, size }: Columns, at: number): void {
   let i = size[0]++;
   while (i > 0) {

@@ -1,10 +1,12 @@
 /**
- * Makes functions that read one field of an event, according to the event's format. A reader runs for every event, so
- * it allocates nothing and makes one bounds check. Payloads are aligned to 4 bytes, so the position of a field within
- * its 32-bit word is known in advance, and a reader loads one word, or two for 64-bit fields.
+ * Makes functions that read one field of an event, according to the event's format. A reader runs for every
+ * event, so it allocates nothing and makes one bounds check. Payloads are aligned to 4 bytes, so the position
+ * of a field within its 32-bit word is known in advance. A reader therefore loads one word, or two words for
+ * a 64-bit field.
  *
- * A field that lies outside the record reads as 0 or as an empty string: the record may have been written before the
- * event got the field, or the page may be corrupt. `common_type`, flags and preempt count are in every record.
+ * A field that lies outside the record reads as 0 or as an empty string. This happens if the record was
+ * written before the event got the field, or if the page is corrupt. The first 4 bytes (`common_type`, flags
+ * and preempt count) are in every record.
  */
 import type { EventFormat, FieldFormat } from '../model/format.ts';
 import type { BytesReader, EventRecord, IntReader } from '../model/record.ts';
@@ -22,14 +24,14 @@ export function intReader(format: EventFormat, fieldName: string): IntReader {
   const { offset: at, size, signed } = field;
   const end = at + size;
   if (size === 8) return signed ? signed64(at) : unsigned64(at);
-  // No compiler makes fields that cross a word boundary, but a format file can contain anything.
+  // Compilers align fields, so that none crosses a word boundary. But a format file can contain anything.
   if ((at & 3) + size > 4) return acrossWords(field);
   if (size === 4) {
     return signed
       ? (record) => (record.length < end ? 0 : record.words[(record.offset + at) >> 2])
       : (record) => (record.length < end ? 0 : record.words[(record.offset + at) >> 2] >>> 0);
   }
-  // Shifting the field to the top of the word and down again removes the other bits and extends the sign.
+  // To remove the other bits and extend the sign, shift the field to the top of the word and then down.
   const up = 32 - 8 * ((at & 3) + size);
   const down = 32 - 8 * size;
   if (end <= ALWAYS && !signed) return (record) => (record.words[record.offset >> 2] << up) >>> down;
@@ -39,9 +41,10 @@ export function intReader(format: EventFormat, fieldName: string): IntReader {
 }
 
 /**
- * Returns the offset `at` of an integer's low 32 bits, in words from the start of the payload. Handlers of frequent
- * events read `words[(record.offset >> 2) + at]` without a bounds check. Such a handler must declare the field, so that
- * records without the field never reach the handler. Throws an `Error` if the field does not consist of aligned words.
+ * Returns the offset `at` of an integer's low 32 bits, in words from the start of the payload. Handlers of
+ * frequent events read `words[(record.offset >> 2) + at]` without a bounds check. Such a handler must declare
+ * that it reads the field; the dispatcher then drops records that are too short for the field. Throws an
+ * `Error` if the field does not consist of aligned words.
  */
 export function wordOffset(format: EventFormat, fieldName: string): number {
   const { offset, size } = integerField(format, fieldName);
@@ -122,9 +125,10 @@ function inlineBounds({ offset: at, size }: FieldFormat): BytesReader {
 }
 
 /**
- * Makes a reader of a dynamic array. The field's low 16 bits are the offset, the high 16 bits are the length. Offsets
- * count from the start of the record or, for `__rel_loc`, from the end of the field
- * (include/trace/stages/stage4_event_cb_fields.h). A 2-byte field has no length: its array reaches to the record's end.
+ * Makes a reader of a dynamic array. The low 16 bits of the field are the offset of the array, the high 16
+ * bits its length. The offset is relative to the start of the record or, for `__rel_loc`, to the end of the
+ * field (include/trace/stages/stage4_event_cb_fields.h). A 2-byte field has no length; its array extends to
+ * the end of the record.
  */
 function locatedBounds({ offset: at, size, location }: FieldFormat): BytesReader {
   const base = location === 'rel_loc' ? at + size : 0;

@@ -1,11 +1,14 @@
 /**
- * Merges the pages of all CPUs into one stream ordered by time, up to a watermark, and calls each event's handler.
+ * Merges the pages of all CPUs into one stream ordered by time, up to a watermark, and calls each event's
+ * handler. The *watermark* is a time until which the caller has read the buffers of all CPUs. A *late* event
+ * is older than the watermark of an earlier call of `run()`.
  *
- * Each CPU has a cursor at its next event. The cursor with the lowest timestamp runs until it passes the next lowest,
- * so a burst on one CPU costs one comparison per event. The header of a page shows whether events before the page were
- * lost. The caller adds a CPU's next page before the merge reaches the end of the current page, so `onLoss` is called
- * before any event after the loss. If no next page exists, the CPU's buffer was empty, so no event before the watermark
- * was lost.
+ * Each CPU has a cursor, which stands at the CPU's next event. The merge handles events of the cursor with
+ * the lowest timestamp until this cursor has passed the cursor with the next lowest timestamp. A burst on one
+ * CPU therefore costs one comparison per event. The header of a page shows whether events before the page
+ * were lost. The caller adds a CPU's next page before the merge reaches the end of the current page, so the
+ * merge calls `onLoss` before it handles any event after the loss. If no next page exists, the CPU's buffer
+ * was empty, so no event before the watermark was lost.
  */
 import type { PageLayout } from '../model/format.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -44,7 +47,10 @@ export interface MergeTarget {
 
 export class Merger {
   readonly layout: PageLayout;
-  /** Highest plausible timestamp, set before adding pages. A later event is dropped with the rest of its page. */
+  /**
+   * Highest plausible timestamp. The caller sets it before it adds pages. The merge drops an event with a
+   * later timestamp, and the rest of its page.
+   */
   latest: TimestampNs = Number.POSITIVE_INFINITY;
   #target: MergeTarget;
   readonly #byCpu = new Map<number, Cursor>();
@@ -55,7 +61,10 @@ export class Merger {
   #run: Run;
   #floor: TimestampNs = 0;
 
-  /** `cpus`: expected number of CPUs. The merge is fastest if no more CPUs come. */
+  /**
+   * `cpus`: expected number of CPUs. More CPUs also work, but then the merge must replace its arrays and its
+   * loop.
+   */
   constructor(layout: PageLayout, target: MergeTarget, cpus = 1) {
     this.layout = layout;
     this.#target = target;
@@ -64,7 +73,7 @@ export class Merger {
     this.#run = this.#runOf(target);
   }
 
-  /** Passes all further events, including those of pages already added, to another target. */
+  /** From now on, passes all events, including those of pages already added, to another target. */
   retarget(target: MergeTarget): void {
     this.#target = target;
     this.#run = this.#runOf(target);
@@ -109,8 +118,8 @@ export class Merger {
   }
 
   /**
-   * Passes all events up to `watermark` to their handlers, including events older than the previous call's watermark,
-   * which count as late.
+   * Passes all events up to `watermark` to their handlers. Events that are older than the watermark of an
+   * earlier call are also passed, and count as late.
    */
   run(watermark: TimestampNs): void {
     for (;;) {
@@ -118,14 +127,15 @@ export class Merger {
         this.#merge(watermark);
         break;
       } catch (error) {
-        // A bug in a handler must not stop the stream. Drop the page, or the next run would start at the same event.
+        // A bug in a handler must not stop the stream. Drop the rest of the page, because the next run would
+        // otherwise start at the same event.
         this.#dropPage('handler_failed', error);
       }
     }
     if (watermark > this.#floor && watermark !== Number.POSITIVE_INFINITY) this.#floor = watermark;
   }
 
-  /** Number of one CPU's data events decoded so far, with or without a handler. */
+  /** Number of one CPU's data events that were decoded, with or without a handler. */
   events(cpu: number): number {
     const cursor = this.#byCpu.get(cpu);
     return cursor === undefined ? 0 : this.#columns.events[cursor.at];
@@ -135,7 +145,7 @@ export class Merger {
     return this.#byCpu.get(cpu)?.flaggedLost ?? 0;
   }
 
-  /** Number of one CPU's data events that are queued because they are later than the watermark. */
+  /** Number of one CPU's data events that are in added pages but were not decoded yet. */
   pendingEvents(cpu: number): number {
     const cursor = this.#byCpu.get(cpu);
     if (cursor === undefined) return 0;
@@ -146,7 +156,10 @@ export class Merger {
     return count;
   }
 
-  /** Number of one CPU's pages that were dropped entirely or in part. Their events are not counted anywhere. */
+  /**
+   * Number of one CPU's pages that were dropped entirely or in part. No counter includes the events in the
+   * dropped parts.
+   */
   givenUp(cpu: number): number {
     return this.#byCpu.get(cpu)?.givenUp ?? 0;
   }
@@ -183,7 +196,10 @@ export class Merger {
     return cursor;
   }
 
-  /** Runs the loop over the events (`run.ts`), and moves each cursor whose page ends to its next page. */
+  /**
+   * Runs the loop over plain events (`run.ts`). Decodes the other events itself, and moves a cursor at the
+   * end of its page to the next page.
+   */
   #merge(watermark: TimestampNs): void {
     const run = this.#run;
     const { stamps, positions, pages, heap, size } = this.#columns;
@@ -229,7 +245,7 @@ export class Merger {
         pos += 8;
       } else {
         const size = word >>> 0;
-        // The size includes its own word and, for data, at least the word with the event's type.
+        // The size counts its own word. A data event also has at least the word that contains `common_type`.
         if (size < (type === 0 ? 8 : 4)) return this.#broken(cursor, 'zero_length_event');
         if (size > end - pos - 4) return this.#broken(cursor, 'event_past_end');
         if (type === 0) return this.#standOn(cursor, pos, ts + delta);
@@ -262,7 +278,8 @@ export class Merger {
       const page = cursor.queue.shift();
       pages[cursor.at] = page;
       if (page === undefined) {
-        // Report the loss up to the last known time, and again when the next page shows where the loss ends.
+        // Report the loss up to the cursor's last timestamp. `lossPending` stays set, so the loss is reported
+        // again when the next page shows where it ends.
         if (cursor.lossPending) this.#announceLoss(cursor);
         return false;
       }

@@ -43,7 +43,7 @@ export interface Page {
   readonly words: Int32Array<ArrayBuffer>;
   /** Byte offset after the last event; the data offset if the page is empty. */
   end: number;
-  /** Timestamp in the page's header. The delta of the page's first event counts from this time. */
+  /** Timestamp in the page's header. The time delta of the page's first event is relative to this time. */
   timestampNs: TimestampNs;
   /** Whether events were lost before the page's first event. */
   lost: boolean;
@@ -70,7 +70,8 @@ export function loadPage(page: Page, layout: PageLayout, length: number): PageEr
   const commit = words[layout.commitOffset >> 2];
   const dataLength = commit & COMMIT_LENGTH;
   const end = layout.dataOffset + dataLength;
-  // Set the flag even if the length is invalid, so that operations that were open during the loss are dropped.
+  // Set the flag even if the length is invalid, so that probes drop the operations that were open during the
+  // loss.
   page.lost = (commit & MISSED_EVENTS) !== 0;
   if (end > length || (dataLength & 3) !== 0) return 'bad_commit';
   // A page of zeros is a hole in a file: the kernel writes a timestamp even into an empty page.
@@ -83,7 +84,10 @@ export function loadPage(page: Page, layout: PageLayout, length: number): PageEr
   return undefined;
 }
 
-/** Completes an absolute timestamp, which has only 59 bits, with the top 5 bits of the timestamp before it. */
+/**
+ * Completes an absolute timestamp, which has only 59 bits, with the top 5 bits of the previous timestamp,
+ * `before`.
+ */
 export function absoluteStamp(low27: number, word: number, before: TimestampNs): TimestampNs {
   const stamp = low27 + (word >>> 0) * TWO_POW_27;
   if (before < TWO_POW_59) return stamp;
@@ -113,7 +117,10 @@ export function countEvents({ words, end }: Page, from: number): number {
   return count;
 }
 
-/** Returns the timestamp of a page's last event, or of the page if it has no events. Never reads past the page. */
+/**
+ * Returns the timestamp of a page's last event. If the page has no events, returns the timestamp in its
+ * header. Never reads past the page.
+ */
 export function lastStamp(page: Page, layout: PageLayout): TimestampNs {
   const { words, end } = page;
   let ts = page.timestampNs;

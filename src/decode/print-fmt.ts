@@ -1,7 +1,7 @@
 /**
- * Reads the names of values and flag bits from an event's print fmt (C source text, `EventFormat.printFmt`), because
- * some of these values differ between kernels.
- * Source: include/trace/stages/stage3_trace_output.h (__print_flags, __print_symbolic), include/trace/events/sched.h.
+ * Reads the names of values and flag bits from an event's print fmt (C source text, `EventFormat.printFmt`).
+ * The agent has no table of its own, because the meaning of some values differs between kernels. Source:
+ * include/trace/stages/stage3_trace_output.h (__print_flags, __print_symbolic), include/trace/events/sched.h.
  */
 import type { EventFormat } from '../model/format.ts';
 import { constantValue } from './constant.ts';
@@ -13,17 +13,18 @@ const CALL = /__print_(flags|symbolic)(?:_u64)?\s*\(/g;
 export const STRING = /"(?:[^"\\]|\\.)*"/g;
 
 /**
- * Returns the pairs of the first `__print_flags()` or `__print_symbolic()` call (for `fieldName`, if given), or an
- * empty list. Skips pairs whose value is not a constant, such as an enum that the kernel could not resolve.
+ * Returns the pairs of the first `__print_flags()` or `__print_symbolic()` call, or an empty list if there is
+ * none. With `fieldName`, considers only calls for this field. Skips pairs whose value is not a constant,
+ * such as an enum that the kernel could not resolve.
  */
 export function flagPairs(format: Pick<EventFormat, 'printFmt'>, fieldName?: string): readonly FlagPair[] {
   return callAbout(format, fieldName)?.pairs ?? [];
 }
 
 /**
- * Returns a function that maps a field's value to its name (`|` joins the names of bits), or to undefined if the value
- * has no name. Returns undefined if the print fmt has no names for the field. `nth` selects one of several lists of
- * names for the field.
+ * Returns a function that maps a field's value to its name (`|` joins the names of bits), or to undefined if
+ * the value has no name. Returns undefined if the print fmt has no names for the field. `nth`: which of
+ * several calls for the field to use, from 0.
  */
 export function printedNames(
   format: Pick<EventFormat, 'printFmt'>,

@@ -1,8 +1,12 @@
 /**
- * The hot loop: passes the events of all CPUs' current pages to their handlers, in the order of time.
+ * The hot loop of the merge: passes the events of all CPUs' current pages to their handlers, in the order of
+ * time. See merge.ts for the watermark, cursors, and late events. *Plain data* is an event whose header has a
+ * type from 1 to 28 (see page.ts); the other types are left to merge.ts. A *slot* is the number of an event
+ * type's handler (see dispatch.ts).
  *
- * The loop is a separate closure over constant arrays, so that V8 knows their addresses. In a method of `Merger`, V8
- * would load position, time and typed arrays from memory for each event.
+ * The loop is a separate closure over constant arrays, so that V8 can put their addresses into the compiled
+ * code. If the loop were a method of `Merger`, V8 would load position, time and typed arrays from memory for
+ * each event.
  */
 import type { EventRecord } from '../model/record.ts';
 import { type Columns, makeSift } from './cursor.ts';
@@ -10,21 +14,28 @@ import { type Dispatcher, UNHANDLED } from './dispatch.ts';
 import type { Page } from './page.ts';
 
 export interface Run {
-  /** Element 0: the watermark. Element 1: earlier events are late. */
+  /** Element 0: the watermark. Element 1: the highest earlier watermark; events before it count as late. */
   readonly times: Float64Array;
-  /** The current event, if no fast path takes it. */
+  /** The event that is passed to a handler because no fast path handled it. */
   readonly record: EventRecord;
   /**
-   * Handles the pending events up to the watermark. Returns true if the page of the heap's first cursor ends or no plain
-   * data follows: the caller must decode what is at the cursor's offset. The cursor's time is then that of the event
-   * before, and the heap may be out of order. Returns false if there is no pending event up to the watermark.
+   * Handles the pending events up to the watermark. Returns false when no event up to the watermark is
+   * pending. Returns true when the heap's first cursor stands at the end of its page, or at something other
+   * than plain data. The caller must then decode what is at the cursor's offset and restore the order of the
+   * heap. In this case, the cursor's time is the timestamp of the last handled event.
    */
   go(): boolean;
 }
 
-/** Smaller than any difference of timestamps. Lost in rounding above 2^53, so late events are then miscounted. */
+/**
+ * Less than any difference between two timestamps. Above 2^53 ns, rounding removes it, and late events are
+ * miscounted.
+ */
 const LATE_EPSILON_NS = 0.5;
-/** V8 stores typed arrays of more than 64 bytes outside its heap, where their fixed address makes access faster. */
+/**
+ * Length of a Float64Array that V8 stores outside its heap, because it has more than 64 bytes. V8 never moves
+ * it, so access is faster.
+ */
 const OUTSIDE_THE_HEAP = 32;
 
 export function makeRun(dispatcher: Dispatcher, columns: Columns, onShort: (cpu: number) => void): Run {
@@ -32,13 +43,14 @@ export function makeRun(dispatcher: Dispatcher, columns: Columns, onShort: (cpu:
   const { first, second, handle } = pair;
   const [firstLength, secondLength] = [minLengths[first] ?? 0, minLengths[second] ?? 0];
   const { stamps, positions, pages, cpus, events, late, heap, size: heapSize } = columns;
-  // A copy of the constant, because V8 would load an imported one from memory at each use.
+  // A local copy, because V8 would load an imported constant from memory at each use.
   const unhandled = UNHANDLED;
   const times = new Float64Array(OUTSIDE_THE_HEAP);
   const limitOf = makeLimit(columns, times);
   const restore = makeSift(columns);
   const record = emptyRecord();
-  // One closure per slot. V8 would inline a shared closure with all handlers and then keep the loop's state in memory.
+  // One closure per slot. If all slots shared one closure, V8 would inline it with all handlers into the
+  // loop, and keep the loop's state in memory.
   const outside = Array.from(minLengths, () => (slot: number): void => {
     if (record.length >= minLengths[slot]) call(slot, record);
     else onShort(record.cpu);
@@ -59,7 +71,7 @@ export function makeRun(dispatcher: Dispatcher, columns: Columns, onShort: (cpu:
       let isPlain: boolean;
       for (;;) {
         let rare = 0;
-        // While all events take a fast path, the loop's state stays in registers.
+        // While fast paths handle all events, the loop's state stays in registers.
         for (;;) {
           let payload = at + 4;
           let size = type << 2;
@@ -122,7 +134,10 @@ export function makeRun(dispatcher: Dispatcher, columns: Columns, onShort: (cpu:
   return { times, go, record };
 }
 
-/** Returns how far the heap's first cursor may run: until the time of the next cursor, or the watermark. */
+/**
+ * Makes a function that returns up to which time the heap's first cursor may run: the time of the next
+ * cursor, or the watermark. `start`: time of the first cursor.
+ */
 function makeLimit({ stamps, heap, size }: Columns, times: Float64Array) {
   const epsilon = LATE_EPSILON_NS;
   return (start: number): number => {
@@ -130,7 +145,8 @@ function makeLimit({ stamps, heap, size }: Columns, times: Float64Array) {
     let limit = times[0];
     if (cursors > 1 && stamps[heap[1]] < limit) limit = stamps[heap[1]];
     if (cursors > 2 && stamps[heap[2]] < limit) limit = stamps[heap[2]];
-    // End a run of late events before those that are not, so that the loop need not check each event.
+    // A run contains either only late events or none, so the loop can count the late events of a run at its
+    // end.
     return start < times[1] && limit >= times[1] ? times[1] - epsilon : limit;
   };
 }
