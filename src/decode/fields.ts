@@ -43,7 +43,7 @@ export function intReader(format: EventFormat, fieldName: string): IntReader {
 /**
  * Returns the offset `at` of an integer's low 32 bits, in words from the start of the payload. Handlers of
  * frequent events read `words[(record.offset >> 2) + at]` without a bounds check. Such a handler must declare
- * that it reads the field; the dispatcher then drops records that are too short for the field. Throws an
+ * that it reads the field; the decoder then passes it no records that are too short for the field. Throws an
  * `Error` if the field does not consist of aligned words.
  */
 export function wordOffset(format: EventFormat, fieldName: string): number {

@@ -1,7 +1,7 @@
 /**
  * Reads the names of values and flag bits from an event's print fmt (C source text, `EventFormat.printFmt`).
- * The agent has no table of its own, because the meaning of some values differs between kernels. Source:
- * include/trace/stages/stage3_trace_output.h (__print_flags, __print_symbolic), include/trace/events/sched.h.
+ * The agent has no table of its own, because the meaning of some values differs between kernels.
+ * Source: include/trace/stages/stage3_trace_output.h (__print_flags, __print_symbolic), include/trace/events/sched.h.
  */
 import type { EventFormat } from '../model/format.ts';
 import { constantValue } from './constant.ts';

@@ -1,8 +1,8 @@
 /**
  * The hot loop of the merge: passes the events of all CPUs' current pages to their handlers, in the order of
  * time. See merge.ts for the watermark, cursors, and late events. *Plain data* is an event whose header has a
- * type from 1 to 28 (see page.ts); the other types are left to merge.ts. A *slot* is the number of an event
- * type's handler (see dispatch.ts).
+ * type from 1 to 28 (see page.ts). If another type follows, the loop returns, and merge.ts moves the cursor
+ * to the next data event. A *slot* is the number of an event type's handler (see dispatch.ts).
  *
  * The loop is a separate closure over constant arrays, so that V8 can put their addresses into the compiled
  * code. If the loop were a method of `Merger`, V8 would load position, time and typed arrays from memory for

@@ -17,7 +17,7 @@ import { lineEnd } from './search.ts';
 const SECTOR_BYTES = 512;
 const MINOR_BITS = 20;
 const LONGEST_COMM = 15;
-/** The kernel prints errors as unsigned 16-bit numbers. */
+/** The kernel stores errors as unsigned 16-bit numbers, so -5 is printed as 65531. */
 const TWO_POW_16 = 65536;
 const MAX_ERRNO = 4095;
 
@@ -30,7 +30,10 @@ const SLASH = 0x2f;
 const BRACKET = 0x5b;
 const CLOSING = 0x5d;
 
-/** Parses the text after a line's prefix. Returns where the next line begins, or -1 if the text is not from blk. */
+/**
+ * Parses the text after a line's prefix into the record. Returns where the next line begins, or -1 if the
+ * text is not from blk.
+ */
 export type BlockReader = (bytes: Uint8Array, from: number, end: number) => number;
 
 export function makeBlockReader(scratch: Scratch, place: RecordPlace): BlockReader {
@@ -45,7 +48,7 @@ export function makeBlockReader(scratch: Scratch, place: RecordPlace): BlockRead
     scratch.words[((base + sector.offset) >> 2) + 1] = parsed.high;
   };
 
-  /** Copies a word without spaces and returns where it ends. */
+  /** Copies a word, which ends at a space or newline, to a field. Returns the position after the word. */
   const putWord = (
     field: { offset: number; size: number },
     bytes: Uint8Array,
@@ -82,7 +85,8 @@ export function makeBlockReader(scratch: Scratch, place: RecordPlace): BlockRead
   };
 
   function rest(bytes: Uint8Array, from: number, end: number, what: number): number {
-    // Lines with the actions R (requeue) and C (complete) end with an error instead of a task name.
+    // Lines with the actions R (requeue) and C (complete), or their long names, end with an error instead of
+    // a task name.
     const hasError = what === 0x52 || what === 0x43 || what === 0x72 || what === 0x63;
     if (what === 0x6d) return lineEnd(bytes, from, end);
     let pos = from;

@@ -1,13 +1,18 @@
-/** Counts unreadable lines, keeps the first one for a message, and drops operations that were open at such a line. */
+/**
+ * Counts unreadable lines, keeps the first one for a message, and makes probes drop the operations that were
+ * open at an unreadable line, through `onBroken` or `onLoss`.
+ */
 import type { TimestampNs } from '../../model/time.ts';
 import type { TextTarget } from './types.ts';
 
-/** Added to the latest timestamp, so that operations that began at exactly that timestamp are also dropped. */
+/**
+ * Added to the latest timestamp, so that probes also drop operations that began at exactly this timestamp.
+ */
 const BEHIND_NS = 0.5;
 const SHOWN_BYTES = 120;
 
 export interface BrokenLine {
-  /** Bytes of text before the line. */
+  /** Number of bytes of text before the line. */
   offset: number;
   text: string;
   why: string;
@@ -26,14 +31,20 @@ export interface BrokenLines {
   readonly first: BrokenLine | undefined;
   /** `cpu` is -1 if the line does not contain a CPU. `latest` is the latest timestamp before the line. */
   add(cpu: number, latest: TimestampNs, why: string, place: Place): void;
-  /** Drops a CPU's open operations (of all CPUs if `cpu` is -1), because the line may have started or ended one. */
+  /**
+   * Makes probes drop the open operations of a CPU (-1: of all CPUs), because a broken line may have started
+   * or ended one.
+   */
   voidUntil(cpu: number, latest: TimestampNs): void;
 }
 
 export function makeBrokenLines(target: TextTarget, cpuCount: number): BrokenLines {
   let count = 0;
   let first: BrokenLine | undefined;
-  /** Operations of all CPUs were dropped up to this time. Another broken line at this time need not drop them again. */
+  /**
+   * Time until which the operations of all CPUs were dropped. Another broken line at the same time need not
+   * drop them again.
+   */
   let allVoidUntil = 0;
 
   const voidUntil = (cpu: number, latest: TimestampNs): void => {

@@ -1,9 +1,11 @@
 /**
- * Rewrites text of other kernels and tools, line by line, to the form that today's kernel prints: each line gets the
- * prefix that `prefix.ts` reads. One line stays one line, and lines already in that form stay unchanged.
+ * Rewrites text of other kernels and tools, line by line, to the form that today's kernel prints. Each
+ * event's line gets the prefix that `prefix.ts` parses. Each line remains one line. Lines that already have
+ * this form do not change.
  *
- * The headings and the first event show which kind of timestamps a file has. Later lines with another kind of timestamp
- * are not events, but parts of strings that programs chose. A task name is too short (15 bytes) to imitate a line.
+ * The headings and the first event show which kind of timestamp a file has. A later line with another kind of
+ * timestamp is not an event: it is part of a string that a program chose. A task name is too short (15 bytes)
+ * to imitate a line.
  */
 import { LONGEST_PREFIX, newLooseLine, parseLoose, type StampKind, writePrefix } from './loose-prefix.ts';
 import { isLikePrefix, newPrefix, parsePrefix } from './prefix.ts';
@@ -12,15 +14,16 @@ import { startsWith } from './search.ts';
 
 export interface Canonical {
   /**
-   * Returns the rewritten lines that `piece` completes, which are valid until the next call. With `isLast`, the rest of
-   * the bytes becomes the last line. A line of more than 64 KiB is replaced by `?`, which the decoder counts as broken.
+   * Returns the rewritten lines that `piece` completes. The result is valid until the next call. With
+   * `isLast`, the rest of the bytes becomes the last line. A line of more than 64 KiB is replaced by `?`,
+   * which the decoder counts as broken.
    */
   rewrite(piece: Uint8Array, isLast: boolean): Uint8Array;
   /** Whether the output so far equals the input. */
   isUnchanged(): boolean;
-  /** The text is the output of `trace-cmd report`. */
+  /** Whether the text is output of `trace-cmd report`. */
   isReport(): boolean;
-  /** The last line had no newline, and one was added. */
+  /** Whether the last line had no newline, so that `rewrite` added one. */
   isOpen(): boolean;
   /** Number of lines that end with a newline. */
   lines(): number;
@@ -48,7 +51,7 @@ const REPORT_LETTERS = Buffer.from('cvC[');
 /** Matches a padded name, as in a report. Excludes osnoise events, because the kernel itself pads their text. */
 const REPORT_EVENT = /^(?!\w+_noise:)\w+: {2,}(?=\S)/;
 const REPORT_COLUMNS = 22;
-/** Number of events that are checked for the format of a report. */
+/** Number of events to check for the padding that only a report has. */
 const MOST_CHECKED = 32;
 const UNREADABLE = Buffer.from('?\n');
 
@@ -58,7 +61,7 @@ export function makeCanonical(): Canonical {
   let out = new Uint8Array(1 << 16);
   let filled = 0;
   let rest = new Uint8Array(0);
-  /** Inside a line of more than 64 KiB, which is dropped. */
+  /** Whether the current position is inside a line of more than 64 KiB, which is dropped. */
   let isSkipping = false;
   let isFirstPiece = true;
   let isUnchanged = true;
@@ -126,7 +129,8 @@ export function makeCanonical(): Canonical {
       return true;
     }
     if (!parseLoose(bytes, from, end, loose)) return false;
-    // If the timestamp has another kind than those of the file, the line is not an event but a part of a string.
+    // If the kind of this timestamp differs from that of the file, the line is not an event but part of a
+    // string.
     if (kind === undefined ? loose.kind === 'micros' && !hasLatencyHeading : loose.kind !== kind)
       return false;
     kind ??= loose.kind;

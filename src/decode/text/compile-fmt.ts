@@ -1,6 +1,6 @@
 /**
- * Compiles an event's print fmt into a program that reads the wanted fields from the event's lines. Throws an error
- * with the reason if the text does not contain a wanted field, because a probe can't use the field then.
+ * Compiles an event's print fmt into a program that reads the wanted fields from the event's lines. The
+ * *wanted* fields are those that a probe reads.
  */
 
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
@@ -20,15 +20,21 @@ import type { RecordPlace } from './scratch.ts';
 
 export interface CompileInput {
   format: EventFormat;
-  /** Fields to fill in. Common fields are ignored. */
+  /** Names of the wanted fields. Common fields (`common_…`) are ignored. */
   fields: readonly string[];
   /** Fields that contain addresses of functions. The text must print them as function names. */
   addresses?: readonly string[];
   /** Print fmt to use instead of the format's own. */
   printFmt?: string;
-  /** The print fmt is one of several variants, so it must match the whole line. */
+  /**
+   * The event has several print fmts (variants). The program must then match the whole line, to recognize its
+   * variant.
+   */
   isVariant?: boolean;
-  /** Wanted fields that this print fmt does not contain become 0 instead of an error: other variants print them. */
+  /**
+   * Set wanted fields that this print fmt does not contain to 0, instead of throwing an error, because other
+   * variants print them.
+   */
   lacksZeroes?: boolean;
   /** Names of string fields that never contain a newline, because programs can't choose their contents. */
   oneLine?: readonly string[];
@@ -66,7 +72,10 @@ export function isCommon(field: string): boolean {
   return field.startsWith('common_');
 }
 
-/** Whether a piece gives the field without conversion: a string, or a number that is stored as printed. */
+/**
+ * Whether a match step can store the piece directly as the field: a string, or a number that is the whole
+ * field.
+ */
 function fillsAtOnce({ piece, meaning }: PrintedPiece): boolean {
   if (meaning?.kind === 'text') return true;
   return isWhole(meaning, 'number') && piece.kind === 'conversion' && piece.looks !== 'octal';
@@ -74,7 +83,7 @@ function fillsAtOnce({ piece, meaning }: PrintedPiece): boolean {
 
 interface Assembly {
   pieces: readonly PrintedPiece[];
-  /** Pieces that fill a field. */
+  /** Pieces from which a wanted field is filled. */
   used: ReadonlySet<PrintedPiece>;
   composed: ReadonlyArray<{ field: FieldFormat; parts: PrintedPiece[] }>;
   wanted: ReadonlyMap<string, FieldFormat>;
@@ -107,8 +116,8 @@ function assemble({ pieces, used, composed, wanted, place, isVariant }: Assembly
     return field === undefined ? [steps.STORE_NOTHING, 0] : placeOf(field, place);
   };
 
-  // Parsing can stop after the last wanted piece and the literal that ends it. But if a string can contain newlines,
-  // only matching the whole line shows where the line ends.
+  // The program can stop after the last used piece and the literal that ends it. But if a string can contain
+  // newlines, the program must match the whole line, to find the end of the line.
   const needsAll = isVariant || pieces.some((printed) => printed.isText);
   const last = pieces.findLastIndex((printed) => used.has(printed));
   const isEnded = last >= 0 && pieces[last + 1]?.piece.kind === 'literal';
@@ -139,7 +148,8 @@ function assemble({ pieces, used, composed, wanted, place, isVariant }: Assembly
     } else {
       const field = used.has(printed) && meaning?.kind === 'text' ? wanted.get(meaning.field) : undefined;
       const most = Math.max(printed.most, piece.width);
-      // Two adjacent strings have no boundary in the text. If neither is wanted, parse both as one string.
+      // Two adjacent strings have no boundary in the text. If no wanted field needs them, parse both as one
+      // string.
       if (i > 0 && field === undefined && isPassedString(pieces[i - 1], used)) {
         const previous = code.length - steps.STEP;
         code[previous + 1] += most;

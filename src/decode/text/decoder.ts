@@ -23,7 +23,10 @@ import { parseLoss, type SideLine } from './side-lines.ts';
 import { makeTally, type Tally } from './tally.ts';
 import type { TextEventType, TextTarget } from './types.ts';
 
-/** Bytes at the end of a piece that are decoded with the next piece. An event's prefix and text are always shorter. */
+/**
+ * Number of bytes at the end of a text that are decoded only with the next text, because the last event may
+ * be incomplete. An event's prefix and text are always shorter.
+ */
 export const HOLD_BACK = 12_288;
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
@@ -33,7 +36,7 @@ export interface TextDecoderOptions {
   types: readonly TextEventType[];
   dispatcher: Dispatcher;
   functions: FunctionInterner;
-  /** Number of possible CPUs. A line with a higher CPU number is broken. */
+  /** Number of possible CPUs. A line with a CPU number that is not below it counts as broken. */
   cpuCount: number;
   /** The text comes from the tracer function_graph. */
   isGraph: boolean;
@@ -48,13 +51,13 @@ export interface TextDecoder {
    * remaining bytes again, in front of the next text. `isLast`: no more text follows.
    */
   decode(bytes: Uint8Array, from: number, end: number, isLast: boolean): number;
-  /** Number of a CPU's events so far, including events without a handler. */
+  /** Number of a CPU's events, including events without a handler. */
   events(cpu: number): number;
-  /** Approximate number of bytes that a CPU's events so far occupied in the kernel's ring buffer. */
+  /** Approximate number of bytes that a CPU's events occupied in the kernel's ring buffer. */
   recordBytes(cpu: number): number;
   /** Number of a CPU's events that are lost according to the text. */
   flaggedLost(cpu: number): number;
-  /** Number of events with an earlier timestamp than a previous event. */
+  /** Number of events whose timestamp is earlier than that of a previous event. */
   lateEvents(): number;
   /** Number of unreadable lines, and the first of them. */
   broken(): Pick<BrokenLines, 'count' | 'first'>;
@@ -71,7 +74,10 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   const handOut = makeHandOut(scratch, prefix, dispatcher, target);
   const brokenLines = makeBrokenLines(target, cpuCount);
   let lineFrom = 0;
-  /** The current text, where its decoding started, and the number of bytes decoded before that. */
+  /**
+   * The current text, the position where its decoding started, and the number of bytes decoded before this
+   * position.
+   */
   let current: Uint8Array | undefined;
   let started = 0;
   let consumed = 0;
@@ -79,8 +85,8 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   let isCut = false;
 
   /**
-   * Counts a line that can't be parsed. Drops the open operations of the CPU (of all CPUs if `cpu` is -1), because the
-   * line may have started or ended one.
+   * Counts a line that can't be parsed. Makes probes drop the open operations of the CPU (-1: of all CPUs),
+   * because the line may have started or ended one.
    */
   const broken = (cpu: number, bytes: Uint8Array, from: number, end: number, why: string): number => {
     const stop = skipLine(bytes, from, end);
@@ -119,7 +125,10 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
     : undefined;
   const otherLine = makeOtherLines({ graph, cpuCount, position, tally, broken });
 
-  /** Decodes events until a line begins at or after `limit`. An event can have several lines. */
+  /**
+   * Decodes all events that begin before `limit`. An event can have several lines, so decoding can end after
+   * `limit`.
+   */
   function lines(bytes: Uint8Array, end: number, limit: number): void {
     while (position.next < limit) {
       const from = position.next;
@@ -143,7 +152,8 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
         try {
           lines(bytes, end, limit);
         } catch (error) {
-          // A bug in a handler loses only this line. Skip the line, unless `position.next` is already after it.
+          // If a handler throws, only the current line is lost. Skip the line, unless `position.next` is
+          // already after it.
           if (position.next === lineFrom) position.next = skipLine(bytes, lineFrom, end);
           target.onError(prefix.cpu, 'handler_failed', error);
           brokenLines.voidUntil(prefix.cpu, tally.latestNs());

@@ -1,4 +1,7 @@
-/** Decodes the text of an event after its prefix: finds its type, fills in its record and calls its handler. */
+/**
+ * Decodes the part of an event's line after the prefix: finds the event's type, fills in its record and calls
+ * its handler.
+ */
 import type { EventRecord } from '../../model/record.ts';
 import { type Dispatcher, UNHANDLED } from '../dispatch.ts';
 import { makeBlockReader } from './blk-line.ts';
@@ -25,7 +28,9 @@ const HASH = 0x23;
 export interface TextPosition {
   /** Start of the next line. Set before a handler is called, so that decoding can continue if the handler throws. */
   next: number;
-  /** The form of the previous event's text is unknown, so the current line may belong to that event. */
+  /**
+   * The form of the previous event's text is unknown, so the current line may be a continuation of this text.
+   */
   inUnknown: boolean;
 }
 

@@ -1,5 +1,6 @@
 /**
- * Analyses the C expression of a printed argument, to find out how a field's value follows from the printed text.
+ * Analyses the C expression of an argument in a print fmt, to find out how to compute a field's value from
+ * the printed text.
  * Source: include/trace/stages/stage3_trace_output.h for the macros.
  */
 
@@ -14,8 +15,8 @@ import {
 } from '../print-fmt.ts';
 
 /**
- * The part of a field that a printed number contains: `field = number × scale + the other parts`.
- * `number × scale` is less than `span`. If the number has the whole field, `span` is infinity.
+ * The part of a field that a printed number contains: `field = number × scale + the other parts`. This
+ * product is less than `span`. If the number contains the whole field, `span` is infinity.
  */
 export interface Part {
   field: string;
@@ -33,10 +34,13 @@ export type Meaning =
   /** One of two texts is printed, depending on the bits of `mask`. */
   | { kind: 'choice'; field: string; mask: number; whenSet: string; whenClear: string }
   | { kind: 'text'; field: string }
-  /** The text does not determine a field. `mayHoldNewline`: the text can contain any bytes, including newlines. */
+  /**
+   * No field can be computed from the text. `mayHoldNewline`: the text can contain any bytes, including
+   * newlines.
+   */
   | { kind: 'other'; mayHoldNewline: boolean };
 
-/** Mask of a choice, or span of a part, that stands for the whole field. */
+/** Value of `mask` or `span` that means the whole field. */
 export const WHOLE = Number.POSITIVE_INFINITY;
 
 const FIELD = /^@(\w+)$/;

@@ -1,6 +1,6 @@
 /**
- * Parses the columns at the beginning of function_graph's lines, up to the call (see graph-lines.ts). Each function
- * parses the column at `from` and returns the position after the column.
+ * Parses the columns at the beginning of function_graph's lines, up to the call (see graph-lines.ts). Each
+ * parsing function parses the column at `from` and returns the position after the column.
  */
 import { PROC_COLUMNS } from './graph-text.ts';
 import { type LinePrefix, parseFlags } from './prefix.ts';
@@ -14,12 +14,15 @@ const DOT = 0x2e;
 const ZERO = 0x30;
 const BAR = 0x7c;
 
-/** Writes time, CPU, task and flags to `prefix`, and the duration (or -1) to `durationNs[0]`. */
+/**
+ * Makes the parsing functions. They write time, CPU, task and flags to `prefix`, and the duration (-1: none)
+ * to `durationNs[0]`.
+ */
 export function makeGraphColumns(prefix: LinePrefix, cpuCount: number, durationNs: Float64Array) {
   /** Position in the current column. */
   let at = 0;
 
-  /** Parses digits at `at` and moves past them. Returns -1 if there are none. */
+  /** Parses digits at `at` and moves `at` past them. Returns the number, or -1 if there are no digits. */
   const number = (bytes: Uint8Array, end: number): number => {
     const first = at;
     let value = 0;

@@ -6,12 +6,12 @@
  *     TIME |   CPU)    task-pid    | ! duration us  |  indent name();       an entry and its exit in one line
  *     TIME |   CPU)    task-pid    | ! duration us  |  indent } / * name * /  an exit
  *
- * The option funcgraph-abstime adds TIME, funcgraph-proc adds task-pid, funcgraph-tail adds the name at an exit,
- * latency-format adds, after the task, a column ` d..1. | ` with the flags, and funcgraph-overrun adds a line
- * ` (Overruns: 0)` after an exit. The column task-pid has 14 or 15 bytes. Up to 7 of them, the task's name, can be any
- * bytes.
- * When a CPU switches tasks, the kernel prints a banner of three lines. Arrows of interrupts (`==========>`) are not
- * events. Other events are printed as comments, `/ * name: text * /`.
+ * Tracer options add some parts: funcgraph-abstime adds TIME, funcgraph-proc adds task-pid, and funcgraph-tail
+ * adds the name at an exit. latency-format adds a column ` d..1. | ` with the flags after task-pid.
+ * funcgraph-overrun adds a line ` (Overruns: 0)` after an exit. The column task-pid has 14 or 15 bytes. It
+ * contains up to 7 bytes of the task's name, which can be any bytes.
+ * When a CPU switches tasks, the kernel prints a banner of three lines. The arrows that mark interrupts
+ * (`==========>`) are not events. The kernel prints other events as comments, `/ * name: text * /`.
  */
 import type { TimestampNs } from '../../model/time.ts';
 import type { FunctionInterner } from './function-interner.ts';
@@ -25,7 +25,10 @@ import { type Scratch, writeNumber } from './scratch.ts';
 import { lineEnd, startsWith } from './search.ts';
 
 export interface GraphReader {
-  /** Parses a line and emits its events. Returns where the next line begins, or -1 for lines of other tracers. */
+  /**
+   * Parses a line and passes its events to the handlers. Returns where the next line begins, or -1 if the
+   * line is not from function_graph.
+   */
   line(bytes: Uint8Array, from: number, end: number): number;
 }
 
@@ -35,9 +38,9 @@ export interface GraphOptions {
   scratch: Scratch;
   functions: FunctionInterner;
   cpuCount: number;
-  /** Overwritten for every line. */
+  /** The reader overwrites it for every line. */
   prefix: LinePrefix;
-  /** Counts an event before it is emitted. */
+  /** Called for each event, before its handler. `recordBytes`: see `LineType`. */
   count(stamp: TimestampNs, recordBytes: number): void;
   /** Passes the type's record in `scratch`, with the values of `prefix`, to the handler. */
   handOut(type: LineType): void;
@@ -45,7 +48,10 @@ export interface GraphOptions {
   comment(bytes: Uint8Array, from: number, end: number): void;
 }
 
-/** Call depth that the kernel tracks: FTRACE_RETFUNC_DEPTH, include/linux/ftrace.h. */
+/**
+ * Number of call depths for which to keep a function. The kernel keeps fewer: FTRACE_RETFUNC_DEPTH,
+ * include/linux/ftrace.h.
+ */
 const MOST_DEPTH = 64;
 const INDENT = 2;
 /** Assumed bytes of an entry's and an exit's record in the kernel's ring buffer, if the formats are unknown. */
@@ -79,7 +85,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
   const givenStamp = Float64Array.of(FIRST_STAMP_NS);
   const columns = makeGraphColumns(prefix, cpuCount, durationNs);
   const handOut = makeEmitter(options);
-  /** The task's count of calls that nested too deep for the tracer, from the line ` (Overruns: …)`. */
+  /** Number of the task's calls that were nested too deep for the tracer, from the line ` (Overruns: …)`. */
   let overrun = 0;
   /** Position in the current line. */
   let at = 0;
@@ -178,7 +184,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
 const TAIL = Buffer.from(' /* ');
 const OVERRUNS = Buffer.from(' (Overruns: ');
 
-/** Makes the functions that count and emit the records of entries and exits. */
+/** Makes the functions that count an entry or exit, fill in its record, and pass the record to `handOut`. */
 function makeEmitter({ entry, exit, scratch, prefix, count, handOut }: GraphOptions) {
   const entryFields = fieldsOf(entry);
   const exitFields = fieldsOf(exit);

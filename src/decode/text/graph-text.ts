@@ -1,4 +1,7 @@
-/** Finds the parts of function_graph text that are not columns: ends of calls, banners and comments. */
+/**
+ * Finds parts of function_graph text that are not columns: the ends of calls, the banners printed when a CPU
+ * switches tasks, and comments, in which other events are printed.
+ */
 import { startsWith } from './search.ts';
 
 /** Width of the column with task name and pid. Some lines have a column that is one byte wider. */
@@ -13,7 +16,10 @@ const NEWLINE = 0x0a;
 const SPACE = 0x20;
 const CLOSE = 0x29;
 
-/** Whether `what` (`;` or `{`) follows the call whose parenthesis opens at `from`. */
+/**
+ * Whether `what` (`;` or `{`) follows a closing parenthesis between `from`, the opening parenthesis of a
+ * call, and `stop`.
+ */
 export function endsAs(bytes: Uint8Array, from: number, stop: number, what: number): boolean {
   for (let pos = from + 1; pos < stop; pos++) {
     if (bytes[pos] !== CLOSE) continue;
@@ -34,7 +40,10 @@ export function bannerEnd(bytes: Uint8Array, from: number, end: number): number 
   return -1;
 }
 
-/** Returns the end of a comment's text, or -1. Checks the next line, because a task name can look like the end. */
+/**
+ * Returns the end of a comment's text, or -1. A task name in the comment can contain `COMMENT_END`, so the
+ * text after the mark must also look like a line. If no mark satisfies this, the first mark counts.
+ */
 export function commentEnd(bytes: Uint8Array, from: number, end: number): number {
   let first = -1;
   for (let pos = from; pos < end && pos - from < LONGEST_COMMENT; pos++) {

@@ -8,7 +8,7 @@ import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from './blk-format.ts';
 interface KnownFormat {
   /** C declarations; see `sizeOf` for the supported ones. */
   fields: readonly string[];
-  /** Absent if `line-types.ts` has the print fmts or names a parser for the event. */
+  /** Absent if `line-types.ts` has print fmts for the event or selects a special parser. */
   printFmts?: readonly string[];
 }
 
@@ -176,7 +176,7 @@ const KNOWN: Readonly<Record<string, KnownFormat>> = {
   'ftrace:print': { fields: ['unsigned long ip', 'char buf[]'] },
 };
 
-/** Formats of groups of events, by the prefix of the events' names. */
+/** Formats of families of events. The key is a prefix of the events' names. */
 const FAMILIES: Readonly<Record<string, KnownFormat>> = {
   'syscalls:sys_enter_': { fields: [] },
   'syscalls:sys_exit_': { fields: ['long ret'] },
@@ -190,7 +190,10 @@ const FIRST_OF_FAMILIES = names.length + 1;
 /** All known events, except those of `FAMILIES`. */
 export const KNOWN_EVENTS: readonly string[] = [...names, BLOCK_EVENT];
 
-/** Makes a function that returns an event's format text, always with the same ID, or undefined for an unknown event. */
+/**
+ * Makes a function that returns the text of an event's format file, always with the same ID, or undefined if
+ * the event is unknown.
+ */
 export function makeKnownFormats(): (event: string) => string | undefined {
   const familyEvents: string[] = [];
   return (event) => {
@@ -209,7 +212,10 @@ export function makeKnownFormats(): (event: string) => string | undefined {
 /** First ID of events whose format is unknown. */
 const FIRST_BARE = 60_000;
 
-/** Returns a format with only the common fields, for counting an event. Each event needs its own `number`. */
+/**
+ * Returns a format with only the common fields, to count an event whose format is unknown. Each event needs
+ * its own `number`.
+ */
 export function bareFormatText(event: string, number: number): string {
   return formatText(event, FIRST_BARE + number, { fields: [] });
 }

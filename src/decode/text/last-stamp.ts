@@ -6,7 +6,10 @@ const NEWLINE = 0x0a;
 const MOST_LINES = 16;
 const prefix = newPrefix();
 
-/** Returns 0 if none of the last 16 lines has a timestamp. */
+/**
+ * Returns the last timestamp in the last 16 lines, or 0 if these lines have none. `isGraph`: text of
+ * function_graph.
+ */
 export function lastLineStamp(bytes: Uint8Array, from: number, end: number, isGraph: boolean): TimestampNs {
   let stop = end;
   for (let lines = 0; lines < MOST_LINES && stop > from; lines++) {

@@ -1,8 +1,10 @@
 /**
- * Determines how the lines of each event begin, and compiles the programs that read the event's wanted fields.
+ * Determines how the lines of each event begin, and compiles the programs that read the event's wanted
+ * fields.
  *
- * The kernel prints most events as name, colon and text according to the print fmt. Special kernel code prints the
- * events of single syscalls and the records of tracers; this file contains print fmts that describe its output.
+ * The kernel prints most events as name, colon and text according to the print fmt. For the events of single
+ * syscalls and the records of tracers, the kernel has special printing code. This file contains print fmts
+ * that describe the output of this code.
  */
 import { reasonOf } from '../../model/errors.ts';
 import type { EventFormat } from '../../model/format.ts';
@@ -18,13 +20,21 @@ export interface LineType {
   format: EventFormat;
   slot: number;
   place: RecordPlace;
-  /** Text with which the event's lines begin, or one of the constants `NUMBER`, `FUNCTION`, `GRAPH` and `BLOCK`. */
+  /**
+   * Text with which the event's lines begin after the prefix, or one of the constants `NUMBER`, `FUNCTION`,
+   * `GRAPH` and `BLOCK`.
+   */
   start: string;
-  /** Programs for the text after `start` and an optional space. The decoder uses the first that matches. */
+  /**
+   * Programs for the text after `start` and an optional space. The decoder uses the first program that
+   * matches.
+   */
   programs: readonly Program[];
   /** Programs for lines that also begin with `start` but must not reach the handler. The decoder only counts them. */
   others: readonly Program[];
-  /** The form of the event's text is unknown, and the text can have several lines. */
+  /**
+   * The format has no print fmt, so the form of the event's text is unknown. The text can have several lines.
+   */
   isOpen: boolean;
   /** Offsets of the common fields in the scratch buffer: in words for the pid, in bytes for the others. */
   pidWord: number;
@@ -38,12 +48,15 @@ export interface LineType {
 export const NUMBER = '#';
 /** Lines that begin with the name of a function. */
 export const FUNCTION = '<-';
-/** Lines of function_graph, which have a prefix of their own. */
+/** Lines of function_graph, which have another prefix than other lines. */
 export const GRAPH = '|';
 /** Lines of blk, which `blk-line.ts` parses. */
 export const BLOCK = 'blk';
 
-/** How the kernel prints a record, with one print fmt per variant. See `LineType` for `others`. */
+/**
+ * How the kernel prints a record. `formats`: one print fmt per variant. `start` and `others`: as in
+ * `LineType`.
+ */
 interface Printed {
   start: string;
   formats: readonly string[];
@@ -69,7 +82,8 @@ const PRINTED: Readonly<Record<string, Printed>> = {
       '"%llu %10llu %3llu.%05llu %7llu %6u %6u %6u %6u %6u", REC->runtime, REC->noise, 0, 0, REC->max_sample, REC->hw_count, REC->nmi_count, REC->irq_count, REC->softirq_count, REC->thread_count',
     ],
   },
-  // From trace_fn_trace(): normal, with func-args, and without a parent. `others` is from trace_func_repeats_print().
+  // From trace_fn_trace(): the usual form, the form with the option func-args, and the form without a parent
+  // function. `others`: from trace_func_repeats_print().
   'ftrace:function': {
     start: FUNCTION,
     formats: [
@@ -84,7 +98,7 @@ const PRINTED: Readonly<Record<string, Printed>> = {
 };
 
 function hwlatFormats(): string[] {
-  // The kernel prints the count since 5.7.
+  // Kernels since 5.7 print the count.
   return ['', ' count:%d'].flatMap((count) => {
     const text = `#%-5u inner/outer(us): %4llu/%-5llu ts:%lld.%09ld${count}`;
     const own = 'REC->seqnum, REC->duration, REC->outer_duration, REC->tv_sec, REC->tv_nsec';
@@ -98,8 +112,9 @@ function hwlatFormats(): string[] {
 }
 
 /**
- * Print fmts of lines that are counted but reach no handler: kernels before 4.3 also print wakeups of tasks that were
- * already awake (`success=0`). Used only with formats from `known-formats.ts`, recognized by their several print fmts.
+ * Print fmts for `others`: kernels before 4.3 also print wakeups of tasks that were already awake
+ * (`success=0`). Used only with formats from `known-formats.ts`, because only these formats have several
+ * print fmts.
  */
 const ALREADY_AWAKE: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
   ['sched:sched_wakeup', 'sched:sched_wakeup_new', 'sched:sched_waking'].map((event) => [
@@ -111,7 +126,7 @@ const ALREADY_AWAKE: Readonly<Record<string, readonly string[]>> = Object.fromEn
   ]),
 );
 
-/** Strings that the kernel and its drivers choose, so they never contain a newline. */
+/** String fields whose contents the kernel and its drivers choose, so that they never contain a newline. */
 const ONE_LINE: readonly (readonly [events: RegExp, fields: readonly string[]])[] = [
   [/^irq:irq_handler_entry$/, ['name']],
   [/^osnoise:irq_noise$/, ['desc']],
@@ -127,7 +142,10 @@ export interface LineTypes {
   scratch: Scratch;
 }
 
-/** Compiles all types. Throws an `Error` that names the event if its text lacks a field: see `textProblem`. */
+/**
+ * Compiles all types. Throws an `Error` that names the event if its text lacks a wanted field. To avoid this,
+ * check with `textProblem` first.
+ */
 export function compileTypes(requested: readonly TextEventType[], slots: Uint16Array): LineTypes {
   const wanted = requested.map(withText);
   const { scratch, places } = makeScratch(wanted);
@@ -141,7 +159,10 @@ export function compileTypes(requested: readonly TextEventType[], slots: Uint16A
   return { types, scratch };
 }
 
-/** Adds `buf`, the text, to the wanted fields of markers, because a marker consists only of text. */
+/**
+ * Adds the field `buf` to the wanted fields of markers (`ftrace:print`), because this field contains the
+ * whole text of a marker.
+ */
 function withText(type: TextEventType): TextEventType {
   return type.event === 'ftrace:print' ? { ...type, fields: [...type.fields, 'buf'] } : type;
 }
@@ -161,8 +182,8 @@ export function textProblem(type: TextEventType): string | undefined {
 }
 
 /**
- * Makes a `textProblem` for events that are read together. Text does not contain an event's system, so of two events
- * with the same name only the first can be read.
+ * Makes a variant of `textProblem` for events that are read from the same text. Text does not contain an
+ * event's system, so of two events with the same name, only the first can be read.
  */
 export function makeTextProblems(): (type: TextEventType) => string | undefined {
   const firstByName = new Map<string, string>();
@@ -241,7 +262,10 @@ function linesOf(
   };
 }
 
-/** Splits the print fmts: a kernel's format has one, a format of `known-formats.ts` has one per variant. */
+/**
+ * Returns the print fmts of a format. A kernel's format has one; a format of `known-formats.ts` has one per
+ * variant.
+ */
 function printFmtsOf({ printFmt }: EventFormat): string[] {
   return printFmt.split(/\nprint fmt:[ \t]*/);
 }

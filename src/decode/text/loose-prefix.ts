@@ -1,7 +1,7 @@
 /**
- * Parses prefixes of event lines that other kernels or tools print, or that were copied from a mail, and rewrites them
- * to the form that `prefix.ts` parses. Used only for files. The text of a live kernel must be parsed strictly, because
- * a task can choose a name that looks like a prefix.
+ * Parses the prefixes of event lines in text from other kernels or tools, or copied from a mail. Rewrites a
+ * prefix to the form that `prefix.ts` parses. Used only for files. For a live kernel, only `prefix.ts` is
+ * used, because a task can choose a name that this file would parse as a prefix.
  *
  *     surfaceflinger-598   ( 598) [004] d..4 10852.771240: …     pid in 5 columns, any indentation, long names
  *     worker-200  [001]  76.211513456: …                         without flags, with nanoseconds: trace-cmd report
@@ -20,7 +20,9 @@ export interface LooseLine {
   cpu: number;
   flagsFrom: number;
   flagsTo: number;
-  /** Seconds, or the whole number if `kind` is `count`. `micros`: microseconds after the full second. */
+  /**
+   * The seconds of the timestamp, or the count if `kind` is `count`. `micros`: the remaining microseconds.
+   */
   whole: number;
   micros: number;
   /** Start of the event's text. */
@@ -101,7 +103,9 @@ function parseBehindName(bytes: Uint8Array, from: number, end: number, into: Loo
   return parseStamp(bytes, pos, end, into);
 }
 
-/** Parses the form of latency-format: `%3d` of the CPU, directly followed by the flags, and the timestamp. */
+/**
+ * Parses the columns of latency-format: the CPU (`%3d`), directly followed by the flags, then the timestamp.
+ */
 function parseLatency(bytes: Uint8Array, from: number, end: number, into: LooseLine): boolean {
   let pos = skipDigits(bytes, from, end);
   if (pos === from || pos - from > MOST_DIGITS) return false;

@@ -1,8 +1,9 @@
 /**
  * Runs a program's steps over a line and writes the record's fields to the scratch buffer.
  *
- * A string with arbitrary bytes ends where all later steps match up to a newline, so a task named ` pid=1 prio=2` is
- * parsed correctly. If that newline could be inside the string, the text after it must also look like a line.
+ * A string can contain any bytes. The matcher ends a string at the first position after which all later steps
+ * match, up to a newline. So it parses a task named ` pid=1 prio=2` correctly. If this newline could itself
+ * be inside the string, the text after the newline must also look like a line.
  */
 
 import type { FunctionInterner } from './function-interner.ts';
@@ -14,7 +15,7 @@ import * as steps from './program.ts';
 import { type RecordPlace, type Scratch, writeInteger, writeNumber, writeString } from './scratch.ts';
 import { lineEnd, startsWith } from './search.ts';
 
-/** Maximum number of string ends to try per line. A line that needs more counts as unreadable. */
+/** Maximum number of string ends to try per line. A line that needs more tries counts as unreadable. */
 const MOST_TRIES = 20_000;
 const SPACE = 0x20;
 const NEWLINE = 0x0a;
@@ -37,10 +38,13 @@ interface State {
   functions: FunctionInterner;
   stringStarts: Int32Array;
   stringEnds: Int32Array;
-  /** Parts of integers that are printed in several pieces. */
+  /** Values of the parts of composed fields (see program.ts). */
   parts: Float64Array;
   tries: number;
-  /** A newline that could be inside a string ends the line only if the text after the newline looks like a line. */
+  /**
+   * If true, a newline that could be inside a string ends the line only if the text after the newline looks
+   * like a line.
+   */
   strict: boolean;
 }
 
@@ -197,7 +201,10 @@ function findEnd(
   return -1;
 }
 
-/** Skips what can follow a function's name: `+0x12/0x34` and ` [module]`. Returns the position after that. */
+/**
+ * Skips the optional suffixes of a function's name: `+0x12/0x34` and ` [module]`. Returns the position after
+ * that.
+ */
 function behindSymbol(program: Program, pc: number, bytes: Uint8Array, from: number, end: number): number {
   let pos = from;
   if (bytes[pos] === PLUS)

@@ -18,7 +18,7 @@ export interface LinePrefix {
   flags: number;
   /** As in `common_preempt_count`, but only the bits that the text shows. */
   preemptCount: number;
-  /** Rounded to microseconds by the kernel. A count instead of a time if `isPlainStamp` is set. */
+  /** Rounded to microseconds by the kernel. If `isPlainStamp` is set: a count, not a time. */
   timestampNs: TimestampNs;
   /** The timestamp is a count, because the trace clock does not measure time. */
   isPlainStamp: boolean;
@@ -77,7 +77,7 @@ const CONTEXT_LETTERS = byLetter({
   s: SOFTIRQ,
 });
 
-/** Parses the prefix at `from`. Returns where the text after it begins, or -1 if there is no prefix. */
+/** Parses the prefix at `from`. Returns the position after the prefix, or -1 if there is no prefix. */
 export function parsePrefix(bytes: Uint8Array, from: number, end: number, into: LinePrefix): number {
   if (from + SHORTEST_PREFIX > end || bytes[from + NAME_COLUMNS] !== MINUS) return -1;
   let pos = from + NAME_COLUMNS + 1;
@@ -113,8 +113,9 @@ export function parsePrefix(bytes: Uint8Array, from: number, end: number, into: 
 }
 
 /**
- * Whether the line at `from` begins like `…task-PID     [CPU] F`. Does not check the rest of the line. Checks the
- * columns (the pid has 7 columns, then a space), because a task name of 15 bytes is too short to imitate them.
+ * Whether the line at `from` begins like `…task-PID     [CPU] F`. Does not check the rest of the line. Checks
+ * that the pid is padded to 7 columns and followed by a space. A task name has at most 15 bytes, which is too
+ * short to imitate a prefix.
  */
 export function isLikePrefix(bytes: Uint8Array, from: number, end: number): boolean {
   if (bytes[from] !== SPACE || bytes[from + NAME_COLUMNS] !== MINUS) return false;
@@ -128,7 +129,8 @@ export function isLikePrefix(bytes: Uint8Array, from: number, end: number): bool
   if (bytes[pos] === 0x28) return true;
   if (bytes[pos] !== 0x5b) return false;
   for (pos++; pos < end && bytes[pos] >= ZERO && bytes[pos] <= 0x39; ) pos++;
-  // A dash after `[CPU] ` separates a task name from its pid, so all text before the dash is part of that name.
+  // A dash directly after `[CPU] ` is the one between task name and pid, so the text before the dash is a
+  // task name.
   return pos + 2 >= end || (bytes[pos] === 0x5d && bytes[pos + 1] === SPACE && bytes[pos + 2] !== MINUS);
 }
 

@@ -1,6 +1,6 @@
 /**
- * Splits an event's print fmt (a printf format string and its arguments) into literals and conversions with their
- * arguments. Source: lib/vsprintf.c, format_decode() and pointer(), for the kernel's own printf.
+ * Splits an event's print fmt (a printf format string and its arguments) into literals and conversions with
+ * their arguments. Source of the kernel's conversions: lib/vsprintf.c, format_decode() and pointer().
  */
 import { endOfArgument, STRING, withoutLiterals } from '../print-fmt.ts';
 
@@ -14,9 +14,9 @@ export interface Conversion {
   kind: 'conversion';
   /** The conversion as written, such as `%-5u`, for messages. */
   spec: string;
-  /** What the output looks like. `word`: anything without a newline, such as `%pI4`. */
+  /** Form of the output. `word`: any other text without a newline, such as that of `%pI4`. */
   looks: 'decimal' | 'hex' | 'octal' | 'char' | 'string' | 'symbol' | 'word';
-  /** Minimum columns; 0 if not specified. */
+  /** Minimum width in columns; 0 if not specified. */
   width: number;
   /** Padded on the right. */
   leftAligned: boolean;
@@ -67,7 +67,7 @@ function takeApart(text: string, args: readonly string[]): Piece[] {
       literal += '%';
       continue;
     }
-    // In `%*pbl` and `%.*s`, the `*` takes an argument of its own, before the value.
+    // In `%*pbl` and `%.*s`, the argument for the `*` comes before the value.
     if (width === '*') argument();
     if (precision === '*') argument();
     if (literal !== '') pieces.push({ kind: 'literal', text: literal });

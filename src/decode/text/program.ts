@@ -1,6 +1,6 @@
 /**
- * A program describes the lines of one event type as a list of steps: literals to match, numbers to parse, and strings
- * whose end must be found. `compile-fmt.ts` makes programs, `match.ts` runs them for every line.
+ * A program describes the lines of one event type as a list of steps: match a literal, parse a number, or
+ * find the end of a string. `compile-fmt.ts` makes programs. `match.ts` runs a program over each line.
  */
 import type { FieldFormat } from '../../model/format.ts';
 
@@ -8,12 +8,12 @@ import type { FieldFormat } from '../../model/format.ts';
  * Numbers per step: a code and up to three operands, which the comments below list in brackets.
  * - `store`: one of the `STORE_…` codes, which determines what `where` means.
  * - `columns`: minimum width, negative if the padding is on the right.
- * - `part`: index of the field's part that gets the value, or -1 if the value is not stored.
+ * - `part`: index of the part that gets the value (see `Composed`), or -1 if the value is not stored.
  */
 export const STEP = 4;
 /** The newline that ends the line. */
 export const END = 0;
-/** [at, length] of a text in `literals`. */
+/** [position, length] of the literal in `Program.literals`. */
 export const LITERAL = 1;
 /** [store, where, columns]: decimal digits. */
 export const DECIMAL = 2;
@@ -32,7 +32,7 @@ export const FUNCTION = 9;
 /** Any text up to the first newline. Used only if no string in that text can contain a newline. */
 export const TAIL = 10;
 
-/** Doesn't store the integer. */
+/** Does not store the integer. */
 export const STORE_NOTHING = 0;
 /** Stores the integer in the word with index `where`. */
 export const STORE_WORD = 1;
@@ -52,13 +52,15 @@ export interface NameTable {
   /** Longest first, because a name can begin with another name. */
   names: readonly Uint8Array[];
   values: readonly number[];
-  /** Printed between names; empty if only one name can be printed. */
+  /** Text between two names; empty if the kernel prints only one name. */
   delimiter: Uint8Array;
-  /** Printed if no bit is set. */
+  /** Text that the kernel prints if no bit is set. */
   none: Uint8Array;
 }
 
-/** A field that is printed in parts: its value is the sum of the parts, each multiplied by its scale. */
+/**
+ * A field that the kernel prints in parts. Its value is the sum of the parts, each multiplied by its scale.
+ */
 export interface Composed {
   /** Byte offset in the scratch buffer. */
   at: number;
@@ -69,8 +71,9 @@ export interface Composed {
 
 export interface Program {
   /**
-   * Whether a string may contain text that looks like the start of a line. Must be false if the event has several
-   * variants. Otherwise, a variant that does not match the current line could match up to the end of a later line.
+   * Whether a string may contain text that looks like the start of a line. Must be false if the event has
+   * several programs (variants), because a program that does not match the current line could otherwise match
+   * up to the end of a later line.
    */
   reachesOverLines: boolean;
   code: Int32Array;

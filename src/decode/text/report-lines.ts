@@ -1,6 +1,7 @@
 /**
- * Converts event text of `trace-cmd report` to the kernel's own text. Most events differ only in the padding after the
- * name. With `-R`, the report prints all fields instead. For records of tracers, `trace-cmd` has texts of its own.
+ * Converts the text of events in the output of `trace-cmd report` to the kernel's own text. For most events,
+ * only the padding after the event's name differs. With the option `-R`, the report prints all fields of an
+ * event instead of its usual text. For records of tracers, the text differs entirely from the kernel's.
  * Source: libtraceevent, tep_print_fields() and its plugins; print fmts in kernel/trace/trace_entries.h.
  */
 
@@ -92,7 +93,7 @@ function isNumber(text: string): boolean {
 const UNNAMED: Readonly<Record<string, Rewrite>> = {
   function: {
     pattern: /^([\w.$]+)(?: <-- (\S+))?$/,
-    // If the parent is missing, write 0, because no function has this name.
+    // If the report does not name the parent function, write 0, because no function has this name.
     write: ([, name, parent = '0']) => `${name} <-${parent}`,
   },
   print: {
@@ -116,7 +117,7 @@ const UNNAMED: Readonly<Record<string, Rewrite>> = {
   },
 };
 
-/** Text of a hwlat record with `-R`. */
+/** Converts a hwlat record that the report printed with `-R`. */
 const RAW_HWLAT: Rewrite = {
   pattern:
     /^duration=(\d+) outer_duration=(\d+) .*tv_sec=(\d+) tv_nsec=(\d+) .*seqnum=(\d+)(?: count=(\d+))?/,

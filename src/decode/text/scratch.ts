@@ -1,6 +1,7 @@
 /**
- * Allocates and fills the memory for records that are made from lines. One buffer has a place per event type, laid out
- * like the event's format, so that handlers read the same offsets as in raw records.
+ * Allocates one scratch buffer for the records that are made from lines, and writes fields to it. The buffer
+ * has a place for one record of each event type. A record has the layout of its event format, so handlers
+ * read the same offsets as in raw records.
  */
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { TWO_POW_32 } from '../../model/time.ts';
@@ -17,9 +18,9 @@ export interface Scratch {
 export interface RecordPlace {
   /** Byte offset of the record's payload; a multiple of 8. */
   base: number;
-  /** Bytes of the fields at fixed offsets. */
+  /** Length in bytes of the part with the fields at fixed offsets. */
   fixedLength: number;
-  /** Total bytes, including strings. */
+  /** Length in bytes of the whole place, including strings. */
   room: number;
 }
 
@@ -63,8 +64,8 @@ export function writeNumber(bytes: Uint8Array, at: number, size: number, value: 
 }
 
 /**
- * Copies a string into a field, truncated to the available bytes. `at`: next free position for strings of variable
- * length. Returns the next free position after the string.
+ * Copies a string into a field, and truncates it to the available bytes. `at`: next free position for strings
+ * of variable length. Returns the next free position after the string.
  */
 export function writeString(
   scratch: Scratch,

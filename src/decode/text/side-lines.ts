@@ -12,7 +12,7 @@ const STARTED = Buffer.from('##### CPU ');
 const STARTED_REST = Buffer.from(' buffer started ####\n');
 const SPACE = 0x20;
 
-/** Contents of a line that `parseLoss` has parsed. Overwritten for every line. */
+/** Contents of a line that `parseLoss` has parsed. */
 export interface SideLine {
   cpu: number;
   /** Number of lost events; 0 if the line does not contain a number. */
@@ -20,8 +20,9 @@ export interface SideLine {
 }
 
 /**
- * Parses `CPU:%d [LOST %lu EVENTS]`, `CPU:%d [LOST EVENTS]`, or `##### CPU %u buffer started ####`, which all mean that
- * earlier events of this CPU are lost. Returns where the next line begins, or -1 if the line is none of these.
+ * Parses `CPU:%d [LOST %lu EVENTS]`, `CPU:%d [LOST EVENTS]`, or `##### CPU %u buffer started ####`, and
+ * writes the contents to `into`. Each of these lines means that earlier events of this CPU are lost. Returns
+ * where the next line begins, or -1 for other lines.
  */
 export function parseLoss(bytes: Uint8Array, from: number, end: number, into: SideLine): number {
   const isStart = bytes[from] === 0x23;

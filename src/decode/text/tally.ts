@@ -3,16 +3,19 @@ import type { TimestampNs } from '../../model/time.ts';
 import type { TextTarget } from './types.ts';
 
 export interface Tally {
-  /** Counts an event of `size` bytes (in the kernel's ring buffer). First calls `onLoss` if a loss is pending. */
+  /**
+   * Counts an event that has `size` bytes in the kernel's ring buffer. Calls `onLoss` if a loss of the CPU is
+   * pending.
+   */
   count(cpu: number, stamp: TimestampNs, size: number): void;
-  /** Reverts the count of an event whose line turned out to be cut. */
+  /** Subtracts an event that `count` added, because its line is cut off at the end of the text. */
   uncount(cpu: number): void;
-  /** Counts lost events of a CPU. `onLoss` is called before the CPU's next event. */
+  /** Counts lost events of a CPU. The next `count` of the CPU calls `onLoss`. */
   lose(cpu: number, events: number): void;
   events(cpu: number): number;
   recordBytes(cpu: number): number;
   flaggedLost(cpu: number): number;
-  /** Number of events with an earlier timestamp than a previous event. */
+  /** Number of events whose timestamp is earlier than that of a previous event. */
   lateEvents(): number;
   latestNs(): TimestampNs;
 }

@@ -2,7 +2,7 @@ import type { EventFormat } from '../../model/format.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import type { PageError } from '../page.ts';
 
-/** An event that has handlers, and the fields that they read. */
+/** An event that has handlers, and the names of the fields that the handlers read. */
 export interface TextEventType {
   /** `system:name` */
   event: string;
@@ -16,7 +16,10 @@ export interface TextEventType {
 export interface TextTarget {
   /** Called if events of `cpu` were lost before the event at `untilNs`. */
   onLoss(cpu: number, untilNs: TimestampNs): void;
-  /** Called if a line of `cpu` can't be parsed. Drops operations that began before `untilNs`. Default: `onLoss`. */
+  /**
+   * Called if a line of `cpu` can't be parsed. Must drop operations that began before `untilNs`. Default:
+   * `onLoss`.
+   */
   onBroken?(cpu: number, untilNs: TimestampNs): void;
   /** Called if a line can't be decoded or a handler throws. `cpu` is -1 if the line does not contain a CPU. */
   onError(cpu: number, error: PageError, cause?: unknown): void;

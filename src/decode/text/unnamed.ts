@@ -1,4 +1,4 @@
-/** Identifies the event of a line that does not begin with an event's name, by the text after the line's prefix. */
+/** Identifies the event of a line that has no event name, by the text after the line's prefix. */
 import { BLOCK_EVENT } from './blk-format.ts';
 
 const UNNAMED: readonly (readonly [string, RegExp])[] = [
@@ -10,7 +10,7 @@ const UNNAMED: readonly (readonly [string, RegExp])[] = [
 ];
 const LOOKED_AT = 64;
 
-/** Returns undefined if the text is not a record of a tracer. */
+/** Returns the event (`system:name`), or undefined if the text is not from one of these tracers. */
 export function unnamedEvent(text: string): string | undefined {
   return UNNAMED.find(([, pattern]) => pattern.test(text))?.[0];
 }

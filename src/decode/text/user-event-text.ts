@@ -1,15 +1,18 @@
 /**
- * Makes print fmts for user events, which programs define. The print fmt in such an event's format file can't be used,
- * because the kernel ignores it and prints all fields: kernel/trace/trace_output.c, print_fields().
+ * Makes print fmts for user events, which programs define. The print fmt in the format file of a user event
+ * can't be used: the kernel ignores it, and prints all fields (kernel/trace/trace_output.c, print_fields()).
  */
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { isCommon } from './compile-fmt.ts';
 
 const SYSTEMS = ['user_events', 'user_events_multi'];
-/** Maximum number of one-byte fields to read, because each of these fields doubles the number of variants. */
+/**
+ * Maximum number of one-byte fields that can be read. The limit exists because each of these fields doubles
+ * the number of variants.
+ */
 const MOST_BYTES = 4;
 
-/** Returns a print fmt per variant of the event's text, or undefined if the event is not a user event. */
+/** Returns one print fmt per variant of the event's text, or undefined if the event is not a user event. */
 export function userEventFormats({ system, fields }: EventFormat): string[] | undefined {
   if (!SYSTEMS.includes(system)) return undefined;
   let bytes = 0;
@@ -23,7 +26,10 @@ export function userEventFormats({ system, fields }: EventFormat): string[] | un
   return variants.map(({ text, values }) => `"${text.slice(1)}"${values}`);
 }
 
-/** Returns the possible texts of a field. For a byte, the kernel prints the number, and the character if printable. */
+/**
+ * Returns the possible texts of a field. For a byte, the kernel prints the number and, if it is printable,
+ * the character.
+ */
 function textsOf(field: FieldFormat, countByte: () => number): { text: string; values: string }[] {
   const { name, type, size, array } = field;
   const value = `, REC->${name}`;
