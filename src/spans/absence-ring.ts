@@ -1,6 +1,6 @@
 /**
- * A ring buffer of the periods in which tasks were not running, 80 bytes per entry. Entries whose pids share the low
- * bits are chained, so that a lookup visits only one chain, newest entry first.
+ * A ring buffer of absences: periods in which tasks were not running. An entry has 80 bytes. Entries whose
+ * pids have the same low bits form a chain, so that a lookup visits only one chain, newest entry first.
  */
 import type { SwitchIn } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -23,7 +23,7 @@ const WORDS = 12;
 const [PID, CPU, QUEUE_CPU, STATE, CLASS, CODE, WAKER, WAKER_CPU, COMM] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 /** Flag in the word `CLASS`: no event showed the task's return to a CPU. */
 const UNSEEN = 1 << 8;
-/** The word `CLASS` contains the number of the lock plus 1 from this bit upwards, so that 0 means no lock. */
+/** Position of the lock in the word `CLASS`. Stores `lock` plus 1, so that 0 means no lock. */
 const LOCK_SHIFT = 9;
 
 export class AbsenceRing {
@@ -73,8 +73,8 @@ export class AbsenceRing {
   }
 
   /**
-   * Returns up to `most` absences of a task that ended after `fromNs`, newest first. `whole` is false if older absences
-   * may be missing, because the ring overwrote them or the limit was reached.
+   * Returns up to `most` of a task's absences that ended after `fromNs`, newest first. `whole` is false if
+   * older absences may be missing, because the ring overwrote them or the limit was reached.
    */
   since(pid: number, fromNs: TimestampNs, most = this.#depth): { absences: Absence[]; whole: boolean } {
     const absences: Absence[] = [];
@@ -104,7 +104,7 @@ export class AbsenceRing {
     let n = this.#own(this.#last[pid & (CHAINS - 1)], pid, 0);
     for (; n !== 0; n = this.#earlier(n, pid, 0)) {
       const comm = this.#texts.of(this.#words, ((n - 1) & (this.#depth - 1)) * WORDS + COMM);
-      // An entry has no name if no event showed the task's return, so try older entries.
+      // An entry has no name if no event showed the task's return to a CPU, so try older entries.
       if (comm !== '') return comm;
     }
     return '';
@@ -114,12 +114,16 @@ export class AbsenceRing {
     return this.#own(this.#doubles[((n - 1) & (this.#depth - 1)) * DOUBLES + BEFORE], pid, fromNs);
   }
 
-  /** Returns the number of the task's newest entry that ended after `fromNs`, searching back from `from`; 0 if none. */
+  /**
+   * Searches back from entry number `from` for the task's newest entry that ended after `fromNs`. Returns the
+   * number of that entry, or 0 if none is found.
+   */
   #own(from: number, pid: number, fromNs: TimestampNs): number {
     for (let n = from; n > this.#count - this.#depth && n > 0; ) {
       const at = (n - 1) & (this.#depth - 1);
       const isOver = this.#doubles[at * DOUBLES + IN] <= fromNs;
-      // Older entries ended earlier, except if no event showed this entry's end: such entries are added late.
+      // Stop here, because older entries ended earlier. If no event showed this entry's end, the entry was
+      // added late, so go on: older entries can have ended after it.
       if (isOver && this.#isSeen(at)) return 0;
       if (this.#words[at * WORDS + PID] === pid && !isOver) return n;
       n = this.#doubles[at * DOUBLES + BEFORE];

@@ -1,11 +1,11 @@
 /**
- * Tracks the application span that each thread is in, from the markers that programs write. These application spans
- * become the parents of kernel spans. Any program with write access can write any number of markers, so all memory is
- * limited, and markers beyond a limit are counted.
+ * Tracks the application span that each thread is in, from the markers that programs write to `trace_marker`.
+ * These application spans become the parents of kernel spans. Any program with write access can write any
+ * number of markers. Therefore all memory is limited, and markers beyond a limit are ignored and counted.
  *
- * The spans of a thread nest, and the innermost open span becomes the parent. A loss of events ends all open spans,
- * because their end markers may be lost, and a wrong parent is worse than none. Ended spans are kept for `keptNs`,
- * because an operation that began in a span can be reported after the span has ended.
+ * The spans of a thread nest, and the innermost open span becomes the parent. A loss of events ends all open
+ * spans, because their end markers may be lost, and a wrong parent is worse than none. Ended spans are kept
+ * for `keptNs`, because an operation that began in a span can be reported after the span has ended.
  */
 import type { MarkedSpan, MarkerSink } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -28,7 +28,7 @@ export interface ContextLimits {
   perSecond: number;
   /** How long an ended span is kept. */
   keptNs: number;
-  /** Maximum duration of a span. If the program has not ended a span by then, the agent ends it. */
+  /** Maximum duration of a span. The agent ends a span that reaches it. */
   longestNs: number;
 }
 
@@ -66,7 +66,10 @@ interface Window {
 
 export interface AppContexts {
   sink: MarkerSink;
-  /** Returns the application span that a thread was in, or undefined if there was none or it was not sampled. */
+  /**
+   * Returns the application span that a thread was in, or undefined if the thread was in none or the span is
+   * not sampled.
+   */
   parentOf(pid: number, atNs: TimestampNs): RemoteParent | undefined;
   /** Removes spans that ended more than `keptNs` ago, and ends spans that are older than `longestNs`. */
   sweep(nowNs: TimestampNs): void;
@@ -90,7 +93,10 @@ export function makeAppContexts(
     return task;
   };
 
-  /** If a limit is reached, evicts the thread's oldest ended span. Returns false if the thread has no ended span. */
+  /**
+   * If a limit is reached, evicts the thread's oldest ended span. Returns false if a limit is reached and the
+   * thread has no ended span.
+   */
   const makeRoom = (task: Task): boolean => {
     if (task.intervals.length < limits.perTask && total < limits.total) return true;
     const over = task.intervals.findIndex(({ endNs }) => endNs !== Number.POSITIVE_INFINITY);
@@ -191,7 +197,7 @@ function isSame(a: MarkedSpan, b: MarkedSpan): boolean {
 
 const SECOND_NS = 1e9;
 
-/** Counts a marker. Returns false if more than `bound` markers came in this second. */
+/** Counts a marker. Returns false if the window's second already has `bound` markers. */
 function within(window: Window, atNs: TimestampNs, bound: number): boolean {
   if (atNs - window.sinceNs >= SECOND_NS) {
     window.sinceNs = atNs;

@@ -1,8 +1,8 @@
 /**
- * Decides which slow operations become traces. Each trace costs a token, and tokens arrive at a fixed rate. During an
- * interval, each kind keeps its slowest operations. At the end of the interval, each kind first spends the tokens that
- * are reserved for it, so that a burst of another kind cannot use them up. The remaining tokens go to the kinds that
- * need more, first to those with the fewest traces in the last minutes.
+ * Decides which slow operations become traces. Each trace costs a token, and tokens arrive at a fixed rate.
+ * During an interval, the budget keeps the slowest operations of each kind. At the end of the interval, each
+ * kind first spends its reserved tokens, which a burst of another kind cannot use up. Kinds with more
+ * operations share the other tokens, and the kind with the fewest traces in the last minutes comes first.
  */
 import type { SpanKind } from '../model/span.ts';
 import type { SpanCounts } from './deps.ts';
@@ -20,22 +20,27 @@ export interface Chosen extends Candidate {
 
 export interface Budget {
   offer: Offer;
-  /** Ends the interval, which lasted `seconds`. Returns its traces and counts all other operations as over budget. */
+  /**
+   * Ends the interval, which lasted `seconds`. Returns the traces of the interval, and counts its other
+   * operations as over budget.
+   */
   take(seconds: number): Chosen[];
 }
 
 /** Unused tokens are saved for at most this many seconds. */
 const BURST_S = 2;
-/** Share of the tokens that is reserved. Each kind gets an equal part of the reserve. */
+/** Share of the tokens that is reserved. Each kind gets an equal part of the reserved tokens. */
 const RESERVED_SHARE = 0.25;
-/** After this time, a trace counts only half when the kinds' numbers of recent traces are compared. */
+/** The number of recent traces, by which kinds are compared, halves in this time. */
 const HALF_LIFE_S = 60;
 
 export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, counts: SpanCounts): Budget {
   const places = Math.max(1, Math.ceil(tracesPerSecond * BURST_S));
   const reserve = (places * RESERVED_SHARE) / kinds.length;
   const heaps = kinds.map((): Candidate[] => []);
-  /** Number of recent traces of each kind, halved every `HALF_LIFE_S`. `reserved`: tokens reserved for each kind. */
+  /**
+   * `used`: number of recent traces of each kind. `reserved`: number of unused reserved tokens of each kind.
+   */
   const used = kinds.map(() => 0);
   const reserved = kinds.map(() => reserve);
   let tokens = places;

@@ -1,11 +1,13 @@
 /**
- * Builds trees of kernel function calls from their returns. Inner calls return first, so a tree is complete when its
- * outermost call returns. To use at most 2.5 MiB, calls shorter than a floor are counted but not stored. A task with
- * many open calls gets a higher floor. If the table of calls is full, the task with the most calls is dropped.
+ * Builds trees of kernel function calls from their returns. Inner calls return first, so a tree is complete
+ * when its outermost call returns. To use at most 2.5 MiB, calls shorter than a floor (a minimum duration)
+ * are counted but not stored. A task with many stored calls gets a higher floor. If the table of calls is
+ * full, the calls of the task with the most stored calls are dropped.
  *
- * Call A contains call B of the same task if B returned before A, from a greater depth, and after A had begun. Depth
- * includes calls that only other users trace, so an outermost call can have a depth above 0. Such a call is recognized
- * when the task returns from a later call that has a smaller depth and does not contain the outermost call.
+ * Call B lies inside call A of the same task if B has a greater depth and returned between the start and the
+ * return of A. Depth includes calls that only other users of the function graph tracer trace, so an outermost
+ * call can have a depth above 0. The forest recognizes such a call when the task returns from a later call
+ * that has a smaller depth and does not contain the outermost call.
  */
 import type { FunctionReturn } from '../model/intervals.ts';
 
@@ -13,14 +15,24 @@ export const NONE = -1;
 /** Capacity in calls and in tasks. `TASKS` must be a power of two, because `TASKS - 1` is a bit mask. */
 const CALLS = 1 << 14;
 const TASKS = 1 << 10;
-/** Greater than the kernel's maximum depth of about 50 (in older kernels, FTRACE_RETFUNC_DEPTH in linux/ftrace.h). */
+/**
+ * Number of depths: more than the kernel's maximum of about 50 (in older kernels, FTRACE_RETFUNC_DEPTH in
+ * linux/ftrace.h). Greater depths count as the last depth.
+ */
 const DEPTHS = 64;
-/** Number of consecutive slots of the hash table in which a task can be. */
+/** Number of consecutive slots of the hash table that can contain the same task. */
 const WAYS = 8;
-/** How long to keep a call whose caller has not returned. That return may be lost, or the caller may not be traced. */
+/**
+ * How long to keep a call whose caller has not returned. The caller's return may be lost, or the caller may
+ * not be traced.
+ */
 const HOLD_NS = 60e9;
 
-/** `isWhole` is false if inner or outer calls of the tree may be missing. */
+/**
+ * Receives a tree, which is valid only during the callback. `root` is the index of the outermost call in the
+ * table, `call` the task's latest return. `isWhole` is false if inner or outer calls of the tree may be
+ * missing.
+ */
 export type TreeSink = (root: number, call: FunctionReturn, isWhole: boolean) => void;
 
 /** Calls inside an outermost call. */
@@ -43,10 +55,16 @@ export class CallForest {
   /** Trace clock minus tracer's clock in nanoseconds, at the return. Stored per call, because the clocks drift. */
   readonly offsets = new Float64Array(CALLS);
   readonly inInterrupt = new Uint8Array(CALLS);
-  /** Calls inside this call, at all levels, that are not stored. `prunedNs`: time of those that it made directly. */
+  /**
+   * Number of calls inside this call, at all levels, that are not stored. `prunedNs` is the total time of the
+   * unstored calls that this call made directly.
+   */
   readonly prunedCalls = new Int32Array(CALLS);
   readonly prunedNs = new Float64Array(CALLS);
-  /** `first` is the first call that this call made, `next` the next call in the same list (`NONE` ends it). */
+  /**
+   * `first` is the first stored call that this call made. `next` is the next call in the same list. `NONE`
+   * ends a list.
+   */
   readonly first = new Int32Array(CALLS);
   readonly next = new Int32Array(CALLS);
   readonly #depths = new Int32Array(CALLS);
@@ -54,7 +72,7 @@ export class CallForest {
 
   // Columns of the hash table of tasks. The key 0 marks a free slot.
   readonly #keys = new Int32Array(TASKS);
-  /** List of the task's calls whose caller has not returned yet, newest first. */
+  /** First call in the list of the task's calls whose caller has not returned yet, newest first. */
   readonly #waiting = new Int32Array(TASKS);
   readonly #counts = new Int32Array(TASKS);
   readonly #floors = new Float64Array(TASKS);
@@ -65,7 +83,7 @@ export class CallForest {
   readonly #shortCalls = new Int32Array(TASKS * DEPTHS);
   readonly #shortNs = new Float64Array(TASKS * DEPTHS);
   readonly #shortEnds = new Float64Array(TASKS * DEPTHS);
-  /** Greatest depth at which these columns have counts, by task. */
+  /** Greatest depth at which the three columns above have counts, by task. */
   readonly #deepest = new Int32Array(TASKS);
 
   readonly #thresholdNs: number;
@@ -76,7 +94,7 @@ export class CallForest {
   /** Trees that began before this time on the trace clock may lack calls, because events were lost or calls dropped. */
   #lostNs = 0;
 
-  /** `keep`: maximum number of spans in a tree. A task can have up to four times as many open calls. */
+  /** `keep`: maximum number of spans in a tree. The forest stores up to four times as many calls per task. */
   constructor(thresholdNs: number, floorNs: number, keep: number, tell: TreeSink) {
     this.#thresholdNs = thresholdNs;
     this.#floorNs = floorNs;
@@ -143,7 +161,8 @@ export class CallForest {
       return;
     }
     if (call.durationNs < this.#floors[task]) {
-      // If the clock jumped, a call below the floor can contain calls above the floor. Drop these, and count them.
+      // If the clock jumped, a call below the floor can contain calls above the floor. Drop and count the
+      // inner calls.
       for (let at = children; at !== NONE; at = children) {
         children = this.next[at];
         prunedCalls += this.#drop(task, at);
@@ -173,7 +192,10 @@ export class CallForest {
     this.#release(root);
   }
 
-  /** Stops waiting for the callers of calls deeper than `depth` that ended before `endedBefore`. Reports slow calls. */
+  /**
+   * Removes the task's latest calls while they are deeper than `depth` and ended before `endedBefore`,
+   * because their callers will not return. Reports the slow ones as trees.
+   */
   #giveUp(task: number, call: FunctionReturn, depth: number, endedBefore: number): void {
     for (let top = this.#waiting[task]; top !== NONE; top = this.#waiting[task]) {
       const end = this.starts[top] + this.durations[top];
@@ -229,7 +251,10 @@ export class CallForest {
     this.lost(call.recordedNs);
   }
 
-  /** Stores a call in a free entry. If there is none, drops the task with the most calls, but never `task`. */
+  /**
+   * Stores a call in a free entry. If no entry is free, drops the task with the most stored calls, except
+   * `task`.
+   */
   #take(call: FunctionReturn, task: number): number {
     while (this.#free === NONE) this.#forget(this.#fullest(task), call);
     const node = this.#free;
@@ -272,7 +297,9 @@ export class CallForest {
     return count;
   }
 
-  /** Raises the task's floor, so that only the longer half of its calls stays stored. Counts the other half. */
+  /**
+   * Raises the task's floor, so that only the longer half of its calls stays stored. Counts the other calls.
+   */
   #raiseFloor(task: number): void {
     const all = this.#sorted.subarray(0, this.#copy(this.#waiting[task], 0)).sort();
     let floor = all[all.length >> 1];
@@ -317,7 +344,10 @@ export class CallForest {
     }
   }
 
-  /** Frees a call and all calls below it. Returns their number, including those that were not stored. */
+  /**
+   * Frees a call and all calls below it. Returns the number of these calls, including calls that were not
+   * stored.
+   */
   #drop(task: number, node: number): number {
     this.next[node] = NONE;
     const calls = this.#callsOf(node);

@@ -1,6 +1,7 @@
 /**
- * Divides a slow call into parts: the periods in which its thread was not running, each with its causes, and long
- * interrupts. During the rest of the call, the thread was running.
+ * Divides a slow call into parts: absences (periods in which its thread was not running), each with its
+ * causes, and long interrupts. During the rest of the call, the thread was running, except where events are
+ * missing.
  */
 import type { TimestampNs } from '../model/time.ts';
 import type { Absence } from './absence-ring.ts';
@@ -16,11 +17,11 @@ import { isHidden } from './steps.ts';
 import { requestExemplars, waitExemplar } from './waits.ts';
 
 /**
- * If a thread issued a request just before it slept, the sleep span begins at the issue. The sum of these extensions
- * is limited to this share of the call, because the same time also counts as running time.
+ * If a thread issued a block request just before it slept, the sleep span begins at the issue. The added time
+ * also counts as running time, so the sum of these additions is limited to this share of the call.
  */
 const ISSUED_BEFORE_SHARE = 0.01;
-/** State of a sleep whose real state is unknown: a bit that no kernel state uses. */
+/** Value of `state` for a sleep whose task state was not recorded: a bit that no kernel state uses. */
 const UNKNOWN_STATE = 1 << 18;
 
 export interface Journals extends Pick<PathParts, 'tasks' | 'nameOf' | 'workOf'> {
@@ -50,11 +51,14 @@ export interface CallParts {
   waitedNs: number;
   /** Time outside `spans` in which it is unknown whether the thread ran. */
   hiddenNs: number;
-  /** False if switches since the start of the call were overwritten in the ring. */
+  /** False if the ring has overwritten task switches of the call. */
   remembersSwitches: boolean;
   /** False if events of the call were lost, overwritten in a ring, or never recorded. */
   isWhole: boolean;
-  /** Number and bytes of the block requests that the thread queued during the call, except those that have a span. */
+  /**
+   * Number and total bytes of the block requests that the thread queued during the call. Excludes requests
+   * that have a span.
+   */
   issued: { requests: number; bytes: number };
   /** True if some causes of sleeps are missing, because the chain of wake-ups is too long or has too many spans. */
   isCut: boolean;
@@ -112,7 +116,10 @@ export function callParts(call: SlowCall, deps: SpanDeps, journals: Journals): C
   return walk;
 }
 
-/** Sets an unknown start of an absence to `lossNs`. A recorded wake-up proves that the task slept. */
+/**
+ * If the start of an absence was not recorded, sets it to `lossNs`. If a wake-up was recorded, the task slept
+ * before it. Otherwise, it is unknown what the task did, and `isHidden` returns true for the result.
+ */
 function sinceLoss(absence: Absence, lossNs: TimestampNs): Absence {
   if (absence.outNs !== 0) return absence;
   const isSleep = absence.runnableNs !== 0;
@@ -153,14 +160,15 @@ function addInterrupts({ spans, journals, onCpu, freeNs }: Walk, untilNs: Timest
 function blocked(walk: Walk, absence: Absence, runnableNs: TimestampNs): SpanDraft {
   const { path, call, freeNs } = walk;
   const { outNs } = absence;
-  // What a task did before a loss of events does not explain what happened after the loss.
+  // Look for causes only after the last loss of events: the lost events may show that what happened before
+  // the loss is unrelated to the end of the sleep.
   const fromNs = Math.max(outNs, endOfLoss(walk.losses, runnableNs));
   const children = path.sleep({ ...absence, pid: call.pid, fromNs, toNs: runnableNs });
   const first = children.at(0);
   const request = first && path.shown.get(first);
   let startNs = outNs;
-  // The thread issued the request and still ran briefly before it slept. Let the sleep begin at the issue, so that the
-  // span shows the whole request.
+  // The thread issued the request, then ran briefly before it slept. Start the sleep span at the issue, so
+  // that the span contains the whole request.
   if (first !== undefined && request !== undefined && request.issueNs < outNs && request.issueNs >= freeNs) {
     const earlierNs = outNs - request.issueNs;
     if (earlierNs <= walk.earlierLeftNs) {

@@ -10,7 +10,7 @@ export class CommTexts {
   readonly #words = new Int32Array(PLACES * COMM_WORDS);
   readonly #texts: string[] = new Array(PLACES).fill('');
 
-  /** Returns the name that is in the four words from index `at` on. */
+  /** Decodes the name in the four 32-bit words that begin at index `at`. */
   of(words: Int32Array, at: number): string {
     const mixed = (words[at] ^ (words[at + 1] * 31) ^ (words[at + 2] * 961) ^ (words[at + 3] * 29791)) | 0;
     const place = (mixed ^ (mixed >>> 10) ^ (mixed >>> 20)) & (PLACES - 1);

@@ -1,15 +1,19 @@
 /**
- * A ring buffer per CPU of the turns of tasks on that CPU. Finds the task that ran while another task waited, and the
- * name of a task. A ring is allocated when a task first runs on its CPU: 36 bytes per turn, at most 4.5 MiB in all.
+ * A ring buffer per CPU of the turns of tasks on that CPU. A turn lasts from a task's switch-in to its
+ * switch-out. Finds the task that ran while another task waited, and the name of a task. A ring is allocated
+ * when a task first runs on its CPU. A turn needs 36 bytes, and all rings together at most 4.5 MiB.
  */
 import type { TimestampNs } from '../model/time.ts';
 import { COMM_WORDS, CommTexts } from './comm-texts.ts';
 
-/** Maximum number of turns in memory, and the largest and smallest ring of a CPU. All must be powers of two. */
+/**
+ * Maximum number of turns in memory, and the largest and smallest number of turns in one ring. All must be
+ * powers of two.
+ */
 const MOST_TURNS = 1 << 17;
 const DEEPEST = 1 << 12;
 const SHALLOWEST = 1 << 7;
-/** Maximum number of turns that `find` examines, because `find` runs for every long wait. */
+/** Maximum number of turns that `find` examines. Limits the cost, because `find` runs for every long wait. */
 const LOOKED_AT = 128;
 
 interface Ring {
@@ -74,8 +78,8 @@ export class CpuHistory {
   }
 
   /**
-   * Finds the task (except the idle task) that ran longest on a CPU within a period. Stores it in `result`, which the
-   * next call overwrites. Returns false if the ring has no turn of a task in the period.
+   * Finds the task (except the idle task) that ran longest on a CPU within a period. Stores the task in
+   * `result`, which the next call overwrites. Returns false if the ring has no turn of a task in the period.
    */
   find(cpu: number, fromNs: TimestampNs, toNs: TimestampNs): boolean {
     const ring = this.#rings[cpu];
@@ -146,7 +150,7 @@ export class CpuHistory {
       const from = Math.max(fromNs, ring.starts[at]);
       const to = Math.min(toNs, ring.ends[at]);
       if (to <= from) continue;
-      // Adjacent entries of the same task are one turn, which the probe reported in parts.
+      // Adjacent entries of the same task are one turn that the probe reported in parts.
       if (ring.pids[at] !== pid || startNs !== to) {
         endTurn();
         pid = ring.pids[at];
@@ -159,7 +163,9 @@ export class CpuHistory {
     return rows.reverse();
   }
 
-  /** Returns the name of a task in its last turn on this CPU, or '' if the ring has no turn of the task. */
+  /**
+   * Returns the name that a task had in its last turn on this CPU, or '' if the ring has no turn of the task.
+   */
   commOf(cpu: number, pid: number): string {
     const ring = this.#rings[cpu];
     for (let i = 1; ring !== undefined && i <= Math.min(this.#depth, ring.count); i++) {

@@ -3,7 +3,7 @@ import type { SpanKind, SpanOutcome, WallTime } from '../model/span.ts';
 import type { TimestampNs } from '../model/time.ts';
 import type { DraftAttributes } from './attributes.ts';
 
-/** A span of an application: the parent of the kernel spans of its thread. */
+/** The application span that becomes the parent of a thread's kernel spans. */
 export interface RemoteParent {
   /** 32 hex digits. */
   traceId: string;
@@ -35,8 +35,9 @@ export interface SpanDeps {
   /** Span and resource attributes of a task that do not come from events, such as its program and container. */
   taskFacts(pid: number, atNs: TimestampNs): TaskFacts;
   /**
-   * Returns all label values of a series in a probe's histogram: `values`, then the CPU or the task's container if the
-   * histogram has such labels. Undefined if the probe has no metrics or does not count the operation.
+   * Returns the label values of the histogram series that counts an operation: `values`, and the CPU or the
+   * task's container if the probe's histogram has these labels. Undefined if the probe has no metrics or does
+   * not count the operation.
    */
   seriesOf(probe: string, values: readonly string[], cpu: number, pid: number): readonly string[] | undefined;
   /** Fills `into` with random bytes. */

@@ -13,10 +13,10 @@ export interface SpanDraft {
   startNs: TimestampNs;
   endNs: TimestampNs;
   attributes: DraftAttributes;
-  /** Name of the errno, such as ENOENT, if the operation failed. */
+  /** Name of the errno, such as ENOENT, if the operation failed; its number if it has no name. */
   error?: string | undefined;
   children: readonly SpanDraft[];
-  /** What the time of the span was spent on. If undefined, the causes of the child spans are used. */
+  /** Reasons for the time of the span. If undefined, the causes of the child spans are used. */
   causes?: readonly Cause[] | undefined;
   /** Pid of a task other than the trace's task. The span gets the attributes of this task's process. */
   factsOf?: number | undefined;
@@ -39,22 +39,25 @@ export interface TraceDraft {
   root: SpanDraft;
   /** Task that performed the operation; 0 if there is none. */
   pid: number;
-  /** Facts about the task. They are looked up when the trace is built, because the task can end soon after. */
+  /** Facts about the task, looked up when the draft is made, because the task can exit soon after. */
   facts?: TaskFacts;
   /** Application span during which the operation happened. */
   parent?: RemoteParent | undefined;
   /** Number of spans that were left out. */
   pruned: number;
   exemplars: readonly ExemplarDraft[];
-  /** What the whole operation spent its time on, for the summary. */
+  /**
+   * Reasons for the time of the whole operation, for the summary. If undefined, the trace gets no summary.
+   */
   causes?: readonly Cause[] | undefined;
   /** True if events were lost during the operation. */
   isLossy?: boolean | undefined;
 }
 
 /**
- * Offers an operation that reached its kind's threshold. `weightNs` is the time compared with the threshold. The budget
- * calls `make` only if it keeps the operation; an operation with a larger weight can still replace it in this interval.
+ * Offers an operation that reached its kind's threshold. `weightNs` is the time that was compared with the
+ * threshold. The budget calls `make` only if it keeps the operation for now. In the same interval, an
+ * operation with a larger weight can still replace it. `subject` is the task that the config can exclude.
  */
 export type Offer = (
   kind: SpanKind,

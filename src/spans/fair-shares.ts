@@ -1,6 +1,9 @@
-/** Divides a total between requests as evenly as possible (max-min fairness). */
+/** Divides a total between claimants as evenly as possible (max-min fairness). */
 
-/** Each unit of `total` goes to the unsatisfied request that has the least so far, including its value in `before`. */
+/**
+ * Returns the share of each claimant, at most its value in `wanted`. Among the claimants that want more, the
+ * next unit of `total` goes to the one with the smallest sum of its share and its value in `before`.
+ */
 export function fairShares(
   wanted: readonly number[],
   total: number,

@@ -1,9 +1,11 @@
 /**
- * Makes traces of the kind `function_graph`: a slow outermost call of a traced function, with the calls inside it. A
- * tree contains the longest calls, none shorter than `minChildNs`. Each span counts the calls left out below it.
+ * Makes traces of the kind `function_graph`: a slow outermost call of a traced function, with the calls
+ * inside it. A tree contains only the longest calls, none shorter than `minChildNs`. Each span has the number
+ * of omitted calls below it as an attribute.
  *
- * The tracer has its own clock. The record of the outermost return places the tree on the trace clock, so all times of
- * the tree are late by the time between that return and its record.
+ * The function graph tracer has its own clock. The kernel writes the record of the outermost return, with a
+ * timestamp of the trace clock, shortly after that return. The difference places the tree on the trace clock,
+ * so all times of the tree are late by the delay of that record.
  */
 import { type FunctionNames, NAMELESS } from '../model/function-names.ts';
 import type { FunctionReturn, IntervalSinks } from '../model/intervals.ts';
@@ -84,7 +86,10 @@ function draftOf(tree: Tree, root: number, { pid }: FunctionReturn, isWhole: boo
   };
 }
 
-/** Makes the span of a call. Clamps it to the time of its caller, because times of different CPUs can disagree. */
+/**
+ * Makes the spans of a call and of the calls below it. Clamps each inner call to the time of its caller,
+ * because timestamps of different CPUs can disagree.
+ */
 function spanOf(tree: Tree, node: number, startNs: number, endNs: number, more: DraftAttributes): SpanDraft {
   const { forest, shown, names, deps } = tree;
   const name = names.nameOf(forest.lows[node], forest.highs[node]) ?? UNKNOWN;
@@ -131,7 +136,10 @@ function callsOf(forest: CallForest, node: number): number {
   return calls;
 }
 
-/** Returns the longest calls. Of equally long calls, prefers outer calls, so that each shown call's caller is shown. */
+/**
+ * Returns the indexes of the longest calls. Among equally long calls, prefers outer calls, so that the caller
+ * of each shown call is also shown.
+ */
 function longestOf(forest: CallForest, root: number, most: number): Set<number> {
   const calls: { node: number; ns: number; level: number }[] = [];
   const collect = (node: number, callerNs: number, level: number): void => {

@@ -1,4 +1,7 @@
-/** A ring buffer per CPU of long interrupts. The traces of slow calls show the interrupts that delayed the call. */
+/**
+ * A ring buffer per CPU of long interrupts. The trace of a slow call shows the interrupts that delayed the
+ * call.
+ */
 import type { TimestampNs } from '../model/time.ts';
 import type { SpanDraft } from './draft.ts';
 

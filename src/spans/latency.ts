@@ -1,6 +1,7 @@
 /**
- * Makes traces of the latency tracers: one trace for each new maximum since the tracer's last reset, with one span of
- * that length. The span ends when the agent noticed the maximum, which is shortly after the latency ended.
+ * Makes traces of the latency tracers. Each new maximum since the tracer's last reset becomes a trace with
+ * one span, whose duration is the latency. The span ends when the agent noticed the maximum, shortly after
+ * the real end.
  */
 import type { IntervalSinks } from '../model/intervals.ts';
 import type { SpansConfig } from '../model/span.ts';
@@ -12,7 +13,7 @@ import type { Offer } from './draft.ts';
 /** print_trace_header() in kernel/trace/trace.c writes `#    | task: migration/1-32 (uid:0 nice:0 …)`. */
 const TASK = /^# +\| task: (.*)-(\d+) \(uid:/m;
 const CPU = /^# latency: .* CPU#(\d+) /m;
-/** Only this many characters of the trace are searched, because the header is shorter. */
+/** Maximum number of characters to search for the header, which is shorter than this. */
 const HEADER_LENGTH = 2000;
 
 export function makeLatencies(kinds: SpansConfig['kinds'], offer: Offer, deps: SpanDeps): IntervalSinks {
@@ -35,7 +36,7 @@ export function makeLatencies(kinds: SpansConfig['kinds'], offer: Offer, deps: S
             },
             children: [],
           };
-          // No pid, because the pid in the header may belong to another task by now.
+          // The pid in the header may belong to another task by now, so do not look up facts about it.
           return { root, pid: 0, pruned: 0, exemplars: [] };
         });
       },

@@ -1,7 +1,7 @@
 /** Limits the number of spans on one level of a trace. */
 import { countSpans, type SpanDraft } from './draft.ts';
 
-/** Returns the `most` longest items in their original order, and all other items (`rest`). */
+/** Returns the `most` longest items in their original order (`shown`), and all other items (`rest`). */
 export function longestOf<T>(
   items: readonly T[],
   most: number,

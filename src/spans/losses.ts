@@ -25,20 +25,20 @@ export class LossJournal {
     this.#losses.unshift({ cpu: EVERY_CPU, fromNs: 0, untilNs: last });
   }
 
-  /** Losses that overlap this period. */
+  /** Returns the losses that overlap this period. */
   within(fromNs: TimestampNs, toNs: TimestampNs): Loss[] {
     return this.#losses.filter((loss) => loss.untilNs > fromNs && loss.fromNs < toNs);
   }
 }
 
-/** Returns the end of the last of these losses that was over at `atNs`; 0 if no loss was over. */
+/** Returns the latest end of the losses that ended at or before `atNs`; 0 if no loss did. */
 export function endOfLoss(losses: readonly Loss[], atNs: TimestampNs): TimestampNs {
   return losses.reduce((last, { untilNs }) => (untilNs <= atNs ? Math.max(last, untilNs) : last), 0);
 }
 
 /**
- * Whether a task was certainly in the same call all the time: the start of each absence was recorded, and no CPU lost
- * events while the task ran there. `absences` are in time order.
+ * Whether events prove that a task was in one call all the time: the start of each absence was recorded, and
+ * no CPU lost events while the task ran on it. `absences` must be in time order.
  */
 export function isOneCall(
   call: { cpu: number; startNs: TimestampNs; endNs: TimestampNs },
@@ -50,7 +50,8 @@ export function isOneCall(
       const isThere = loss.cpu === cpu || cpu === EVERY_CPU || loss.cpu === EVERY_CPU;
       return isThere && loss.untilNs > fromNs && loss.fromNs < toNs;
     });
-  // No event shows on which CPU a call began. If the task never left its CPU, the call began on the CPU where it ended.
+  // No event shows on which CPU a call began. If the task was never switched out, the call began on the CPU
+  // where it ended. Otherwise, a loss on any CPU counts.
   let onCpu = absences.length === 0 ? call.cpu : EVERY_CPU;
   let freeNs = call.startNs;
   for (const { outNs, inNs, cpu } of absences) {

@@ -1,4 +1,4 @@
-/** A ring buffer (64 KiB) of the moves of waiting tasks to the run queue of another CPU. */
+/** A ring buffer (64 KiB) that records when a waiting task moved to the run queue of another CPU. */
 import type { TimestampNs } from '../model/time.ts';
 
 /** Must be a power of two, because `DEPTH - 1` is a bit mask. */

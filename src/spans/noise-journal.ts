@@ -1,11 +1,12 @@
 /**
- * A ring buffer per CPU of the interruptions (noise) of osnoise and timerlat threads. Returns the spans of a period. An
- * inner interruption becomes a child of the outer one; it ended, and was recorded, before the outer one.
+ * A ring buffer per CPU of the interruptions (noise) of osnoise and timerlat threads. Returns the spans of a
+ * period. The kernel records an inner interruption before the outer interruption, because the inner one ends
+ * first. The span of an inner interruption becomes a child of the outer span.
  *
- * Start times are from the tracer's own clock (sched_clock), which drifts from the trace clock by about 10 to 50 ppm.
- * The timestamp of a record is from the trace clock, but late: the kernel writes the record after the interruption
- * ended, and even later if other interruptions delay it. `offsetsOf` estimates the difference between the
- * clocks.
+ * Start times are from the tracer's own clock (sched_clock), which drifts from the trace clock by about 10 to
+ * 50 ppm. The timestamp of a record is from the trace clock, but late: the kernel writes the record after the
+ * interruption ended, and even later if other interruptions delay the write. `offsetsOf` estimates the
+ * difference between the clocks.
  */
 import { NOISE_SOURCES, type Noise } from '../model/intervals.ts';
 import { SOFTIRQS } from '../model/softirqs.ts';
@@ -18,7 +19,7 @@ import { textUpToNul } from './text.ts';
 /** Must be a power of two, because `DEPTH - 1` is a bit mask. */
 const DEPTH = 1 << 11;
 const NAME_BYTES = 32;
-/** Number of additional records, from before the period, for estimating the difference between the clocks. */
+/** Number of records before the period that are also used to estimate the difference between the clocks. */
 const CLOCK_RECORDS = 64;
 /** Maximum drift between the clocks: the limit of NTP corrections (MAXFREQ in include/linux/timex.h). */
 const DRIFT = 500e-6;
@@ -83,15 +84,16 @@ export class NoiseJournal {
   }
 }
 
-/** Index in the ring of the record with this age. The newest record has age 1. */
+/** Returns the index in the ring of the record with this age. The newest record has age 1. */
 function placeOf(ring: Ring, age: number): number {
   return (ring.count - age) & (DEPTH - 1);
 }
 
 /**
- * Estimates trace clock minus tracer's clock in nanoseconds, by age of the record. A record's timestamp minus the end
- * of its interruption is an upper bound, because records are written late. The bound of another record, plus the
- * maximum drift between the two records, is also an upper bound. The smallest bound is the estimate.
+ * Estimates the difference `trace clock - tracer's clock` in nanoseconds. The result is indexed by the age of
+ * the record. A record's timestamp minus the end of its interruption is an upper bound, because records are
+ * written late. The bound of another record, plus the maximum drift between the two records, is also an upper
+ * bound. The smallest bound is the estimate.
  */
 function offsetsOf(ring: Ring, count: number): Float64Array {
   const offsets = new Float64Array(count + 1);
@@ -118,7 +120,10 @@ interface Nested {
   age: number;
 }
 
-/** Adds an interruption that ended after all interruptions in `top`. Interruptions inside it become its children. */
+/**
+ * Adds the interruption with this age to `top`, whose interruptions ended earlier. Moves interruptions inside
+ * it from `top` to its children.
+ */
 function nest(top: Nested[], ring: Ring, age: number, cpu: number): void {
   const at = placeOf(ring, age);
   const startNs = ring.starts[at];
@@ -126,7 +131,7 @@ function nest(top: Nested[], ring: Ring, age: number, cpu: number): void {
   const children: SpanDraft[] = [];
   for (let last = top.at(-1); last !== undefined && last.span.startNs >= startNs; last = top.at(-1)) {
     children.unshift(last.span);
-    // The kernel subtracts the time of nested interruptions from the duration, so add that time again.
+    // The kernel subtracts the time of nested interruptions from the duration. Add that time back.
     endNs += last.span.endNs - last.span.startNs;
     top.pop();
   }

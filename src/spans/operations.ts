@@ -1,6 +1,7 @@
 /**
- * Shows operations that declared metrics measure (direct reclaim, waits for locks, …). In the trace of a slow call,
- * such an operation is a span around the spans inside it. A slow operation also gets its own trace (kind `metrics`).
+ * Makes spans of operations that declared metrics (model/declared-metric.ts) measure, such as direct reclaim
+ * or waits for locks. In the trace of a slow call, the span of an operation contains the call's other spans
+ * that lie within it. A slow operation also gets its own trace (kind `metrics`).
  */
 import type { Operation } from '../model/intervals.ts';
 import type { KindOptions } from '../model/span.ts';
@@ -11,7 +12,10 @@ import type { Cause, Offer, SpanDraft } from './draft.ts';
 import { lengthOf, longestOf } from './longest.ts';
 import { causesOf } from './summary.ts';
 
-/** Operations shorter than this are not reported, because they do not explain a slow call. */
+/**
+ * Minimum length of operations for traces of slow calls, because shorter operations do not explain a slow
+ * call.
+ */
 export const LONG_OPERATION_NS = 50_000;
 const DEPTH = 4096;
 /** Maximum number of operations in the trace of a call, and of child spans in each operation. */
@@ -36,7 +40,10 @@ interface Node extends SpanDraft {
   causes: readonly Cause[];
 }
 
-/** Offers traces of operations that reached the threshold, for the metrics that the config names. */
+/**
+ * Returns a function that offers a trace of an operation if the operation reached the threshold and the
+ * config includes its metric.
+ */
 export function makeOperationTraces(
   { thresholdNs, include = ['*'] }: KindOptions,
   offer: Offer,
@@ -57,12 +64,15 @@ export function makeOperationTraces(
   };
 }
 
-/** Name of a metric as written in the config. */
+/** Returns the name of a metric as written in the config: without the prefix `ftrace_`. */
 export function metricName({ name }: { name: string }): string {
   return name.replace(/^ftrace_/, '');
 }
 
-/** Makes the span of an operation. The span's cause is the operation; `nested` subtracts the time of inner spans. */
+/**
+ * Makes the span of an operation. The operation is the cause of the span's whole time; `nested` later
+ * subtracts the time of inner spans.
+ */
 function nodeOf({ metric, values, cpu, startNs }: Operation, endNs: TimestampNs): Node {
   const name = metricName(metric).replace(/_seconds(_total)?$/, '');
   const labels = metric.labels.map((label, i) => [`ftrace.label.${label.name}`, values[i]]);
@@ -75,15 +85,16 @@ function nodeOf({ metric, values, cpu, startNs }: Operation, endNs: TimestampNs)
 
 export interface Nested {
   spans: SpanDraft[];
-  /** Total time of the operations, without the spans inside them. */
+  /** Total time within operations that no other span of the call covers. */
   ownNs: number;
-  /** Number of operations, and of spans in operations, that were left out. */
+  /** Number of operations that were left out, plus the number of spans in operations that were left out. */
   pruned: number;
 }
 
 /**
- * Puts operations around the spans of a call (`flat`), which are in order and do not overlap. Leaves out an operation
- * that only partly overlaps another operation or a span.
+ * Makes each span of a call (`flat`) that lies within an operation a child of that operation's span. `flat`
+ * must be in time order, without overlap; `endNs` is the end of the call. Leaves out an operation that ends
+ * after the call, or that only partly overlaps another operation or a span.
  */
 export function nested(flat: readonly SpanDraft[], operations: readonly Operation[], endNs: number): Nested {
   const { shown, rest } = longestOf(operations, MOST_SHOWN, lengthOf);
@@ -118,14 +129,17 @@ export function nested(flat: readonly SpanDraft[], operations: readonly Operatio
   return top;
 }
 
-/** Returns the end of an operation. If its event announced a sleep (`spends`), the operation ends with that sleep. */
+/**
+ * Returns the end of an operation. If the metric's event is recorded before the task sleeps (`taskTime` is
+ * `spends`), the operation ends at the end of the task's first span within the operation.
+ */
 function endOf({ metric, startNs, endNs }: Operation, flat: readonly SpanDraft[]): TimestampNs {
   const isWithin = (span: SpanDraft) =>
     span.startNs >= startNs && span.startNs < endNs && span.endNs > startNs;
   return (metric.taskTime === 'spends' ? flat.find(isWithin)?.endNs : undefined) ?? endNs;
 }
 
-/** Whether a span overlaps `by` without lying within it. */
+/** Whether a span lies partly within `by` and partly outside. */
 function isCut({ startNs, endNs }: SpanDraft, by: SpanDraft): boolean {
   const overlaps = startNs < by.endNs && endNs > by.startNs;
   return overlaps && (startNs < by.startNs || endNs > by.endNs);

@@ -1,6 +1,7 @@
 /**
- * Makes traces of the kind `osnoise`: a measurement period in which interruptions used much of the CPU's time. The
- * children are the longest interruptions. The attributes show the time of each source of noise in the whole period.
+ * Makes traces of the kind `osnoise`. The root span is a measurement period of the osnoise tracer in which
+ * interruptions used at least the threshold of CPU time. Its children are the longest interruptions. Its
+ * attributes show the time of each source of noise in the whole period.
  */
 import { type IntervalSinks, NOISE_SOURCES } from '../model/intervals.ts';
 import type { KindOptions } from '../model/span.ts';

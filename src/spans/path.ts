@@ -1,7 +1,8 @@
 /**
- * Follows a sleep to its causes along the chain of wake-ups: during the sleep, the task that ended it ran, waited for a
- * CPU, or itself slept until a request, a timer, an interrupt or another task woke it. Such critical paths are
- * described in Giraldeau, Dagenais, "Wait analysis of distributed systems using kernel tracing" (2016).
+ * Explains a sleep by the chain of wake-ups that ended it. For example, task A slept until task B woke A.
+ * Until that wake-up, B ran, waited for a CPU, or slept until a block request, a timer, an interrupt or task
+ * C woke B. Giraldeau and Dagenais describe such critical paths in "Wait analysis of distributed systems
+ * using kernel tracing" (2016).
  */
 import type { BlockRequest } from '../model/intervals.ts';
 import { LOCK_TYPES, OTHER_LOCK } from '../model/lock-types.ts';
@@ -23,12 +24,15 @@ const DEEPEST = 8;
 const MOST_SPANS = 256;
 /** Consecutive steps shorter than this share of the whole operation are combined into one span. */
 const SHORT_SHARE = 0.01;
-/** Tasks that run softirqs. If a softirq in such a task ends a sleep, the task counts as the waker. */
+/**
+ * Names of kernel threads that run softirqs. If a softirq in such a thread ends a sleep, the thread counts as
+ * the waker.
+ */
 const SOFTIRQ_TASKS = /^(ksoftirqd|ktimers|irq)\//;
 
 export interface PathParts {
   tasks: TaskJournal;
-  /** Requests that completed during the operation, in order of completion. */
+  /** Block requests that completed during the operation, in order of completion. */
   requests: readonly BlockRequest[];
   nameOf(wokenBy: number): string | undefined;
   workOf(pid: number, atNs: TimestampNs): string | undefined;
@@ -63,7 +67,7 @@ export class Path {
     return name === undefined ? [] : [this.#end(name, sleep, depth)];
   }
 
-  /** Returns a span of the whole request, which replaces a span that begins after the request was issued. */
+  /** Returns a span of the whole request that replaces `span`, which begins after the request was issued. */
   whole(span: SpanDraft, request: BlockRequest): SpanDraft {
     const uncut = requestSpan(request, request.issueNs, this.#parts.deps, {
       children: span.children,
@@ -83,8 +87,9 @@ export class Path {
   }
 
   /**
-   * Returns spans for a sleep that a request ended: the time before its issue, the request, and the time until the
-   * wake-up. `completer` is the task that completed the request, or 0 for an interrupt.
+   * Returns spans for a sleep that a request ended: the time before the issue of the request, the request,
+   * and the time from its completion to the wake-up. `completer` is the task that completed the request, or 0
+   * if an interrupt did.
    */
   #request(request: BlockRequest, completer: number, sleep: Sleep, depth: number): SpanDraft[] {
     const { fromNs, toNs } = sleep;
@@ -119,7 +124,10 @@ export class Path {
     return insertNs === 0 || queuedNs >= toNs ? [] : [queueSpan(device, queuedNs, toNs)];
   }
 
-  /** Returns what a task did since `fromNs`, oldest first, or undefined if unknown. The task was running at `toNs`. */
+  /**
+   * Returns spans of what a task did from `fromNs` to `toNs`, oldest first. The task was running at `toNs`.
+   * Returns undefined if it is unknown what the task did, or if a limit was reached.
+   */
   #task(pid: number, fromNs: TimestampNs, toNs: TimestampNs, depth: number): SpanDraft[] | undefined {
     const { tasks, wholeNs } = this.#parts;
     if (depth > DEEPEST || this.#spans >= MOST_SPANS) {
@@ -242,7 +250,7 @@ function runCause({ startNs, endNs }: Step, { comm, work }: Who): Cause {
   return { label: work === undefined ? `${comm} ran` : `workqueue ${work}`, ns: endNs - startNs };
 }
 
-/** Whether a sleep has causes other than an interrupt, a softirq or a timer. */
+/** Whether a child of the sleep's span is something other than an interrupt, a softirq or a timer. */
 function isChain({ children }: SpanDraft): boolean {
   return children.some(({ name }) => name !== 'irq' && name !== 'softirq' && name !== 'timer');
 }
@@ -259,7 +267,10 @@ function queueSpan(device: string, startNs: TimestampNs, endNs: TimestampNs): Sp
   };
 }
 
-/** If the issuer slept after the request was queued, the device was busy. Shows that sleep as time in the queue. */
+/**
+ * If `span` shows that the issuer slept after the request was queued, and the sleep has no further cause, the
+ * device was busy. Returns a span of that time in the block queue. Otherwise, returns `span`.
+ */
 function inQueue(span: SpanDraft, { device, insertNs }: BlockRequest): SpanDraft {
   const startNs = Math.max(span.startNs, insertNs);
   const isQueued = span.name === 'blocked' && !isChain(span) && insertNs !== 0 && startNs < span.endNs;
@@ -274,7 +285,10 @@ export function sleepAttributes({ state, lock }: Absence, waker: number): DraftA
   };
 }
 
-/** Returns the causes of a sleep on a lock, or undefined for other sleeps. Time without a child is due to the lock. */
+/**
+ * Returns the causes of a sleep on a lock, or undefined for other sleeps. The lock is the cause of the time
+ * that the causes of the children do not cover.
+ */
 export function sleepCauses(
   { lock }: Absence,
   children: readonly SpanDraft[],

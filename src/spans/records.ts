@@ -1,4 +1,4 @@
-/** Converts the drafts that the budget kept to records: adds ids, wall-clock times and facts about the task. */
+/** Converts the drafts that the budget kept to records: adds ids, wall-clock times and facts about tasks. */
 import type { SpanRecord, TraceRecord } from '../model/span.ts';
 import type { DraftAttributes } from './attributes.ts';
 import type { Chosen } from './budget.ts';

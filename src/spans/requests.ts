@@ -1,4 +1,7 @@
-/** Finds the block request that ended a sleep, and the predecessor of a request. */
+/**
+ * Finds the block request that ended a sleep, and the predecessor of a request: the request that completed
+ * just before.
+ */
 import type { BlockRequest } from '../model/intervals.ts';
 import { SOFTIRQS } from '../model/softirqs.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -22,7 +25,7 @@ const PASSED_ON_WITHIN_NS = 1_000_000;
 const NET_TX = SOFTIRQS.indexOf('NET_TX');
 const NET_RX = SOFTIRQS.indexOf('NET_RX');
 
-/** A sleep. `wokenBy`, `waker` and `wakerCpu` are as in `SwitchIn`. */
+/** A sleep of task `pid`. `wokenBy`, `waker` and `wakerCpu` are as in `SwitchIn`. */
 export interface Sleep {
   pid: number;
   fromNs: TimestampNs;
@@ -32,7 +35,7 @@ export interface Sleep {
   wakerCpu: number;
 }
 
-/** The requests of an operation in the order of completion. */
+/** Block requests that completed during an operation, in the order of completion. */
 export class Requests {
   readonly #all: readonly BlockRequest[];
 
@@ -52,11 +55,15 @@ export class Requests {
     for (let i = low - 1; i >= 0 && all[i].completeNs > fromNs; i--) yield all[i];
   }
 
-  /** Finds the request whose completion ended a sleep. `waker` is the task that ended the sleep; 0 for an interrupt. */
+  /**
+   * Finds the request whose completion ended a sleep. `waker` is the task that ended the sleep; 0 if an
+   * interrupt did.
+   */
   thatEnded(sleep: Sleep, waker: number): BlockRequest | undefined {
     const { pid, fromNs, toNs, wokenBy, wakerCpu } = sleep;
     if (isOfNetwork(wokenBy)) return undefined;
-    // A softirq completes requests in interrupt context (completer 0), even if it runs in a task such as ksoftirqd.
+    // A softirq completes requests in interrupt context (completer 0), even if the softirq runs in a task
+    // such as ksoftirqd.
     const completer = wakeKind(wokenBy) === BY_TASK ? waker : 0;
     for (const request of this.completed(Math.max(fromNs, toNs - CAUSES_WITHIN_NS), toNs))
       if (request.cpu === wakerCpu && request.completer === completer) return request;
@@ -68,8 +75,10 @@ export class Requests {
   }
 
   /**
-   * Returns the predecessor of a request. If an interrupt issued the request, it had just completed the predecessor on
-   * that CPU (a write before a flush, for example). Otherwise, returns an earlier request of the sleeping task.
+   * Returns the predecessor of a request, or undefined. If an interrupt issued the request, the predecessor
+   * is the request that completed just before on the same CPU (for example, a write before a flush). If there
+   * is none, or if a task issued the request, the predecessor is the last earlier request of the sleeping
+   * task.
    */
   before(
     { issueNs, issueCpu, issuer }: BlockRequest,
@@ -96,8 +105,8 @@ function isOfNetwork(wokenBy: number): boolean {
 }
 
 /**
- * Makes the span of a request. `startNs` is later than the request's issue if the parent span began later. `below`:
- * what the task that completed the request did from `startNs` to the completion.
+ * Makes the span of a request. `startNs` is the request's issue or, if later, the start of the explained
+ * sleep. `below` contains what the task that completed the request did from `startNs` to the completion.
  */
 export function requestSpan(
   request: BlockRequest,

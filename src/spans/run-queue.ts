@@ -1,6 +1,8 @@
 /**
- * Makes the span of a wait for a CPU. Its children are the turns of the tasks that ran on that CPU during the wait, in
- * order. Consecutive short turns become one child. A gap between children means that switches were not recorded.
+ * Makes the span of a wait for a CPU. Its children are the turns of the tasks that ran on that CPU during the
+ * wait, in order. A turn lasts from a task's switch-in to its switch-out. Consecutive short turns become one
+ * child. A gap between children means that switches were not recorded. The culprit is the task that ran for
+ * most of the wait.
  */
 import type { TimestampNs } from '../model/time.ts';
 import { culpritAttributes, type DraftAttributes, taskAttributes } from './attributes.ts';
@@ -15,14 +17,16 @@ const MOST_NAMES = 5;
 
 export interface Wait {
   pid: number;
-  /** Name of the waiting task, if it is not the task of the trace. */
+  /** Name of the waiting task; undefined if the trace is about this task. */
   comm?: string;
-  /** CPU on which the task ran after the wait. `queueCpu` is the CPU in whose run queue the task waited first. */
+  /**
+   * CPU on which the task ran after the wait. `queueCpu` is the CPU whose run queue the task joined first.
+   */
   cpu: number;
   queueCpu: number;
   startNs: TimestampNs;
   endNs: TimestampNs;
-  /** The task that ran for most of the wait, if already known. */
+  /** The culprit, if already known. */
   culprit?: Culprit | undefined;
 }
 
@@ -63,7 +67,7 @@ export function waitSpan(wait: Wait, parts: WaitParts, more: DraftAttributes): S
   };
 }
 
-/** Returns the culprit that ran longer. Both times are lower bounds, because each can lack turns that the other has. */
+/** Returns the culprit that ran longer. Both times are lower bounds, because each source can lack turns. */
 function longer(a: Culprit | undefined, b: Culprit | undefined): Culprit | undefined {
   return (a?.ranNs ?? 0) > (b?.ranNs ?? 0) ? a : b;
 }
@@ -106,7 +110,9 @@ function spanOf(row: Row, cpu: number): SpanDraft {
   return { ...span, name: 'ran instead', attributes: ofTask, factsOf: pid };
 }
 
-/** Sorts tasks by the time that they ran, longest first. Of equal times, the task that ran first comes first. */
+/**
+ * Sorts tasks by the time that they ran, longest first. Within one row, the task that ran first wins a tie.
+ */
 function longestFirst(tasks: ReadonlyMap<number, Culprit>): Culprit[] {
   return [...tasks.values()].reverse().sort((a, b) => b.ranNs - a.ranNs);
 }

@@ -1,6 +1,6 @@
 /**
- * Connects the enabled kinds of traces with the probes: gives a sink to each probe that reports operations, and returns
- * finished traces. A probe without a sink does no work for spans.
+ * Connects the enabled kinds of traces with the probes. Gives a sink (an object with callbacks) to each probe
+ * that reports operations, and returns finished traces. A probe without a sink does no work for spans.
  */
 import type { IntervalSinks } from '../model/intervals.ts';
 import {
@@ -29,8 +29,8 @@ export interface Spans {
   /** Ends the current interval of the budget and returns its traces. `nowMs` is monotonic. */
   take(nowMs: number): TraceRecord[];
   /**
-   * Called when the agent stops. After `deadlineNs` on the trace clock, makes no more traces, and counts slow
-   * operations as `over_budget`.
+   * Called when the agent stops. Sets the time on the trace clock after which slow operations get no trace
+   * and count as `over_budget`.
    */
   endAt(deadlineNs: TimestampNs): void;
 }
@@ -89,7 +89,7 @@ export function makeSpans(config: SpansConfig, deps: SpanDeps, nowMs: number): S
   };
 }
 
-/** Makes the sinks of the kinds that use the records of a tracer. */
+/** Makes the sinks of the kinds whose operations a kernel tracer records. */
 function makeTracerKinds(kinds: SpansConfig['kinds'], offer: Offer, deps: SpanDeps): IntervalSinks {
   return {
     ...(kinds.function_graph && makeFunctionTrees(kinds.function_graph, offer, deps)),

@@ -9,13 +9,16 @@ export interface Step {
   kind: 'run' | 'wait' | 'sleep';
   startNs: TimestampNs;
   endNs: TimestampNs;
-  /** The absence that contains the step or, for a run, precedes it. Undefined if the run began before the period. */
+  /**
+   * For a wait or a sleep: the absence that contains the step. For a run: the absence before the run, or
+   * undefined if the run began before the period.
+   */
   absence: Absence | undefined;
 }
 
 /**
- * Returns the steps of a task that was running at `toNs`, oldest first, or undefined if the ring contains nothing about
- * the task. In a gap between steps, it is unknown what the task did.
+ * Returns the steps of a task that was running at `toNs`, oldest first. Returns undefined if the ring does
+ * not show what the task did. A gap between steps means that no event shows what the task did in that time.
  */
 export function stepsOf(
   ring: AbsenceRing,
@@ -40,7 +43,7 @@ export function stepsOf(
     if (isHidden(absence)) continue;
     const runnableNs = Math.min(runnableAt(absence), inNs);
     add('wait', runnableNs, inNs, absence);
-    // If no event shows the end of a sleep, skip it: it may have ended long before the task returned to a CPU.
+    // If no wake-up was recorded, the length of a sleep is known only if both switches were recorded.
     if (absence.runnableNs !== 0 || (absence.isSeen && outNs !== 0)) add('sleep', outNs, runnableNs, absence);
     if (freeNs <= fromNs) break;
   }

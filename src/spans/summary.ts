@@ -7,11 +7,11 @@ import type { Cause, SpanDraft } from './draft.ts';
 
 /** Maximum number of causes in the sentence. */
 const MOST_NAMED = 5;
-/** Causes with a smaller share of the duration are not named. */
+/** The sentence does not name causes with a smaller share of the duration. */
 const LEAST_SHARE = 0.01;
 const LOSSY = '; incomplete, because events were lost';
 
-/** Causes of a span and of all spans below it. */
+/** Returns the causes of a span. If the span has none of its own, returns those of its child spans. */
 export function causesOf(span: SpanDraft): readonly Cause[] {
   return span.causes ?? span.children.flatMap(causesOf);
 }

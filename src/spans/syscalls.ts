@@ -1,8 +1,8 @@
 /**
- * Makes traces of the kind `syscalls`: a slow call, and what its thread did during the call. The child spans are the
- * periods in which the thread was blocked or waited for a CPU, long interrupts, and operations that declared metrics
- * measure. The children of a blocked period show why the thread was blocked. Children lie within their parent, and do
- * not overlap.
+ * Makes traces of the kind `syscalls`. The root span is a slow call. Its children are the periods in which
+ * the thread was blocked or waited for a CPU, long interrupts, and operations (see operations.ts). The
+ * children of a blocked period show why the thread was blocked. Children lie within their parent and do not
+ * overlap each other.
  */
 import type { KindOptions } from '../model/span.ts';
 import { seconds, taskAttributes } from './attributes.ts';
@@ -17,7 +17,7 @@ import { causesOf } from './summary.ts';
 import { errorOf, exemplar } from './waits.ts';
 
 const DURATION = 'ftrace_syscall_duration_seconds';
-/** Maximum number of children of a call. The shortest are left out. */
+/** Maximum number of child spans of a call. If a call has more, the shortest are left out. */
 const MOST_CHILDREN = 64;
 const MAX_ERRNO = 4095;
 /**
@@ -36,18 +36,20 @@ const RETURN_ADDRESSES: ReadonlySet<string> = new Set([
   'uprobe',
   'uretprobe',
 ]);
-/** Larger results can be addresses, because no call transfers so many bytes (MAX_RW_COUNT in include/linux/fs.h). */
+/**
+ * Results from this value on may be addresses: no call transfers so many bytes (MAX_RW_COUNT in linux/fs.h).
+ */
 const LIKE_AN_ADDRESS = 2 ** 31;
 const SLEEPS_INTERRUPTIBLY = 1;
 
-/** Offers traces of calls that reached the threshold. */
+/** Returns a function that offers a trace of a call if the call reached the threshold. */
 export function makeSyscallTraces(options: KindOptions, offer: Offer, deps: SpanDeps, journals: Journals) {
   return (whole: SlowCall): void => {
     const call = certainPart(whole, journals);
     let countedNs = call.endNs - call.startNs;
     if (countedNs < options.thresholdNs) return;
-    // If the config names no calls, interruptible sleep does not count, because it can be a wait for another program (a
-    // pipe, for example).
+    // If the config names no calls, interruptible sleep does not count, because the thread may have waited
+    // for another program (for example, for data from a pipe).
     if (options.include === undefined) {
       countedNs -= journals.tasks.watched.sleptNs(call.pid, call.startNs, SLEEPS_INTERRUPTIBLY);
       if (countedNs < options.thresholdNs) return;
@@ -58,7 +60,10 @@ export function makeSyscallTraces(options: KindOptions, offer: Offer, deps: Span
   };
 }
 
-/** Returns the part that is certainly one call: the whole call or, if events were lost, the part after the loss. */
+/**
+ * If lost events may hide that `call` is two calls, returns only the part after the loss; otherwise the whole
+ * call.
+ */
 function certainPart(call: SlowCall, { tasks }: Journals): SlowCall {
   const { pid, startNs, endNs, lostUntilNs } = call;
   if (lostUntilNs === 0) return call;
@@ -113,13 +118,17 @@ function causesOfCall(parts: CallParts, within: Nested, onCpuNs: number): Cause[
   const { spans, remembersSwitches, hiddenNs } = parts;
   const causes = within.spans.flatMap(causesOf);
   const interruptedNs = spans.filter(isInterrupt).reduce((sum, span) => sum + lengthOf(span), 0);
-  // If the ring lacks older switches, the thread may have slept in the remaining time, so the time is not explained.
+  // If the ring has overwritten switches of the call, the thread may have slept in the remaining time. That
+  // time therefore gets no cause.
   const runningNs = Math.max(0, onCpuNs - interruptedNs - hiddenNs - within.ownNs);
   if (remembersSwitches) causes.push({ label: 'running', ns: runningNs });
   return causes;
 }
 
-/** Checks the value as well as the name, because a 32-bit program's call appears under another call's name. */
+/**
+ * Whether a result may be an address. Checks the value as well as the name, because a 32-bit program's call
+ * appears under another call's name.
+ */
 function isAddress(name: string, ret: number): boolean {
   if (ret >= LIKE_AN_ADDRESS || ret < -MAX_ERRNO) return true;
   return ret >= 0 && RETURN_ADDRESSES.has(name);

@@ -10,13 +10,16 @@ export interface Subject {
   /** Name of the thread; '' if unknown. */
   comm: string;
   atNs: TimestampNs;
-  /** Index in TASK_CLASSES if the events show the class. If undefined, the filter looks it up. */
+  /** Index in TASK_CLASSES if the events show the class. If undefined, the filter looks up the class. */
   taskClass?: number | undefined;
 }
 
 export type TaskFilter = (subject: Subject) => boolean;
 
-/** Returns undefined if all tasks get traces. Unknown classes count as `normal`, unknown containers as no container. */
+/**
+ * Returns undefined if all tasks get traces. The filter treats an unknown class as `normal`, and an unknown
+ * container as no container.
+ */
 export function makeTaskFilter(
   options: KindOptions,
   deps: Pick<SpanDeps, 'matcher' | 'taskFacts' | 'taskClass'>,
@@ -40,7 +43,7 @@ export function makeTaskFilter(
   };
 }
 
-/** Returns a function that checks whether any of its names is included and none is excluded. */
+/** Returns a function that checks whether any of the given names is included and none is excluded. */
 function within(
   include: readonly string[] | undefined,
   exclude: readonly string[] | undefined,

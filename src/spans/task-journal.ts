@@ -1,7 +1,8 @@
 /**
- * Remembers what tasks did recently. One ring contains the absences of tasks in watched calls (syscalls that can become
- * traces), to show what happened in a slow call. Another ring contains the absences of all tasks, to show what the
- * wakers did. Both rings together use 8 MiB.
+ * Remembers what tasks did recently. One ring contains the absences (periods in which a task was not running)
+ * of tasks in watched calls, which are syscalls that can become traces. This ring shows what happened in a
+ * slow call. Another ring contains the absences of all tasks, to show what wakers did before a wake-up. Both
+ * rings together use about 8 MiB.
  */
 import type { SwitchIn } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -15,7 +16,7 @@ import { WorkJournal } from './work-journal.ts';
 /** Sizes of the two rings. `AbsenceRing` requires powers of two. */
 const WATCHED_DEPTH = 1 << 15;
 const ALL_DEPTH = 1 << 16;
-/** For waits shorter than this, the journal does not record which task had the CPU. */
+/** Minimum length of a wait for which the journal records which task used the CPU meanwhile (the culprit). */
 export const CULPRIT_NS = 20_000;
 
 export class TaskJournal {
@@ -27,12 +28,15 @@ export class TaskJournal {
   readonly watched: AbsenceRing;
   /** Absences of all tasks. Empty if no calls are watched. */
   readonly all: AbsenceRing;
-  /** For each entry of `watched` with a wait of at least `CULPRIT_NS`: the task that had the CPU. Pid 0 means none. */
+  /**
+   * Pid of the culprit for each entry of `watched`; 0 if unknown, or if the wait was shorter than
+   * `CULPRIT_NS`.
+   */
   readonly #culprits = new Int32Array(WATCHED_DEPTH);
   readonly #culpritNs = new Float64Array(WATCHED_DEPTH);
   readonly #culpritComms = new Int32Array(WATCHED_DEPTH * COMM_WORDS);
 
-  /** `follows`: the probe reports the absences of all tasks, not only of those in watched calls. */
+  /** `follows`: whether the probe reports the absences of all tasks, not only of tasks in watched calls. */
   constructor(cpuCount: number, follows: boolean) {
     this.history = new CpuHistory(cpuCount);
     this.watched = new AbsenceRing(WATCHED_DEPTH, this.history.texts);
@@ -51,13 +55,19 @@ export class TaskJournal {
     for (let i = 0; i < COMM_WORDS; i++) this.#culpritComms[at * COMM_WORDS + i] = result.comm[i];
   }
 
-  /** Returns the task's absences in watched calls, oldest first, except those that ended before `fromNs`. */
+  /**
+   * Returns the task's absences in watched calls that ended after `fromNs`, oldest first. `whole`: see
+   * `AbsenceRing.since`.
+   */
   since(pid: number, fromNs: TimestampNs): { absences: Absence[]; whole: boolean } {
     const { absences, whole } = this.watched.since(pid, fromNs);
     return { absences: absences.reverse(), whole };
   }
 
-  /** Returns the task that ran for most of the wait at the end of an absence. The absence must come from `since`. */
+  /**
+   * Returns the task that ran longest during the wait at the end of an absence, or undefined if none was
+   * recorded. The absence must come from `since`.
+   */
   culprit({ slot }: Absence): Culprit | undefined {
     const pid = this.#culprits[slot];
     if (pid === 0) return undefined;

@@ -1,7 +1,8 @@
 /**
- * Makes traces of the kind `timerlat`: an activation whose thread was late. The root span lasts from the planned expiry
- * of the timer until the thread ran. Its two children are the time until the interrupt, and the time from the interrupt
- * to the thread. Below each child are the interruptions that used the CPU in that time.
+ * Makes traces of the kind `timerlat`: an activation (one expiry of the timer) whose thread ran late. The
+ * root span lasts from the planned expiry of the timer until the thread ran. One child lasts until the
+ * timer's interrupt, the other from the interrupt until the thread ran. Below each child are the
+ * interruptions that used the CPU in that time.
  */
 import type { IntervalSinks } from '../model/intervals.ts';
 import type { KindOptions } from '../model/span.ts';
@@ -12,7 +13,7 @@ import { clipped, NoiseJournal } from './noise-journal.ts';
 import { exemplar } from './waits.ts';
 
 const LATENCY = 'ftrace_timerlat_latency_seconds';
-/** Maximum number of children of one part of an activation. */
+/** Maximum number of interruptions shown below each child of the root span. */
 const MOST_CHILDREN = 32;
 
 interface Activation {
@@ -55,7 +56,7 @@ function draftOf(activation: Activation, journal: NoiseJournal, deps: SpanDeps):
       children,
     };
   };
-  // Without the interrupt's record, the time of the interrupt is unknown.
+  // `irqNs` is NaN if the tracer's record of the interrupt is missing.
   const irqEndNs = irqNs >= 0 && irqNs <= threadNs ? startNs + irqNs : undefined;
   const parts =
     irqEndNs === undefined

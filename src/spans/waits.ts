@@ -1,4 +1,4 @@
-/** Makes traces of the kinds `sched` (slow single waits for a CPU) and `block` (slow single block requests). */
+/** Makes traces of the kinds `sched` (a slow wait for a CPU) and `block` (a slow block request). */
 import type { BlockRequest, SwitchIn } from '../model/intervals.ts';
 import { NORMAL, TASK_CLASSES } from '../model/task-classes.ts';
 import { requestAttributes, taskAttributes } from './attributes.ts';
@@ -12,13 +12,16 @@ export const RUNQUEUE_LATENCY = 'ftrace_sched_runqueue_latency_seconds';
 const QUEUE_SECONDS = 'ftrace_block_io_queue_seconds';
 const DEVICE_SECONDS = 'ftrace_block_io_device_seconds';
 
-/** Offers a trace for each wait. The caller selects the waits that reached the threshold. */
+/**
+ * Returns a function that offers a trace of a wait. The caller selects the waits that reached the threshold.
+ */
 export function makeWaitTraces(offer: Offer, deps: SpanDeps, tasks: TaskJournal) {
   return (task: SwitchIn, words: Int32Array, commAt: number): void => {
     const { pid, cpu, runnableNs, inNs, queueCpu, taskClass } = task;
     const wholeNs = inNs - runnableNs;
     const comm = tasks.history.texts.of(words, commAt);
-    // Events do not show the policies SCHED_BATCH and SCHED_IDLE, so a task that looks normal can have another class.
+    // Events do not show the policies SCHED_BATCH and SCHED_IDLE. A task that looks `normal` in events can
+    // have another class, so the task filter looks up the class.
     const knownClass = taskClass === NORMAL ? undefined : taskClass;
     const subject = { pid, comm, atNs: runnableNs, taskClass: knownClass };
     const make = (): TraceDraft => {
@@ -46,7 +49,7 @@ export function waitExemplar(
   return exemplar(deps, 'sched', RUNQUEUE_LATENCY, [TASK_CLASSES[taskClass]], { cpu, span });
 }
 
-/** Offers traces of requests that reached the threshold. */
+/** Returns a function that offers a trace of a request if the request reached the threshold. */
 export function makeRequestTraces(
   thresholdNs: number,
   offer: Offer,
@@ -88,7 +91,10 @@ export function makeRequestTraces(
   };
 }
 
-/** Returns the `error` field of a span: the name of the errno, or its number if it has no name. */
+/**
+ * Returns the `error` field of a span: the name of the errno, or the number if it has no name. Undefined for
+ * errno 0.
+ */
 export function errorOf(deps: SpanDeps, errno: number): string | undefined {
   return errno === 0 ? undefined : (deps.errnoName(errno) ?? String(errno));
 }
@@ -105,7 +111,10 @@ export function requestExemplars(deps: SpanDeps, request: BlockRequest, span: Sp
     : [...exemplar(deps, 'block', QUEUE_SECONDS, values, inQueue), ...atDevice];
 }
 
-/** Makes an exemplar for a series of a probe's histogram, or none if the probe is off or does not have the series. */
+/**
+ * Returns one exemplar for a series of a probe's histogram. Returns an empty array if the probe is off or
+ * does not count the operation.
+ */
 export function exemplar(
   deps: SpanDeps,
   probe: string,

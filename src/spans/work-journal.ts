@@ -1,4 +1,4 @@
-/** A ring buffer (160 KiB) of the functions that kworkers ran recently, for all kworkers together. */
+/** A ring buffer (160 KiB), shared by all kworkers, of the functions that they ran recently. */
 import type { TimestampNs } from '../model/time.ts';
 
 /** Must be a power of two, because `DEPTH - 1` is a bit mask. */
@@ -11,7 +11,10 @@ export class WorkJournal {
   readonly #highs = new Int32Array(DEPTH);
   #count = 0;
 
-  /** Records that a kworker began to run the function at this address. Address 0 means that the function has ended. */
+  /**
+   * Records that a kworker began to run the function at an address (two 32-bit words). Address 0 means that
+   * the function has ended.
+   */
   add(pid: number, atNs: TimestampNs, low: number, high: number): void {
     const at = this.#count++ & (DEPTH - 1);
     this.#pids[at] = pid;
@@ -20,7 +23,10 @@ export class WorkJournal {
     this.#highs[at] = high;
   }
 
-  /** Forgets everything, because events were lost, so it is unknown which functions kworkers are running. */
+  /**
+   * Clears the ring. Called after a loss of events, because the lost events may show the start or end of a
+   * function.
+   */
   lost(): void {
     this.#count = 0;
   }
