@@ -1,8 +1,8 @@
 /**
- * Keeps an exemplar for each classic histogram bucket: the newest span whose trace can still be looked up. `add`
- * doesn't know a family's bounds, so new exemplars wait until `ofFamily` sorts them into buckets. If a trace is
- * evicted, its exemplars are dropped. An older exemplar can't replace them, because Prometheus would reject it as out
- * of order.
+ * Keeps one exemplar per classic histogram bucket: the newest span whose trace the agent still has in memory.
+ * `add` does not know a family's bounds, so new exemplars wait until `ofFamily` sorts them into buckets. If a
+ * trace is evicted from memory, its exemplars are dropped. An older exemplar cannot replace them, because
+ * Prometheus would reject it as out of order.
  */
 import { fineBucket, type HistogramGrid } from '../model/histogram-grid.ts';
 import type { FamilySnapshot } from '../model/metric.ts';
@@ -23,25 +23,36 @@ export interface Exemplar {
 export type BucketExemplars = readonly (Exemplar | undefined)[];
 
 export interface ExemplarsOptions {
-  /** Maximum number of series. A new series evicts the least recently updated one, preferably of the same metric. */
+  /**
+   * Maximum number of series with exemplars. If it is reached, a new series replaces the least recently
+   * updated series of its metric or, if its metric has no other series, a series of another metric.
+   */
   maxSeries?: number;
-  /** Returns the root span IDs of all traces that can still be looked up. By default, no trace is ever evicted. */
+  /** Returns the root span IDs of all traces in memory. If absent, no trace is ever evicted. */
   roots?: () => ReadonlySet<string>;
 }
 
 export interface Exemplars {
   /** Adds the exemplars of `traces`, which must be sorted from oldest to newest. */
   add(traces: readonly TraceRecord[]): void;
-  /** Returns exemplars by series index, or undefined if the family has none. Drops exemplars of missing series. */
+  /**
+   * Returns exemplars by series index, or undefined if the family has none. Drops exemplars of series that
+   * the family does not contain for several calls.
+   */
   ofFamily(family: FamilySnapshot): ReadonlyMap<number, BucketExemplars> | undefined;
   /** Number of series with exemplars. */
   size(): number;
 }
 
 const MAX_SERIES = 4096;
-/** Maximum number of new exemplars per series between two renderings. Newer exemplars replace the oldest. */
+/**
+ * Maximum number of new exemplars per series between two calls of `ofFamily`. Newer ones replace the oldest.
+ */
 const MAX_WAITING = 256;
-/** An exemplar waits this many renderings for its series, because a snapshot can be older than a new series. */
+/**
+ * If a series is missing in this many calls of `ofFamily`, its exemplars are dropped. One call is not enough,
+ * because a snapshot can be older than a new series.
+ */
 const MISSES = 3;
 
 interface Pointing extends Exemplar {
@@ -56,7 +67,10 @@ interface SeriesExemplars {
 
 export function createExemplars({ maxSeries = MAX_SERIES, roots }: ExemplarsOptions = {}): Exemplars {
   const metrics = new Map<string, Map<string, SeriesExemplars>>();
-  /** Caches series indexes by labels for each `labelValues` array, which only grows within an epoch of the family. */
+  /**
+   * Caches the indexes of series by their labels, for each `labelValues` array. A cached index stays valid,
+   * because the array only grows (see metrics/snapshot-reader.ts).
+   */
   const indexes = new WeakMap<readonly string[], Map<string, number>>();
   let size = 0;
 

@@ -9,16 +9,20 @@ export interface RendererOptions {
   exemplars?: Pick<Exemplars, 'ofFamily'> | undefined;
 }
 
-/** One store's share of a family. Several stores can have the same family. */
+/** The part of a family that comes from one metric store. Several stores can contain the same family. */
 export interface FamilyPart {
   family: FamilySnapshot;
-  /** Indexes of series that an earlier store also has. Undefined if only one store has the family. */
+  /**
+   * Indexes of series that an earlier store also contains. Renderers skip them. Undefined if only one store
+   * contains the family.
+   */
   repeated: ReadonlySet<number> | undefined;
 }
 
 /**
- * Groups the families of all snapshots by name, in order of first occurrence. If several stores have the same series,
- * the first one wins. Throws if two stores declare different kinds for a name.
+ * Groups the families of all snapshots (one per store) by name, in order of first occurrence. If several
+ * stores contain the same series, the first store wins. Throws if two stores declare different kinds for a
+ * name.
  */
 export function byName(snapshots: readonly MetricSnapshot[]): FamilyPart[][] {
   const merged = new Map<string, FamilySnapshot[]>();
@@ -63,7 +67,10 @@ export function withoutTotal(name: string, kind: MetricSpec['kind']): string {
   return kind === 'counter' && name.endsWith('_total') ? name.slice(0, -'_total'.length) : name;
 }
 
-/** Returns the unit, or '' if the name does not end with it, because OpenMetrics and Prometheus require the suffix. */
+/**
+ * Returns the unit, or '' if the name does not end with the unit, because OpenMetrics and Prometheus require
+ * the suffix.
+ */
 export function unitOf(name: string, kind: MetricSpec['kind'], unit: string): string {
   return unit !== '' && withoutTotal(name, kind).endsWith(`_${unit}`) ? unit : '';
 }

@@ -1,3 +1,4 @@
+/** Precomputes what renderers need about the buckets of a histogram, once per set of buckets. */
 import { gridOf, type HistogramGrid } from '../model/histogram-grid.ts';
 import type { MetricSpec } from '../model/metric.ts';
 

@@ -1,4 +1,7 @@
-/** A metric family of another library. Nothing about it is cached between scrapes, because it has few series. */
+/**
+ * A metric family of another library. Renderers cache nothing of such a family between scrapes, because it
+ * has few series.
+ */
 export interface SampleFamily {
   /** The name in the text format, which ends in `_total` for counters. */
   name: string;
@@ -8,10 +11,10 @@ export interface SampleFamily {
 }
 
 export interface ForeignSample {
-  /** `_bucket`, `_sum` or `_count` of a histogram, otherwise ''. */
+  /** `_bucket`, `_sum` or `_count` for a sample of a histogram, otherwise ''. */
   suffix: '' | '_bucket' | '_sum' | '_count';
   labels: Readonly<Record<string, string>>;
-  /** Upper bound of a bucket. */
+  /** Upper bound of a bucket; undefined for other samples. */
   le?: number | undefined;
   value: number;
 }

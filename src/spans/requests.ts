@@ -1,6 +1,6 @@
 /**
- * Finds the block request that ended a sleep, and the predecessor of a request: the request that completed
- * just before.
+ * Finds the block request that ended a sleep, and the predecessor of a request (a request that had to
+ * complete before the other was issued).
  */
 import type { BlockRequest } from '../model/intervals.ts';
 import { SOFTIRQS } from '../model/softirqs.ts';

@@ -1,16 +1,17 @@
 /**
- * A growing buffer for the body of a scrape. Writers of text collect several lines per call, because encoding the whole
- * body at once, or each line separately, takes twice as long. Writers of bytes write directly into reserved space.
+ * A growing buffer for the body of a scrape. The text renderer writes several lines per call, because
+ * encoding the whole body at once, or each line separately, takes twice as long. The protobuf renderer writes
+ * bytes directly into reserved space.
  */
 
 export interface BodyBuffer {
   /** Appends whole lines in UTF-8. Unpaired surrogates, which UTF-8 cannot represent, become U+FFFD. */
   write(text: string): void;
-  /** Bytes written so far. After writing into reserved space, the caller must increase `length`. */
+  /** Number of bytes in the body. After writing into reserved space, the caller must increase `length`. */
   length: number;
   /** Returns a buffer with at least `bytes` free bytes after `length`. The next call may return a different buffer. */
   reserve(bytes: number): Buffer;
-  /** Returns everything written since the last call. The caller owns the result. */
+  /** Returns the body and starts an empty one. The caller owns the result. */
   take(): Buffer<ArrayBuffer>;
 }
 

@@ -54,7 +54,7 @@ export function writeTextField(bytes: Buffer, at: number, field: number, text: s
   return at + bytes.write(text, at, 'utf8');
 }
 
-/** Copies bytes in a loop, which is faster than `subarray` and `set` below about a hundred bytes. */
+/** Copies bytes in a loop. For fewer than about 100 bytes, a loop is faster than `subarray` and `set`. */
 export function copyBytes(
   from: Uint8Array,
   start: number,

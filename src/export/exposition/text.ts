@@ -17,9 +17,9 @@ export type { TextFormat } from './series-lines.ts';
 
 export interface Renderer {
   /**
-   * Returns the body of a scrape in UTF-8. `snapshots` must have all label values (see metrics/snapshot-reader.ts).
-   * Merges families with the same name; if several have the same series, the first one wins. Omits families without
-   * series. Writes `foreign`, families of other libraries, last.
+   * Returns the body of a scrape in UTF-8. `snapshots` must contain all label values (see
+   * metrics/snapshot-reader.ts). Merges families with the same name. If several contain the same series, the
+   * first one wins. Omits families without series. Writes the families of other libraries (`foreign`) last.
    */
   render(
     snapshots: readonly MetricSnapshot[],
@@ -28,7 +28,7 @@ export interface Renderer {
   ): Buffer<ArrayBuffer>;
 }
 
-/** Minimum number of characters that are encoded at once. */
+/** Number of characters to collect before they are encoded together. */
 const PIECE = 1 << 14;
 
 export function createRenderer(options: RendererOptions = {}): Renderer {
@@ -96,7 +96,10 @@ function header(
   return `\n# TYPE ${family} ${type}${unitLine}\n# HELP ${family} ${text}`;
 }
 
-/** Writes the header `head` and a family's samples, and returns ''. Without samples, only returns `head`. */
+/**
+ * Writes `head` (the family's header) and the samples of a family, and returns ''. If the family has no
+ * samples, writes nothing and returns `head`.
+ */
 function writeValues(
   body: BodyBuffer,
   head: string,
@@ -130,7 +133,7 @@ interface Histograms {
   marked: ReadonlyMap<number, BucketExemplars> | undefined;
 }
 
-/** Does the same as `writeValues` for a family of histograms. Skips absent series, whose count is NaN. */
+/** Like `writeValues`, but for a family of histograms. Skips absent series, whose count is NaN. */
 function writeHistograms(
   body: BodyBuffer,
   head: string,

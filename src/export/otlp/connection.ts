@@ -1,4 +1,7 @@
-/** Types shared by the signals (push.ts, traces.ts), exporter.ts and the protocols (grpc.ts, http.ts). */
+/**
+ * Types shared by the signals (metrics in push.ts, traces in traces.ts), exporter.ts and the protocols
+ * (grpc.ts, http.ts).
+ */
 import type { IOtlpExportDelegate, OtlpSharedConfiguration } from '@opentelemetry/otlp-exporter-base';
 import type { IExporterMetricsHelper, ISerializer } from '@opentelemetry/otlp-transformer';
 import type { Log } from '../../model/log.ts';
@@ -13,7 +16,7 @@ export interface Signal<Request> {
   json: Pick<ISerializer<Request, Answer>, 'serializeRequest'>;
   protobuf: ISerializer<Request, Answer>;
   helper: IExporterMetricsHelper<Request>;
-  /** The gRPC method: `/opentelemetry.proto.collector.metrics.v1.MetricsService/Export`. */
+  /** The gRPC method, such as `/opentelemetry.proto.collector.metrics.v1.MetricsService/Export`. */
   method: string;
 }
 
@@ -26,7 +29,7 @@ export interface PushOptions {
 
 /** Outcome of a request. */
 export type Fate =
-  /** `rejected` counts items. A backend can send a message even if it rejects nothing. */
+  /** `rejected` counts data points or spans. A backend can send a message even if it rejects nothing. */
   | { accepted: true; rejected: number; message: string }
   /** `waitMs`: how long the backend asks us to wait before the next request. */
   | { accepted: false; reason: string; retryable?: boolean; waitMs?: number | undefined };

@@ -1,7 +1,8 @@
 /**
  * Makes one attempt to export a request, with OpenTelemetry's own exporters (otlp-exporter-base and
- * otlp-grpc-exporter-base 0.301). Adds what they lack: a time limit for the whole attempt (their HTTP limit applies
- * only to an idle socket), the backend's status and requested wait, partial success, and reloading of certificates.
+ * otlp-grpc-exporter-base 0.301). Adds what these exporters lack: a time limit for the whole attempt (their
+ * HTTP limit applies only to an idle socket), a result with the backend's status, requested wait and partial
+ * success, and reloading of certificates.
  */
 import { ExportResultCode } from '@opentelemetry/core';
 import { reasonOf } from '../../model/errors.ts';
@@ -19,14 +20,16 @@ export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarge
   const readTls = openTlsFiles(target, options.log);
   const isJson = target.protocol === 'http/json';
   const connectTo = target.protocol === 'grpc' ? grpcConnection : httpConnection;
-  // Must be above 1, although we make one attempt at a time: delegates count an attempt until after its callback.
+  // `concurrencyLimit` must be above 1, although we make one attempt at a time: delegates count an attempt
+  // until after its callback, and the next attempt can begin before.
   const limits = { concurrencyLimit: 10, timeoutMillis: target.timeoutMs };
   const shared = { ...limits, compression: target.compression, userAgent: `${name}/${version}` };
   /** Response body of the current attempt. */
   let body: Uint8Array;
   const serializer = {
     serializeRequest: (isJson ? signal.json : signal.protobuf).serializeRequest,
-    // Keeps the body for `fateOf`: the delegate only logs partial success and invalid responses, but we count both.
+    // Keeps the body for `fateOf`. The delegate only logs partial success and invalid responses, but we count
+    // both.
     deserializeResponse: (bytes: Uint8Array) => {
       body = bytes;
       return {};
@@ -40,7 +43,10 @@ export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarge
     link = connect(readTls());
   };
 
-  /** Parses JSON without the SDK, whose decoder returns an empty response if the body is not JSON. */
+  /**
+   * Decodes the response body. Does not decode JSON with the SDK, because the SDK returns an empty response
+   * if the body is not JSON.
+   */
   const decode = (): Answer =>
     isJson && body.length > 0
       ? JSON.parse(Buffer.from(body).toString())
@@ -52,7 +58,8 @@ export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarge
       const { errorMessage, ...numbers } = decode().partialSuccess ?? {};
       const message = errorMessage ?? '';
       const sent = signal.helper.countItems(request);
-      // The remaining field is rejectedDataPoints or rejectedSpans. The SDK decodes a negative number as unsigned.
+      // The only field in `numbers` is rejectedDataPoints or rejectedSpans. The SDK decodes a negative number
+      // as unsigned.
       const number = Number(Object.values(numbers)[0]) || 0;
       const rejected = number < 0 || number >= 2 ** 63 ? 0 : number;
       if (rejected < sent) return { accepted: true, rejected, message };
@@ -81,7 +88,8 @@ export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarge
       }
       const fate = await promise;
       clearTimeout(timer);
-      // Reconnects, because the old connection could back off, or receive a late response to this attempt.
+      // After a failure, use a new connection, because the old one could delay its reconnect, or receive a
+      // late response to this attempt.
       if (!fate.accepted) cut();
       return fate;
     },

@@ -1,9 +1,9 @@
 /**
- * OTLP over gRPC with otlp-grpc-exporter-base 0.301, which uses grpc-js. Its delegate reports neither which failures
- * are temporary nor the wait that the backend asks for, so `refusalOf` reads both from the error
- * (opentelemetry.io/docs/specs/otlp, OTLP/gRPC). If the backend never responds, grpc-js 1.14 keeps the connection open
- * even after the client is closed. So we find a client's sockets through one of Node's diagnostics channels, and
- * destroy them.
+ * OTLP over gRPC with otlp-grpc-exporter-base 0.301, which uses grpc-js. The library's export delegate does
+ * not report which failures are temporary, or how long the backend asks us to wait, so `refusalOf` reads both
+ * from the error (opentelemetry.io/docs/specs/otlp, OTLP/gRPC). If the backend never responds, grpc-js 1.14
+ * keeps the connection open even after the client is closed. So we find a client's sockets through one of
+ * Node's diagnostics channels, and destroy them.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe } from 'node:diagnostics_channel';
@@ -19,7 +19,7 @@ import type { Connection, ConnectionOptions, Fate } from './connection.ts';
 /** Temporary failures (specs/otlp, OTLP/gRPC throttling). RESOURCE_EXHAUSTED is temporary only with a retry delay. */
 const RETRYABLE = ['CANCELLED', 'DEADLINE_EXCEEDED', 'ABORTED', 'OUT_OF_RANGE', 'UNAVAILABLE', 'DATA_LOSS'];
 
-/** The abort signal of the client whose code is running. `cut` aborts the signal. */
+/** The abort signal of the gRPC client in whose async context the code runs. `cut` aborts the signal. */
 const endOfClient = new AsyncLocalStorage<AbortSignal>();
 subscribe('net.client.socket', (message) => {
   const end = endOfClient.getStore();

@@ -1,7 +1,7 @@
 /**
- * OTLP over HTTP with otlp-exporter-base 0.301. After a temporary failure, its delegate retries by itself, and reports
- * neither the status nor `Retry-After`. So we read both through one of Node's diagnostics channels, and leave the
- * delegate no time for a retry.
+ * OTLP over HTTP with otlp-exporter-base 0.301. After a temporary failure, the library's export delegate
+ * retries by itself, and does not report the status or `Retry-After`. So we read both through one of Node's
+ * diagnostics channels, and leave the delegate no time for a retry.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
@@ -16,7 +16,10 @@ const MAX_REASON_CHARS = 200;
 /** The delegate would read up to 4 MiB, but a valid response has less than 1 KiB. */
 const MAX_ANSWER_BYTES = 65_536;
 
-/** Response to an HTTP agent's last request. `status` is the original status, because we overwrite `statusCode`. */
+/**
+ * The latest response that an HTTP agent received. `status` is the original status, because we overwrite
+ * `statusCode`.
+ */
 interface HttpAnswer {
   response?: IncomingMessage | undefined;
   status?: number | undefined;
@@ -31,7 +34,7 @@ subscribe('http.client.request.created', (message) => {
   request.once('response', (response) => {
     answer.response = response;
     answer.status = response.statusCode;
-    // The delegate reports the body only of final failures, so turn a retryable failure into a 500.
+    // The delegate reports the response body only for final failures, so turn a retryable failure into a 500.
     if (RETRYABLE.includes(answer.status)) response.statusCode = 500;
     let bytes = 0;
     response.on('data', (chunk: Buffer) => {
@@ -56,7 +59,8 @@ export function httpConnection<Request>(options: ConnectionOptions<Request>): Co
       ...shared,
       url,
       headers: async () => ({ ...headers, 'Content-Type': contentType }),
-      // Disables the delegate's retries and its limit for idle sockets. The caller limits the time of the attempt.
+      // 0 disables the delegate's retries and its limit for idle sockets. The caller limits the time of the
+      // attempt.
       timeoutMillis: 0,
       agentFactory: () => agent,
       // The SDK appends its own name to this user agent.
@@ -85,7 +89,10 @@ function refusalOf({ response, status = 0 }: HttpAnswer, error: Error | undefine
   return { accepted: false, reason, retryable: true, waitMs };
 }
 
-/** If all addresses of a host name fail, Node's AggregateError has no message of its own. */
+/**
+ * Returns a message for an error. If all addresses of a host name fail, Node throws an AggregateError without
+ * a message.
+ */
 function whatWentWrong(error: Error | undefined): string {
   if (error instanceof AggregateError && error.message === '')
     return error.errors.map(whatWentWrong).join('; ');
@@ -100,7 +107,10 @@ function wordsOf(body: string): string {
   return line.length > MAX_REASON_CHARS ? `${line.slice(0, MAX_REASON_CHARS)}…` : line;
 }
 
-/** Returns the wait of a `Retry-After` header (RFC 9110, 10.2.3) in milliseconds; undefined if it is invalid. */
+/**
+ * Returns the wait of a `Retry-After` header (RFC 9110, 10.2.3) in milliseconds; undefined if the header is
+ * absent or invalid.
+ */
 export function retryAfterMs(header: string | undefined, nowMs: number): number | undefined {
   if (header === undefined) return undefined;
   if (/^\d+$/.test(header)) return Number(header) * 1000;

@@ -12,7 +12,10 @@ export function createOutcomes(
   log: Log,
   now: () => number = () => performance.now(),
 ) {
-  /** Returns a function that logs at most once per minute. `unit` names the field with the sum since the last line. */
+  /**
+   * Returns a function that logs at most once per minute. The log field `unit` contains the sum of the counts
+   * since the last log line.
+   */
   const line = (level: 'info' | 'warn', message: string, unit: string) => {
     let sum = 0;
     let lastAtMs = Number.NEGATIVE_INFINITY;

@@ -48,9 +48,9 @@ export function createPointMaker({ histograms, constantLabels, start }: PointOpt
     Object.fromEntries(labelPairs(constantLabels, names, values));
 
   /**
-   * Returns the start time of a series. If its count has fallen, the series was restarted, for example with the capture
-   * thread. A new or restarted series starts at the last push, the latest time that is certainly before its first
-   * count.
+   * Returns the start time of a series. If its count is lower than in the last push, the count was reset, for
+   * example because the capture thread restarted. A new or reset series starts at the last push, because its
+   * first event certainly came later.
    */
   const startOf = (series: string, count: number): HrTime => {
     const previous = before.get(series);
@@ -122,9 +122,10 @@ export function createPointMaker({ histograms, constantLabels, start }: PointOpt
 }
 
 /**
- * Returns the fields that metrics of all kinds share. From these names and units, Prometheus restores our names, with
- * any of its translation strategies that add suffixes (github.com/prometheus/otlptranslator, metric_namer.go): they
- * append the unit if the name does not contain it, `_ratio` to gauges with unit 1, and `_total` to monotonic sums.
+ * Returns the fields that metrics of all kinds share. With a translation strategy that adds suffixes,
+ * Prometheus restores the names of a scrape from these names and units (github.com/prometheus/otlptranslator,
+ * metric_namer.go). It appends the unit if the name does not contain the unit, `_ratio` to gauges with unit
+ * 1, and `_total` to monotonic sums.
  */
 export function commonOf(name: string, help: string, kind: Kind) {
   const shown = withoutTotal(name, kind);
@@ -173,7 +174,7 @@ function foreignView({ buckets, count, sum }: ClassicHistogram): Histogram {
   );
 }
 
-/** OpenTelemetry's bucket i contains (2^(i/8), 2^((i+1)/8)], so its indexes are one lower than Prometheus'. */
+/** OpenTelemetry's bucket i contains (2^(i/8), 2^((i+1)/8)], so its index is one lower than in Prometheus. */
 function exponentialView({ grid }: HistogramShape, data: HistogramSnapshot, s: number): ExponentialHistogram {
   const bucketCounts: number[] = [];
   let offset = 0;

@@ -1,5 +1,5 @@
 /**
- * Pushes metrics with OpenTelemetry's SDK, whose periodic reader collects the agent's snapshots through a
+ * Pushes metrics with OpenTelemetry's SDK. The SDK's periodic reader collects the agent's snapshots through a
  * `MetricProducer`.
  */
 import { ExportResultCode, millisToHrTime } from '@opentelemetry/core';
@@ -30,11 +30,14 @@ const METRICS = {
   helper: MetricsExporterMetricsHelper,
   method: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
 };
-/** Keeps requests below 4 MiB, gRPC's default limit: a histogram with the maximum of 200 bounds takes 3.4 KiB. */
+/**
+ * Keeps requests below 4 MiB, gRPC's default limit: a data point with the maximum of 200 bounds needs 3.4
+ * KiB.
+ */
 const POINTS_PER_REQUEST = 1000;
 
 export interface PushSource {
-  /** Returns the same snapshots as for a scrape. */
+  /** Returns the snapshots that a scrape would render. */
   scrape(): Promise<readonly MetricSnapshot[]>;
   processMetrics(): Promise<readonly SampleFamily[]>;
   constantLabels: Readonly<Record<string, string>>;

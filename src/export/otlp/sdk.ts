@@ -13,7 +13,10 @@ import { agentResource, type ResourceFacts } from './resource.ts';
 import { openTracePush, type TracePushOptions } from './traces.ts';
 
 const NAME = 'ftrace-exporter';
-/** Time limits at shutdown, for collecting and for pushing the last values. Kubernetes gives a pod 30 s to end. */
+/**
+ * Time limits at shutdown: for collecting the last values, and for pushing them. Kubernetes gives a pod 30 s
+ * to stop.
+ */
 const LAST_COLLECT_MS = 2000;
 const LAST_PUSH_MS = 5000;
 
@@ -36,7 +39,8 @@ export function openSdk({ config, resource: facts, counts, ended, log }: SdkOpti
   });
   const metrics = config.metrics && openMetricPush(config.metrics, optionsOf('metrics'));
   const traces = config.traces && openTracePush(config.traces, { ...optionsOf('traces'), resource, ended });
-  // Sets all options, because NodeSDK reads missing ones (log exporters, propagators, detectors) from the environment.
+  // Sets all options, because NodeSDK takes absent options (log exporters, propagators, detectors) from the
+  // environment.
   const sdk = new NodeSDK({
     resource,
     autoDetectResources: false,
@@ -46,7 +50,7 @@ export function openSdk({ config, resource: facts, counts, ended, log }: SdkOpti
     instrumentations: [],
     textMapPropagator: null,
   });
-  // We log the outcome of each push, so the SDK's own messages go to level debug.
+  // outcomes.ts logs failed pushes, so the SDK's own messages get level debug.
   const debug = (message: string, ...more: unknown[]) =>
     log.debug({ detail: more.map(String).join(' ') }, message);
   const ignore = (): void => {};
@@ -63,7 +67,10 @@ export function openSdk({ config, resource: facts, counts, ended, log }: SdkOpti
     /** Collects the last values, which `stop` pushes. Must be called before the agent ends. Never rejects. */
     collectLast: (): Promise<void> =>
       Promise.race([metrics?.collectLast(), sleep(LAST_COLLECT_MS, undefined, { ref: false })]),
-    /** Pushes the rest of both signals in parallel. Must be called after the agent has ended. Never rejects. */
+    /**
+     * Pushes the remaining data of both signals in parallel. Must be called after the agent has ended. Never
+     * rejects.
+     */
     stop: (withinMs = LAST_PUSH_MS): Promise<void> => {
       metrics?.end(withinMs);
       traces?.end(withinMs);

@@ -1,7 +1,7 @@
 /**
- * Sends one request at a time, without a queue. Retries with back-off, or after the wait that the backend asks for,
- * until the request is accepted, finally rejected, or out of time (opentelemetry.io/docs/specs/otlp, failures and
- * throttling).
+ * Sends one request at a time, without a queue. After a temporary failure, retries with exponential back-off,
+ * or after the wait that the backend asks for, if that is longer. Gives up when the backend finally rejects
+ * the request, or when the time limit is reached (opentelemetry.io/docs/specs/otlp, failures and throttling).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fate } from './connection.ts';
@@ -13,7 +13,10 @@ const FIRST_BACKOFF_MS = 1000;
 const LONGEST_BACKOFF_MS = 10_000;
 const BACKOFF_GROWTH = 1.6;
 const JITTER = 0.2;
-/** If a backend requests a longer wait, we wait only this long, so that a bogus value can't stop pushes for a day. */
+/**
+ * If a backend requests a longer wait, we wait only this long. Otherwise, a bogus value could stop pushes for
+ * a day.
+ */
 const LONGEST_WAIT_MS = 300_000;
 
 /** `now` is a monotonic clock in milliseconds. `wait` resolves to false if `signal` ends the wait early. */

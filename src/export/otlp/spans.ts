@@ -16,7 +16,10 @@ type EndedSpan = Parameters<typeof ProtobufTraceSerializer.serializeRequest>[0][
  */
 const OF_OWN_POD = /^(container|k8s(?!\.(node|cluster)\.))\./;
 
-/** Returns the spans of one request. A traced task's attributes override the agent's attributes of the node. */
+/**
+ * Returns the spans of `traces` in one list. The attributes of a traced task override the agent's attributes
+ * of the node.
+ */
 export function endedSpans(
   traces: readonly TraceRecord[],
   agent: Resource,
@@ -31,7 +34,7 @@ export function endedSpans(
     resources.set(key, resource);
     return spans.map(({ name, spanId, parentSpanId, start, end, attributes, error }, i): EndedSpan => {
       const context = { traceId, spanId, traceFlags: TraceFlags.SAMPLED };
-      // A root's parent is remote, because it is an application's span.
+      // The parent of a root span is remote, because the parent is an application's span.
       const parent = { ...context, spanId: parentSpanId, isRemote: i === 0 };
       return {
         name,

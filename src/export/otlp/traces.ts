@@ -1,7 +1,8 @@
 /**
- * Pushes traces with OpenTelemetry's SDK and our own span processor, which queues whole traces up to a number of spans,
- * sends one request at a time, and reports an outcome for every trace. We don't use the SDK's batch processor
- * (sdk-trace 3.1), because it drops single spans when its queue is full, which would leave traces incomplete.
+ * Pushes traces with OpenTelemetry's SDK and our own span processor. The span processor queues whole traces,
+ * sends one request at a time, and reports an outcome for every trace. A maximum number of spans limits the
+ * queue. We do not use the SDK's batch processor (sdk-trace 3.1), because it drops single spans when its
+ * queue is full, so traces would be incomplete.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -78,7 +79,9 @@ export function openTracePush(config: OtlpTracesConfig, options: TracePushOption
   };
 
   return {
-    /** Adds traces to the queue. Never waits, never throws. */
+    /**
+     * Adds traces to the queue. Traces that do not fit have the outcome `failed`. Never waits, never throws.
+     */
     add: (traces: readonly TraceRecord[]): void => {
       const dropped: TraceRecord[] = [];
       for (const trace of traces) {
@@ -94,7 +97,7 @@ export function openTracePush(config: OtlpTracesConfig, options: TracePushOption
       if (spans >= maxBatchSpans && sender.quietMs() === 0) pause.abort();
       if (queue.length > 0) sending ??= sendAll();
     },
-    /** Flushes the queue within `withinMs`. `shutdown` waits until the flush has ended. */
+    /** Starts to flush the queue. The flush ends within `withinMs`; `shutdown` waits for its end. */
     end: (withinMs: number): void => {
       isEnding = true;
       sender.end(withinMs);
