@@ -28,7 +28,7 @@ export interface ContextLimits {
   perSecond: number;
   /** How long an ended span is kept. */
   keptNs: number;
-  /** Maximum duration of a span. The agent ends a span that reaches it. */
+  /** Maximum duration of a span. The agent ends spans that last longer. */
   longestNs: number;
 }
 

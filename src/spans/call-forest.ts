@@ -194,7 +194,7 @@ export class CallForest {
 
   /**
    * Removes the task's latest calls while they are deeper than `depth` and ended before `endedBefore`,
-   * because their callers will not return. Reports the slow ones as trees.
+   * because no return of their callers is expected. Reports slow ones as incomplete trees.
    */
   #giveUp(task: number, call: FunctionReturn, depth: number, endedBefore: number): void {
     for (let top = this.#waiting[task]; top !== NONE; top = this.#waiting[task]) {

@@ -118,7 +118,7 @@ export function callParts(call: SlowCall, deps: SpanDeps, journals: Journals): C
 
 /**
  * If the start of an absence was not recorded, sets it to `lossNs`. If a wake-up was recorded, the task slept
- * before it. Otherwise, it is unknown what the task did, and `isHidden` returns true for the result.
+ * until the wake-up. Otherwise, it is unknown what the task did, and `isHidden` returns true for the result.
  */
 function sinceLoss(absence: Absence, lossNs: TimestampNs): Absence {
   if (absence.outNs !== 0) return absence;

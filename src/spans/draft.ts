@@ -57,7 +57,8 @@ export interface TraceDraft {
 /**
  * Offers an operation that reached its kind's threshold. `weightNs` is the time that was compared with the
  * threshold. The budget calls `make` only if it keeps the operation for now. In the same interval, an
- * operation with a larger weight can still replace it. `subject` is the task that the config can exclude.
+ * operation with a larger weight can still replace the kept one. `subject` is the task, which the config can
+ * exclude.
  */
 export type Offer = (
   kind: SpanKind,

@@ -121,8 +121,8 @@ interface Nested {
 }
 
 /**
- * Adds the interruption with this age to `top`, whose interruptions ended earlier. Moves interruptions inside
- * it from `top` to its children.
+ * Adds the interruption with this age to `top`. The interruptions in `top` ended earlier. Those that lie
+ * inside the new interruption become its children.
  */
 function nest(top: Nested[], ring: Ring, age: number, cpu: number): void {
   const at = placeOf(ring, age);

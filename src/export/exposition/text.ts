@@ -18,8 +18,9 @@ export type { TextFormat } from './series-lines.ts';
 export interface Renderer {
   /**
    * Returns the body of a scrape in UTF-8. `snapshots` must contain all label values (see
-   * metrics/snapshot-reader.ts). Merges families with the same name. If several contain the same series, the
-   * first one wins. Omits families without series. Writes the families of other libraries (`foreign`) last.
+   * metrics/snapshot-reader.ts). Merges families with the same name. If several of these contain the same
+   * series, the first one wins. Omits families without series. Writes the families of other libraries
+   * (`foreign`) last.
    */
   render(
     snapshots: readonly MetricSnapshot[],

@@ -14,7 +14,7 @@ import { openTlsFiles, type TlsMaterial } from './tls.ts';
 
 export type Exporter<Request> = ReturnType<typeof openExporter<Request>>;
 
-/** Throws a `UsageError` if a certificate file is unusable. */
+/** Returns an exporter for a target. Throws a `UsageError` if a certificate file is unusable. */
 export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarget, options: PushOptions) {
   const { name, version } = options.scope;
   const readTls = openTlsFiles(target, options.log);

@@ -17,8 +17,8 @@ const MAX_REASON_CHARS = 200;
 const MAX_ANSWER_BYTES = 65_536;
 
 /**
- * The latest response that an HTTP agent received. `status` is the original status, because we overwrite
- * `statusCode`.
+ * The latest response on the connections of a Node `http.Agent`. `status` is the original status, because we
+ * overwrite `statusCode`.
  */
 interface HttpAnswer {
   response?: IncomingMessage | undefined;

@@ -50,7 +50,7 @@ export function createOutcomes(
     },
     /** Logs traces that were dropped before a push. */
     dropped: line('warn', 'OTLP: traces were dropped', 'traces'),
-    /** Called after the last push: logs a warning if its data is lost. */
+    /** Called after the last push. Logs a warning if that push failed. */
     ended: (): void => {
       if (failures > 0) log.warn({ signal, reason }, 'OTLP: the last push failed; its data is lost');
     },

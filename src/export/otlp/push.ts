@@ -31,8 +31,8 @@ const METRICS = {
   method: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
 };
 /**
- * Keeps requests below 4 MiB, gRPC's default limit: a data point with the maximum of 200 bounds needs 3.4
- * KiB.
+ * Maximum number of data points per request. Keeps requests below 4 MiB, gRPC's default limit: a data point
+ * with the maximum of 200 bounds needs 3.4 KiB.
  */
 const POINTS_PER_REQUEST = 1000;
 
@@ -45,7 +45,10 @@ export interface PushSource {
   startMs: number;
 }
 
-/** Throws a `UsageError` if the target is unsuitable or its files can't be read. */
+/**
+ * Returns a metric reader for the SDK, and functions that start and end the pushes. Throws a `UsageError` if
+ * the target is unsuitable or its files cannot be read.
+ */
 export function openMetricPush(config: OtlpMetricsConfig, options: PushOptions) {
   const { target, intervalMs, exportTimeoutMs, histograms } = config;
   const sender = createSender(openExporter(METRICS, target, options), target.timeoutMs);

@@ -29,7 +29,7 @@ export interface SdkOptions {
   log: Log;
 }
 
-/** Throws a `UsageError` if a target is unsuitable or its files can't be read. */
+/** Starts the SDK. Throws a `UsageError` if a target is unsuitable or its files cannot be read. */
 export function openSdk({ config, resource: facts, counts, ended, log }: SdkOptions) {
   const resource = agentResource({ ...facts, userAttributes: config.resource });
   const optionsOf = (signal: 'metrics' | 'traces'): PushOptions => ({
