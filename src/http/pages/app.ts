@@ -1,4 +1,7 @@
-/** Defines the HTTP routes. All accept GET and HEAD and change no state, except the route that reloads the config. */
+/**
+ * Defines the HTTP routes. All routes accept GET and HEAD and change no state, except the route that reloads
+ * the config: it accepts POST and PUT.
+ */
 import express from 'express';
 import { reasonOf, UsageError } from '../../model/errors.ts';
 import { createAnswers } from '../server/answers.ts';
@@ -27,17 +30,20 @@ const HEALTH_PATH = '/healthz';
 const READINESS_PATH = '/readyz';
 const RELOAD_PATH = '/-/reload';
 
-/** Paths without a limit on requests, because they cost almost nothing and must be answered even on a busy node. */
+/**
+ * Paths that `maxRequests` does not limit. They cost almost nothing, and must be answered even on a busy
+ * node.
+ */
 const WITHOUT_LIMIT = [HEALTH_PATH, READINESS_PATH];
 const MAX_REQUESTS = 40;
-/** Number of slow operations on the page. */
+/** Number of slow operations on the page for browsers without scripts. */
 const SLOWEST = 5;
 
 export interface AppOptions {
   /** Maximum number of concurrent requests; 0 means no limit. */
   maxRequests?: number;
   refusals?: Refusals;
-  /** Live streams, which the caller closes. By default, `createApp` creates its own. */
+  /** Streams of `/api/v1/live`. The caller must close them. By default, `createApp` creates its own. */
   streams?: Streams;
 }
 
@@ -113,7 +119,10 @@ export function createApp(
   return app;
 }
 
-/** Allows only characters that have no special meaning for the router. */
+/**
+ * Throws a `UsageError` if the path contains characters that are special for the router or segments that
+ * clients resolve, or if another route has the path.
+ */
 function checkTelemetryPath(path: string, routes: readonly string[]): void {
   if (!/^(\/[\w.~-]+)+$/.test(path)) {
     throw new UsageError(

@@ -13,18 +13,21 @@ export interface HttpDeps {
   /** Path of the metrics; `/metrics` by default. */
   telemetryPath: string;
   version: string;
-  /** Labels of every series: `{ source: 'replay' }` if a recording is served. */
+  /** Labels of every series: `{ source: 'replay' }` if the agent serves a recording, otherwise none. */
   constantLabels: Readonly<Record<string, string>>;
   /**
-   * Resolves to full snapshots (see metrics/snapshot-reader.ts) of all stores that answer, the main thread's store
-   * first. Rejects, with a reason for the client, only if there is nothing to show.
+   * Resolves to full snapshots (see metrics/snapshot-reader.ts) of all stores that answer. The main thread's
+   * store comes first. Rejects only if there are no metrics; the error's message is a reason for the client.
    */
   scrape(): Promise<readonly MetricSnapshot[]>;
   /** Metric families of the process itself: see export/process-metrics.ts. */
   processMetrics(): Promise<readonly SampleFamily[]>;
-  /** If the capture thread does not answer, rejects with a reason for the client. */
+  /** Rejects if the capture thread does not answer. The error's message is a reason for the client. */
   status(): Promise<CaptureStatus>;
-  /** Records of a latency tracer, worst first; undefined if it is off. Rejects if the capture does not answer. */
+  /**
+   * Worst records of a latency tracer, worst first. Undefined if the tracer is off. Rejects if the capture
+   * thread does not answer.
+   */
   latency(tracer: string): Promise<readonly LatencyRecord[] | undefined>;
   /** Traces of slow operations. Undefined if no kind is enabled. */
   traces?: SlowOperations | undefined;
@@ -32,8 +35,8 @@ export interface HttpDeps {
   /** History of the last minutes. Undefined if the history is disabled. */
   history?: ServedHistory | undefined;
   /**
-   * Reloads the config. Resolves to '' or, if the config was rejected, to the reason. If HTTP clients must not reload,
-   * this is not a function but a string with the reason.
+   * Reloads the config. Resolves to '', or to the reason if the agent rejected the config. If HTTP clients
+   * must not reload the config, `reload` is a string with the reason.
    */
   reload: (() => Promise<string>) | string;
   ready(): { ready: boolean; reason: string };
@@ -45,13 +48,13 @@ export interface HttpDeps {
 
 export interface ServedHistory {
   data: HistoryData;
-  /** Registers a listener for new columns. Absent for a recording. */
+  /** Registers a listener for new columns. Absent for a recording, which gets no new columns. */
   onColumn?: History['onColumn'];
 }
 
 export interface SlowOperations {
   kinds: readonly SpanKind[];
-  /** The newest and the slowest traces, of one kind or of all kinds. */
+  /** The newest and the slowest traces, at most `limit` each, of one kind or (if undefined) of all kinds. */
   slow(
     kind: SpanKind | undefined,
     limit: number,
@@ -60,7 +63,10 @@ export interface SlowOperations {
   find(traceId: string, kind: SpanKind | undefined, limit: number): readonly TraceRecord[];
 }
 
-/** Collects the status document. If the capture does not answer, `capture` is null and `reason` contains the reason. */
+/**
+ * Collects the status document. If the capture thread does not answer, `capture` is null, and `reason`
+ * contains the error unless `ready()` gives a reason.
+ */
 export async function readStatus(deps: HttpDeps): Promise<StatusDocument> {
   const { ready, reason } = deps.ready();
   const common = { version: deps.version, source: deps.source() };

@@ -1,4 +1,6 @@
-/** `/api/v1/history`: the last minutes of a metric as JSON. Without `metric=`: the list of metrics. */
+/**
+ * `/api/v1/history`: the last minutes of a metric as JSON, or the list of metrics if the URL has no query.
+ */
 import type { Request, Response } from 'express';
 import { encodeBody } from '../../export/exposition/negotiate.ts';
 import type { HistoryData } from '../../history/history.ts';
@@ -33,7 +35,9 @@ export function historyRoute(
   };
 }
 
-/** Returns undefined if the query names no metric, or an error message if the query is wrong. */
+/**
+ * Parses the query of a URL. Returns undefined if it has no parameters, or an error message if it is wrong.
+ */
 function readQuery(url: string, data: HistoryData): HistoryQuery | string | undefined {
   const at = url.indexOf('?');
   const parameters = new URLSearchParams(at < 0 ? '' : url.slice(at + 1));

@@ -1,4 +1,7 @@
-/** `/api/v1/live`: a stream of server-sent events. Each event contains the last second of all metrics. */
+/**
+ * `/api/v1/live`: a stream of server-sent events. The first event is `hello`, with the state of the agent.
+ * Then an event `column` per second contains how much all metrics have grown.
+ */
 import type { Request, Response } from 'express';
 import { liveColumn } from '../../history/query.ts';
 import { sendText } from '../server/respond.ts';
@@ -7,7 +10,7 @@ import type { HttpDeps } from './deps.ts';
 
 export function liveRoute(deps: HttpDeps, streams: Streams): (request: Request, response: Response) => void {
   const { history } = deps;
-  // A client that reconnects compares this time to notice a restart of the agent.
+  // If this time differs after a reconnection, a client knows that the agent was restarted.
   const startedMs = Date.now();
   history?.onColumn?.((column) =>
     streams.send(() =>

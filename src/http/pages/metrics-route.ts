@@ -45,9 +45,10 @@ export function metricsRoute(
   /** Size of the last response, by format and compression. The next response will have about the same size. */
   const lastBytes = new Map<string, number>();
   const scrape = createShared(async (kind: string) => {
-    // Wait until the previous response has been passed to `send`, so that `room` counts its memory.
+    // Wait until the callers of the previous computation have passed its response to `send`. Otherwise `room`
+    // would not count the memory of that response.
     await setImmediate();
-    // Requests that arrive during this wait share the next response.
+    // Requests that arrive while we wait for memory share the next response.
     await room(lastBytes.get(kind) ?? 0);
     const [format, gzip] = kind.split(' ') as [ExpositionFormat, string];
     const [snapshots, foreign] = await Promise.all([deps.scrape(), processFamilies()]);

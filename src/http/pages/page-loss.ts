@@ -1,4 +1,7 @@
-/** Renders a table of lost events, by buffer and by CPU, which shows whether the metrics can be trusted. */
+/**
+ * Renders the numbers of events read and lost, by buffer and by CPU. They show whether the metrics can be
+ * trusted.
+ */
 import type { LossReport } from '../../model/status.ts';
 import { type Html, html } from './html.ts';
 import { formatCount, formatShare } from './units.ts';

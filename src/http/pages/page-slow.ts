@@ -7,9 +7,9 @@ import { type Html, html } from './html.ts';
 import { formatNs } from './units.ts';
 
 const MAX_ROWS = 25;
-/** Width of a row in SVG units. */
+/** Width of a row's bar area, in SVG units. */
 const WIDTH = 1000;
-/** Minimum width of a bar. Shorter bars would be invisible. */
+/** Minimum width of a bar in SVG units. A narrower bar would be invisible. */
 const LEAST_WIDTH = 3;
 const DEEPEST = 8;
 
@@ -62,7 +62,9 @@ function nsBetween(root: SpanRecord, span: SpanRecord): number {
   return (span.start[0] - root.start[0]) * 1e9 + span.start[1] - root.start[1];
 }
 
-/** Returns each span's depth by span ID. Requires that parents come before their children. */
+/**
+ * Returns the depth of each span by span ID; the root has depth 0. Requires that parents precede children.
+ */
 function depthsOf(spans: readonly SpanRecord[]): Map<string, number> {
   const depths = new Map<string, number>();
   for (const { spanId, parentSpanId } of spans) depths.set(spanId, (depths.get(parentSpanId) ?? -1) + 1);

@@ -22,7 +22,7 @@ export interface PagePaths {
   health: string;
   readiness: string;
   slow: string;
-  /** Style sheets and scripts of the page. */
+  /** Style sheets of the page. `scripts` are classic scripts that it loads before its modules. */
   styles: readonly string[];
   scripts: readonly string[];
   /** The first module to load. */
@@ -30,14 +30,14 @@ export interface PagePaths {
   latency(tracer: string): string;
 }
 
-/** The icon, a pulse on a screen. A data: URI saves a request. */
+/** The icon: a pulse on a screen. With a data: URI, browsers need no request for the icon. */
 const ICON =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='3' fill='%230b5cad'/%3E%3Cpath d='M2 9h3l2-5 2 8 2-5 1 2h2' fill='none' stroke='%23fff' stroke-width='1.5'/%3E%3C/svg%3E";
 
 const NONE: Html = { html: '' };
 const STYLE: Html = { html: `<style>${PAGE_STYLE}</style>` };
 
-/** `slowest` is undefined if no operations are traced. */
+/** Returns the page as HTML. `slowest` are the slowest operations; undefined if no operations are traced. */
 export function renderPage(
   status: StatusDocument,
   paths: PagePaths,
@@ -113,7 +113,7 @@ function links(paths: PagePaths): Html {
 </ul></nav>`;
 }
 
-/** Makes a path relative to the page, so that links work behind a reverse proxy with a path prefix. */
+/** Makes a path relative to the page, so that links work behind a reverse proxy that adds a path prefix. */
 function relative(path: string): string {
   return `.${path}`;
 }

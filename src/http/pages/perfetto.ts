@@ -28,8 +28,9 @@ export function perfettoJson(traces: readonly TraceRecord[]): string {
 }
 
 /**
- * Returns the events of a trace. Viewers can show only nested events on one track, so a span that ends after its
- * parent, such as a disk request that outlasts a sleep, gets another track.
+ * Returns the events of a trace. Viewers require that the spans on a track are nested. So a span that
+ * overlaps another span without being nested, such as a disk request that outlasts a sleep, gets another
+ * track. Times are relative to the start of `first`.
  */
 function eventsOf(
   { kind, traceId, spans, resource }: TraceRecord,
@@ -66,7 +67,10 @@ function eventsOf(
   return events;
 }
 
-/** Removes from `open` the spans that ended before `span` starts. Returns whether the remaining ones contain `span`. */
+/**
+ * Removes from `open` the innermost spans that ended before `span` starts. Returns whether the innermost
+ * remaining span contains `span`; true if none remains.
+ */
 function fits(open: SpanRecord[], span: SpanRecord): boolean {
   while (open.length > 0 && nsBetween(open[open.length - 1], span) >= open[open.length - 1].durationNs)
     open.pop();

@@ -13,7 +13,7 @@ export function treeOf({ kind, traceId, spans, pruned, resource }: TraceRecord):
   const [root] = spans;
   return {
     traceId,
-    // The parent of a root span is always a span of an application.
+    // If a root span has a parent, this is a span of the traced application.
     parentSpanId: root.parentSpanId || undefined,
     kind,
     pruned,

@@ -26,24 +26,24 @@ export interface SlowQuery {
   /** 32 hex digits. */
   traceId: string | undefined;
   format: 'json' | 'perfetto';
-  /** If undefined, the newest and the slowest traces are requested. */
+  /** Undefined if the request has no search parameter. */
   search: Search | undefined;
 }
 
 interface Search {
-  /** Text that a name, an attribute or an error must contain, in lower case. */
+  /** Text in lower case. A name, attribute, error, kind, trace ID or resource attribute must contain it. */
   text: string;
   minNs: number;
-  /** Only traces with an exemplar of this histogram whose value is above `overNs` and at most `uptoNs`. */
+  /** If set, only traces match that have an exemplar of this histogram with `overNs` < value <= `uptoNs`. */
   metric: string | undefined;
   overNs: number;
   uptoNs: number;
-  /** Unix times in milliseconds. The root span must end between them. */
+  /** Unix times in milliseconds. The root span must end between them, inclusive. */
   sinceMs: number;
   untilMs: number;
 }
 
-/** Returns the query, or an error message. */
+/** Parses the query of a URL. Returns an error message if the query is wrong. */
 export function readSlowQuery(url: string, { kinds }: SlowOperations): SlowQuery | string {
   const at = url.indexOf('?');
   const values = new Map<Parameter, string>();
@@ -96,8 +96,9 @@ function readSearch(values: ReadonlyMap<Parameter, string>): Search | string | u
 }
 
 /**
- * Returns the matching traces in memory, slowest first. Traces whose root span matches come before traces in which only
- * another span matches, such as the span of a task that ran while the traced task waited.
+ * Returns the matching traces in memory, in descending order of `weightNs`. Traces whose root span contains
+ * the text come first. After them come traces in which only another span contains the text, such as the span
+ * of a task that ran while the traced task waited.
  */
 export function searchSlow(
   traces: SlowOperations,
@@ -128,7 +129,10 @@ function contains(texts: readonly string[], text: string): boolean {
   return texts.some((one) => one.toLowerCase().includes(text));
 }
 
-/** Returns texts about the operation itself. Omits the agent's own attributes, because some also name other tasks. */
+/**
+ * Returns texts about the operation itself. Omits attributes with the prefix `ftrace.`, because some of them
+ * name other tasks.
+ */
 function textsOfRoot({ kind, traceId, spans, resource }: TraceRecord): string[] {
   const [{ name, error = '', attributes }] = spans;
   const own = Object.keys(attributes).filter((attribute) => !attribute.startsWith('ftrace.'));

@@ -1,6 +1,8 @@
 /**
- * `/api/v1/slow`: the newest and the slowest traced operations, as JSON trees. With `trace_id=`, the traces with this
- * ID, which clients know from exemplars. With `q=` and other search parameters, the matching traces.
+ * `/api/v1/slow`: returns traces of slow operations as JSON trees. By default, these are the newest and the
+ * slowest. With `trace_id=` (an ID that clients have from an exemplar), these are the traces with this ID.
+ * With search parameters such as `q=`, these are the matching traces. `format=perfetto` selects the format of
+ * perfetto.ts.
  */
 import type { Request, Response } from 'express';
 import type { SendAnswer } from '../server/answers.ts';

@@ -17,7 +17,7 @@ export function formatBytes(bytes: number): string {
   return `${Number(value.toFixed(1))} ${units[unit]}`;
 }
 
-/** `0.25 s`, `12.3 s`, `1 h 2 min`. */
+/** `0.25 s`, `12.3 s`, `1 h 2 min`, from seconds. */
 export function formatSeconds(seconds: number): string {
   if (seconds < 60) return `${Number(seconds.toFixed(2))} s`;
   const minutes = Math.floor(seconds / 60);

@@ -7,7 +7,10 @@ import type { ServerResponse } from 'node:http';
 import type { RefusalReason, Refusals } from './refusals.ts';
 import { isSlow, PIECE_BYTES, send, sendText } from './respond.ts';
 
-/** Maximum memory of unread responses. A scrape on a node with very many series has 11 MB, so four of them fit. */
+/**
+ * Maximum memory of unread responses. On a node with very many series, a scrape response has 11 MB, so four
+ * such responses fit.
+ */
 const MAX_HELD_BYTES = 48 << 20;
 
 /** How long a scrape waits for memory. Prometheus times out after 10 s by default. */
@@ -15,7 +18,7 @@ const WAIT_MS = 5_000;
 
 const RETRY_AFTER_S = 5;
 
-/** Sends a whole body like `send` of respond.ts, or a 503 if there is no memory for the body. */
+/** Sends a whole body like `send` of respond.ts. Sends a 503 instead if the body does not fit into memory. */
 export type SendAnswer = typeof send;
 
 export interface Answers {
@@ -36,7 +39,7 @@ export function createAnswers(
   const open = new Set<ServerResponse>();
   /** Bodies that are still being sent, oldest first. Several responses can share a body. */
   const held = new Map<Buffer, Set<ServerResponse>>();
-  /** Callbacks of scrapes that wait for memory, called when a body has been sent to all its clients. */
+  /** Callbacks of scrapes that wait for memory. Called when no client needs a body any longer. */
   const waiting = new Set<() => void>();
 
   const refuse = (response: ServerResponse, reason: RefusalReason, text: string) => {
@@ -54,7 +57,7 @@ export function createAnswers(
     for (const wake of waiting) wake();
   };
 
-  /** Frees a body's memory by disconnecting its clients. All must be slow, because fast clients get whole responses. */
+  /** Disconnects all clients of a body, to free its memory. The caller checks first that all are slow. */
   const cutOff = (body: Buffer, takers: ReadonlySet<ServerResponse>) => {
     held.delete(body);
     for (const response of [...takers]) {
@@ -63,7 +66,10 @@ export function createAnswers(
     }
   };
 
-  /** Returns whether a body of this size fits, after disconnecting slow clients. If nothing is held, any body fits. */
+  /**
+   * Disconnects slow clients until a body of this size fits, and returns whether it fits. If there are no
+   * unread bodies, a body of any size fits.
+   */
   const findRoom = (bytes: number): boolean => {
     let heldBytes = 0;
     for (const body of held.keys()) heldBytes += body.length;
@@ -90,7 +96,8 @@ export function createAnswers(
     },
     send: (response, status, contentType, body) => {
       const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-      // Don't track small bodies, which fit into the socket's buffer, or closed responses, which would stay in `held`.
+      // Don't track small bodies, because they fit into the socket's buffer. Don't track closed responses,
+      // because they emit no further `close` event and would stay in `held`.
       if (bytes.length > PIECE_BYTES && !response.destroyed) {
         if (!held.has(bytes) && !findRoom(bytes.length)) {
           refuse(response, 'memory', 'slow clients use up the memory for answers: try again later');

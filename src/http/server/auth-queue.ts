@@ -1,13 +1,14 @@
 /**
- * Chooses which waiting password is checked next. Addresses take turns, so that a flood from one address delays another
- * address by at most one check. Within an address, connections with fewer failures come first, then the user names
- * whose last turn was longest ago. The order must not reveal whether a user exists, so a user's first login counts as a
- * guess, and waits for earlier guesses from the same address.
+ * Chooses which waiting password is checked next. A network is an IPv4 address or the /64 prefix of an IPv6
+ * address. Networks take turns, so a flood from one network delays another network by at most one check.
+ * Within a network, the order is: connections with fewer failures first, then user names whose last check was
+ * longest ago. The order must not reveal which users exist. So a user's first login counts as a guess, and
+ * waits for earlier guesses from the same network.
  */
 import { isIPv4, isIPv6 } from 'node:net';
 
 export interface Asking {
-  /** The address, as `networkOf` returns it. */
+  /** The client's network, as `networkOf` returns it. */
   network: string;
   user: string;
   /** Failed attempts on the same connection. */
@@ -15,9 +16,12 @@ export interface Asking {
 }
 
 export interface FairQueue<T extends Asking> {
-  /** Adds an item. If the queue is then too long, removes and returns an item, which can be the new one. */
+  /** Adds an item. If the queue is then too long, removes and returns an item. This can be the new item. */
   push(asking: T): T | undefined;
-  /** Removes and returns the next item, or returns undefined. Skips networks that must wait (`rests`). */
+  /**
+   * Removes and returns the item to check next, or returns undefined if there is none. Skips the items of a
+   * network if `rests` returns true for the network.
+   */
   next(rests?: (network: string) => boolean): T | undefined;
   /** Removes an item whose client has disconnected. */
   remove(asking: T): void;
@@ -29,11 +33,12 @@ export interface QueueLimits {
   perNetwork: number;
 }
 
-/** Number of addresses whose last turn is remembered. */
+/** Number of networks whose last turn is remembered. */
 const MAX_NETWORKS = 1024;
 /**
- * Number of user names whose last turn is remembered. New names go first, so a flood of guessed names delays a
- * remembered user. The number is small, so that the flood soon evicts the user's name, which then goes first again.
+ * Number of user names whose last turn is remembered. A name that is not remembered comes before all
+ * remembered names, so a flood of guessed names delays a remembered user. The limit is small, so that the
+ * flood soon evicts the user's name, and the user's next check comes as early as the guesses.
  */
 const MAX_NAMES = 64;
 
@@ -54,7 +59,7 @@ export function createFairQueue<T extends Asking>({ total, perNetwork }: QueueLi
       const crowd =
         neighbours.length > perNetwork ? neighbours : queue.length > total ? mostCrowded(queue) : [];
       if (crowd.length === 0) return undefined;
-      // Evicts the item with the most failures, and among equal items the newest, which has waited least.
+      // Evict the item with the most failures, or the newest of several such items.
       const victim = crowd.reduce((worst, one) => (one.failures >= worst.failures ? one : worst));
       queue = queue.filter((one) => one !== victim);
       return victim;
@@ -77,7 +82,10 @@ export function createFairQueue<T extends Asking>({ total, perNetwork }: QueueLi
   };
 }
 
-/** Remembers the last turn of each key. For a key that is not remembered, `last` returns 0. */
+/**
+ * Numbers the turns from 1, and remembers the last turn of the newest `limit` keys. `last` returns 0 for
+ * other keys.
+ */
 function createTurns(limit: number) {
   const turns = new Map<string, number>();
   let turn = 0;
@@ -98,7 +106,10 @@ function mostCrowded<T extends Asking>(queue: readonly T[]): T[] {
   return [...crowds].reduce((most, crowd) => (crowd.length > most.length ? crowd : most));
 }
 
-/** Returns the part of an address that identifies a client: only the first 64 bits of an IPv6 address. */
+/**
+ * Returns the network of an address: an IPv4 address itself, or the /64 prefix of an IPv6 address. We treat
+ * all clients of a network as one client.
+ */
 export function networkOf(address: string | undefined): string {
   if (address === undefined) return '';
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');

@@ -1,7 +1,7 @@
 /**
- * Basic authentication (RFC 7617) with bcrypt hashes. Results are cached. New credentials are checked one at a time, in
- * the order of auth-queue.ts. A check takes as long for an unknown user as for a known one, so it does not reveal
- * users.
+ * Basic authentication (RFC 7617) with bcrypt hashes. Caches the results of checks. Checks new credentials
+ * one at a time, in the order of auth-queue.ts. A check takes as long for an unknown user as for a known
+ * user, so its duration does not reveal which users exist.
  */
 
 import { hash as digest, randomBytes } from 'node:crypto';
@@ -16,8 +16,9 @@ const MAX_RIGHT = 1024;
 const MAX_WRONG = 1024;
 const QUEUE = { total: 128, perNetwork: 32 };
 /**
- * After a wrong password, the client's network must wait as long as the check took, but at most this long. So guessing
- * from one network uses at most half a CPU.
+ * After a wrong password, the client's network (see auth-queue.ts) must wait as long as the check took, but
+ * at most this long. So guesses from one network use at most half a CPU, if a check takes less than this
+ * time.
  */
 const MAX_REST_MS = 1000;
 
@@ -34,9 +35,12 @@ export type Verdict = 'right' | 'wrong' | 'busy';
 export interface Authenticator {
   /** Starts the thread that checks passwords, so that the first client does not wait for the start. */
   prepare(): void;
-  /** Returns the cached result, or undefined. */
+  /** Returns the cached result, or undefined if there is none. */
   known(credentials: Credentials, users: Users): 'right' | 'wrong' | undefined;
-  /** Checks the credentials. If the client disconnects, the promise never settles. */
+  /**
+   * Checks the credentials with bcrypt, and caches the result. If the client disconnects, the promise never
+   * settles.
+   */
   look(credentials: Credentials, users: Users, asker: Asker): Promise<Verdict>;
   close(): void;
 }
@@ -64,10 +68,13 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
   const looks = new Map<string, Look>();
   const queue = createFairQueue<Look>(QUEUE);
   let looking = false;
-  /** The networks that must wait, with the timer that ends each pause. */
+  /** Networks that must wait, and the timer that ends the wait of each. */
   const resting = new Map<string, NodeJS.Timeout>();
 
-  /** Returns a cache key that does not reveal the password. It includes the hash, so that a new hash takes effect. */
+  /**
+   * Returns a cache key that does not reveal the password. The key includes the user's bcrypt hash, so a
+   * changed hash invalidates the cached result.
+   */
   const keyOf = ({ user, password }: Credentials, users: Users) =>
     digest('sha256', JSON.stringify([secret, user, password, users.get(user) ?? '']), 'base64');
 
@@ -158,8 +165,9 @@ function remember(set: Set<string>, key: string, limit: number): void {
 }
 
 /**
- * Returns a function that makes a hash for an unknown user name. No password matches such a hash. A name always gets
- * the same cost, one of the costs of real hashes, so the response time reveals only that some real hash has this cost.
+ * Returns a function that makes a hash for an unknown user name. No password matches such a hash. The name
+ * determines which of the costs of the real hashes the hash has. So the response time reveals only that some
+ * real hash has this cost.
  */
 function createDecoys(secret: string): (user: string, users: Users) => string {
   const alphabet = './ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';

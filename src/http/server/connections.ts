@@ -1,9 +1,10 @@
 /**
- * Tracks open connections. If there are too many, closes the first of these that exists:
+ * Tracks open connections. If there are too many, closes the first connection in this list that exists:
  * 1. the connection that has waited longest without an admitted request (a slow, silent or guessing client)
  * 2. the connection that has been idle longest, because an idle client can reconnect
  * 3. a connection whose client reads a response slowly
- * If there is none, refuses the new connection. Other connections stay, because a response must be whole or an error.
+ * If no such connection exists, refuses the new connection. We never close a connection whose client reads its
+ * response fast enough, because this client must get the whole response.
  */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -17,13 +18,16 @@ export interface Connection {
 export interface Connections {
   /** Adds an accepted connection. Returns false if there are too many connections and none can be closed. */
   add(raw: Socket): boolean;
-  /** Registers the TLS socket of a connection: requests on `secure` belong to the connection of `raw`. */
+  /** Registers `secure` as the TLS socket of the connection `raw`: requests on `secure` belong to it. */
   alias(secure: Socket, raw: Socket): void;
-  /** Called for each request. Returns undefined if the previous request is unanswered: pipelining is not supported. */
+  /**
+   * Records a new request. Returns undefined if the previous request is unanswered, because we do not support
+   * pipelining. Also returns undefined if the connection is closed.
+   */
   begin(socket: Socket, response: ServerResponse): Connection | undefined;
-  /** Returns whether the connection has a request that is not completely answered. */
+  /** Returns whether the connection has a request whose response is not complete. */
   busy(socket: Socket): boolean;
-  /** Called when the current request was admitted. */
+  /** Records that the current request was admitted. */
   letIn(connection: Connection): void;
   /** Closes connections without a request immediately, and the others after their responses. */
   close(): void;
@@ -32,13 +36,15 @@ export interface Connections {
 
 interface Entry extends Connection {
   raw: Socket;
-  /** Response to the current request. Undefined if there is no current request. */
+  /** Response to the current request. Undefined between requests. */
   response: ServerResponse | undefined;
-  /** The set that contains the connection (waiting, idle or answering), oldest first. */
+  /**
+   * The set that contains the connection: `waiting`, `idle` or `answering`. All are ordered, oldest first.
+   */
   among: Set<Entry>;
 }
 
-/** Calls `evicted` for each connection that is closed for a new one. */
+/** Allows at most `ceiling` connections. Calls `evicted` after closing one to make room for a new one. */
 export function createConnections(
   ceiling: number,
   evicted: () => void,

@@ -1,6 +1,6 @@
 /**
- * Checks every request before the routes: sets the headers of every response, and applies the rate limit and basic
- * authentication. Answers refused requests itself.
+ * Checks every request before the routes handle it. Sets the headers of every response, and applies the rate
+ * limit and basic authentication. Answers the requests that it refuses.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Log } from '../../model/log.ts';
@@ -14,12 +14,19 @@ import { OPEN_WEB_CONFIG, type Rate } from './web-config.ts';
 import type { WebConfigFile } from './web-config-file.ts';
 
 export interface Guard {
-  /** Resolves to whether the request is admitted. If not, it has been answered, or the client has disconnected. */
+  /**
+   * Resolves to whether the request is admitted. If not, the guard has answered the request, or the client
+   * has disconnected.
+   */
   check(request: IncomingMessage, response: ServerResponse, connection: Connection): Promise<boolean>;
   close(): void;
 }
 
-/** Two buckets with the same rate, so that password guesses do not use up the rate of clients that know a password. */
+/**
+ * Two token buckets with the rate `of`. `known` limits clients whose password has been checked, or all
+ * clients if no password is needed. `unknown` limits all others, so password guesses do not use up the tokens
+ * of `known`.
+ */
 interface Buckets {
   of: Rate | undefined;
   known: Bucket | undefined;
@@ -45,7 +52,7 @@ export function createGuard(web: WebConfigFile | undefined, refusals: Refusals, 
     const { users, rate, headers } = web?.current() ?? OPEN_WEB_CONFIG;
     const client = request.socket.remoteAddress;
     commonHeaders(response, headers);
-    // No route reads request bodies, so a connection cannot be reused after a request with a body.
+    // No route reads request bodies, so we cannot reuse a connection after a request with a body.
     if (hasBody(request)) response.setHeader('Connection', 'close');
 
     const refuse = (status: number, reason: RefusalReason, text: string): false => {

@@ -24,7 +24,7 @@ import type { WebConfigFile } from './web-config-file.ts';
 const KEEP_ALIVE_MS = 75_000;
 const REQUEST_MS = 30_000;
 const MAX_HEADER_BYTES = 16 * 1024;
-/** How long responses may take to finish when the agent stops. */
+/** Time that current responses have to complete when the agent stops. */
 const CLOSE_GRACE_MS = 2_000;
 const MAX_CONNECTIONS = 512;
 const LIMITS = {
@@ -34,30 +34,41 @@ const LIMITS = {
 };
 
 export interface Limits {
-  /** Maximum number of open connections. If there are more, one is closed. */
+  /** Maximum number of open connections. Above it, connections.ts closes one or refuses the new one. */
   connections: number;
-  /** Time limit of a new connection for its handshake, and then for the headers of its request. */
+  /** Time limit for the TLS handshake of a connection, and separately for the headers of each request. */
   headersMs: number;
-  /** How often the time-outs are checked. */
+  /** Interval at which Node checks the time limits of headers and requests. */
   checkMs: number;
-  /** A client that reads nothing of its response for this long is disconnected. */
+  /**
+   * A connection without traffic for this long is closed, such as when a client does not read its response.
+   */
   stalledMs: number;
 }
 
 export interface ListenOptions {
   /** TLS, users and rates. Undefined means plain HTTP without passwords. */
   web?: WebConfigFile | undefined;
-  /** `--web.max-requests`. At least twice as many connections are allowed, because some are idle or waiting. */
+  /**
+   * `--web.max-requests`. At least twice as many connections are allowed, because some connections have no
+   * admitted request.
+   */
   maxRequests?: number;
   limits?: Partial<Limits>;
-  /** Counts refused clients. Creates a new counter by default. */
+  /** Counts refused clients. By default, `listen` creates a counter. */
   refusals?: Refusals;
 }
 
 export interface Listening {
-  /** URL on this machine, without a trailing slash. For port 0, contains the port that the kernel chose. */
+  /**
+   * URL on this machine, without a trailing slash. If the configured port is 0, the URL contains the port
+   * that the kernel chose.
+   */
   url: string;
-  /** Stops accepting requests. Resolves when all current requests are answered or disconnected. */
+  /**
+   * Stops accepting connections. Resolves when all current responses are complete, or when `CLOSE_GRACE_MS`
+   * has passed and we have disconnected the remaining clients.
+   */
   close(): Promise<void>;
 }
 
@@ -116,8 +127,8 @@ export async function listen(
 }
 
 /**
- * Applies TLS and the limit on connections before the HTTP server handles a connection. The HTTP server itself must
- * listen, because otherwise Node does not enforce the server's request time-outs.
+ * Applies TLS and the limit on connections before the HTTP server handles a connection. The HTTP server must
+ * listen itself, because Node enforces request time-outs only for a listening server.
  */
 function acceptThrough(
   server: Server,
@@ -153,7 +164,10 @@ function acceptThrough(
   });
 }
 
-/** Answers requests that the HTTP parser rejected. Broken connections get no response. */
+/**
+ * Answers a request that Node rejected: one with invalid HTTP or too large headers, or one that took too long
+ * to arrive. Closes the connection. Sends no response after other errors.
+ */
 function refuseBroken(error: Error, socket: Socket, connections: Connections, refusals: Refusals): void {
   const refusal = refusalOf(errnoOf(error));
   if (refusal === undefined) {

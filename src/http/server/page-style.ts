@@ -1,4 +1,6 @@
-/** Style sheet of the page. A constant, because the Content-Security-Policy contains its hash. */
+/**
+ * Inline style sheet of the page. Must be constant, because the Content-Security-Policy contains its hash.
+ */
 export const PAGE_STYLE = `
 :root {
   color-scheme: light dark;

@@ -2,7 +2,7 @@
 import type { Log } from '../../model/log.ts';
 
 export const REFUSAL_REASONS = [
-  /** There were too many connections: an old one was closed for a new one, or the new one was refused. */
+  /** There were too many connections, so we closed an old one or refused the new one. */
   'connections',
   'tls_handshake',
   'client_certificate',
@@ -10,7 +10,7 @@ export const REFUSAL_REASONS = [
   /** The request had no credentials, like the first request of a browser. */
   'no_credentials',
   'wrong_credentials',
-  /** Too many new credentials are waiting for a check. */
+  /** Too many credentials are waiting for a check, or the check failed. */
   'credentials_queue',
   'max_requests',
   /** Too many live streams are open. */
@@ -50,7 +50,7 @@ export function createRefusals(
   onRefusal: (reason: RefusalReason) => void = () => {},
   now: () => number = () => performance.now(),
 ): Refusals {
-  /** Refusals since the last log line, by reason. */
+  /** By reason: the number of refusals since the last log line, and the time of that log line. */
   const all = new Map<RefusalReason, { count: number; loggedAtMs: number }>();
   return {
     count: (reason, fields = {}) => {

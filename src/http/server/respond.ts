@@ -5,7 +5,10 @@ import { PAGE_STYLE } from './page-style.ts';
 
 const STYLE_HASH = createHash('sha256').update(PAGE_STYLE).digest('base64');
 
-/** The page may load and run only what this agent serves, and its inline style sheet. */
+/**
+ * Allows the page to load scripts, style sheets, images and data only from the agent, `data:` images, and the
+ * inline style sheet with this hash.
+ */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -17,7 +20,10 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** Forbids caching, because responses show the current state. Headers of the web config (`chosen`) override ours. */
+/**
+ * Sets the headers of every response. Forbids caching, because responses show the current state. Headers of
+ * the web config (`chosen`) override ours.
+ */
 export function commonHeaders(
   response: ServerResponse,
   chosen: readonly (readonly [name: string, value: string])[],
@@ -29,22 +35,34 @@ export function commonHeaders(
   for (const [name, value] of chosen) response.setHeader(name, value);
 }
 
-/** Bodies are written in pieces of this size, because TLS copies every written piece for each client. */
+/**
+ * Number of bytes per write. TLS makes a copy of the written bytes for each client, so we write a body in
+ * small pieces.
+ */
 export const PIECE_BYTES = 64 << 10;
-/** A client that reads less than one piece within `SLOW_MS` is slow, and is disconnected if others need resources. */
+/**
+ * A client that reads less than one piece within `SLOW_MS` is slow. If others need its memory or connection,
+ * we disconnect it.
+ */
 export const SLOW_MS = 5_000;
-/** When the client of a response last read a piece. */
+/**
+ * When we last wrote a piece of each response. We write the next piece when the previous one has left Node's
+ * buffer.
+ */
 const tookAtMs = new WeakMap<ServerResponse, number>();
 
-/** Returns whether a response is being sent, but the client has read less than `PIECE_BYTES` within `SLOW_MS`. */
+/**
+ * Returns whether the client has not read a piece of the response for `SLOW_MS`. Returns false before the
+ * first piece.
+ */
 export function isSlow(response: ServerResponse, nowMs = performance.now()): boolean {
   const atMs = tookAtMs.get(response);
   return atMs !== undefined && nowMs - atMs >= SLOW_MS;
 }
 
 /**
- * Sends a whole body piece by piece, as fast as the client reads. For HEAD, sends only the headers. The caller must not
- * change `body` until the response closes.
+ * Sends a whole body in pieces of `PIECE_BYTES`, as fast as the client reads. For HEAD, sends only the
+ * headers. The caller must not change `body` until the response closes.
  */
 export function send(
   response: ServerResponse,

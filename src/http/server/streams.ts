@@ -1,24 +1,27 @@
 /**
- * Sends the same server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) to all clients.
- * Keeps at most one unread message per client: a slow client misses messages, and a client that does not read is
- * disconnected.
+ * Sends the same server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) to all
+ * clients. Skips a client whose send buffer in Node is full, so a slow client misses messages. Disconnects a
+ * client that reads nothing for 30 s.
  */
 import type { ServerResponse } from 'node:http';
 import type { Refusals } from './refusals.ts';
 import { sendText } from './respond.ts';
 
 export const MAX_STREAMS = 50;
-/** A client that reads nothing for this long is disconnected. Must be shorter than `stalledMs` of listen.ts. */
+/**
+ * A client is disconnected when its send buffer has been full for this long. Must be shorter than `stalledMs`
+ * of listen.ts, because that time-out closes a connection without counting a refusal.
+ */
 const STALLED_MS = 30_000;
-/** Interval of the comments that keep an idle connection open. */
+/** Interval of the comment lines that keep an idle connection open. */
 const HEARTBEAT_MS = 15_000;
 /** Browsers reconnect after this time. */
 const RETRY_MS = 2000;
 
 export interface Streams {
-  /** Starts a stream with a first message, or sends a 503 if there are too many streams. */
+  /** Starts a stream with the message `first`, or sends a 503 if there are too many streams. */
   open(response: ServerResponse, first: string): void;
-  /** Sends a message to all clients that have read the previous one. Calls `make` only if there are clients. */
+  /** Sends a message to all clients whose send buffer is not full. Calls `make` only if there are clients. */
   send(make: () => string): void;
   size(): number;
   /** Ends all streams, and refuses new ones. */
@@ -29,7 +32,10 @@ export function createStreams(
   refusals: Refusals,
   { max = MAX_STREAMS, stalledMs = STALLED_MS, now = () => performance.now() } = {},
 ): Streams {
-  /** When we first noticed that a client has an unread message; undefined if the client has read all messages. */
+  /**
+   * When we first found the client's send buffer full (`now`, in ms). Undefined if it was not full at the
+   * last write.
+   */
   const clients = new Map<ServerResponse, number | undefined>();
   let timer: NodeJS.Timeout | undefined;
   let closed = false;

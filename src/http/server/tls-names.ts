@@ -1,6 +1,6 @@
 /** Maps the TLS names of Go's crypto/tls, which web configs use, to OpenSSL's names. */
 
-/** In ascending order, because we compare versions by their index. */
+/** In ascending order, because the code compares versions by their index. */
 export const TLS_VERSIONS = ['TLS10', 'TLS11', 'TLS12', 'TLS13'] as const;
 export type TlsVersion = (typeof TLS_VERSIONS)[number];
 
@@ -21,14 +21,14 @@ export const CLIENT_AUTH_TYPES = [
   'RequireAndVerifyClientCert',
 ] as const;
 
-/** Suites of TLS 1.3. They are always enabled, because a Go program cannot configure them either. */
+/** Cipher suites of TLS 1.3. They are always enabled, as in Go, where a program cannot disable them. */
 export const TLS13_SUITES = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_AES_256_GCM_SHA384',
   'TLS_CHACHA20_POLY1305_SHA256',
 ] as const;
 
-/** Default suites below TLS 1.3, with forward secrecy and authenticated encryption. */
+/** Default cipher suites for TLS 1.2. They have forward secrecy and authenticated encryption. */
 const SEALED = {
   TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: 'ECDHE-ECDSA-AES128-GCM-SHA256',
   TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256: 'ECDHE-RSA-AES128-GCM-SHA256',
@@ -38,7 +38,7 @@ const SEALED = {
   TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256: 'ECDHE-RSA-CHACHA20-POLY1305',
 } as const;
 
-/** Additional default suites for TLS 1.0 and 1.1, which do not support the suites above. */
+/** Additional default cipher suites for TLS 1.0 and 1.1, because these versions do not support `SEALED`. */
 const CBC = {
   TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA: 'ECDHE-ECDSA-AES128-SHA',
   TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA: 'ECDHE-RSA-AES128-SHA',
@@ -64,12 +64,15 @@ export const CURVES = {
   X25519: 'X25519',
 } as Readonly<Record<string, string>>;
 
-/** Converts suites with Go's names to OpenSSL's cipher list, in the same order. Without suites, uses the defaults. */
+/**
+ * Converts cipher suites from Go's names to OpenSSL's cipher list: TLS 1.3 first, then the others in the
+ * given order. If `suites` is empty or undefined, uses the default suites for the lowest TLS version `least`.
+ */
 export function openSslCiphers(suites: readonly string[] | undefined, least: TlsVersion): string {
   const old = least === 'TLS10' || least === 'TLS11';
   const unasked = [...Object.keys(SEALED), ...(old ? Object.keys(CBC) : [])];
   const below13 = (suites?.length ? suites : unasked).filter((name) => !TLS13_SUITES.includes(name as never));
   const list = [...TLS13_SUITES, ...below13.map((name) => CIPHER_SUITES[name])];
-  // OpenSSL allows versions below 1.2 only at security level 0.
+  // OpenSSL allows TLS 1.0 and 1.1 only at security level 0.
   return [...list, ...(old ? ['@SECLEVEL=0'] : [])].join(':');
 }

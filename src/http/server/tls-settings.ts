@@ -1,6 +1,6 @@
 /**
- * Makes TLS settings from the TLS section of a web config. Reads and tests certificates and keys, so that a problem is
- * reported with its config key, and not only during a handshake.
+ * Makes TLS settings from the TLS section of a web config. Tests certificates and keys when it reads them. So
+ * the agent reports a problem with its config key, before the first handshake fails.
  */
 
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
@@ -17,33 +17,37 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 export interface TlsSettings {
   context: SecureContextOptions;
   clients: ClientPolicy;
-  /** When the first certificate of the chain (the server's own) expires, in milliseconds since 1970. */
+  /** When the server's own certificate (the first one in the file) expires, in milliseconds since 1970. */
   validUntilMs: number;
 }
 
 export interface ClientPolicy {
-  /** Ask for a certificate. */
+  /** Whether the server asks clients for a certificate. */
   ask: boolean;
-  /** Refuse clients without a certificate. */
+  /** Whether to refuse clients without a certificate. */
   require: boolean;
-  /** Refuse clients whose certificate was not signed by a configured CA. */
+  /** Whether to refuse clients whose certificate was not signed by a configured CA. */
   verify: boolean;
-  /** Refuse clients whose certificate has none of these names. `plainName` has normalized the names. */
+  /**
+   * Refuse clients whose certificate has none of these names, which `plainName` has normalized. Undefined:
+   * all names are allowed.
+   */
   names: ReadonlySet<string> | undefined;
 }
 
 /** Reports a problem and its config key. */
 export type Wrong = (key: string, message: string) => void;
 
-/** A text, and the config key that contains the text or names its file. */
+/** PEM text, and the config key that contains the text or the path of its file. */
 interface Source {
   key: string;
   text: string;
 }
 
 /**
- * Reads the certificates and keys that the section names. Paths are relative to the config file. Reports every problem
- * to `wrong`, and returns undefined if there was one. Calls `read` with the path of each file.
+ * Reads the certificates and keys that the section names. Paths are relative to the config file. Calls `read`
+ * with the path of each file before reading it. Calls `wrong` for every problem, and returns undefined if
+ * there is a problem.
  */
 export function readTls(
   tls: TlsSection,
@@ -105,7 +109,7 @@ function clientPolicy({ client_auth_type: type, client_allowed_sans: names }: Tl
   };
 }
 
-/** Normalizes a certificate's name, so that different spellings of an IP address are equal. */
+/** Normalizes a name from a certificate or from the config: an IP address gets its canonical spelling. */
 export function plainName(name: string): string {
   const version = isIP(name);
   if (version === 0) return name;

@@ -8,13 +8,18 @@ import { errnoOf, UsageError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import { readWebConfig, type WebConfig } from './web-config.ts';
 
-/** Minimum time between checks of the files. Checking at each request would cost too much in a flood of requests. */
+/** Minimum time between checks of the files. A check per request would cost too much in a flood. */
 const LOOK_EVERY_MS = 100;
-/** For this long after a change, a file can change again without a new timestamp, so we read it again. */
+/**
+ * Timestamps of files are coarse, so a second change soon after the first may leave the timestamp the same.
+ * If a file changed less than this time before we read it, we read it again.
+ */
 const SETTLED_AFTER_MS = 1000;
 
 export interface WebConfigFile {
-  /** Returns the current version, after checking for a newer version. */
+  /**
+   * Returns the current version. Checks first whether the files have changed, at most every `LOOK_EVERY_MS`.
+   */
   current(): WebConfig;
 }
 
@@ -24,7 +29,7 @@ export function openWebConfig(
   log: Log,
   { lookEveryMs = LOOK_EVERY_MS, stat = (file: string) => statSync(file, { bigint: true }) } = {},
 ): WebConfigFile {
-  /** State of each file just before it was read, by path. */
+  /** Result of `lookAt` for each file just before we read the file, by path. */
   let seen = new Map<string, string>();
   let settled = false;
   let lookedAtMs = Number.NEGATIVE_INFINITY;
@@ -67,7 +72,7 @@ export function openWebConfig(
     const changed = !isDeepStrictEqual(next, config);
     if (changed || refused !== '') tellOf(next, path, log, 'web config reloaded');
     refused = '';
-    // Keep the old object if nothing changed, because listen.ts makes a new TLS server for each new object.
+    // Keep the old object if nothing changed, because listen.ts creates a new TLS server for each new object.
     if (changed) config = next;
   };
 
@@ -82,7 +87,10 @@ export function openWebConfig(
   };
 }
 
-/** Returns what the new version no longer protects. An empty or half-written file must not admit everyone. */
+/**
+ * Returns an error message if the new version lacks a protection of the old one. The agent rejects such a
+ * version, because an empty or half-written file must not admit everyone.
+ */
 function protectionLost(old: WebConfig, next: WebConfig): string | undefined {
   if (old.users.size > 0 && next.users.size === 0)
     return 'it no longer has users, so everybody could read the metrics';
@@ -97,7 +105,11 @@ function protectionLost(old: WebConfig, next: WebConfig): string | undefined {
   return undefined;
 }
 
-/** Returns a file's state as a text. Follows links, because Kubernetes updates a Secret by changing a link. */
+/**
+ * Returns a text that changes whenever the file changes, and the time of the last change. If stat fails, the
+ * text is the errno and the time is 0. Follows symbolic links, because Kubernetes updates a Secret by
+ * changing a symbolic link.
+ */
 function lookAt(file: string, stat: (file: string) => BigIntStats): { look: string; changedMs: number } {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = stat(file);

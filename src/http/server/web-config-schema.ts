@@ -1,6 +1,7 @@
 /**
- * Schema of a web config as exporter-toolkit defines it (its docs/web-configuration.md). Checks raw YAML values.
- * Rejects some values that exporter-toolkit accepts, because they would admit all clients or none by mistake.
+ * Schema of a web config, as docs/web-configuration.md of exporter-toolkit defines it. Checks the values of
+ * the YAML file. Rejects some values that exporter-toolkit accepts, because they would admit all clients or
+ * none by mistake.
  */
 import { validateHeaderValue } from 'node:http';
 import { z } from 'zod';
@@ -11,11 +12,17 @@ import { CIPHER_SUITES, CLIENT_AUTH_TYPES, CURVES, TLS_VERSIONS } from './tls-na
 /** bcrypt's format: revision, cost, 22 characters of salt and 31 of digest. */
 const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 const LEAST_COST = 4;
-/** Each step doubles the time. At 16, a check takes several seconds; Prometheus times out after ten. */
+/**
+ * Each cost takes twice as long as the cost below. At 16, a check takes several seconds. Prometheus times out
+ * after ten.
+ */
 const HIGHEST_COST = 16;
 
 const file = () => z.string({ error: 'expected the path of a file' });
-/** The message must not begin with "must", "is" or "has": config/problems.ts would then show the value, a secret. */
+/**
+ * The value can be a private key. config/problems.ts shows the value if the message begins with "must", "is"
+ * or "has", so our message must not.
+ */
 const pem = () => z.string({ error: 'expected PEM text, as in a YAML block that begins with "|"' });
 const names = <Name extends string>(table: Record<Name, unknown>) =>
   z.array(z.enum(Object.keys(table) as [Name, ...Name[]])).optional();
@@ -122,7 +129,10 @@ const interval = z
     return plain.reduce((sum, part) => sum + parseDuration(part), 0);
   });
 
-/** Describes the problem with a user. The message must not show the value, which can be a password (see `pem`). */
+/**
+ * Returns what is wrong with a user's entry; undefined if it is valid. The message must not show the value,
+ * which can be a password: see `pem` for how a message must not begin.
+ */
 function userProblem(name: string, hash: unknown): string | undefined {
   if (name === '' || /[:\p{Cc}]/u.test(name)) {
     return 'not a valid user name: basic authentication allows no empty name, no colon and no control characters';
@@ -139,8 +149,8 @@ function userProblem(name: string, hash: unknown): string | undefined {
 }
 
 /**
- * Checks every entry separately. We must not drop a user without a hash, or with a name that is special in JavaScript,
- * because a server without users admits everyone.
+ * Checks every entry separately, because z.record would skip a name that is special in JavaScript, such as
+ * `__proto__`. If the section lost its only user, the server would admit everyone.
  */
 const users = z.unknown().transform((section, context): ReadonlyMap<string, string> => {
   const entries = isMap(section ?? {}) ? Object.entries(section ?? {}) : undefined;
