@@ -1,6 +1,7 @@
 /**
- * Assigns numbers to the families and series in columns. The numbers stay the same when the capture thread restarts or
- * reuses a slot, so that columns of different times can be added up.
+ * Assigns numbers to the families and series in columns. A slot is the index of a series in a snapshot. When
+ * the capture thread restarts or reuses a slot, slots change their series, but the numbers here stay the
+ * same. So columns of different times can be added up.
  */
 import { gridOf, type HistogramGrid } from '../model/histogram-grid.ts';
 import type { FamilySnapshot, MetricSpec } from '../model/metric.ts';
@@ -21,9 +22,14 @@ interface Entry extends HistoryFamily {
 export interface Catalogue {
   families(): readonly HistoryFamily[];
   find(name: string): HistoryFamily | undefined;
-  /** Returns the family of a snapshot; creates the family if necessary. Undefined for gauges: they are not recorded. */
+  /**
+   * Returns the family of a snapshot, and creates it if necessary. Returns undefined for gauges, because the
+   * history does not record them.
+   */
   familyOf(snapshot: FamilySnapshot): HistoryFamily | undefined;
-  /** Returns the series number of each slot. The array stays the same object while all slots keep their series. */
+  /**
+   * Returns the series number of each slot. Returns the same array again while all slots keep their series.
+   */
   numbersOf(family: HistoryFamily, snapshot: FamilySnapshot): readonly number[];
 }
 
@@ -31,7 +37,7 @@ export function makeCatalogue(): Catalogue {
   const all: Entry[] = [];
   /** The latest family of each name. */
   const byName = new Map<string, Entry>();
-  /** Results of `numbersOf` by `labelValues`, which stays the same object while all slots keep their series. */
+  /** Results of `numbersOf`, by `labelValues`: the same array while all slots keep their series. */
   const numbersByLabels = new WeakMap<readonly string[], number[]>();
 
   const numberOf = (entry: Entry, values: readonly string[]): number => {
@@ -51,7 +57,7 @@ export function makeCatalogue(): Catalogue {
       if (spec.kind !== 'counter' && spec.kind !== 'histogram') return undefined;
       const latest = byName.get(spec.name);
       if (latest !== undefined && areAlike(latest.spec, spec)) return latest;
-      // A reload has changed the labels or buckets. If it changed them back to earlier ones, use the earlier entry.
+      // A reload has changed the labels or buckets. Use an earlier entry if it has the same ones.
       let entry = all.find((one) => one.spec.name === spec.name && areAlike(one.spec, spec));
       if (entry === undefined) {
         const grid = spec.kind === 'histogram' ? gridOf(spec) : undefined;
@@ -75,7 +81,7 @@ export function makeCatalogue(): Catalogue {
   };
 }
 
-/** Returns whether series and buckets have the same meaning in both families. */
+/** Returns whether series numbers and buckets of one family are also valid for the other family. */
 function areAlike(a: MetricSpec, b: MetricSpec): boolean {
   return a.kind === b.kind && areEqual(a.labels, b.labels) && areEqual(a.bounds, b.bounds);
 }

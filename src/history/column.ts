@@ -1,13 +1,14 @@
 /**
- * A column contains the changes of all counters and histograms between two moments, as bytes:
+ * Encodes columns as bytes. A column contains how much all counters and histograms grew between two moments:
  *
- *   column  = block…                            one block per family with changes
+ *   column  = block…                            one block per store and family with changes
  *   block   = family number, length of its series in bytes, series…
  *   series  = series number minus the previous one, then the changes of the series
  *   counter = difference, in recorded units
  *   histogram = difference of the sum in ns, number of buckets, then for each: code minus the previous one, count
  *
- * All numbers are varints. Code 0 is the bucket of zeros, code i + BUCKET_CODE is exponential bucket i (scale 3).
+ * All numbers are varints. A code identifies a bucket: 0 is the bucket of zeros, and i + BUCKET_CODE is the
+ * exponential bucket i (scale 3).
  */
 import {
   FINE_BLOCK_BITS,
@@ -42,10 +43,13 @@ interface Position {
   snapshot: FamilySnapshot;
 }
 
-/** State of all families at one moment. */
+/** The counters and histograms of all stores at one moment, by store and name. */
 export type Moment = ReadonlyMap<string, Position>;
 
-/** Several stores can have series of the same family, so the key contains the index of the store. */
+/**
+ * Collects the counters and histograms of all snapshots. The keys contain the index of the store, because
+ * several stores can have series of the same family.
+ */
 export function momentOf(snapshots: readonly MetricSnapshot[], catalogue: Catalogue): Moment {
   const moment = new Map<string, Position>();
   snapshots.forEach(({ families }, store) => {
@@ -63,7 +67,10 @@ export function momentOf(snapshots: readonly MetricSnapshot[], catalogue: Catalo
 }
 
 export interface ColumnEncoder {
-  /** Returns the column between two moments. Undefined if a counter has decreased, because its source was restarted. */
+  /**
+   * Returns the column between two moments. Undefined if a value has decreased, because its source was
+   * restarted.
+   */
   encode(before: Moment, after: Moment): Uint8Array | undefined;
 }
 
@@ -72,7 +79,7 @@ export function makeColumnEncoder(): ColumnEncoder {
   const block = new ByteWriter();
   const growth: Buckets = { codes: new Int32Array(CODES), counts: new Float64Array(CODES) };
 
-  /** Returns false if a value has decreased. */
+  /** Writes the changes of a counter family to `block`. Returns false if a value has decreased. */
   const counterBlock = (after: Position, before: Position | undefined): boolean => {
     const slotBefore = slotFinder(after, before);
     let previous = 0;
@@ -80,7 +87,7 @@ export function makeColumnEncoder(): ColumnEncoder {
       const now = after.snapshot.values[slot];
       const old = before?.snapshot.values[slotBefore(slot)] ?? 0;
       if (now === old || Number.isNaN(now)) continue;
-      // Rounding the totals (not the differences) keeps the sum of all differences exact.
+      // Round the totals, not the differences, so that the sum of all differences stays exact.
       const difference = Math.round(now) - (Number.isNaN(old) ? 0 : Math.round(old));
       if (difference < 0) return false;
       if (difference === 0) continue;
@@ -128,7 +135,7 @@ export function makeColumnEncoder(): ColumnEncoder {
         block.length = 0;
         const write = position.family.grid === undefined ? counterBlock : histogramBlock;
         const old = before.get(key);
-        // A reload can create a family again, which then starts at 0.
+        // A reload can create a family again. The new family starts at 0, so ignore the old values.
         const isSame = old !== undefined && isSameFamily(old.snapshot, position.snapshot);
         if (!write(position, isSame ? old : undefined)) return undefined;
         if (block.length === 0) continue;
@@ -153,7 +160,10 @@ function ordered(numbers: readonly number[]): readonly number[] {
 
 const orders = new WeakMap<readonly number[], readonly number[]>();
 
-/** Returns a function that maps a series' slot in `after` to its slot in `before`; -1 if the series did not exist. */
+/**
+ * Returns a function that maps the slot of a series in `after` to its slot in `before`, or to -1 if the
+ * series did not exist.
+ */
 function slotFinder(after: Position, before: Position | undefined): (slot: number) => number {
   if (before === undefined) return () => -1;
   const count = before.snapshot.seriesCount;
@@ -173,9 +183,9 @@ interface SeriesData {
 }
 
 /**
- * Fills `out` with the exponential buckets whose counts have grown, in ascending order. Returns their number, or -1 if
- * a count has decreased. This function causes most of the history's cost, so it makes only one pass over both
- * directories.
+ * Fills `out` with the codes and increases of the exponential buckets that have grown, in ascending order.
+ * Returns the number of these buckets, or -1 if a count has decreased. Most of the history's CPU time is
+ * spent here, so the function makes only one pass over the directories of both snapshots.
  */
 function differences(
   { blocksPerSeries, exponentialIndex }: HistogramGrid,
@@ -195,7 +205,7 @@ function differences(
       if (grown === 0) continue;
       if (grown < 0) return -1;
       const code = codeOfBucket(exponentialIndex[(b << FINE_BLOCK_BITS) + i]);
-      // Classic bounds can divide an exponential bucket into several fine buckets.
+      // Classic bounds can divide an exponential bucket into several fine buckets, which all have its code.
       if (used > 0 && out.codes[used - 1] === code) out.counts[used - 1] += grown;
       else {
         out.codes[used] = code;
@@ -213,7 +223,7 @@ export interface ColumnVisitor {
   bucket(series: number, code: number, count: number): void;
 }
 
-/** Visits the changes of one family in a column. */
+/** Calls `visitor` for each change of one family in a column. */
 export function visitFamily(
   bytes: Uint8Array,
   family: Pick<HistoryFamily, 'number' | 'grid'>,
@@ -245,7 +255,7 @@ function visitBlock(reader: ByteReader, grid: HistogramGrid | undefined, visitor
   }
 }
 
-/** Writes the block of a family from its sums by series. Used to join columns. */
+/** Appends the block of a family to a column. `series` contains the changes by series number. */
 export function writeFamily(
   column: ByteWriter,
   family: HistoryFamily,

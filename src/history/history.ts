@@ -1,6 +1,7 @@
 /**
- * Keeps the history of every counter and histogram: a ring of columns of one second, and a ring of columns of ten
- * seconds. The snapshots are the same that scrapes read. Time without a snapshot is a gap.
+ * Keeps the history of every counter and histogram in two rings of columns: one column per second, and one
+ * column per ten seconds. Takes the same snapshots as scrapes. The time without a snapshot becomes a gap: a
+ * column without data.
  */
 import type { MetricSnapshot } from '../model/metric.ts';
 import { type Catalogue, makeCatalogue } from './catalogue.ts';
@@ -9,7 +10,7 @@ import { type Column, type Columns, makeRing, type Ring } from './ring.ts';
 
 export const FINE_STEP_MS = 1000;
 export const COARSE_STEP_MS = 10_000;
-/** With these limits, columns, catalogue and two snapshots stay below 16 MiB. */
+/** With these limits, columns, catalogue and two snapshots use less than 16 MiB. */
 const MAX_FINE_BYTES = 5 << 20;
 const MAX_COARSE_BYTES = 9 << 20;
 
@@ -27,9 +28,15 @@ export interface HistoryData {
 }
 
 export interface History extends HistoryData {
-  /** Adds the column that ends at `endMs`. `isReady`: whether all requested events arrived. */
+  /**
+   * Adds the column between the previous snapshots and these. `endMs` is the Unix time of these snapshots.
+   * `isReady` is false if not all requested events arrived.
+   */
   take(snapshots: readonly MetricSnapshot[], endMs: number, isReady: boolean): void;
-  /** Called if no snapshot is available. The time until the next snapshot becomes a gap. */
+  /**
+   * Records that no snapshot is available at `endMs`. The time from the previous to the next snapshot becomes
+   * a gap.
+   */
   miss(endMs: number): void;
   /** Calls the listener with each new column of the finest resolution. Returns a function that removes the listener. */
   onColumn(listener: (column: Column) => void): () => void;
@@ -63,7 +70,7 @@ export function makeHistory({ fineMs, coarseMs }: HistoryConfig): History {
   const announce = (column: Column) => {
     for (const listener of listeners) listener(column);
   };
-  /** Returns true for the very first snapshot, which begins the first columns and ends no column. */
+  /** Returns true for the very first snapshot, which is the start of the first columns and ends no column. */
   const begin = (moment: Moment, endMs: number): boolean => {
     if (fine.ring.columns.length > 0 || fine.before !== undefined) return false;
     for (const track of [fine, coarse]) {
@@ -81,7 +88,8 @@ export function makeHistory({ fineMs, coarseMs }: HistoryConfig): History {
       const moment = momentOf(snapshots, catalogue);
       if (begin(moment, endMs)) return;
       const column = add(fine, moment, endMs, isReady);
-      // After a gap or a restart of counters, start the ten-second column again, because its difference would be wrong.
+      // After a gap or a restart of counters, the difference over ten seconds would be wrong, so the current
+      // ten-second column becomes a gap too.
       if (column.bytes === undefined) coarse.before = undefined;
       blindSinceCoarse ||= !isReady;
       if (endMs - coarse.beforeMs >= COARSE_STEP_MS - FINE_STEP_MS / 2) {

@@ -13,11 +13,11 @@ export interface HistoryQuery {
   by: readonly string[];
   /** Label values that a series must have. */
   where: readonly (readonly [label: string, value: string])[];
-  /** Include only columns that end after this time. */
+  /** Include only columns that end after this time (ms, like `endMs`). Undefined: no limit. */
   sinceMs: number | undefined;
-  /** Include only columns that end at or before this time. */
+  /** Include only columns that end at or before this time. Undefined: no limit. */
   untilMs: number | undefined;
-  /** Maximum number of groups. The smallest groups beyond the limit are added up. */
+  /** Maximum number of groups. The smallest groups beyond the limit are added up to `rest`. */
   limit: number;
   /** Whether to add up all columns into a single one. */
   fold: boolean;
@@ -76,7 +76,11 @@ export function queryHistory(query: HistoryQuery): HistoryAnswer {
   };
 }
 
-/** Assigns series to groups by their values of the labels in `by`. */
+/**
+ * Assigns series to groups by their values of the labels in `by`. `of` returns the group of a series;
+ * undefined if the series does not meet the conditions in `where`. `names` contains the label values of each
+ * group.
+ */
 function makeGroups({ family, by, where }: HistoryQuery) {
   const { labels } = family.spec;
   const at = by.map((label) => labels.indexOf(label));
@@ -147,7 +151,7 @@ function orNull<T>(value: T | undefined): T | null {
   return value ?? null;
 }
 
-/** Returns alternating indexes and counts of buckets, in ascending order of the index. */
+/** Returns alternating indexes and counts of exponential buckets, in ascending order of the index. */
 function bucketsOf(sums: readonly Sum[]): number[] {
   const counts = new Map<number, number>();
   for (const sum of sums)
@@ -155,7 +159,7 @@ function bucketsOf(sums: readonly Sum[]): number[] {
   return [...counts].sort(([a], [b]) => a - b).flatMap(([code, count]) => [bucketOfCode(code), count]);
 }
 
-/** Returns one column of all metrics, each summed over all its series. */
+/** Converts a column to a live event. The value of each metric is the sum over its series. */
 export function liveColumn(
   { endMs, spanMs, bytes, isReady }: Column,
   families: readonly HistoryFamily[],

@@ -1,7 +1,7 @@
 /**
- * Makes the history of a recording, in the recording's own time. The length of a recording is unknown until it has been
- * read, so columns start at one millisecond each and are joined whenever there are too many. The capture thread makes
- * the history and sends plain data to the main thread.
+ * Makes the history of a recording, with times since its first event. The length of a recording is unknown
+ * until it has been read. So columns are one millisecond long at first, and are joined to longer columns
+ * whenever there are too many. The capture thread makes the history and sends plain data to the main thread.
  */
 import { gridOf } from '../model/histogram-grid.ts';
 import type { MetricSnapshot, MetricSpec } from '../model/metric.ts';
@@ -17,14 +17,17 @@ const FIRST_STEP_NS = 1e6;
 export interface RecordedHistory {
   stepMs: number;
   families: { spec: MetricSpec; series: (readonly string[])[] }[];
-  /** Columns since the first event, without gaps. */
+  /** Columns of `stepMs` since the first event, without gaps. */
   columns: Uint8Array[];
 }
 
 export interface HistoryRecorder {
-  /** An event at or after this time begins a new column. */
+  /** An event at or after this time begins a new column. -Infinity before the first event. */
   nextNs: number;
-  /** Ends the current column. Must be called before processing an event, if `eventNs` is `nextNs` or later. */
+  /**
+   * Ends the current column, and adds empty columns up to the event. Call it before processing an event if
+   * `eventNs` is `nextNs` or later.
+   */
   cut(eventNs: number, snapshot: () => MetricSnapshot): void;
   /** Ends the last column, and returns the history. */
   end(snapshot: () => MetricSnapshot): RecordedHistory;
@@ -48,7 +51,7 @@ export function makeHistoryRecorder(): HistoryRecorder {
     begun = undefined;
     before = after;
   };
-  /** Joins columns to the next width: 1, 2, 10, 20, 100, 200 ms and so on. */
+  /** Joins columns to columns of the next length: 1, 2, 10, 20, 100, 200 ms and so on. */
   const widen = () => {
     const factor = isFive ? 5 : 2;
     isFive = !isFive;

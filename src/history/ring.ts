@@ -1,7 +1,7 @@
-/** Keeps the last columns of one resolution, limited by time and by bytes. */
+/** Keeps the last columns of one resolution. Limits their number (by time) and their memory. */
 
 export interface Column {
-  /** End of the column: Unix time, or time since the start of a recording. */
+  /** End of the column in ms: Unix time, or time since the start of a recording. */
   endMs: number;
   /** Length of the time that the column covers. */
   spanMs: number;
@@ -22,7 +22,7 @@ export interface Ring extends Columns {
   push(column: Column): void;
 }
 
-/** Memory of a column in addition to its bytes, for V8's objects. */
+/** Memory of V8's objects for one column, in addition to its bytes. */
 const OVERHEAD_BYTES = 250;
 
 export function makeRing(name: string, stepMs: number, keepMs: number, maxBytes: number): Ring {

@@ -1,4 +1,4 @@
-/** Takes a snapshot every second, shortly after the full second, and adds it to the history. */
+/** Takes a snapshot every second, shortly after the clock's full second, and adds it to the history. */
 import type { MetricSnapshot } from '../model/metric.ts';
 import { FINE_STEP_MS, type History } from './history.ts';
 
@@ -8,7 +8,7 @@ export interface SampledAgent {
   isReady(): boolean;
 }
 
-/** Returns a function that stops the sampler. */
+/** Starts the sampler. Returns a function that stops it. */
 export function startSampler(
   history: Pick<History, 'take' | 'miss'>,
   { sample, isReady }: SampledAgent,
@@ -19,7 +19,7 @@ export function startSampler(
     if (!stopped) timer = setTimeout(step, FINE_STEP_MS - (Date.now() % FINE_STEP_MS)).unref();
   };
   const step = async () => {
-    // Wait for a slow answer before scheduling the next step, so that two samples never overlap.
+    // Schedule the next step only after the answer, so that two samples never overlap.
     const snapshots = await sample().catch(() => undefined);
     if (stopped) return;
     if (snapshots === undefined) history.miss(Date.now());

@@ -1,16 +1,22 @@
-/** Adds up the changes of columns, by series or by groups of series. */
+/** Adds up the changes of several columns, by series or by group of series. */
 import type { HistoryFamily } from './catalogue.ts';
 import { type ColumnVisitor, visitFamily, writeFamily } from './column.ts';
 import { ByteWriter } from './varint.ts';
 
 export interface Sum {
-  /** Counters: the difference in recorded units. Histograms: the sum of durations in ns. */
+  /**
+   * Counters: the increase in recorded units. Histograms: the sum of the new values in recorded units,
+   * usually ns.
+   */
   sum: number;
-  /** Histograms: counts by bucket code. */
+  /** Histograms: counts by bucket code (see column.ts). Empty for counters. */
   counts: Map<number, number>;
 }
 
-/** Adds a family's changes in a column to `sums`, by the group of each series. Skips series without a group. */
+/**
+ * Adds the changes of a family in one column to `sums`, by group. `groupOf` returns the group of a series;
+ * undefined to skip the series.
+ */
 export function addFamily(
   bytes: Uint8Array,
   family: HistoryFamily,

@@ -8,7 +8,7 @@ export class ByteWriter {
   number(value: number): void {
     if (this.length + 8 > this.#bytes.length) this.#grow();
     let rest = value;
-    // JavaScript's bit operations are limited to 32 bits.
+    // JavaScript's bit operations work on 32 bits, so use arithmetic for the upper bits.
     while (rest >= 0x80000000) {
       this.#bytes[this.length++] = (rest % 128) | 0x80;
       rest = Math.floor(rest / 128);
