@@ -36,12 +36,15 @@ export function merged(all: readonly (Buckets | null)[]): number[] {
 export interface Rows {
   /** Number of buckets per row. */
   width: number;
-  /** Number of the lowest row. Row r ends at 2^(r * width / 8) seconds. */
+  /** Number of the lowest row. The upper bound of row r is 2^(r * width / 8) seconds. */
   first: number;
   count: number;
 }
 
-/** Chooses rows that cover all counts, but only about `most` rows, so that each row is high enough to click on. */
+/**
+ * Chooses rows that cover all counts. Widens the rows until there are about `most` rows or fewer, so that
+ * each row is high enough to click on.
+ */
 export function rowsOf(all: readonly (Buckets | null)[], most: number): Rows {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
@@ -63,12 +66,15 @@ export function rowOf(index: number, width: number): number {
   return Math.ceil(Math.max(index, LOWEST) / width);
 }
 
-/** Returns the bounds of a row in seconds. The lowest row also contains the bucket of zeros. */
+/**
+ * Returns the bounds of a row in seconds: lower exclusive, upper inclusive. The row of bucket -240 (`LOWEST`)
+ * also contains durations of 0.
+ */
 export function boundsOf(row: number, width: number): [low: number, high: number] {
   return [2 ** (((row - 1) * width) / 8), 2 ** ((row * width) / 8)];
 }
 
-/** Returns the counts by row, starting with the lowest row. */
+/** Returns the count of each row, starting with the lowest row. */
 export function rowCounts(buckets: Buckets, { width, first, count }: Rows): Float64Array {
   const counts = new Float64Array(count);
   for (let i = 0; i < buckets.length; i += 2) {

@@ -1,4 +1,4 @@
-/** Shows the traces whose exemplars belong to a heat map cell. */
+/** Lists the traces that belong to a cell of a heat map: those with an exemplar in the cell. */
 import type { SlowAnswer } from '../model/slow.ts';
 import { ApiError, getJson } from './api.ts';
 import { el } from './dom.ts';
@@ -7,7 +7,10 @@ import type { PickedCell } from './heat.ts';
 import { nounOf } from './panel.ts';
 import { traceTable } from './trace-table.ts';
 
-/** Widens the searched time, because the agent can count a duration shortly before its span ends, or a drain later. */
+/**
+ * Time that is added before and after the cell. The agent counts a duration when it reads the buffer, which
+ * can be after the end of the operation's span, or shortly before it.
+ */
 const AROUND_MS = 1500;
 
 export async function cellTraces(

@@ -1,4 +1,7 @@
-/** Shows a matrix of containers that waited for a CPU, and containers that used the CPU during these waits. */
+/**
+ * Shows a matrix: each row is a container that waited for a CPU, each column a container that used the CPU
+ * during the wait.
+ */
 import type { HistoryAnswer } from '../model/history.ts';
 import { getHistory } from './api.ts';
 import { el } from './dom.ts';
@@ -76,7 +79,7 @@ function matrix({ series }: HistoryAnswer, seconds: number): HTMLElement {
       { class: 'number', title },
       amount === 0 ? '' : rate(amount / seconds, 'seconds'),
     );
-    // Limits the strength of the colour, so that the text stays readable.
+    // Limit the strength of the colour, so that the text stays readable.
     element.style.background = `color-mix(in srgb, var(--link) ${Math.round((amount / most) * 45)}%, transparent)`;
     return element;
   };

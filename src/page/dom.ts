@@ -3,7 +3,10 @@
 type Child = Node | string | number | undefined | readonly Child[];
 type Props = Record<string, string | number | boolean | EventListener | undefined>;
 
-/** In `props`, functions become listeners, and `true` becomes an empty attribute. Skips `undefined` and `false`. */
+/**
+ * Creates an element. In `props`, functions become listeners, and `true` becomes an empty attribute. Skips
+ * `undefined` and `false`.
+ */
 export function el<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   props: Props = {},
@@ -28,7 +31,7 @@ function add(element: Element, children: readonly Child[]): void {
   }
 }
 
-/** Replaces control characters and changes of text direction, which could make a name look like another name. */
+/** Replaces control characters and changes of text direction, because they can disguise a name. */
 function printable(text: string): string {
   return text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }
@@ -45,7 +48,7 @@ export interface Cell {
   number?: boolean;
 }
 
-/** Creates a table that scrolls sideways on narrow screens. The first cell of each row is the row's heading. */
+/** Creates a table that scrolls sideways on narrow screens. The first cell of each row is its heading. */
 export function table(
   caption: string,
   head: readonly Cell[],

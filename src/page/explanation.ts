@@ -1,4 +1,4 @@
-/** Explains the time of an operation by its direct children, grouped by name and by task or disk. */
+/** Explains the duration of an operation by its direct child spans, grouped by name and by task or disk. */
 import type { SlowTree, SpanTree } from '../model/slow.ts';
 import { count } from './format.ts';
 
@@ -11,8 +11,8 @@ export interface Part {
 const MOST_PARTS = 10;
 
 /**
- * Returns the parts of an operation's time, longest first. The time outside of the direct children is the operation's
- * own, or unknown if the operation is a wait for a CPU.
+ * Returns the parts of an operation's duration, longest first. The time that no direct child covers is one
+ * more part: the operation itself, or unknown if the operation is a wait for a CPU.
  */
 export function explanationOf({ children, durationSeconds, kind }: SlowTree): Part[] {
   const parts = new Map<string, Part>();
@@ -35,7 +35,10 @@ export function explanationOf({ children, durationSeconds, kind }: SlowTree): Pa
   return [...sorted, { what, seconds: total('seconds'), times: total('times') }];
 }
 
-/** Returns the task or disk in a span's attributes, or the first of several tasks. Undefined if there is none. */
+/**
+ * Returns the name of the task or disk in a span's attributes. For several tasks, returns the first name and
+ * `…`. Returns undefined if there is none.
+ */
 export function whoseIs({ attributes }: SpanTree) {
   const { 'thread.name': thread, 'system.device': device, 'ftrace.thread.names': several } = attributes;
   return thread ?? device ?? (Array.isArray(several) ? `${several[0]} …` : undefined);

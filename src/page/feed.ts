@@ -1,6 +1,6 @@
 /**
- * Connects to the agent: receives each new second, notices restarts and lost connections, and notifies the views. After
- * a restart or a reconnection, views load everything again.
+ * Connects to the agent and notifies the views. Receives a column (how much the metrics grew) per second.
+ * Notices restarts and lost connections. After a restart or a reconnection, views load everything again.
  */
 import type { HistoryIndex, HistoryMetric, HistoryResolution } from '../model/history.ts';
 import { getIndex, type Hello, type LiveMessage, openLive } from './api.ts';
@@ -9,12 +9,15 @@ export interface Feed {
   index: HistoryIndex;
   axis: 'time' | 'recording';
   resolution: HistoryResolution;
-  /** Visible time range, in milliseconds. */
+  /** Visible time range, in milliseconds: Unix time, or time since the start of a recording. */
   range(): { from: number; to: number };
   metric(name: string): HistoryMetric | undefined;
-  /** Calls `listener` for each new second. Like `onReload`, returns a function that removes the listener. */
+  /** Calls `listener` for each new column. Like `onReload`, returns a function that removes the listener. */
   onColumn(listener: (column: LiveMessage) => void): () => void;
-  /** Calls `listener` when the history must be loaded again, such as after a reconnection or with a new resolution. */
+  /**
+   * Calls `listener` when views must load the history again: after a reconnection, with new metrics, or when
+   * the user has chosen another resolution.
+   */
   onReload(listener: () => void): () => void;
 }
 
@@ -44,7 +47,7 @@ export async function connect(
       const { keep_seconds, from, to } = feed.resolution;
       if (feed.axis === 'recording') return { from: from ?? 0, to: to ?? 1 };
       const end = Math.max(lastMs, to ?? Date.now());
-      // Soon after the agent's start, show only the time since the first column.
+      // If the agent has started recently, show only the time since the first column, but at least a minute.
       const begin = Math.min(Math.max(end - keep_seconds * 1000, from ?? 0), end - LEAST_RANGE_MS);
       return { from: begin, to: end };
     },
@@ -64,7 +67,10 @@ export async function connect(
       feed.index.resolutions.find(({ name }) => name === feed.resolution.name) ?? feed.index.resolutions[0];
     for (const listener of reloads) listener();
   };
-  /** Returns whether a metric that had no series before has one now, so that the overview must add the metric. */
+  /**
+   * Returns whether the column contains a metric that has no series in `feed.index` yet. The overview must
+   * add this metric.
+   */
   const hasNew = ({ metrics }: LiveMessage) =>
     Object.keys(metrics).some((name) => (feed.metric(name)?.series ?? 0) === 0);
   let refreshedMs = 0;
@@ -80,7 +86,7 @@ export async function connect(
     hello,
     column: (column) => {
       lastMs = column.time;
-      // Remember that the index is stale, because a metric with a single burst appears in only one column.
+      // Remember that the index is stale, because the new metric may appear in only one column.
       isStale ||= hasNew(column);
       if (isStale && column.time - refreshedMs > REFRESH_MS) {
         refreshedMs = column.time;

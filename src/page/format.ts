@@ -1,6 +1,6 @@
 /** Formats numbers and times for people. */
 
-/** `850 ns`, `61.2 µs`, `5 ms`, `2.5 s`. */
+/** `850 ns`, `61.2 µs`, `5 ms`, `2.5 s`, from seconds. */
 export function duration(seconds: number): string {
   const [value, unit] =
     seconds === 0
@@ -25,7 +25,7 @@ export function count(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-/** `12`, `4.5 k`, `1.2 M`. */
+/** `12`, `4,500`, `45 k`, `1.2 M`. */
 export function compact(value: number): string {
   if (value >= 1e6) return `${short(value / 1e6)} M`;
   if (value >= 1e4) return `${short(value / 1e3)} k`;
@@ -50,13 +50,13 @@ export function bytes(value: number): string {
   return `${short(rest)} ${units[unit]}`;
 }
 
-/** `42 %`. A share above 0 is never shown as 0. */
+/** `42 %`, from a share between 0 and 1. A share above 0 is never shown as 0. */
 export function share(part: number): string {
   const percent = part * 100;
   return percent > 0 && percent < 0.1 ? '< 0.1 %' : `${short(Number(percent.toPrecision(2)))} %`;
 }
 
-/** Formats a time of day, or the time since the start of a recording. */
+/** Formats a Unix time in ms as local time of day. For a recording, formats the time since its start. */
 export function moment(ms: number, axis: 'time' | 'recording'): string {
   if (axis === 'recording') return `+${(ms / 1000).toFixed(3)} s`;
   return new Date(ms).toLocaleTimeString('en-GB');

@@ -1,4 +1,7 @@
-/** Prepares the data of a heat map: for each column of time, the counts by row of durations, and quantiles. */
+/**
+ * Prepares the data of a heat map. Computes for each column (a period of time) the counts by row (a range of
+ * durations), and quantiles.
+ */
 import type { HistoryAnswer, HistorySeries } from '../model/history.ts';
 import { type Buckets, boundsOf, quantile, type Rows, rowCounts, rowsOf } from './buckets.ts';
 
@@ -9,9 +12,9 @@ export interface HeatData {
   to: number;
   /** End of each column in milliseconds. */
   times: readonly number[];
-  /** Seconds that each column covers; 0 means a gap. */
+  /** Seconds that each column covers; 0 for a gap. */
   seconds: readonly number[];
-  /** Length of a normal column. */
+  /** Length of a normal column in seconds. */
   stepSeconds: number;
   /** Ends of the columns during which the agent was not ready. */
   notReady: ReadonlySet<number>;

@@ -1,4 +1,4 @@
-/** Paints the cells of a heat map on uPlot's canvas. Hatches gaps and times when the agent was not ready. */
+/** Paints the cells of a heat map on uPlot's canvas. Hatches gaps and times without a ready agent. */
 import type UPlot from 'uplot';
 import { cellBounds, type HeatColumns, type HeatData, startOf } from './heat-data.ts';
 import { countColours, cssColour } from './palette.ts';
@@ -52,7 +52,7 @@ function paintColumn(
   }
 }
 
-/** Returns the canvas positions of the rows' bounds, starting with the lowest. */
+/** Returns the y positions of the rows' bounds on the canvas, starting with the lowest bound. */
 function rowEdges(plot: UPlot, columns: HeatColumns): number[] {
   const position = (seconds: number) => Math.round(plot.valToPos(seconds, 'y', true));
   const edges = [position(cellBounds(columns, { column: 0, row: 0 })[0])];

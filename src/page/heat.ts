@@ -1,6 +1,7 @@
 /**
- * A heat map: the x axis is time, the y axis is duration, and higher counts have stronger colours. Lines show the
- * median and the 99th percentile. uPlot draws axes and lines; heat-paint.ts draws the cells. Arrow keys select a cell.
+ * A heat map: the x axis is time, the y axis is duration, and higher counts have stronger colours. Lines show
+ * the median and the 99th percentile. uPlot draws axes and lines; heat-paint.ts draws the cells. The pointer
+ * or the arrow keys select a cell.
  */
 import type UPlot from 'uplot';
 import { el } from './dom.ts';
@@ -21,7 +22,7 @@ import { cssColour } from './palette.ts';
 
 const { uPlot } = globalThis as unknown as { uPlot: typeof UPlot };
 
-/** Minimum height of a row in pixels, so that a mouse or a finger can hit it. */
+/** Minimum height of a row in pixels. A mouse or a finger cannot hit a lower row. */
 const ROW_PX = 7;
 /** Maximum number of ticks on the duration axis. */
 const MOST_TICKS = 6;
@@ -214,7 +215,7 @@ function summary({ seconds }: HeatData, { total, p50, p99 }: HeatColumns, noun: 
   }`;
 }
 
-/** Returns uPlot's options for axes and lines. uPlot evaluates options that are functions at each drawing. */
+/** Returns uPlot's options for axes and lines. uPlot calls options that are functions whenever it draws. */
 function options(
   data: () => HeatData | undefined,
   columns: () => HeatColumns | undefined,
@@ -271,7 +272,10 @@ function tick(ms: number, data: HeatData | undefined): string {
   return `+${ms / 1000} s`;
 }
 
-/** Returns the ticks of the duration axis: powers of ten, and values in between if there are few powers. */
+/**
+ * Returns the ticks of the duration axis in seconds: powers of ten, at most about `MOST_TICKS`. If the axis
+ * has at most two powers of ten, adds their multiples by 2 and 5.
+ */
 function decades([low, high]: [number, number]): number[] {
   const all: number[] = [];
   for (let exponent = -9; exponent <= 7; exponent++) all.push(10 ** exponent);

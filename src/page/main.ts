@@ -1,4 +1,4 @@
-/** Shows tabs, the state of the connection, and the view that the address selects after `#`. */
+/** Shows tabs, the state of the connection, and one view. The part of the URL after `#` selects the view. */
 import { ApiError } from './api.ts';
 import { containersPage, INTERFERENCE } from './containers.ts';
 import { byId, el } from './dom.ts';
@@ -32,7 +32,7 @@ function onState({ ready, problem }: { ready: boolean; problem: string }): void 
   state.textContent = ready ? 'Ready' : 'Not ready';
   state.className = `state ${ready ? 'good' : 'bad'}`;
   banner.hidden = problem === '';
-  // Change the banner only if its text changes, because screen readers read an alert out after each change.
+  // Change the banner only if its text changes, because screen readers read an alert after each change.
   if (banner.textContent !== problem) banner.textContent = problem;
 }
 
@@ -91,7 +91,7 @@ function showTabs(current: string): void {
   tabs.replaceChildren(...links, ...items);
 }
 
-/** Creates buttons for the visible time, one per resolution. A recording is always shown as a whole. */
+/** Creates a button per resolution, which chooses the visible time. Returns '' if there is only one. */
 function rangeChoice({ feed, choose }: Connection): HTMLElement | string {
   const { resolutions } = feed.index;
   if (resolutions.length < 2) return '';

@@ -88,7 +88,7 @@ function histogramPage(
   };
 }
 
-/** Creates one heat map per combination of label values, largest first. */
+/** Creates a heat map for each combination of label values, largest first, at most `MOST`. */
 function parts(feed: Feed, { name, by }: Wanted, pick: (cell: PickedCell) => void) {
   const element = el('div', { class: 'grid' });
   const heats = new Map<string, Heat>();
@@ -125,7 +125,10 @@ function counterPage(view: HTMLElement, feed: Feed, { name, by }: Wanted): () =>
   };
 }
 
-/** Loads the series of a metric, and new columns every two seconds. Returns a function that stops the updates. */
+/**
+ * Loads the series of a metric, and then new columns every two seconds. Calls `show` after each load. Returns
+ * a function that stops the updates.
+ */
 function follow(feed: Feed, { name, by }: Wanted, show: (answer: HistoryAnswer) => void): () => void {
   let answer: HistoryAnswer | undefined;
   let busy = false;
@@ -147,7 +150,7 @@ function follow(feed: Feed, { name, by }: Wanted, show: (answer: HistoryAnswer) 
       else extend(answer, more, feed.resolution.keep_seconds * 1000);
       if (!ended) show(answer);
     } catch {
-      // Ignore the error: the banner shows a lost connection, and the next round tries again.
+      // Ignore the error: the banner shows a lost connection, and the timer tries again.
     } finally {
       busy = false;
     }

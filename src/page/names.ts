@@ -1,4 +1,4 @@
-/** Texts of the page: titles of metrics, texts of labels, and the task that performed an operation. */
+/** Makes texts of the page: titles of metrics, texts of labels, and the task that performed an operation. */
 import type { SlowTree } from '../model/slow.ts';
 
 const TITLES: Readonly<Record<string, string>> = {
@@ -36,14 +36,14 @@ export function titleOf(metric: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** A note for a metric whose long times can be normal; '' for other metrics. */
+/** Returns a note for a metric whose long durations can be normal; '' for other metrics. */
 export function hintOf(metric: string): string {
   return metric === 'ftrace_syscall_duration_seconds'
     ? ' Calls such as futex, epoll_wait and nanosleep also wait on purpose, for work or for a timer.'
     : '';
 }
 
-/** Text for label values, as in `sda read`; `all` if there are no labels. */
+/** Returns label values as text, as in `sda read`: `all` if there are no labels, `–` if all are empty. */
 export function labelText(labels: Readonly<Record<string, string>>): string {
   const pairs = Object.entries(labels);
   // Skip empty values: a systemd service has neither namespace nor pod.
@@ -57,7 +57,10 @@ export function isOwn(metric: string): boolean {
   return metric.startsWith('ftrace_exporter_') || metric.startsWith('process_');
 }
 
-/** Returns thread, program, process and container. The thread's name tells scripts of the same interpreter apart. */
+/**
+ * Returns the names of thread and program, the process ID, and the pod or container. For a script, the
+ * program is the interpreter, and only the thread's name identifies the script.
+ */
 export function whoOf({ attributes, resource }: Pick<SlowTree, 'attributes' | 'resource'>): string {
   const { 'thread.name': thread, 'process.executable.name': program } = attributes;
   const parts = [

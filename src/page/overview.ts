@@ -14,7 +14,7 @@ export function overview(view: HTMLElement, feed: Feed): () => void {
   let panels: Panel[] = [];
   let shown = '';
   const show = () => {
-    // For a recording, the agent's own metrics have no meaning.
+    // In a recording, the agent's own metrics have no meaning.
     const metrics = feed.index.metrics.filter(
       ({ name, kind, series }) =>
         kind === 'histogram' && series > 0 && (feed.axis === 'time' || !isOwn(name)),

@@ -3,7 +3,7 @@
  * Smith, CC0) for counts, and the colours of Okabe and Ito for lines.
  */
 
-/** Viridis in steps of 1/8, from dark to light. */
+/** Viridis in steps of 1/8, from dark to light, as RGB. */
 const STOPS = [
   [68, 1, 84],
   [71, 44, 122],
@@ -30,7 +30,9 @@ function viridis(at: number): string {
   return `rgb(${r},${g},${b})`;
 }
 
-/** 64 colours for low to high counts. Colours for higher counts contrast more with the background. */
+/**
+ * Returns 64 colours, from low to high counts. Colours for higher counts contrast more with the background.
+ */
 export function countColours(): string[] {
   const dark = isDark();
   return Array.from({ length: 64 }, (_, i) =>

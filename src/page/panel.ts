@@ -82,7 +82,7 @@ export function makePanel(
   };
 }
 
-/** Noun for what a histogram counts, as in `37 waits`. */
+/** Returns a noun for what a histogram counts, as in `37 waits`. */
 export function nounOf(metric: string): string {
   const nouns: Readonly<Record<string, string>> = {
     ftrace_sched_runqueue_latency_seconds: 'waits',

@@ -1,8 +1,11 @@
-/** Appends new seconds to a history answer while the page is open, and removes seconds that are no longer visible. */
+/**
+ * Appends new columns to a history answer while the page is open, and removes columns that are no longer
+ * visible. A column contains how much a metric grew in a period of time.
+ */
 import type { HistoryAnswer, HistorySeries, LiveMetric } from '../model/history.ts';
 import type { LiveMessage } from './api.ts';
 
-/** Appends one second, summed over all series, to an answer that was requested without `by`. */
+/** Appends a live column, which is summed over all series, to an answer that was requested without `by`. */
 export function append(answer: HistoryAnswer, column: LiveMessage, keepMs: number): void {
   if (column.time <= (answer.times.at(-1) ?? 0)) return;
   answer.series[0] ??= emptySeries(answer);
@@ -24,7 +27,7 @@ export function append(answer: HistoryAnswer, column: LiveMessage, keepMs: numbe
   trim(answer, keepMs);
 }
 
-/** Appends the columns of a newer answer to the same query. Matches series by their labels. */
+/** Appends the columns of `more`, a newer answer to the same query. Matches series by their labels. */
 export function extend(answer: HistoryAnswer, more: HistoryAnswer, keepMs: number): void {
   const before = answer.times.length;
   const key = ({ labels }: HistorySeries) => JSON.stringify(labels);

@@ -57,7 +57,7 @@ export function slowPage(view: HTMLElement, query: URLSearchParams): () => void 
   };
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    // Write the search into the address, so that users can share the link.
+    // Write the search into the URL of the page, so that users can share the URL.
     const address = new URLSearchParams({ q: text.value, min: least.value, kind: kind.value });
     history.replaceState(null, '', `#/slow?${address}`);
     void search();

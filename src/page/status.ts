@@ -1,4 +1,4 @@
-/** Shows the agent's status, as on the page without scripts, and the records of its latency tracers. */
+/** Shows the agent's status, like the page for browsers without scripts, and records of latency tracers. */
 import type { StatusDocument } from '../model/status.ts';
 import { getJson } from './api.ts';
 import { el } from './dom.ts';
@@ -8,12 +8,12 @@ export function getStatus(): Promise<StatusDocument> {
   return getJson<StatusDocument>('api/v1/status');
 }
 
-/** Names of the latency tracers that are running. */
+/** Returns the names of the latency tracers that are running. */
 export function latencyTracers({ capture }: StatusDocument): string[] {
   return (capture?.buffers ?? []).filter(({ reader }) => reader === 'none').map(({ buffer }) => buffer);
 }
 
-/** Shows the content of the page without scripts, which the agent renders for each request. */
+/** Shows the page for browsers without scripts. The agent renders its content for each request. */
 export function agentPage(view: HTMLElement): () => void {
   void (async () => {
     const text = await (await fetch('./')).text();
@@ -31,7 +31,7 @@ interface LatencyDocument {
   records: { latency_seconds: number; at: string; trace: string }[];
 }
 
-/** Shows the worst records of each latency tracer, with the kernel's trace. */
+/** Shows the worst records of each latency tracer, with the trace that the kernel wrote. */
 export function latencyPage(view: HTMLElement, tracers: readonly string[]): () => void {
   view.append(el('h2', { class: 'title' }, 'Latency tracers'));
   if (tracers.length === 0) {

@@ -1,4 +1,7 @@
-/** Shows the first line of the overview: current rates, each with a small line chart of the last minutes. */
+/**
+ * Shows the first row of the overview: current rates, and totals that indicate problems. Each has a small
+ * line chart of the last minutes.
+ */
 import type { HistoryAnswer } from '../model/history.ts';
 import { getHistory } from './api.ts';
 import { el } from './dom.ts';
@@ -10,9 +13,9 @@ import { append } from './series.ts';
 interface TileOptions {
   title: string;
   metric: string;
-  /** Formats an increase within `seconds`. */
+  /** Formats the metric's increase within `seconds`. */
   text(increase: number, seconds: number): string;
-  /** Whether an increase should be shown as a warning. */
+  /** Whether an increase is a problem. If so, the tile shows the increase over all visible columns. */
   warns?: boolean;
 }
 
@@ -42,7 +45,7 @@ const TILES: readonly TileOptions[] = [
 ];
 
 const SPARK_HEIGHT = 28;
-/** Number of newest columns from which the rate is computed. */
+/** Number of newest columns from which other tiles compute a rate. */
 const RECENT = 5;
 
 export function makeTiles(feed: Feed): { element: HTMLElement; destroy(): void } {

@@ -1,7 +1,7 @@
-/** The labels that name the rows of a `top` table. */
+/** The labels whose values identify the rows of a table in tops.ts. */
 import type { HistoryMetric } from '../model/history.ts';
 
-/** Counters that have a table, with the labels of the table's rows. */
+/** Labels of the rows, for each counter that has a table. */
 const COUNTERS: Readonly<Record<string, readonly string[]>> = {
   ftrace_sched_runqueue_wait_seconds_total: ['cpu'],
   ftrace_irq_seconds_total: ['cpu'],
@@ -22,7 +22,7 @@ const COUNTERS: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** Returns no labels if the metric has no table. */
+/** Returns the labels of a metric's table. Returns an empty list if the metric has no table. */
 export function topLabels({ name, kind, labels }: HistoryMetric): readonly string[] {
   return kind === 'histogram' ? labels.filter((label) => label !== 'cpu') : (COUNTERS[name] ?? []);
 }

@@ -1,4 +1,7 @@
-/** Shows tables, as in `top`, of what took most time or occurred most often in the last minute. */
+/**
+ * Shows tables, like `top`, of what used most time or occurred most often in the last minute (in a recording:
+ * in its whole time).
+ */
 import type { HistoryAnswer, HistoryMetric, HistorySeries } from '../model/history.ts';
 import { getHistory } from './api.ts';
 import { merged, quantile } from './buckets.ts';
@@ -39,7 +42,7 @@ export function makeTops(
       const section = sectionOf(metric, answer);
       const before = sections.get(metric.name);
       if (before === undefined) element.append(section);
-      // Do not replace a table that contains the focus, because the user would lose the focus.
+      // Do not replace a table that contains the focused element, because the user would lose the focus.
       else if (!before.contains(document.activeElement)) before.replaceWith(section);
       else continue;
       sections.set(metric.name, section);

@@ -19,7 +19,10 @@ export function traceTable(traces: readonly SlowTree[]): HTMLElement {
   return table('Traces', head, rows);
 }
 
-/** Includes the span ID, because several traces can belong to an application's trace and share the trace's ID. */
+/**
+ * Returns a link to a trace. The link contains the root span's ID, because several of our traces can be parts
+ * of one trace of an application and then have the same trace ID.
+ */
 export function traceLink({ traceId, spanId }: SlowTree): string {
   return `#/trace/${traceId}/${spanId}`;
 }

@@ -1,4 +1,4 @@
-/** Shows a trace as a waterfall: the span tree, times, attributes, and a summary of what took most of the time. */
+/** Shows a trace as a waterfall: span tree, times, attributes, and a summary of what used most time. */
 import type { SlowAnswer, SlowTree, SpanTree } from '../model/slow.ts';
 import { getJson } from './api.ts';
 import { noTraces } from './cell-traces.ts';
@@ -193,7 +193,7 @@ function attributesOf(span: SpanTree, trace: SlowTree): HTMLElement[] {
   ];
 }
 
-/** Converts an ISO time with nine decimals to nanoseconds since 1970. */
+/** Converts an ISO 8601 time with nine decimals to nanoseconds since 1970. */
 function nanoseconds(iso: string): bigint {
   const dot = iso.lastIndexOf('.');
   return BigInt(Date.parse(`${iso.slice(0, dot)}Z`)) * 1_000_000n + BigInt(iso.slice(dot + 1, -1));
