@@ -15,7 +15,7 @@ export function duration(seconds: number): string {
   return `${short(value)} ${unit}`;
 }
 
-/** Three significant digits: `0.12`, `3.46`, `123`, `1,234`. */
+/** Rounds to three significant digits, or from 1000 on to a whole number: `0.12`, `3.46`, `123`, `1,234`. */
 export function short(value: number): string {
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en-US');
   return value.toLocaleString('en-US', { maximumSignificantDigits: 3 });

@@ -1,4 +1,7 @@
-/** Shows one metric: a chart of all series, and a chart per label value. A click on a cell lists the cell's traces. */
+/**
+ * Shows one metric. For a histogram: a heat map of all series, and one per combination of label values; a
+ * click on a cell lists the cell's traces. For a counter: a line chart.
+ */
 import type { HistoryAnswer, HistoryMetric } from '../model/history.ts';
 import { getHistory } from './api.ts';
 import { cellTraces } from './cell-traces.ts';

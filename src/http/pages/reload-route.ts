@@ -1,4 +1,4 @@
-/** `POST /-/reload`: reloads the config. Prometheus has the same endpoint. */
+/** `/-/reload` (POST or PUT): reloads the config. Prometheus has the same endpoint. */
 import type { Request, Response } from 'express';
 import { sendText } from '../server/respond.ts';
 import type { HttpDeps } from './deps.ts';

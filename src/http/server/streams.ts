@@ -15,7 +15,7 @@ export const MAX_STREAMS = 50;
 const STALLED_MS = 30_000;
 /** Interval of the comment lines that keep an idle connection open. */
 const HEARTBEAT_MS = 15_000;
-/** Browsers reconnect after this time. */
+/** Browsers reconnect this long after they have lost the connection. */
 const RETRY_MS = 2000;
 
 export interface Streams {

@@ -1,6 +1,7 @@
 /**
- * Provides the current web config for each connection and request. Reads the config again if its file, or a file that
- * the config names, has changed. An invalid new version is rejected with a log line, and the old version stays in use.
+ * Provides the current web config for each connection and request. Reads the config again if its file, or a
+ * file that the config names, has changed. If the new version is invalid or protects less, logs an error and
+ * keeps the old version.
  */
 import { type BigIntStats, statSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
