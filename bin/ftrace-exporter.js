@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// Plain JavaScript that an old Node can parse too. If the running Node is too old, says what is needed. Otherwise starts
-// the compiled program, or the TypeScript sources of a checkout if they are newer.
+// The entry point. Starts the compiled program, or the TypeScript sources of a checkout if the compiled
+// program is older or missing. If the running Node is too old, prints the required version and exits. For
+// this message, an old Node must be able to parse this file.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -8,8 +9,9 @@ import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { V8_FLAGS } from './v8-flags.js';
 
-// Node's own handler opens a debugger on a port of the machine, where every local user can run code as this one. A
-// listener replaces it in every version of Node; `--disable-sigusr1` also covers the time before this line.
+// On SIGUSR1, Node by default opens a debugger on a local TCP port. Through this port, every local user could
+// run code as the agent's user. A listener for the signal prevents this in every version of Node. Before this
+// line runs, only Node's flag `--disable-sigusr1` prevents it.
 process.on('SIGUSR1', () => process.stderr.write('ftrace-exporter: SIGUSR1 ignored\n'));
 
 const args = process.argv.slice(2);
@@ -26,10 +28,13 @@ if (major < 22 || (major === 22 && minor < 18)) {
 
 refuseInheritedDebugger();
 ignoreInheritedTrust();
-// A diagnostic report would write the environment, with keys of OTLP backends, to a file.
+// Keep the environment out of Node's diagnostic reports, because it can contain API keys of OTLP backends.
 if (process.report) process.report.excludeEnv = true;
 
-/** A flag on the command line is a decision; an environment may come from anywhere. */
+/**
+ * Exits if NODE_OPTIONS opens a debugger, because the user may have inherited this variable unknowingly.
+ * `--inspect` on the command line is allowed, because the user must have written it.
+ */
 function refuseInheritedDebugger() {
   if (!/(^|\s)"?--inspect(?!-port|-publish)/.test(process.env.NODE_OPTIONS || '')) return;
   process.stderr.write(
@@ -39,7 +44,10 @@ function refuseInheritedDebugger() {
   process.exit(2);
 }
 
-/** With this variable, connections to the OTLP backend would accept any certificate. */
+/**
+ * Unsets NODE_TLS_REJECT_UNAUTHORIZED. With the value 0, connections to an OTLP backend would accept any
+ * certificate.
+ */
 function ignoreInheritedTrust() {
   if (process.env.NODE_TLS_REJECT_UNAUTHORIZED === undefined) return;
   delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
@@ -54,7 +62,11 @@ function printVersion() {
   process.exit(0);
 }
 
-/** Prints help with the Node that was installed with the package, if any. Only help, because a child gets no signals. */
+/**
+ * Runs `--help` with the Node that npm installed with this package, and exits. If npm installed none,
+ * returns. Other commands cannot run in this way, because signals to this process do not reach the child
+ * process.
+ */
 function printHelp() {
   let node;
   try {

@@ -1,4 +1,7 @@
-/** `check-config`: checks a config file, and prints the enabled probes or every problem with its place in the file. */
+/**
+ * `check-config`: checks a config file. Prints the names of the enabled probes, or all problems with line and
+ * column.
+ */
 import { checkNames } from '../agent/doctor/check-names.ts';
 import { survey } from '../agent/doctor/survey.ts';
 import { configJsonSchema, loadAgentConfig } from '../agent/main/compose-config.ts';
@@ -7,8 +10,9 @@ import { EXIT_FAILED } from './failure.ts';
 import { print } from './output.ts';
 
 /**
- * Ignores environment variables, because the agent may run in a different environment. Throws a `UsageError` with all
- * problems. `isLive`: also checks this kernel, and returns exit status 1 if a probe or metric would be off.
+ * Checks a config file. Ignores environment variables, because the agent may run in a different environment.
+ * Throws a `UsageError` with all problems. If `isLive`, also checks this kernel, and returns exit status 1 if
+ * a probe or metric would not work.
  */
 export async function checkConfig(file: string | undefined, isLive = false): Promise<number> {
   if (file === undefined) {

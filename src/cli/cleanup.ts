@@ -1,6 +1,7 @@
 /**
- * `cleanup`: removes the tracefs instances of a killed agent, restores the settings that the agent had changed, and
- * prints what it did. With `--on-signal`, runs in a container next to the agent and cleans up when the pod ends.
+ * `cleanup`: removes the tracefs instances of a killed agent, restores the settings that the agent had
+ * changed, and prints what it did. With `--on-signal`, it runs in a second container of the agent's pod, and
+ * cleans up when the pod ends.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { recordingInstance } from '../agent/record/record.ts';
@@ -13,14 +14,14 @@ import { print } from './output.ts';
 
 const LOOK_AGAIN_MS = 200;
 
-/** Returns exit status 1 if something could not be restored. */
+/** Cleans up now, and prints the result. Returns the exit status: 1 if something could not be restored. */
 export function removeLeftovers(config: AgentConfig): number {
   return say(config, cleanUp(config));
 }
 
 /**
- * Waits for SIGTERM or SIGINT, then waits until no running agent uses the instance, then cleans up. A second signal
- * exits with status 1 immediately.
+ * Waits for SIGTERM or SIGINT, then waits until no running agent uses the instance, then cleans up. A second
+ * signal ends the process immediately with exit status 1.
  */
 export async function removeLeftoversOnSignal(config: AgentConfig): Promise<number> {
   const signal = firstSignal();
@@ -45,11 +46,15 @@ function firstSignal(): Promise<void> {
   });
 }
 
-/** Removes and restores what an agent with this config left behind. Throws a `KernelError`. */
+/**
+ * Removes the instances and events that a killed agent with this config left behind, and restores the
+ * settings that the agent had changed. Throws a `KernelError`.
+ */
 export function cleanUp(config: AgentConfig): CleanupReport & { root: string } {
   // Do not mount tracefs: if it is not mounted, no agent has left anything in it.
   const root = findTracefs({ path: config.tracefsPath, mayMount: false });
-  // Match only the full names of this agent, because another tool's instance may begin with the same letters.
+  // Clean up only instances with exactly these names, because an instance of another tool may begin with the
+  // same letters.
   const names = [config.instance, recordingInstance(config)];
   return { root, ...cleanup(root, names, config.stateDir) };
 }

@@ -75,7 +75,7 @@ const KEY_FLAGS: readonly KeyFlag[] = [
   },
 ];
 
-/** Adds the flags of these groups, and always `--config.file`. */
+/** Adds `--config.file` and the flags of the given groups to a command. */
 export function addConfigOptions(command: Command, groups: readonly Group[]): Command {
   command.option('--config.file <file>', 'YAML file; flags and FTRACE_EXPORTER_* variables override it');
   if (groups.includes('probes')) {

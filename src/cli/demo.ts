@@ -1,6 +1,6 @@
 /**
- * For `--demo-if-unavailable`: checks whether this kernel can be traced, and finds the bundled recording to serve if it
- * cannot.
+ * Implements `--demo-if-unavailable`: checks whether this kernel can be traced, and finds the bundled
+ * recording that the agent serves otherwise.
  */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -26,7 +26,10 @@ export function whyNoTracing(config: AgentConfig): string | undefined {
   }
 }
 
-/** Returns the path of the bundled recording. Throws an error that includes `reason` if the package lacks it. */
+/**
+ * Returns the path of the bundled recording. Throws an error that includes `reason` if the package does not
+ * contain the recording.
+ */
 export function demoCapture(reason: string): string {
   const file = packageFile('captures/demo.dat');
   if (existsSync(file)) return file;

@@ -85,7 +85,10 @@ function processRows({ process }: Survey): string[][] {
   ];
 }
 
-/** Rows about what spans can contain besides the traced operations: processes, containers, and markers of programs. */
+/**
+ * Returns rows about the data that spans can contain in addition to the traced operations: processes,
+ * containers, and markers of programs.
+ */
 function spanRows({ kernel, process }: Survey, config: AgentConfig): string[][] {
   if (kernel === undefined || config.spans === undefined) return [];
   const { processes, containers, reason } = factsOfTasks(config.spans, process.inPidNamespace === false);

@@ -1,4 +1,7 @@
-/** Opens the history for `run` and `replay --serve`: samples the agent's metrics every second, or reads a recording. */
+/**
+ * Opens the history of metrics for `run` and `replay --serve`. For a live agent, samples its metrics every
+ * second. For a recording, reads the history from the recording.
+ */
 import type { Agent } from '../agent/main/supervise.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { makeHistory } from '../history/history.ts';
@@ -13,7 +16,7 @@ export interface OpenHistory {
   stop(): void;
 }
 
-/** Returns undefined if the config turns the history off, or if there is no history of the recording. */
+/** Returns undefined if the config turns the history off, or if the agent has no history of the recording. */
 export async function openHistory(
   config: AgentConfig,
   agent: Agent,
@@ -37,7 +40,10 @@ export async function openHistory(
   return { served: { data: history, onColumn: history.onColumn }, stop };
 }
 
-/** Returns a function that measures the CPU time of the process, which `scrape` does not return. */
+/**
+ * Returns a function that returns a snapshot with the CPU time of this process. `scrape` does not return this
+ * metric.
+ */
 function makeOwnCost(): () => MetricSnapshot {
   const store = new MetricStore({ countsSeries: false });
   const cpu = store.counter({

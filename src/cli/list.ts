@@ -1,4 +1,7 @@
-/** `list`: prints the probes and metrics of this program, and the tracers, events and functions of this kernel. */
+/**
+ * `list`: prints the probes or metrics of this program; the tracers, events or functions of this kernel; or
+ * the functions of a program or library.
+ */
 
 import { declareSuspendedSeconds } from '../agent/live/budget-keeper.ts';
 import { makeMainMetrics } from '../agent/main/main-metrics.ts';
@@ -24,8 +27,8 @@ import { complain, EXIT_FAILED } from './failure.ts';
 import { print, table } from './output.ts';
 
 /**
- * Prints the rows whose first cell matches the glob, or all rows. Returns exit status 1 if no row matches. Throws a
- * `KernelError` if tracefs is required and not available.
+ * Prints the names of the kind `what`. With a glob, prints only names that match. Returns exit status 1 if no
+ * name matches. Throws a `KernelError` if tracefs is required and not available.
  */
 export function list(
   config: AgentConfig,
@@ -50,7 +53,10 @@ export function list(
   return 0;
 }
 
-/** Prints the functions of a program or library that uprobes can use. Returns exit status 1 if no function matches. */
+/**
+ * Prints the name and file offset of each function of a program or library, for uprobes. Returns exit status
+ * 1 if no function matches.
+ */
 export function listSymbols(path: string | undefined, glob: string | undefined): number {
   if (path === undefined)
     throw new UsageError('list symbols requires a file, as in: list symbols /lib/x86_64-linux-gnu/libc.so.6');
@@ -77,7 +83,9 @@ function readableElf(path: string): ElfFile {
   }
 }
 
-/** Returns `name (type)` for each field of an event. */
+/**
+ * Returns a list of `name (type)` for the fields of an event; '' if the format of the event cannot be parsed.
+ */
 function fieldsOf(config: AgentConfig, event: string): string {
   const format = parseFormat(event.split(':')[0], formatText(rootOf(config), event) ?? '');
   if ('error' in format) return '';

@@ -8,10 +8,10 @@ export interface RunLog extends Log {
   setLevel(level: AgentConfig['log']['level']): void;
 }
 
-/** Writes each line synchronously, so that no line is lost when the process ends. */
+/** Creates a log that writes each line synchronously, so that no line is lost when the process ends. */
 export function createLog({ level, format }: AgentConfig['log']): RunLog {
   const stderr = pino.destination({ dest: 2, sync: true });
-  // Ignore write errors, so that the agent keeps measuring if the reader of its log has gone.
+  // Ignore write errors, so that the agent continues if the program that reads the log has ended.
   stderr.on('error', () => {});
   const lines = format === 'json' ? stderr : { write: (json: string) => stderr.write(logfmtLine(json)) };
   const logger = pino(

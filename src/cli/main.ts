@@ -1,6 +1,6 @@
 /**
- * The command line. Exit status: 0 for success, 1 for failures, 2 for wrong usage. Modules of commands are loaded on
- * use, so that `--help` does not load an HTTP server.
+ * The command line. Exit status: 0 for success, 1 for failures, 2 for wrong usage. Loads the module of a
+ * command only when the command runs, so that `--help` is fast.
  */
 import { Argument, Command, Option } from 'commander';
 import { didYouMean } from '../config/suggest.ts';
@@ -17,7 +17,8 @@ interface Outcome {
 /** Runs one command and sets the exit status. Never rejects. */
 export async function main(argv: string[]): Promise<void> {
   quietWhenPipeCloses();
-  // Exit with a failure if the event loop becomes empty before the command has ended.
+  // Set the exit status to failure first: Node exits with it if the event loop is empty before the command
+  // has ended.
   process.exitCode = EXIT_FAILED;
   try {
     const outcome: Outcome = { status: 0 };
@@ -30,7 +31,10 @@ export async function main(argv: string[]): Promise<void> {
   }
 }
 
-/** Rejects an unknown command. Commander would report it as a surplus argument of the default command `run`. */
+/**
+ * Throws a `UsageError` for an unknown command. Commander would report it as a surplus argument of the
+ * default command `run`.
+ */
 function refuseUnknownCommand(program: Command, argv: readonly string[]): void {
   const [first] = argv;
   if (first === undefined || first.startsWith('-')) return;

@@ -1,4 +1,6 @@
-/** Exports over OTLP for `run` and `replay --serve`. Loads the OpenTelemetry SDK only if OTLP is configured. */
+/**
+ * Opens OTLP exports for `run` and `replay --serve`. Loads the OpenTelemetry SDK only if OTLP is configured.
+ */
 import { hostname } from 'node:os';
 import { makeOtlpMetrics } from '../agent/main/otlp-metrics.ts';
 import type { Traces } from '../agent/main/traces.ts';

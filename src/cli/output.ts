@@ -1,10 +1,13 @@
-/** Output of commands: text on standard output, tables with aligned columns. */
+/** Prints the output of commands on standard output, and formats tables. */
 
 export function print(text: string): void {
   process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
 }
 
-/** Exits with status 0 when the reader of the pipe closes it, as `| head` does. */
+/**
+ * Exits with status 0 if the program that reads standard output through a pipe has closed it, as `| head`
+ * does.
+ */
 export function quietWhenPipeCloses(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;

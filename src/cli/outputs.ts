@@ -1,4 +1,7 @@
-/** Outputs other than scrapes: traces in memory, and pushes over OTLP. A reload can replace both. */
+/**
+ * Outputs of the agent besides scrapes: traces that are kept in memory, and OTLP exports. A reload can
+ * replace them.
+ */
 import { isDeepStrictEqual } from 'node:util';
 import { makeTraces, type Traces } from '../agent/main/traces.ts';
 import type { AgentConfig } from '../config/schema.ts';
@@ -12,13 +15,16 @@ type Otlp = NonNullable<Awaited<ReturnType<typeof openOtlp>>>;
 type PushSource = Parameters<Otlp['start']>[0];
 
 export interface Outputs {
-  /** Receives the traces of the capture thread. */
+  /** Stores and exports traces from the capture thread. */
   take(records: readonly TraceRecord[]): void;
   /** Returns undefined if all kinds of traces are off. */
   traceStore(): Traces['traceStore'] | undefined;
   exemplars: Pick<Exemplars, 'ofFamily'>;
   start(source: PushSource): void;
-  /** Opens the outputs of another config. `apply` switches to them, `cancel` closes them. Throws a `UsageError`. */
+  /**
+   * Opens the outputs of another config. `apply` switches to them; `cancel` closes them. Rejects with a
+   * `UsageError` if the config's OTLP export is not possible.
+   */
   prepare(next: AgentConfig): Promise<{ apply(): void; cancel(): void }>;
   collectLast(): Promise<unknown>;
   stop(): Promise<unknown>;

@@ -9,7 +9,7 @@ export interface Progress {
   end(): void;
 }
 
-/** Shows nothing if `terminal` is not a TTY. */
+/** Makes a progress bar. It shows nothing if `terminal` is not a TTY. */
 export function progressBar(
   label: string,
   terminal: { isTTY?: boolean; write(text: string): unknown },

@@ -1,6 +1,6 @@
 /**
- * Reloads the config while the agent runs: reads the config again, and switches to it unless it is wrong or needs a
- * restart. If the new config is rejected, the old one stays in use.
+ * Reloads the config while the agent runs. Rejects a config that is invalid, or that differs in a key that
+ * only a restart can change; the old config then stays in use.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { declareReloads } from '../agent/main/reload-metrics.ts';
@@ -12,11 +12,14 @@ import { reasonOf, UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import { readUserFile } from '../model/user-file.ts';
 
-/** Checking more often would not help: a kubelet takes up to a minute to update the file of a ConfigMap. */
+/**
+ * Checking more often would not help, because a kubelet takes up to a minute to update the file of a
+ * ConfigMap.
+ */
 export const WATCH_EVERY_MS = 5000;
 
 export interface ConfigSource {
-  /** Undefined if the config has no file. */
+  /** Path of the config file. Undefined if the config comes only from flags and the environment. */
   file: string | undefined;
   /** Reads and checks the config. Throws a `UsageError`. */
   load(): AgentConfig;
@@ -26,14 +29,17 @@ export interface ReloadParts {
   source: ConfigSource;
   store: MetricStore;
   log: Log;
-  /** Switches to a config. If that fails, keeps the old config and rejects with the reason. */
+  /** Switches to a config. If the switch fails, keeps the old config and rejects with the reason. */
   apply(next: AgentConfig): Promise<void>;
 }
 
 export interface Reloader {
-  /** Resolves to '' or, if the reload failed, to the reason. `cause` is used only for the log. Never rejects. */
+  /**
+   * Reloads the config. Resolves to '' or, if the reload failed, to the reason. Never rejects. `cause`
+   * appears in the log.
+   */
   reload(cause: string): Promise<string>;
-  /** Reloads whenever the content of the file changes. Returns a function that stops this. */
+  /** Reloads whenever the content of the file changes. Returns a function that stops watching the file. */
   watch(everyMs?: number): () => void;
 }
 
@@ -102,7 +108,10 @@ export function makeReloader(start: AgentConfig, { source, store, log, apply }: 
   };
 }
 
-/** Returns the content, to detect changes. A ConfigMap update switches a link and can leave the mtime unchanged. */
+/**
+ * Returns the content of a file or, if it cannot be read, the reason. `watch` compares contents, because an
+ * update of a ConfigMap replaces a symbolic link and can leave the mtime unchanged.
+ */
 function contentOf(file: string): string {
   try {
     return readUserFile(file).toString('utf8');

@@ -8,11 +8,14 @@ import { print } from './output.ts';
 import { progressBar } from './progress.ts';
 import { REPLAY_LABELS } from './replay-labels.ts';
 
-/** `instance`: the buffer to replay. Default: the top level's buffer or, if it is empty, the first one with events. */
+/**
+ * Prints the metrics of the recording `file`. `instance` names the tracefs instance to replay. Default: the
+ * top level or, if it has no events, the first instance with events.
+ */
 export async function replay(config: AgentConfig, file: string, instance: string | undefined): Promise<void> {
   const log = createLog(config.log);
   const onProgress = progressBar('replaying', process.stderr);
-  // Erases the progress line before log lines appear.
+  // Erases the progress bar before it writes a log line.
   const wiped = (level: keyof Log) => (fields: Record<string, unknown>, message: string) => {
     onProgress.end();
     log[level](fields, message);

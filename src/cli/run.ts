@@ -1,6 +1,6 @@
 /**
- * `run`: runs an agent and its HTTP server until a signal ends them. Before it exits, it removes the agent's tracefs
- * instance and restores changed settings, unless it is killed with SIGKILL.
+ * `run`: runs an agent and its HTTP server until a signal ends them. Before the process exits, it removes the
+ * agent's tracefs instance and restores changed settings. It cannot do so after SIGKILL.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Agent, type AgentOptions, startAgent } from '../agent/main/supervise.ts';
@@ -26,7 +26,10 @@ import { type ConfigSource, makeReloader } from './reload.ts';
 import { REPLAY_LABELS } from './replay-labels.ts';
 import { packageVersion } from './version.ts';
 
-/** How long to wait for the capture thread after a second signal, because the thread may be in a system call. */
+/**
+ * How long to wait for the end of the capture thread after a second signal. The thread cannot end while it is
+ * in a system call.
+ */
 const MOST_TERMINATING_MS = 2000;
 
 export interface RunOptions extends Pick<AgentOptions, 'replayFile' | 'replayInstance'> {
@@ -40,7 +43,10 @@ export interface RunOptions extends Pick<AgentOptions, 'replayFile' | 'replayIns
   demoIfUnavailable?: boolean;
 }
 
-/** Runs the agent until a signal. Resolves to the exit status. If the agent cannot start, cleans up and rejects. */
+/**
+ * Runs the agent until a signal ends it. Resolves to the exit status. If the agent cannot start, cleans up
+ * and rejects.
+ */
 export async function run(config: AgentConfig, options: RunOptions): Promise<number> {
   const log = createLog(config.log);
   const replayFile = options.replayFile ?? (options.demoIfUnavailable ? demoInstead(config, log) : undefined);
@@ -106,7 +112,7 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
         'could not stop cleanly: run `ftrace-exporter cleanup` after this process has exited',
       );
     });
-    // Stop the outputs after the capture, which provides their last values.
+    // Stop the outputs after the agent: an agent that stops still provides its last traces.
     await outputs.stop();
     end.release();
   }
@@ -114,13 +120,19 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   return status;
 }
 
-/** Returns the names of the probes that work, or of all probes if the capture has failed, which the supervisor logs. */
+/**
+ * Returns the names of the probes that work. If the capture thread does not answer, returns the names of all
+ * enabled probes.
+ */
 async function probesUp(agent: Agent, config: AgentConfig): Promise<string[]> {
   const status = await agent.status().catch(() => undefined);
   return (status?.probes.filter(({ up }) => up) ?? config.probes).map(({ name }) => name);
 }
 
-/** Rejects a config that traces nothing. Kinds of traces need no probes, but they do not work on a recording. */
+/**
+ * Throws a `UsageError` if the config traces nothing. Traces of slow operations work without probes, but not
+ * on a recording.
+ */
 function refuseNothing({ probes, spans }: AgentConfig, isReplay: boolean): void {
   if (probes.length > 0 || (spans !== undefined && !isReplay)) return;
   throw new UsageError(
@@ -165,7 +177,10 @@ function depsOf(
   };
 }
 
-/** Returns the bundled recording if this machine cannot be traced, and logs that it is a demo. Otherwise undefined. */
+/**
+ * If this machine cannot be traced, logs that this is a demo, and returns the path of the bundled recording.
+ * Otherwise returns undefined.
+ */
 function demoInstead(config: AgentConfig, log: Log): string | undefined {
   const reason = whyNoTracing(config);
   if (reason === undefined) return undefined;
@@ -177,7 +192,7 @@ function demoInstead(config: AgentConfig, log: Log): string | undefined {
   return file;
 }
 
-/** Handles reloads by SIGHUP, over HTTP, and when the file changes. */
+/** Sets up reloads by SIGHUP and, if the options allow them, over HTTP and when the config file changes. */
 function openReloading(
   config: AgentConfig,
   what: Pick<RunOptions, 'source' | 'watchesConfig' | 'allowsLifecycle'> & {
@@ -227,7 +242,7 @@ function openReloading(
 }
 
 interface End {
-  /** Resolves to the exit status when a signal or a failure ends the run. */
+  /** Resolves to the exit status when a signal or an uncaught exception ends the run. */
   reached: Promise<number>;
   /** Calls the listener for each SIGHUP from now on, and once now if there was a SIGHUP before. */
   onHangUp(listener: () => void): void;
@@ -236,7 +251,10 @@ interface End {
   release(): void;
 }
 
-/** `endAtOnce` runs before the exit if a second signal arrives. */
+/**
+ * Installs the signal handlers. The first end signal resolves `reached`. A second one calls `endAtOnce`, then
+ * exits.
+ */
 function waitForEnd(log: Log, endAtOnce: () => Promise<void> | undefined): End {
   const { promise: reached, resolve } = Promise.withResolvers<number>();
   let atOnce = false;
@@ -276,7 +294,10 @@ function waitForEnd(log: Log, endAtOnce: () => Promise<void> | undefined): End {
   return { reached, onHangUp: hangUpsGoTo, isAtOnce: () => atOnce, release };
 }
 
-/** Terminates the capture thread, then cleans up what the thread would have removed and restored. */
+/**
+ * Terminates the capture thread. Then cleans up in its place, because a terminated thread neither removes its
+ * instance nor restores settings.
+ */
 async function endAtOnce(config: AgentConfig, log: Log, terminate: () => Promise<void>): Promise<void> {
   const remedy = 'run `ftrace-exporter cleanup` after this process has exited';
   try {

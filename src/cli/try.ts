@@ -1,4 +1,4 @@
-/** `try`: runs the declared metrics of a config for a short time and prints their values. */
+/** `try`: measures for a short time the metrics that a config declares, and prints their values. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadAgentConfig } from '../agent/main/compose-config.ts';
 import { startAgent } from '../agent/main/supervise.ts';
@@ -16,13 +16,15 @@ import { createLog } from './log.ts';
 import { print, table } from './output.ts';
 import { packageVersion } from './version.ts';
 
-/** Differs from the default name, so that `try` can run while an agent runs. */
+/**
+ * Name of the tracefs instance. It differs from the default name, so that `try` can run while an agent runs.
+ */
 const INSTANCE = 'ftrace-exporter-try';
 const LONGEST_NS = 3600e9;
 const MOST_ROWS = 20;
 const CLEAR = '\x1b[H\x1b[2J';
 
-/** Returns exit status 1 if a metric is off. */
+/** Returns exit status 1 if a metric does not work. */
 export async function tryMetrics(file: string, name: string | undefined, duration: string): Promise<number> {
   const config = chosen(loadAgentConfig({ file, env: {}, flags: { instance: INSTANCE } }), name);
   const lengthMs = durationOf(duration);
@@ -69,7 +71,7 @@ function durationOf(text: string): number {
   throw new UsageError(`--for: ${text} must be more than 0 and at most 1h`);
 }
 
-/** Formats a table for each metric, with the largest series; histograms get quantiles. */
+/** Formats a table of the largest series of each metric. Tables of histograms contain quantiles. */
 function shown(snapshots: readonly MetricSnapshot[]): string {
   const families = snapshots
     .flatMap((snapshot) => snapshot.families)

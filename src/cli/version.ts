@@ -1,4 +1,4 @@
-/** Finds the package's files and version, both from the sources and from the compiled program. */
+/** Finds the files and the version of the package. Works in a checkout and in the compiled program. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 

@@ -1,4 +1,4 @@
-/** Sends HTTP requests to the agent whose URL the user gave. */
+/** Sends HTTP requests to the agent at the URL that the user gave. */
 import { UsageError } from '../../model/errors.ts';
 
 const TIMEOUT_MS = 5000;
@@ -10,7 +10,10 @@ export interface Client {
   get<T>(path: string): Promise<T>;
 }
 
-/** Throws a `UsageError` if the text is not a URL. Sends `user:password@` of the URL as basic authentication. */
+/**
+ * Makes a client for the agent at a URL; `http://` can be omitted. Sends `user:password@` in the URL as HTTP
+ * basic authentication. Throws a `UsageError` if the text is not a URL.
+ */
 export function makeClient(text: string): Client {
   const base = parse(text);
   const headers: Record<string, string> = {};

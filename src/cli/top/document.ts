@@ -1,4 +1,7 @@
-/** The data that `top` shows, from the agent's HTTP API: recent rates and quantiles. docs/top.md describes the JSON. */
+/**
+ * Gets the data for `top` from the agent's HTTP API: rates and quantiles of a recent period. docs/top.md
+ * describes the JSON. A view is a table: the overview of all histograms, or one metric by labels.
+ */
 import type { HistoryAnswer, HistoryIndex, HistoryMetric, HistorySeries } from '../../model/history.ts';
 import type { StatusDocument } from '../../model/status.ts';
 import { quantile } from '../../page/buckets.ts';
@@ -6,7 +9,7 @@ import { isOwn, titleOf } from '../../page/names.ts';
 import { topLabels } from '../../page/top-labels.ts';
 import type { Client } from './client.ts';
 
-/** Rates of a live agent cover this period. Rates of a recording cover its whole length. */
+/** Period that the rates of a live agent cover. Rates of a recording cover its whole length. */
 const WINDOW_MS = 10_000;
 const MOST_ROWS = 500;
 /** Keys 1 to 9 select a view. */
@@ -14,10 +17,13 @@ const MOST_VIEWS = 9;
 
 export interface TopDocument extends Pick<StatusDocument, 'source' | 'ready' | 'reason'> {
   url: string;
-  /** End of the newest column, in milliseconds; null if there is no column yet. */
+  /**
+   * End of the newest sample of the history, in milliseconds: Unix time, or time since the first event of a
+   * recording. null if there is no sample yet.
+   */
   time: number | null;
   axis: 'time' | 'recording';
-  /** Period of the rates, in seconds. */
+  /** Length of the period that the rates cover, in seconds. */
   seconds: number;
   events_per_second: number | null;
   events_lost: number | null;
@@ -40,7 +46,7 @@ export interface TopRow {
   /** Values of the labels. In the overview: the title of the metric. */
   labels: Record<string, string>;
   per_second: number;
-  /** For histograms: sum of all durations in seconds, per second. */
+  /** For histograms: sum of the durations per second, in seconds. null for counters. */
   busy: number | null;
   p50: number | null;
   p99: number | null;

@@ -12,7 +12,9 @@ export interface ScreenOptions {
 }
 
 const NUMBER_WIDTH = 11;
-/** Number of lines that are not rows of the table: state, rates, views, an empty line, the header, the keys. */
+/**
+ * Number of lines that are not rows of the table: title, rates, views, an empty line, the header, the keys.
+ */
 export const OTHER_LINES = 6;
 const KEYS = '1-9 view  s sort  r reverse  / filter  p pause  q quit';
 
@@ -111,7 +113,10 @@ function fit(text: string, width: number): string {
   return text.length > width ? `${text.slice(0, Math.max(0, width - 1))}…` : text;
 }
 
-/** Control characters in a name could change the terminal's state, so replace them. */
+/**
+ * Replaces control characters and Unicode marks of text direction, because names with these characters could
+ * change the state of the terminal or reorder the text.
+ */
 function clean(text: string): string {
   return text.replace(/[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }

@@ -20,7 +20,10 @@ export function firstState(): TopState {
   return { view: 0, sort: 'busy', reversed: false, filter: '', typing: false, paused: false, offset: 0 };
 }
 
-/** `key` is the terminal's byte sequence. Returns `quit` if the user wants to quit. */
+/**
+ * Returns the state after a key press, or `quit` if the user wants to quit. `key` is the character or escape
+ * sequence that the terminal sent. Page Up and Page Down scroll by `pageRows` rows.
+ */
 export function pressKey(state: TopState, key: string, pageRows: number): TopState | 'quit' {
   if (key === '\x03') return 'quit';
   if (state.typing) return typeKey(state, key);
@@ -57,7 +60,7 @@ function typeKey(state: TopState, key: string): TopState {
   if (key === '\r' || key === '\n') return { ...state, typing: false };
   if (key === '\x1b') return { ...state, typing: false, filter: '', offset: 0 };
   if (key === '\x7f' || key === '\b') return { ...state, filter: state.filter.slice(0, -1), offset: 0 };
-  // Ignore control characters.
+  // Ignore control characters, such as Tab.
   const text = [...key].filter((char) => char >= ' ' && char !== '\x7f').join('');
   return key.startsWith('\x1b')
     ? state
@@ -72,7 +75,7 @@ export function nameOf({ labels }: TopRow): string {
   return Object.values(labels).join(' ');
 }
 
-/** The rows that match the filter, in the chosen order. */
+/** Returns the rows that match the filter, in the chosen order. */
 export function rowsOf(view: TopView, { filter, sort, reversed }: TopState): TopRow[] {
   const wanted = filter.toLowerCase();
   const rows = view.rows.filter((row) => nameOf(row).toLowerCase().includes(wanted));

@@ -3,11 +3,11 @@
 export interface Terminal {
   size(): { columns: number; rows: number };
   draw(lines: readonly string[]): void;
-  /** Restores the terminal. Can be called twice. */
+  /** Restores the terminal. A second call does nothing. */
   restore(): void;
 }
 
-/** Alternate screen, no cursor, no line wrap. */
+/** Switches to the alternate screen, hides the cursor, and turns off line wrapping. */
 const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l';
 const LEAVE = '\x1b[?7h\x1b[?25h\x1b[?1049l';
 

@@ -1,4 +1,7 @@
-/** `top`: shows latencies of the running kernel in a terminal, from an agent's HTTP API. It traces nothing itself. */
+/**
+ * `top`: shows the latencies that a running agent measures, from the agent's HTTP API. `top` itself traces
+ * nothing.
+ */
 import { reasonOf, UsageError } from '../../model/errors.ts';
 import { onEndSignals } from '../ending.ts';
 import { print } from '../output.ts';
@@ -14,7 +17,7 @@ export interface TopOptions {
 }
 
 const EVERY_MS = 2000;
-/** Text width if the output is not a terminal. */
+/** Width of the text in characters if the output is not a terminal. */
 const TEXT_COLUMNS = 100;
 
 export async function top(url: string, { once = false, output = 'text' }: TopOptions): Promise<void> {
@@ -32,7 +35,8 @@ export async function top(url: string, { once = false, output = 'text' }: TopOpt
   }
   if (!process.stdin.isTTY || !process.stdout.isTTY)
     throw new UsageError('top requires a terminal; use --once to print its tables once');
-  // Report a wrong URL before the screen changes.
+  // Read the first document before the screen changes, so that an error, such as a wrong URL, is printed
+  // normally.
   await run(client, await readDocument(client));
 }
 
