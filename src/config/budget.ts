@@ -6,7 +6,7 @@ const MS = 1e6;
 const SECOND = 1000 * MS;
 
 export interface BudgetConfig {
-  /** Share of one CPU or, if `of` is `node`, of all CPUs. */
+  /** Share of one CPU (0.05 is 5 %) or, if `of` is `node`, of all CPUs. */
   share: number;
   of: 'core' | 'node';
   windowMs: number;
@@ -25,7 +25,9 @@ export function budgetSchema() {
   });
 }
 
-/** Converts the section for the agent. Returns undefined if `cpu` is not set, because there is no limit then. */
+/**
+ * Converts the section to the agent's config. Returns undefined, which means no limit, if `cpu` is not set.
+ */
 export function toBudgetConfig(checked: z.output<ReturnType<typeof budgetSchema>>): BudgetConfig | undefined {
   const { cpu, of: unit, window, suspend, suspend_at_most: longest } = checked;
   if (cpu === undefined) return undefined;

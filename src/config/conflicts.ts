@@ -1,7 +1,13 @@
-/** Describes conflicts between enabled probes as lines for people: the place, both probes, and the reason. */
+/**
+ * Describes conflicts between enabled probes, and kinds of traces (keys of `spans.kinds`) that need a probe
+ * that is not enabled.
+ */
 import type { AgentConfig, ConfiguredProbe, ProbeSection } from './schema.ts';
 
-/** Returns a line per conflicting pair. `placeOf` returns where a probe was named: in a file, a variable or a flag. */
+/**
+ * Returns one message per pair of conflicting probes. `placeOf` returns where a probe was named: a place in a
+ * file, an environment variable or a flag; '' if unknown.
+ */
 export function describeConflicts(
   sections: readonly ProbeSection[],
   probes: readonly ConfiguredProbe[],
@@ -25,7 +31,10 @@ export function describeConflicts(
   });
 }
 
-/** Returns a line for each kind of traces whose probe is not enabled. `placeOf` returns where the kind was named. */
+/**
+ * Returns a message for each kind of traces whose probe is not enabled. `placeOf` returns where the kind was
+ * named.
+ */
 export function describeMissingProbes(
   sections: readonly ProbeSection[],
   { spans, probes }: Pick<AgentConfig, 'spans' | 'probes'>,

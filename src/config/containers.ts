@@ -1,4 +1,7 @@
-/** The section `containers` of the config: how to find the container of a task, for probes with `per_container`. */
+/**
+ * The section `containers` of the config: how to find the container of a task, for metrics that are split by
+ * container.
+ */
 import { z } from 'zod';
 import { type ContainersConfig, MOST_CONTAINERS } from '../model/containers.ts';
 import { needsContainers } from '../model/declared-metric.ts';
@@ -26,7 +29,10 @@ export function containersSchema() {
   });
 }
 
-/** Converts the section for the agent. Returns undefined if nothing needs containers. */
+/**
+ * Converts the section to the agent's config. Returns undefined if `enabled` is false, or if it is `auto` and
+ * no probe needs containers.
+ */
 export function toContainersConfig(
   checked: z.output<ReturnType<typeof containersSchema>>,
   probes: readonly { options: object }[],

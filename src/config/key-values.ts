@@ -1,11 +1,13 @@
 /**
- * Lists of pairs in OTEL_* variables: `key=value,key2=value2`. The format is W3C Baggage without properties. Special
- * characters are written as %XX (opentelemetry.io/docs/specs/otel/resource/sdk, protocol/exporter).
+ * Parses lists of pairs in OTEL_* variables: `key=value,key2=value2`. The format is W3C Baggage without
+ * properties. %XX is a percent-encoded character (opentelemetry.io/docs/specs/otel/resource/sdk,
+ * protocol/exporter).
  */
 
 /**
- * Parses the text into pairs. Ignores spaces around names and values, and surplus commas. If a name occurs twice, the
- * last one counts. The message of a thrown Error contains no value, because values can be secrets.
+ * Returns values by name. Ignores spaces around names and values, and surplus commas. If a name occurs twice,
+ * the last value counts. Throws an `Error` for an invalid text. Its message contains no value, because values
+ * can be secrets.
  */
 export function parseKeyValues(text: string): Record<string, string> {
   const pairs = text.split(',').map((pair) => pair.trim());

@@ -1,6 +1,7 @@
 /**
- * Loads the config from all its layers. Flags override `FTRACE_EXPORTER_*` variables, which override the file, which
- * overrides the defaults. Reports all problems together, each with its place.
+ * Loads the config from all its layers. Flags override environment variables, which override the file, which
+ * overrides the defaults. Reports all problems together, each with its place in the file, its variable or its
+ * flag.
  */
 import { UsageError } from '../model/errors.ts';
 import { describeConflicts, describeMissingProbes } from './conflicts.ts';
@@ -21,11 +22,14 @@ export interface ConfigSources {
   /** Path of the config file. If undefined: the path in FTRACE_EXPORTER_CONFIG_FILE, or no file. */
   file?: string | undefined;
   env: NodeJS.ProcessEnv;
-  /** Values of flags, by their config keys (see `SETTINGS`). */
+  /** Values of flags, by config key (see `SETTINGS`). */
   flags?: Readonly<Record<string, string>>;
   /** `--probe` and `--no-probe`, in the given order. */
   probes?: readonly ProbeSwitch[];
-  /** True for a recording: applies `inRecordings` of the probes, and allows tracers that could not run together. */
+  /**
+   * Whether the config is for a recording. If so, uses `inRecordings` of the probes, and allows probes that
+   * could not run together on a live kernel.
+   */
   isRecorded?: boolean;
 }
 
@@ -70,7 +74,10 @@ export function loadConfig(sections: readonly ProbeSection[], sources: ConfigSou
   throw new UsageError(describeProblems(checked.error.issues, { value, jsonSchema, place }).join('\n'));
 }
 
-/** Removes keys without a value, but keeps empty sections of probes and kinds, because naming them switches them on. */
+/**
+ * Returns the content of the file without keys that have no value. Keeps empty sections of probes and kinds
+ * of traces, because even an empty section switches its probe or kind on.
+ */
 function fromFile(file: YamlFile | undefined): unknown {
   if (!isMap(file?.value)) return {};
   const { probes, spans } = file.value;

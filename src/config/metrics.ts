@@ -1,4 +1,7 @@
-/** The schema of `metrics:`, the metrics that a config declares. Makes all checks that do not need a kernel. */
+/**
+ * The schema of `metrics:`, the metrics that a config declares. Makes all checks that do not need the events
+ * of a kernel.
+ */
 
 import { z } from 'zod';
 import {
@@ -21,7 +24,7 @@ import { COUNT_IN, MOST_KERNEL_KEYS } from '../model/kernel-count.ts';
 import { DEFAULT_BUCKETS, powersOfFour } from './units/buckets.ts';
 import { buckets, defaultSeries, refuseBothSplits, seriesLimit } from './units.ts';
 
-/** A metric, and the options that all probes have. */
+/** A declared metric, and the options that all probes have. */
 export interface ConfiguredMetric {
   /** Name without the prefix `ftrace_`. */
   name: string;
@@ -149,7 +152,10 @@ const written = z.strictObject({
 type Written = z.output<typeof written>;
 type Complain = (path: PropertyKey[], message: string) => void;
 
-/** `families`: names of the probes' families, which the config must not declare again. */
+/**
+ * Schema of the list of declared metrics. `families`: names of the built-in metric families, which the config
+ * must not declare again.
+ */
 export function metricsSchema(families: readonly string[]) {
   const metric = written.check(refuseBothSplits).transform((one, context) => {
     let isGood = true;
@@ -211,7 +217,9 @@ function checkEvents(one: Written, complain: Complain): void {
     complain(['where'], 'where is only for a metric with event; write start: { event: …, where: … }');
 }
 
-/** Rejects a metric name that exists already, or whose suffix does not match its kind and unit. */
+/**
+ * Rejects the name of a built-in metric, and a name whose suffix does not match the metric's kind and unit.
+ */
 function checkName(one: Written, families: readonly string[], complain: Complain): void {
   const { name } = one;
   const kind = kindOf(one);
@@ -342,7 +350,10 @@ function configured(one: Written, buckets: readonly number[]): ConfiguredMetric 
   return { name, options: { enabled, essential, per_cpu, per_container, max_series, buckets, metric } };
 }
 
-/** Leaves out the group of an event that the agent defines. `grouped` adds the group, which depends on the instance. */
+/**
+ * Converts a chosen event. If the event is a kprobe or uprobe, its name lacks the group, because the group
+ * depends on the instance; `grouped` adds it.
+ */
 function choiceOf(value: z.output<typeof choice>, name: string, filter?: string): EventChoice {
   if (typeof value === 'string') return { event: value, where: filter };
   const { event, args: fields = {}, where: own = filter } = value;
@@ -354,7 +365,7 @@ function choiceOf(value: z.output<typeof choice>, name: string, filter?: string)
   };
 }
 
-/** Puts the events that the agent defines into the agent's own group. */
+/** Adds the agent's group to the names of the kprobes and uprobes of a metric. */
 export function grouped(metric: DeclaredMetric, instance: string): DeclaredMetric {
   const named = (one: EventChoice): EventChoice =>
     one.defined === undefined ? one : { ...one, event: `${dynamicGroup(instance)}${one.event}` };

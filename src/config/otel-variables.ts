@@ -1,8 +1,8 @@
 /**
- * Reads the variables of the OpenTelemetry specification for metrics and traces as config keys
- * (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables and protocol/exporter). An empty variable
- * counts as not set. Choices are case-insensitive. Values that the specification ignores with a warning are errors
- * here.
+ * Reads the environment variables of the OpenTelemetry specification for metrics and traces as config keys
+ * (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables and protocol/exporter). An empty
+ * variable counts as not set. Choices are case-insensitive. An invalid value is an error here; the
+ * specification requires only a warning.
  */
 import { UsageError } from '../model/errors.ts';
 
@@ -11,7 +11,10 @@ type Value = readonly [key: string, value: string, origin: string];
 const EXPORTER = 'OTEL_EXPORTER_OTLP_';
 const METRICS = `${EXPORTER}METRICS_`;
 
-/** Variables of the exporter. Each exists for all signals and per signal (`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`). */
+/**
+ * Variables of the exporter. Each exists for all signals (`OTEL_EXPORTER_OTLP_ENDPOINT`) and for one signal
+ * (`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`).
+ */
 const SHARED: readonly (readonly [name: string, read: Read])[] = [
   ['ENDPOINT', asIs],
   ['PROTOCOL', choice],
@@ -40,7 +43,10 @@ const OTHERS: readonly (readonly [variable: string, key: string, read: Read])[] 
   ['OTEL_SERVICE_NAME', 'otlp.service_name', asIs],
 ];
 
-/** Returns the keys that the environment sets, as text. Throws a `UsageError` for a value that a key cannot have. */
+/**
+ * Returns the keys that the environment sets, with their values as text and the names of the variables.
+ * Throws a `UsageError` for an invalid value.
+ */
 export function fromOpenTelemetry(env: NodeJS.ProcessEnv): Value[] {
   const disabled = textOf(env, 'OTEL_SDK_DISABLED');
   if (disabled !== undefined && isTrue(disabled) === 'true') {
@@ -84,7 +90,10 @@ function milliseconds(text: string, variable: string): string {
   throw new UsageError(`${variable}: ${JSON.stringify(text)} is not a whole number of milliseconds`);
 }
 
-/** Checks whether otlp is among the exporters. `prometheus` has no effect, because metrics can always be scraped. */
+/**
+ * Returns a function that reads a list of exporters, and returns whether it contains `otlp`. `prometheus` has
+ * no effect, because metrics can always be scraped.
+ */
 function exporterOf(...allowed: readonly string[]): Read {
   return (text, variable) => {
     const names = text.split(',').map((name) => name.trim().toLowerCase());
@@ -96,7 +105,10 @@ function exporterOf(...allowed: readonly string[]): Read {
   };
 }
 
-/** Rejects other temporalities, because a backend that expects deltas would misread cumulative values. */
+/**
+ * Rejects every temporality except cumulative, because the agent exports only cumulative values, and a
+ * backend that expects deltas would misread them.
+ */
 function onlyCumulative(text: string, variable: string): undefined {
   if (text.toLowerCase() === 'cumulative') return undefined;
   throw new UsageError(

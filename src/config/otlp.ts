@@ -1,6 +1,7 @@
 /**
- * The section `otlp` of the config: where and how to export metrics and traces. Its keys have the names of the OTEL_*
- * variables. A signal is exported if it has an endpoint, unless its own key (`metrics` or `traces`) overrides this.
+ * The section `otlp` of the config: where and how to export metrics and traces. The keys are named after the
+ * OTEL_* variables. A signal (metrics or traces) is exported if an endpoint is set for it or for both
+ * signals. The keys `metrics` and `traces` override this rule.
  */
 
 import { z } from 'zod';
@@ -13,7 +14,10 @@ const MS = 1e6;
 const HOUR = 3_600_000 * MS;
 const DEFAULT_ENDPOINT = { http: 'http://localhost:4318', grpc: 'http://localhost:4317' };
 
-/** A map, or text such as `a=b,c=d`, as in variables. Messages contain no values, because values can be secrets. */
+/**
+ * Schema of a map, or of text such as `a=b,c=d`, which environment variables use. Messages contain no values,
+ * because values can be secrets.
+ */
 function pairs(want: string) {
   const map = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String));
   const text = z.string().transform((written, context) => {
@@ -29,7 +33,7 @@ function pairs(want: string) {
   });
 }
 
-/** Headers that both HTTP and gRPC can send. gRPC allows fewer characters than HTTP. */
+/** Schema of headers that both HTTP and gRPC can send. gRPC allows fewer characters than HTTP. */
 function headers() {
   return pairs('pairs of header and value, as in "api-key=secret"').superRefine((map, context) => {
     for (const [name, value] of Object.entries(map)) {
@@ -43,7 +47,7 @@ function headers() {
 export const SIGNALS = ['metrics', 'traces'] as const;
 type Signal = (typeof SIGNALS)[number];
 
-/** Keys that apply to both signals or, with the name of a signal as prefix, to that signal. */
+/** Keys that set both signals. With the prefix `metrics_` or `traces_`, they set one signal. */
 function sharedShape() {
   const file = z.string().regex(/^[^\0]+$/, 'must be a file in PEM, as in /etc/ssl/collector.pem');
   return {
@@ -140,7 +144,8 @@ function withScheme(endpoint: string, insecure: boolean): string {
 }
 
 /**
- * Converts the section for the agent. Returns undefined if nothing is exported. `hasTraces`: whether any kind is on.
+ * Converts the section to the agent's config. Returns undefined if nothing is exported. `hasTraces`: whether
+ * any kind of traces is on.
  */
 export function toOtlpConfig(checked: Checked, hasTraces: boolean): OtlpConfig | undefined {
   const wants = (signal: Signal): boolean =>
@@ -169,7 +174,10 @@ export function toOtlpConfig(checked: Checked, hasTraces: boolean): OtlpConfig |
   };
 }
 
-/** Keys of one signal override the common keys. The schema has rejected a key file without its certificate. */
+/**
+ * Returns the options of a signal. Keys of one signal override the common keys. The schema has already
+ * rejected a key file without its certificate.
+ */
 function targetOf(checked: Checked, signal: Signal): OtlpTarget {
   const setting = <Key extends keyof Shared>(key: Key): Shared[Key] =>
     (checked[`${signal}_${key}`] ?? checked[key]) as Shared[Key];
@@ -189,7 +197,10 @@ function targetOf(checked: Checked, signal: Signal): OtlpTarget {
   };
 }
 
-/** Uses the endpoint of one signal unchanged. Appends the signal's path (`/v1/traces`) to the common endpoint. */
+/**
+ * Returns the URL to which a signal is sent over HTTP: the signal's own endpoint unchanged or, if there is
+ * none, the common endpoint followed by the signal's path (`/v1/traces`).
+ */
 function httpUrl(signal: Signal, checked: Checked): string {
   const own = checked[`${signal}_endpoint`];
   const url = new URL(own ?? checked.endpoint ?? DEFAULT_ENDPOINT.http);

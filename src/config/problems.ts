@@ -1,4 +1,7 @@
-/** Converts the problems that the schema found to lines for people: the place, the key, the problem and the remedy. */
+/**
+ * Converts the issues that the schema found to messages with the place, the key, the problem and, if known,
+ * the remedy.
+ */
 import type { z } from 'zod';
 import { isMap } from './overlay.ts';
 import { didYouMean } from './suggest.ts';
@@ -10,15 +13,18 @@ type Path = readonly PropertyKey[];
 export interface ProblemContext {
   /** The config, including its invalid values. */
   value: unknown;
-  /** The schema, from which the valid keys are read. */
+  /** JSON Schema of the config. The messages list its keys as valid keys. */
   jsonSchema: JsonSchema;
-  /** Where a key or its value was written: a place in a file, a variable, or a flag. */
+  /**
+   * Returns where a key or its value was written: a place in a file, an environment variable or a flag; '' if
+   * unknown.
+   */
   place(path: Path, part: 'key' | 'value'): string;
 }
 
 const BY_PLACE = new Intl.Collator('en', { numeric: true });
 
-/** One line per problem, in the order of their places. */
+/** Returns one message per problem, sorted by place. */
 export function describeProblems(issues: readonly z.core.$ZodIssue[], context: ProblemContext): string[] {
   const lines = issues.flatMap(withoutUnions).flatMap((issue) => {
     if (issue.code === 'unrecognized_keys') {
@@ -30,7 +36,10 @@ export function describeProblems(issues: readonly z.core.$ZodIssue[], context: P
   return lines.sort(BY_PLACE.compare);
 }
 
-/** Replaces a union's problem with the problems of the union's last alternative that accepts the value's type. */
+/**
+ * Replaces the problem of a union with the problems of one alternative: the last one that accepts the type of
+ * the value.
+ */
 function withoutUnions(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   const within = (inner: z.core.$ZodIssue) =>
     withoutUnions({ ...inner, path: [...issue.path, ...inner.path] });
@@ -57,7 +66,8 @@ function unknownKey(path: Path, context: ProblemContext): string {
 function whatIsWrong(issue: z.core.$ZodIssue, value: unknown, path: Path): string {
   if (value === undefined && issue.code === 'invalid_type')
     return `is missing: it must be ${EXPECTED[issue.expected] ?? issue.expected}`;
-  // All other messages come from this agent's schema, and are more specific than the messages below.
+  // Default messages of the schema library begin with one of these words. All other messages come from our
+  // schemas, and are more specific than the messages below.
   if (!/^(Invalid|Too|Unrecognized)\b/.test(issue.message)) {
     return /^(must|is|has)\b/.test(issue.message) ? `${shown(value)} ${issue.message}` : issue.message;
   }
@@ -77,7 +87,7 @@ function whatIsWrong(issue: z.core.$ZodIssue, value: unknown, path: Path): strin
   }
 }
 
-/** Returns the subject of a message about limits: the value, or the length of an array or string. */
+/** Returns the beginning of a message about a limit: the value, or the length of an array or string. */
 function measured(value: unknown, origin: string): string {
   const counted = origin === 'array' || origin === 'string';
   return counted ? `its length of ${(value as { length: number }).length} is` : `${shown(value)} is`;
@@ -133,7 +143,7 @@ function shown(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
 
-/** Writes a path as in `probes.sched.buckets[3]`. */
+/** Formats a path like `probes.sched.buckets[3]`. */
 function dotted(path: Path): string {
   return path
     .map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i > 0 ? '.' : ''}${String(part)}`))

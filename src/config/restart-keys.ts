@@ -30,20 +30,20 @@ const FIXED: Readonly<Record<keyof AgentConfig, Readonly<Record<string, Part>>>>
   otlp: {},
 };
 
-/** Returns the keys that differ between two configs but that only a restart can change. */
+/** Returns the keys that differ between two configs and that a reload cannot change. */
 export function restartKeys(before: AgentConfig, next: AgentConfig): string[] {
   const differs = (part: Part) => !isDeepStrictEqual(part(before), part(next));
   const fixed = Object.values(FIXED).flatMap(Object.entries<Part>);
   return [
     ...fixed.flatMap(([key, part]) => (differs(part) ? [key] : [])),
-    // A running table of containers cannot be replaced.
+    // A reload can add or remove the table of containers, but cannot change the options of an existing table.
     ...(before.containers && next.containers && differs(({ containers }) => containers)
       ? ['containers']
       : []),
     ...(before.spans?.topLevelMarkers && differs(({ spans }) => spans)
       ? ['spans (because spans.top_level_markers is on)']
       : []),
-    // The text reader cannot change its probes while lines wait to be decoded.
+    // The text reader may still have to decode lines of the old probes, so its probes cannot change.
     ...(before.reader === 'trace_pipe' && differs(({ probes, spans }) => [probes, spans])
       ? ['probes, metrics or spans (because reader is trace_pipe)']
       : []),

@@ -1,6 +1,6 @@
 /**
- * The schema of the config, including the sections of the probes. Parses raw values into an `AgentConfig` in base
- * units. Every key has a default, and unknown keys are errors.
+ * The schema of the config, including the sections of the probes. Converts raw values to an `AgentConfig` in
+ * base units. Unknown keys are errors.
  */
 import { z } from 'zod';
 import type { ContainersConfig } from '../model/containers.ts';
@@ -21,42 +21,55 @@ export interface ProbeSection {
   name: string;
   /** Whether the probe is on if the config does not name it. */
   byDefault: boolean;
-  /** The families that the probe exports. */
+  /** The metric families that the probe exports. */
   metrics?: readonly { name: string }[];
   /** Schema of the probe's section. `{}` gives all defaults, and `enabled` is one of the keys. */
   schema(kit: SchemaKit): z.ZodType<{ enabled: boolean }>;
-  /** Defaults for a recording, for keys that choose what to trace, because a recording has already made this choice. */
+  /**
+   * Defaults for a section in a config for a recording. They set keys that choose what to trace, because a
+   * recording contains only what was traced when it was made.
+   */
   inRecordings?: Readonly<Record<string, unknown>>;
-  /** Why traces of the kind with the same name need this probe, such as `chooses the CPUs`. Absent if they don't. */
+  /**
+   * What this probe determines for the kind of traces with the same name, such as `chooses the CPUs`. Traces
+   * of this kind then need the probe. Absent if traces do not need the probe.
+   */
   choosesForKind?: string;
-  /** Returns another enabled probe that conflicts with this one. `others`: options of the enabled probes, by name. */
+  /**
+   * Returns another enabled probe that conflicts with this one, and the reason; undefined if there is none.
+   * `others`: options of the other enabled probes, by name.
+   */
   conflict?(
     options: unknown,
     others: ReadonlyMap<string, unknown>,
   ): { with: string; why: string } | undefined;
 }
 
-/** An enabled probe, and its options with all defaults. */
+/** An enabled probe. `options` contains its whole section, including defaults. */
 export interface ConfiguredProbe {
   name: string;
   options: Readonly<Record<string, unknown>>;
 }
 
-/** The config of the agent. Plain data, because it is sent to the capture thread. */
+/**
+ * The config of the agent. Contains only plain data, because the main thread sends it to the capture thread.
+ */
 export interface AgentConfig {
   instance: string;
   reader: 'raw' | 'trace_pipe';
   buffer: { totalBytes: number; subbufferBytes: number | 'auto'; perCpuBytes?: number | undefined };
   drainIntervalMs: number;
   maxWindowMs: number;
-  /** CPU time that the kernel needs to record an event, for an estimate of the cost of recording. */
+  /**
+   * CPU time in nanoseconds that the kernel needs to record an event. Used to estimate the cost of recording.
+   */
   recordingNs: number;
-  /** Undefined if there is no limit. */
+  /** Limit of the agent's CPU time. Undefined if there is no limit. */
   budget?: BudgetConfig | undefined;
   /** Enabled probes in the order of the catalogue, followed by the declared metrics as probes `metrics/NAME`. */
   probes: ConfiguredProbe[];
   disabled: string[];
-  /** Where tracefs is mounted. Undefined: find the mount. */
+  /** Directory where tracefs is mounted. Undefined if the agent must find it. */
   tracefsPath?: string | undefined;
   stateDir: string;
   web: {
@@ -67,13 +80,13 @@ export interface AgentConfig {
     /** Maximum number of concurrent requests. 0 means no limit. */
     maxRequests: number;
   };
-  /** How to find the container of a task. Undefined if no probe needs it or the config disables it. */
+  /** How to find the container of a task. Undefined if the agent does not look up containers. */
   containers?: ContainersConfig | undefined;
   /** How metrics and traces are exported over OTLP. Undefined if neither is exported. */
   otlp?: OtlpConfig | undefined;
   /** Which slow operations become traces. Undefined if all kinds are off. */
   spans?: SpansConfig | undefined;
-  /** How much history the agent keeps for the page. Undefined if the history is off. */
+  /** How much history the agent keeps for its web page. Undefined if the history is off. */
   history?: { fineMs: number; coarseMs: number } | undefined;
   log: { level: LogLevel; format: 'logfmt' | 'json' };
 }
@@ -86,7 +99,10 @@ const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const MS = 1e6;
 
-/** The kernel's sub-buffer sizes are its page size times a power of two. The decoder reads sub-buffers up to 64 KiB. */
+/**
+ * Schema of the sub-buffer size. The kernel supports its page size times a power of two. The decoder supports
+ * at most 64 KiB.
+ */
 function subbuffer() {
   const powerOfTwo = size({ min: 4 * KIB, max: 64 * KIB }).refine(
     (bytes) => Number.isInteger(Math.log2(bytes)),
@@ -97,7 +113,10 @@ function subbuffer() {
   });
 }
 
-/** Returns the first problem with the last alternative of a union, because that alternative is the most general one. */
+/**
+ * Returns an error function for a union: its message is the first problem with the last alternative, because
+ * that alternative is the most general one.
+ */
 function firstReason(want: string) {
   return (issue: { input?: unknown; errors?: { message: string }[][] }) =>
     issue.errors?.at(-1)?.[0]?.message ?? `${shownValue(issue.input)} is not ${want}`;
@@ -122,7 +141,10 @@ function isTakenPath(path: string): boolean {
   return OWN_PATHS.includes(path) || path.startsWith('/api/v1/latency/') || path.startsWith('/page/');
 }
 
-/** The schema of the whole config. `sections`: those of the probes, whose keys all have defaults. */
+/**
+ * Returns the schema of the whole config. `sections` are the sections of all probes. All their keys must have
+ * defaults.
+ */
 export function composeSchema(sections: readonly ProbeSection[]) {
   return z.strictObject({
     instance: text(
@@ -203,8 +225,9 @@ export function composeSchema(sections: readonly ProbeSection[]) {
 export type ConfigSchema = ReturnType<typeof composeSchema>;
 
 /**
- * Switches probes on or off. A probe that the config names is on unless its section contains `enabled: false`; other
- * probes have their default. `isRecorded`: whether the config is for a recording, so that `inRecordings` applies.
+ * Sets `enabled` in the raw sections of the probes. A probe that the config names is on unless its section
+ * contains `enabled: false`. Other probes have their default. `isRecorded`: whether the config is for a
+ * recording, so that `inRecordings` applies.
  */
 export function switchProbes(
   probes: unknown,
@@ -268,7 +291,7 @@ export function toAgentConfig(
   };
 }
 
-/** JSON Schema (draft 2020-12) of the config file, for editors and other tools. */
+/** Returns the JSON Schema (draft 2020-12) of the config file, for editors and other tools. */
 export function jsonSchemaOf(schema: ConfigSchema): z.core.JSONSchema.JSONSchema {
   return z.toJSONSchema(schema, {
     io: 'input',

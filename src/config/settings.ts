@@ -1,7 +1,7 @@
 /**
- * Builds config layers from the environment and the flags, in the shape of the config file. The variable of a scalar
- * key `a.b_c` is `FTRACE_EXPORTER_A_B_C`; it overrides the OTEL_* variable of the same key. An empty variable counts as
- * not set.
+ * Builds config layers from the environment and the flags, in the shape of the config file. The variable of
+ * the key `a.b_c` is `FTRACE_EXPORTER_A_B_C`. It overrides an OTEL_* variable for the same key. An empty
+ * variable counts as not set.
  */
 import { UsageError } from '../model/errors.ts';
 import { fromOpenTelemetry } from './otel-variables.ts';
@@ -27,7 +27,7 @@ const OTLP_KEYS = [
 
 const PREFIX = 'FTRACE_EXPORTER_';
 
-/** Keys that a variable can set, each with its flag if it has one. */
+/** Keys that an environment variable can set. `flag` is absent if the key has no flag. */
 export const SETTINGS: readonly { key: string; flag?: string }[] = [
   { key: 'instance', flag: '--instance' },
   { key: 'reader', flag: '--reader' },
@@ -61,16 +61,19 @@ export const SETTINGS: readonly { key: string; flag?: string }[] = [
   { key: 'state_dir', flag: '--state.dir' },
 ];
 
-/** Variables that do not set a key: the path of the config file, and comma-separated lists of probes. */
+/** Variables that belong to no key: the path of the config file, and comma-separated lists of probes. */
 export const CONFIG_FILE = `${PREFIX}CONFIG_FILE`;
 const PROBE = `${PREFIX}PROBE`;
 const NO_PROBE = `${PREFIX}NO_PROBE`;
 const NO_KEYS = [CONFIG_FILE, PROBE, NO_PROBE];
 
-/** Endings of variables to ignore. Kubernetes sets these variables for a Service whose name begins like the prefix. */
+/**
+ * Endings of environment variables to ignore. Kubernetes sets variables with these endings for each Service,
+ * and a Service named `ftrace-exporter…` makes them begin with our prefix.
+ */
 const SERVICE_LINK = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
 
-/** Raw values in the shape of the file, and where each came from. */
+/** Raw values in the shape of the config file, and the variables or flags that set them. */
 export interface Layer {
   value: Record<string, unknown>;
   /** Maps the dotted path of a key to the variable or flag that set the key. */
@@ -87,7 +90,10 @@ export function variableOf(key: string): string {
   return PREFIX + key.replaceAll('.', '_').toUpperCase();
 }
 
-/** Returns the environment's config layer and the path of the file. Throws a `UsageError` for unknown variables. */
+/**
+ * Returns the config layer of the environment, and the path of the config file, if set. Throws a `UsageError`
+ * for an unknown variable, and for an invalid OTEL_* variable.
+ */
 export function fromEnvironment(env: NodeJS.ProcessEnv): { layer: Layer; configFile: string | undefined } {
   const keys = new Map(SETTINGS.map(({ key }) => [variableOf(key), key]));
   const values: (readonly [key: string, value: string, origin: string])[] = fromOpenTelemetry(env);

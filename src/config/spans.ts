@@ -1,6 +1,7 @@
 /**
- * The section `spans` of the config: which slow operations become traces, from which duration on, and how many per
- * second. A kind that the config names is on. Without kinds, no code for spans runs.
+ * The section `spans` of the config: which kinds of slow operations (such as `syscalls` or `block`) become
+ * traces, the minimum duration of each kind, and the maximum number of traces per second. A kind is on if the
+ * config names it.
  */
 import { z } from 'zod';
 import type { KindOptions, SpansConfig } from '../model/span.ts';
@@ -13,7 +14,9 @@ const US = 1e3;
 const MS = 1e6;
 const HOUR = 3_600_000 * MS;
 
-/** A number, or its digits as text, because variables are text. */
+/**
+ * Schema of a number of traces per second. Accepts digits as text, because environment variables are text.
+ */
 function rate() {
   const want = 'must be a number of traces per second from 0.01 to 10000';
   const number = z.number({ error: want }).min(0.01, want).max(10_000, want);
@@ -97,7 +100,7 @@ interface CheckedKind {
   max_spans?: number;
 }
 
-/** Converts the section for the agent. Returns undefined if no kind is on. */
+/** Converts the section to the agent's config. Returns undefined if no kind is on. */
 export function toSpansConfig(checked: z.output<ReturnType<typeof spansSchema>>): SpansConfig | undefined {
   const kinds = Object.entries(checked.kinds).flatMap(([name, options]) => {
     if (!isMap(options)) return [];

@@ -1,7 +1,8 @@
 /**
- * Schemas for config values: quantities (text that becomes a number in base units), globs for kernel names, and the
- * keys that every probe has. Probes build their sections from these schemas. Defaults are text, with `.prefault()`,
- * because the JSON Schema describes the text.
+ * Schemas for config values: quantities (texts such as `10ms` that become numbers in base units), globs for
+ * kernel names, and the keys that every probe has. Probes build their sections from these schemas. Defaults
+ * of quantities are texts, set with `.prefault()`, because the JSON Schema describes the texts and not the
+ * numbers.
  */
 
 import { z } from 'zod';
@@ -28,14 +29,14 @@ export interface Bounds {
   max?: number;
 }
 
-/** A duration such as `10ms`, converted to nanoseconds. `bounds` are in nanoseconds. */
+/** Schema of a duration such as `10ms`, converted to nanoseconds. `bounds` are in nanoseconds. */
 export function duration(bounds: Bounds = {}): z.ZodType<DurationNs, string> {
   return written('a duration, as in 10ms', DURATION_PATTERN).transform((text, context) =>
     within(parsed(parseDuration, text, context), bounds, formatDuration, context),
   );
 }
 
-/** A size such as `64MiB`, or a number of bytes, converted to bytes. `bounds` are in bytes. */
+/** Schema of a size such as `64MiB`, or a number of bytes, converted to bytes. `bounds` are in bytes. */
 export function size(bounds: Bounds = {}): z.ZodType<number, string | number> {
   const want = 'a size, as in 64MiB';
   return z
@@ -45,14 +46,14 @@ export function size(bounds: Bounds = {}): z.ZodType<number, string | number> {
     );
 }
 
-/** A percentage such as `5%`, converted to a share: 0.05. `bounds` are shares. */
+/** Schema of a percentage such as `5%`, converted to a share: 0.05. `bounds` are shares. */
 export function percent(bounds: Bounds = {}): z.ZodType<number, string> {
   return written('a percentage, as in 5%', PERCENT_PATTERN).transform((text, context) =>
     within(parsed(parsePercent, text, context), bounds, formatPercent, context),
   );
 }
 
-/** A whole number, or its digits as text, because flags and variables are text. */
+/** Schema of a whole number. Accepts digits as text, because flags and environment variables are text. */
 export function count(min: number, max: number) {
   const want = `must be a whole number from ${min} to ${max}`;
   const number = z.int({ error: want }).min(min, want).max(max, want);
@@ -60,7 +61,10 @@ export function count(min: number, max: number) {
   return z.union([number, digits.transform(Number).pipe(number)], { error: want });
 }
 
-/** CPUs in the kernel's list format, such as `0-3,8`, converted to ascending numbers. A single CPU may be a number. */
+/**
+ * Schema of a CPU list in the kernel's format, such as `0-3,8`, converted to ascending CPU numbers. A single
+ * CPU may be a number.
+ */
 export function cpuList(): z.ZodType<number[], string | number> {
   const want = 'a list of CPUs, as in 0-3,8';
   return z
@@ -68,13 +72,15 @@ export function cpuList(): z.ZodType<number[], string | number> {
     .transform((text, context) => parsed(parseCpuList, String(text), context));
 }
 
-/** A boolean, or `true` or `false` as text, because flags and variables are text. */
+/**
+ * Schema of a boolean. Accepts `true` and `false` as text, because flags and environment variables are text.
+ */
 export function yesOrNo() {
   const text = z.enum(['true', 'false']).transform((word) => word === 'true');
   return z.union([z.boolean(), text], { error: 'must be true or false' });
 }
 
-/** A list of globs of one kind. Rejects characters that are not allowed in names of this kind. */
+/** Schema of a list of globs of one kind. Rejects characters that are not allowed in names of this kind. */
 export function globs(kind: GlobKind): z.ZodType<string[], string[]> {
   const pattern = written(`a pattern for a ${kind}`, GLOB_KINDS[kind].pattern);
   const checked = pattern.superRefine((glob, context) => {
@@ -87,7 +93,10 @@ export function globs(kind: GlobKind): z.ZodType<string[], string[]> {
 const MAX_BUCKETS = 200;
 const LONGEST_BUCKET_SECONDS = 86_400;
 
-/** Ascending bucket bounds, converted to seconds. Each bound is a duration such as `10ms`, or a number of seconds. */
+/**
+ * Schema of ascending bucket bounds, converted to seconds. Each bound is a duration such as `10ms`, or a
+ * number of seconds.
+ */
 export function buckets(): z.ZodType<number[], (string | number)[]> {
   const want = 'a bound: a duration, as in 10ms, or a number of seconds';
   const bound = z
@@ -113,7 +122,10 @@ export function buckets(): z.ZodType<number[], (string | number)[]> {
     });
 }
 
-/** Converts a duration to seconds through its decimal text, so that 100us is exactly 0.0001. */
+/**
+ * Converts a duration to seconds. Parses the decimal text `100000e-9` and does not divide, so that 100us
+ * becomes exactly 0.0001.
+ */
 function parseSeconds(text: string): number {
   return Number(`${parseDuration(text)}e-9`);
 }
@@ -122,13 +134,14 @@ export interface ProbeDefaults {
   enabled: boolean;
   per_cpu: boolean;
   max_series: number;
-  /** Classic bounds, in seconds. */
+  /** Bucket bounds of classic histograms, in seconds. */
   buckets: readonly number[];
 }
 
 /**
- * Schema of a probe's section: the keys that all probes have, with this probe's defaults, and its own keys (`extra`),
- * which must also have defaults. Unknown keys are errors. `{}` gives the defaults.
+ * Schema of a probe's section. Contains the keys that all probes have, with the defaults of this probe, and
+ * the probe's own keys (`extra`), which must also have defaults. Unknown keys are errors. `{}` gives the
+ * defaults.
  */
 export function probeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefaults, extra: Extra) {
   return z.strictObject({
@@ -146,7 +159,10 @@ export function seriesLimit() {
   return z.int().min(1).max(100_000);
 }
 
-/** Default with `per_container`: one series per container. 500 histograms would have more than 10,000 samples. */
+/**
+ * Default of `max_series` with `per_container`, which splits the series by container. The limit is low,
+ * because 500 histograms would have more than 10,000 samples.
+ */
 const CONTAINER_SERIES = 200;
 
 /** Returns the default of `max_series`. `usual`: the default without `per_container`. */
@@ -154,7 +170,10 @@ export function defaultSeries(perContainer: boolean, usual: number): number {
   return perContainer ? CONTAINER_SERIES : usual;
 }
 
-/** Schema of a probe about tasks, which can have series by container. */
+/**
+ * Schema of the section of a probe about tasks. Adds the key `per_container`, which splits the series by
+ * container.
+ */
 export function taskProbeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefaults, extra: Extra) {
   const shape = {
     per_container: z.boolean().default(false),
@@ -169,7 +188,7 @@ export function taskProbeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefa
   return probeSchema(defaults, shape).check(fill, refuseBothSplits);
 }
 
-/** Rejects series split by both CPU and container, because there would be too many. */
+/** Rejects `per_cpu` together with `per_container`, because there would be too many series. */
 export function refuseBothSplits({ value, issues }: z.core.ParsePayload<object>): void {
   if (!('per_cpu' in value && value.per_cpu && 'per_container' in value && value.per_container)) return;
   const message = 'per_cpu and per_container cannot be used together: remove one of them';
@@ -177,8 +196,8 @@ export function refuseBothSplits({ value, issues }: z.core.ParsePayload<object>)
 }
 
 /**
- * The kind of names that a glob matches, which determines the allowed characters. `*` matches any number of characters,
- * `?` matches one character. Globs are case-sensitive.
+ * The kind of names that a glob matches. It determines the allowed characters. `*` matches any number of
+ * characters, `?` matches one character. Globs are case-sensitive.
  */
 export type GlobKind = 'name' | 'function' | 'event';
 
@@ -206,17 +225,20 @@ function globProblem(kind: GlobKind, glob: string): string | undefined {
     : `${JSON.stringify(glob.slice(0, 60))} is not a pattern for a ${kind}: use ${GLOB_KINDS[kind].want}`;
 }
 
-/** Schema of a text with a fixed form. Only the JSON Schema uses the pattern; the parser checks the text. */
+/**
+ * Schema of a text with a fixed form. Only the JSON Schema uses `pattern`. The caller checks the text itself,
+ * because it can give a better message.
+ */
 function written(want: string, pattern: RegExp): z.ZodString {
   return z.string({ error: expected(want) }).meta({ pattern: pattern.source });
 }
 
-/** A message with the expected form and the actual value. */
+/** Returns a function that makes an error message from the expected form and the actual value. */
 function expected(want: string): (issue: { input?: unknown }) => string {
   return ({ input }) => `${shownValue(input)} is not ${want}`;
 }
 
-/** Parses a text, or adds an issue with the parser's message. */
+/** Returns the parsed text. If the parser throws, adds an issue with the parser's message. */
 function parsed<T>(parse: (text: string) => T, text: string, context: z.RefinementCtx): T {
   try {
     return parse(text);
@@ -240,8 +262,8 @@ function within(
 }
 
 /**
- * Functions with which a probe builds the schema of its section. They are an argument, not an import, because the
- * capture thread also loads the probes, but not the schema library.
+ * Functions with which a probe builds the schema of its section. Probes get them as an argument instead of an
+ * import, because the capture thread loads the probes but must not load the schema library.
  */
 export const schemaKit = { z, probeSchema, taskProbeSchema, duration, size, cpuList, globs };
 export type SchemaKit = typeof schemaKit;

@@ -1,6 +1,7 @@
 /**
- * Reads a YAML file into plain values, with the place of every key. Accepts only YAML 1.2, one document, no repeated
- * keys, no tags, and few aliases, because aliases can expand a small file to gigabytes.
+ * Reads a YAML file into plain values, and finds the line and column of every key. Accepts only one document
+ * of YAML 1.2, without repeated keys or unknown tags. Limits aliases, because aliases can expand a small file
+ * to gigabytes.
  */
 import {
   type Document,
@@ -28,7 +29,7 @@ export interface YamlFile {
   place(path: readonly PropertyKey[], part: 'key' | 'value'): string;
 }
 
-/** Reads and parses a file. Throws a `UsageError` with the place of every problem. */
+/** Reads and parses a file. Throws a `UsageError` with the line and column of every problem. */
 export function readYamlFile(file: string): YamlFile {
   let text: string;
   try {
@@ -46,7 +47,8 @@ export function parseYaml(file: string, text: string): YamlFile {
     lineCounter: lines,
     prettyErrors: false,
     strict: true,
-    // `repeatedKeys` checks this instead, because the library slowly compares each key with all keys before it.
+    // `repeatedKeys` checks this instead: the library compares each key with all earlier keys, which takes
+    // too long for a large map.
     uniqueKeys: false,
     version: '1.2',
   });
@@ -69,7 +71,7 @@ export function parseYaml(file: string, text: string): YamlFile {
   return { value: value ?? undefined, place: (path, part) => at(offsetOf(document, path, part, pairs)) };
 }
 
-/** Offsets of keys that occur twice in their map. */
+/** Returns the offset of each key that has already occurred in the same map. */
 function repeatedKeys(document: Document.Parsed): number[] {
   const offsets: number[] = [];
   visit(document, {

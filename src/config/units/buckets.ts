@@ -4,8 +4,8 @@
  */
 
 /**
- * Bounds of the 1-2-5 series from `fromSeconds` to `toSeconds`, including both if they are in the series: 1e-6, 2e-6,
- * 5e-6, …
+ * Returns the numbers of the 1-2-5 series (…, 1e-6, 2e-6, 5e-6, 1e-5, …) from `fromSeconds` to `toSeconds`,
+ * including both.
  */
 export function decimalBuckets(fromSeconds: number, toSeconds: number): number[] {
   const bounds: number[] = [];
@@ -18,10 +18,10 @@ export function decimalBuckets(fromSeconds: number, toSeconds: number): number[]
   return bounds;
 }
 
-/** Default classic bounds in seconds: 1 µs … 10 s. */
+/** Default bounds in seconds: the 1-2-5 series from 1 µs to 10 s. */
 export const DEFAULT_BUCKETS: readonly number[] = decimalBuckets(1e-6, 10);
 
-/** Default bounds for numbers that are not times: the first `count` powers of 4 (1, 4, 16, …). */
+/** Returns default bounds for values that are not times: the first `count` powers of 4 (1, 4, 16, …). */
 export function powersOfFour(count: number): number[] {
   return Array.from({ length: count }, (_, i) => 4 ** i);
 }

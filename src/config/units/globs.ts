@@ -7,7 +7,10 @@ export function globMatcher(patterns: readonly string[]): (name: string) => bool
   return (name) => exact.has(name) || wild.some((pattern) => matches(pattern, name));
 }
 
-/** Matches in at most quadratic time. A regular expression for a glob with many `*` can take exponential time. */
+/**
+ * Returns whether the whole name matches the pattern, in at most quadratic time. A regular expression would
+ * be too slow, because its time grows exponentially with the number of `*`.
+ */
 function matches(pattern: string, name: string): boolean {
   let p = 0;
   let n = 0;

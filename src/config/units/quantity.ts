@@ -1,7 +1,7 @@
 /**
- * Converts texts such as `10ms`, `64MiB` and `0-3,8` to nanoseconds, bytes and CPU numbers, and back. An invalid text
- * throws an Error whose message says what is allowed. CPU lists have the kernel's format
- * (Documentation/admin-guide/cputopology.rst).
+ * Converts texts such as `10ms`, `64MiB` and `0-3,8` to nanoseconds, bytes and CPU numbers, and back. For an
+ * invalid text, a parser throws an `Error` whose message describes the allowed form. CPU lists have the
+ * kernel's format (Documentation/admin-guide/cputopology.rst).
  */
 import type { DurationNs } from '../../model/time.ts';
 
@@ -32,7 +32,9 @@ export function parseDuration(text: string): DurationNs {
   return ns;
 }
 
-/** Writes nanoseconds as `parseDuration` reads them, in the largest unit that needs no decimals. */
+/**
+ * Formats nanoseconds as a duration that `parseDuration` accepts, in the largest unit that needs no decimals.
+ */
 export function formatDuration(ns: DurationNs): string {
   return inLargestUnit(ns, DURATION_UNITS, 's');
 }
@@ -52,19 +54,19 @@ export function parseSize(text: string): number {
   return bytes;
 }
 
-/** Writes bytes as `parseSize` reads them, in the largest unit that needs no decimals. */
+/** Formats bytes as a size that `parseSize` accepts, in the largest unit that needs no decimals. */
 export function formatSize(bytes: number): string {
   return inLargestUnit(bytes, SIZE_UNITS, '');
 }
 
-/** Parses a percentage such as `5%` into a share, 0.05. */
+/** Parses a percentage such as `5%` into a share: 0.05. */
 export function parsePercent(text: string): number {
   if (PERCENT_PATTERN.test(text)) return Number(text.slice(0, -1)) / 100;
   const guess = /^\d+(\.\d+)?$/.test(text) ? ` (did you mean "${text}%"?)` : '';
   throw new Error(`${quoted(text)} is not a percentage${guess}: a number and %, as in 5%`);
 }
 
-/** Writes a share such as 0.05 as a percentage, `5%`. */
+/** Formats a share such as 0.05 as a percentage: `5%`. */
 export function formatPercent(share: number): string {
   return `${Number((share * 100).toFixed(3))}%`;
 }
@@ -87,7 +89,7 @@ export function parseCpuList(text: string): number[] {
   return [...cpus].sort((a, b) => a - b);
 }
 
-/** Writes ascending CPU numbers as a list in the kernel's format. */
+/** Formats ascending CPU numbers as a list in the kernel's format. */
 export function formatCpuList(cpus: readonly number[]): string {
   const ranges: string[] = [];
   for (let i = 0; i < cpus.length; i++) {
@@ -106,7 +108,7 @@ function inLargestUnit(value: number, units: Record<string, number>, ofZero: str
   return `${value / weight}${best}`;
 }
 
-/** Formats a config value for messages. Does not write numbers as JSON, which cannot represent NaN. */
+/** Formats a config value for messages. Does not format numbers as JSON, because JSON has no NaN. */
 export function shownValue(value: unknown): string {
   return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing');
 }
