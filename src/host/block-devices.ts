@@ -1,7 +1,8 @@
 /**
- * Names of block devices by dev_t (major << 20 | minor, include/linux/kdev_t.h), from sysfs. /sys/dev/block/MAJOR:MINOR
- * is a link to the device's directory; the last part of the path is the name. Podman hides these links behind an empty
- * directory; then only whole disks get names, from /sys/block/DISK/dev.
+ * Finds names of block devices by dev_t (major << 20 | minor, include/linux/kdev_t.h) in sysfs.
+ * /sys/dev/block/MAJOR:MINOR is a link to the device's directory; the last part of the link's target is the
+ * name. Podman mounts an empty directory over these links. In this case, only whole disks get names, from
+ * /sys/block/DISK/dev.
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { errnoOf } from '../model/errors.ts';
@@ -9,11 +10,11 @@ import { errnoOf } from '../model/errors.ts';
 const MINOR_BITS = 20;
 
 export interface BlockDevices {
-  /** The name, such as `nvme0n1`, or the number, such as `259:0`, if the device does not exist. */
+  /** Returns the name, such as `nvme0n1`. If no name is found, returns the number, such as `259:0`. */
   name(dev: number): string;
   /**
-   * Whether the device exists now; true if sysfs cannot be read. Looks the name up again, because another device can
-   * get the number.
+   * Returns whether the device exists now; true if sysfs cannot be read. Also updates the cached name,
+   * because a new device can have the number of a removed one.
    */
   exists(dev: number): boolean;
 }
@@ -23,7 +24,10 @@ export function deviceNumber(dev: number): string {
   return `${dev >>> MINOR_BITS}:${dev & ((1 << MINOR_BITS) - 1)}`;
 }
 
-/** Looks up each name once, and caches it until `exists` finds a change. */
+/**
+ * Returns the block devices of this machine. Looks up each name once, and caches it until `exists` finds a
+ * change.
+ */
 export function liveBlockDevices(sysfs = '/sys'): BlockDevices {
   const names = new Map<number, string>();
   return {
@@ -75,7 +79,7 @@ function lookUp(sysfs: string, dev: number): string | undefined {
   }
 }
 
-/** The kernel writes `!` instead of `/` in sysfs names (cciss!c0d0). */
+/** Replaces `!` with `/`, because the kernel writes `!` instead of `/` in sysfs names (cciss!c0d0). */
 const plainName = (name: string) => name.replaceAll('!', '/');
 
 function areHidden(sysfs: string): boolean {
@@ -83,7 +87,7 @@ function areHidden(sysfs: string): boolean {
   return existsSync(links) && readdirSync(links).length === 0;
 }
 
-/** Whole disks by number: `8:0` → `sda`. */
+/** Returns the names of whole disks by number: `8:0` → `sda`. */
 function disksByNumber(sysfs: string): Map<string, string> {
   const disks = new Map<string, string>();
   const directory = `${sysfs}/block`;

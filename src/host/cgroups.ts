@@ -1,6 +1,6 @@
 /**
- * Control groups of this machine: which hierarchy contains the containers, and the threads in each of its groups.
- * Sources: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/cgroups.rst.
+ * Reads the control groups of this machine: finds the hierarchy that contains the containers, and the threads
+ * in each of its groups. Sources: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/cgroups.rst.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,20 +10,26 @@ import { errnoOf } from '../model/errors.ts';
 export interface CgroupHierarchy {
   /** Directory of the root group. */
   root: string;
-  /** Number of the hierarchy in the kernel's events and in /proc/PID/cgroup. 0 for cgroup v2. */
+  /** Number of the hierarchy in the kernel's events and in /proc/PID/cgroup; 0 for cgroup v2. */
   id: number;
   version: 1 | 2;
 }
 
-/** Cgroup v1 controllers whose groups runtimes create. `cpu` is first, because its groups report throttling. */
+/**
+ * Cgroup v1 controllers in whose hierarchies runtimes create groups. `cpu` is first, because its groups
+ * report throttling.
+ */
 const CONTROLLERS = ['cpu', 'pids', 'memory'];
-/** Limits, because a container can create and nest any number of groups. Tasks beyond the limits are unknown. */
+/**
+ * Maximum depth and number of groups that the agent reads, because a container can create and nest any number
+ * of groups. The container of a task in any other group is unknown.
+ */
 const DEEPEST = 24;
 const MOST_GROUPS = 20_000;
 
 /**
- * Finds the hierarchy, or returns the reason why there is none. `cgroupDir` is usually /sys/fs/cgroup; `ownCgroups` is
- * the text of /proc/self/cgroup.
+ * Returns the hierarchy that contains the containers, or the reason why there is none. `cgroupDir` is usually
+ * /sys/fs/cgroup; `ownCgroups` is the text of /proc/self/cgroup.
  */
 export function findHierarchy(cgroupDir: string, ownCgroups: string): CgroupHierarchy | string {
   if (existsSync(join(cgroupDir, 'cgroup.controllers'))) return { root: cgroupDir, id: 0, version: 2 };
@@ -36,7 +42,7 @@ export function findHierarchy(cgroupDir: string, ownCgroups: string): CgroupHier
   return `${cgroupDir} is not a cgroup mount: mount the cgroups of the host there, read-only`;
 }
 
-/** Paths of all groups. The path of the root group is ''. */
+/** Returns the paths of all groups. The path of the root group is ''. */
 export function groupsOf({ root }: CgroupHierarchy): string[] {
   const paths = [''];
   for (let at = 0; at < paths.length; at++) {
@@ -59,7 +65,10 @@ function childrenOf(directory: string): string[] {
   }
 }
 
-/** Returns the threads in a group; none if the group has ended. Threads outside this pid namespace appear as 0. */
+/**
+ * Returns the ids of the threads in a group; none if the group no longer exists. The kernel shows threads
+ * outside this pid namespace as 0.
+ */
 export function threadsIn({ root, version }: CgroupHierarchy, path: string): number[] {
   const text = readOr(join(root, path, version === 2 ? 'cgroup.threads' : 'tasks'), '');
   return text === '' ? [] : text.trimEnd().split('\n').map(Number);
@@ -69,11 +78,11 @@ export function groupExists({ root }: CgroupHierarchy, path: string): boolean {
   return existsSync(join(root, path));
 }
 
-/** Reads how long a group was throttled, and how long its tasks waited for a CPU. */
+/** Reads how long a group was throttled, and how long at least one of its tasks waited for a CPU. */
 export function usageOf({ root, version }: CgroupHierarchy, path: string): ContainerUsage {
   const stat = readOr(join(root, path, 'cpu.stat'), '');
   const throttled = (version === 2 ? /^throttled_usec (\d+)$/m : /^throttled_time (\d+)$/m).exec(stat);
-  // cpu.pressure exists since Linux 4.20. `some`: time in which at least one task waited for a CPU.
+  // cpu.pressure exists since Linux 4.20. The line `some` has the time in which at least one task waited.
   const pressure = /^some .*total=(\d+)$/m.exec(readOr(join(root, path, 'cpu.pressure'), ''));
   return {
     ...(throttled && { throttledSeconds: Number(throttled[1]) / (version === 2 ? 1e6 : 1e9) }),
@@ -81,7 +90,7 @@ export function usageOf({ root, version }: CgroupHierarchy, path: string): Conta
   };
 }
 
-/** Content of a file, or `otherwise` if the file cannot be read. */
+/** Returns the content of a file, or `otherwise` if the file cannot be read. */
 export function readOr(file: string, otherwise: string): string {
   try {
     return readFileSync(file, 'utf8');

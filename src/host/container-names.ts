@@ -1,7 +1,8 @@
 /**
- * Finds the Kubernetes names of containers without the Kubernetes API. The kubelet keeps the logs of a pod in a
- * directory NAMESPACE_POD_UID. The kubelet also mounts a file (the termination log) into each container. Its path
- * contains the container's name: /var/lib/kubelet/pods/UID/containers/NAME/… /proc/PID/mountinfo lists a task's mounts.
+ * Finds the Kubernetes names of containers without the Kubernetes API. The kubelet keeps the logs of a pod in
+ * a directory NAMESPACE_POD_UID. The kubelet also mounts a file for the termination message into each
+ * container. The path of this file on the host contains the container's name:
+ * /var/lib/kubelet/pods/UID/containers/NAME/… /proc/PID/mountinfo lists the mounts that a task sees.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,14 +19,18 @@ interface PodNames {
   containers: readonly string[];
 }
 
-/** Minimum age before mounts are read, because a container gets its mounts some time after its group gets a task. */
+/**
+ * Minimum age of a container before the agent reads its mounts. The runtime creates the mounts only after the
+ * first task is in the container's control group.
+ */
 const NAMED_AFTER_MS = 1000;
-/** After this time without a name, a container's id is used as its name. */
+/** If a container has no name at this age, its id is used as its name. */
 const NAMELESS_AFTER_MS = 5000;
 
 /**
- * Returns the labels of a container or unit; undefined while the name may still be found. Containers of pods get their
- * Kubernetes names, other containers their id. A pod's pause container, which holds the namespaces, gets the name ''.
+ * Returns the labels of a container or systemd unit; undefined while the agent may still find the name.
+ * Containers of pods get their Kubernetes names, other containers get their ids. The name of a pod's pause
+ * container, which only keeps the pod's namespaces alive, is ''.
  */
 export function labelsOf(
   { group, sinceMs }: SlotEntry,
@@ -60,15 +65,15 @@ function podNames(podLogs: string, uid: string): PodNames | undefined {
 }
 
 /**
- * Returns the name of a task's container, or undefined if the task's mounts cannot be read. Returns '' if the kubelet
- * has mounted nothing into the container, as for a pod's pause container.
+ * Returns the name of a task's container, or undefined if the task's mounts cannot be read. Returns '' if the
+ * container has no file for the termination message, like a pod's pause container.
  */
 function containerNameOf(procDir: string, tid: number): string | undefined {
   const mounts = readOr(join(procDir, String(tid), 'mountinfo'), '');
   return mounts === '' ? undefined : (TERMINATION_LOG.exec(mounts)?.[1] ?? '');
 }
 
-/** Returns why the log directory provides no names; '' if it can be read. */
+/** Returns why the log directory cannot be read, so that it provides no names; '' if it can be read. */
 export function podLogsProblem(podLogs: string): string {
   try {
     readdirSync(podLogs);

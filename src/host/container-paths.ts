@@ -2,8 +2,8 @@
  * Finds the ids of a task's container and pod in the text of `/proc/PID/cgroup` (cgroups(7): lines
  * `ID:CONTROLLERS:PATH`; one line for version 2, several for version 1 or for both together).
  *
- * The outermost container counts. The host's runtime created it, so its path cannot be forged. Inside a container, root
- * may create groups with any name.
+ * If containers are nested, finds the outermost one. The host's runtime created the group of the outermost
+ * container, so its path is genuine. Inside a container, root may create groups with any name.
  */
 
 export interface ContainerIds {
@@ -22,13 +22,16 @@ const FARGATE = /^[0-9a-f]{32}-\d{1,20}$/;
  */
 const POD =
   /(?:^|[-_])pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})(?:\.slice)?$/;
-/** The monitor program of a runtime, which runs outside the container. */
+/** Matches the groups of `conmon`, a runtime's monitor program, which runs outside the container. */
 const BESIDE = /conmon/;
 const DELETED = ' (deleted)';
-/** Runtimes do not create longer paths. */
+/** Maximum length of a path. Longer paths are ignored, because runtimes do not create them. */
 const LONGEST_PATH = 4096;
 
-/** Prefers a line that contains a pod. Returns undefined if no line contains a container. */
+/**
+ * Returns the container in the text of `/proc/PID/cgroup`. Prefers a line that contains a pod. Returns
+ * undefined if no line contains a container.
+ */
 export function containerOf(cgroups: string): ContainerIds | undefined {
   let firstIds: ContainerIds | undefined;
   for (const line of cgroups.split('\n')) {
@@ -42,7 +45,7 @@ export function containerOf(cgroups: string): ContainerIds | undefined {
   return firstIds;
 }
 
-/** A container and the path of its own group. Anything after this path is inside the container. */
+/** A container and the path of its own group. Groups below this path are inside the container. */
 export interface ContainerInPath extends ContainerIds {
   group: string;
 }
@@ -55,7 +58,8 @@ export function containerInPath(path: string): ContainerInPath | undefined {
   let podUid = '';
   for (const [at, part] of parts.entries()) {
     const group = parts.slice(0, at + 1).join('/');
-    // A part is `SLICE:PREFIX:ID` if a runtime uses a systemd name as a path. The slice contains the pod.
+    // A part is `SLICE:PREFIX:ID` if a runtime uses its configuration for systemd as the name of a directory.
+    // The slice contains the pod's uid.
     const [slice, ...rest] = part.split(':');
     podUid = podIn(slice) || podUid;
     const last = rest.length > 0 ? rest.join('-') : part;
@@ -70,8 +74,8 @@ export function containerInPath(path: string): ContainerInPath | undefined {
 }
 
 /**
- * Returns the uid in the name of a pod's group; '' if there is none. Static pods (which the kubelet starts from files)
- * have a hash instead, which the API does not know.
+ * Returns the uid in the name of a pod's group; '' if there is none. The group of a static pod, which the
+ * kubelet starts from a file, contains a hash instead. The Kubernetes API does not know this hash.
  */
 function podIn(part: string): string {
   return POD.exec(part)?.[1].replaceAll('_', '-') ?? '';

@@ -1,4 +1,7 @@
-/** Assigns slots to containers. Some time after a container has ended, another container can get its slot. */
+/**
+ * Assigns slots to containers and systemd units. A slot is a small number that stands for a container in
+ * tables of tasks. Some time after a container has ended, another container can get its slot.
+ */
 import {
   type ContainerLabels,
   FIRST_CONTAINER,
@@ -15,7 +18,7 @@ export interface SlotEntry {
   group: TaskGroup;
   labels: ContainerLabels | undefined;
   sinceMs: number;
-  /** When the group was first found missing; 0 while it exists. */
+  /** When the control group was first found missing, in milliseconds; 0 while the group exists. */
   goneMs: number;
 }
 
@@ -25,7 +28,9 @@ export class ContainerSlots {
   readonly #nowMs: () => number;
   readonly #entries = new Map<number, SlotEntry>();
   readonly #byKey = new Map<string, number>();
-  /** By container id: paths of containers that share another slot, because their tasks do no work. */
+  /**
+   * Paths of the containers whose tasks `fold` has moved to another slot, by id. Their groups still exist.
+   */
   readonly #folded = new Map<string, string>();
   readonly #callbacks = new Set<(slot: number) => void>();
 
@@ -35,7 +40,11 @@ export class ContainerSlots {
     this.#nowMs = nowMs;
   }
 
-  /** Returns the slot of the tasks in a group. A new group gets a free slot, or `SURPLUS` if there is none. */
+  /**
+   * Returns the slot of the tasks in a control group: `SYSTEM` if `group` is undefined. A new group gets a
+   * free slot. If all slots are in use, it gets the slot of the container that ended first or, if none has
+   * ended, `SURPLUS`.
+   */
   of(group: TaskGroup | undefined): number {
     if (group === undefined) return SYSTEM;
     const existing = this.#byKey.get(group.key);
@@ -76,13 +85,16 @@ export class ContainerSlots {
     if (entry !== undefined) entry.labels = labels;
   }
 
-  /** Returns labels without Kubernetes names, or undefined for a container in a pod, unless `evenInPod` is set. */
+  /**
+   * Returns labels that the control group provides, without Kubernetes names. Returns undefined for a
+   * container in a pod, unless `evenInPod` is set.
+   */
   plainLabels(slot: number, evenInPod: boolean): ContainerLabels | undefined {
     const group = this.#entries.get(slot)?.group;
     return group === undefined || (group.podUid !== '' && !evenInPod) ? undefined : plainLabels(group);
   }
 
-  /** Returns the path of the slot's group, or undefined if the group no longer exists. */
+  /** Returns the path of the slot's control group, or undefined if the group no longer exists. */
   pathOf(slot: number): string | undefined {
     const entry = this.#entries.get(slot);
     return entry === undefined || entry.goneMs !== 0 ? undefined : entry.group.path;
@@ -97,7 +109,7 @@ export class ContainerSlots {
     return () => this.#callbacks.delete(callback);
   }
 
-  /** Moves a container's tasks to another slot and frees its slot. */
+  /** Moves the tasks of the container in `slot` to the slot `into`, and frees `slot`. */
   fold(slot: number, into: number): void {
     const group = this.#entries.get(slot)?.group;
     if (group === undefined) return;
@@ -106,7 +118,7 @@ export class ContainerSlots {
     this.#folded.set(group.key, group.path);
   }
 
-  /** Frees the slots of containers whose group has been missing for `keepMs`. */
+  /** Frees the slots of containers whose control group has been missing for at least `keepMs`. */
   dropEnded(exists: (path: string) => boolean, keepMs: number): void {
     for (const [slot, entry] of this.#entries) {
       if (exists(entry.group.path)) entry.goneMs = 0;

@@ -1,7 +1,8 @@
 /**
- * Finds the container of every task by thread id. A scan of the control groups fills the table, and the kernel's events
- * keep it up to date. If events were lost or a task is unknown, the control groups are scanned again. Until then, such
- * tasks have no container, because a wrong container would be worse.
+ * Finds the container of every task by thread id. A scan of the control groups fills the table, and the
+ * kernel's events keep the table up to date. If events were lost or a task is unknown, the agent scans the
+ * control groups again. Until then, the tasks concerned have no container, because no container is better
+ * than a wrong one.
  */
 import { join } from 'node:path';
 import {
@@ -30,27 +31,35 @@ import { TaskSlots } from './task-slots.ts';
 
 export interface ContainerOptions extends ContainersConfig {
   procDir?: string;
-  /** Monotonic time. */
+  /** Monotonic time in milliseconds. */
   nowMs?: () => number;
 }
 
 export interface ContainerTable extends Containers, ContainerEvents {
-  /** Sets whether /proc has the same ids as the trace. Before this call, no task has a container. */
+  /**
+   * Sets whether /proc has the same ids as the trace. Until the first call with true, no task has a
+   * container.
+   */
   procIsHosts(isHosts: boolean): void;
-  /** Scans the control groups, and returns the whole table for a recording. */
+  /** Scans the control groups, and returns the whole table in parts for a recording. */
   parts(): RecordedPart[];
   /** Returns why containers cannot be recognised; '' if they can. */
   problem(): string;
-  /** Returns sentences about missing data, such as pods without names, although containers are recognised. */
+  /**
+   * Returns sentences about data that is missing although containers are recognised, such as names of pods.
+   */
   notes(): string[];
 }
 
 /** Minimum time between scans. A scan reads one file per group, so frequent scans would cost too much. */
 const SCAN_EVERY_MS = 2000;
-/** Minimum time between scans for unknown tasks if nothing was lost. */
+/** Minimum time between scans if tasks are unknown but no events were lost. */
 const UNKNOWN_SCAN_EVERY_MS = 10_000;
 const CHECK_EVERY_MS = 10_000;
-/** Maximum number of files that events can make the agent read per second. The next scan finds the rest. */
+/**
+ * Maximum number of files that the agent reads per second because of events. Events beyond the limit read no
+ * files and cause a scan instead.
+ */
 const MOST_READS = 256;
 const INIT = 1;
 const KTHREADD = 2;
@@ -80,12 +89,13 @@ export function openContainerTable(options: ContainerOptions): ContainerTable {
   const nameAll = (all: CgroupHierarchy): void => {
     for (const [slot, entry] of slots.entries()) {
       entry.labels ??= labelsOf(entry, { hierarchy: all, podLogs: options.podLogs, procDir, nowMs: nowMs() });
-      // A pod's pause container, which holds the namespaces, does no work.
+      // A pod's pause container only keeps the pod's namespaces alive. Its few tasks count as tasks of the
+      // system.
       if (entry.labels?.[2] === '') slots.fold(slot, SYSTEM);
     }
   };
 
-  /** Returns whether an event may read another file; if not, requests a scan. */
+  /** Returns whether the handler of an event may read another file. If it may not, requests a scan. */
   const mayRead = (): boolean => {
     if (reads++ < MOST_READS) return true;
     isStale = true;
@@ -114,7 +124,7 @@ export function openContainerTable(options: ContainerOptions): ContainerTable {
       if (hierarchy === undefined || id !== hierarchy.id) return;
       const slot = slots.of(taskGroupOf(path));
       tasks.set(tid, slot);
-      // The event names only the first thread of a process, so read the others from the group.
+      // The event contains only the main thread of a process, so read the other threads from the group.
       if (mayRead()) for (const thread of threadsIn(hierarchy, path)) tasks.set(thread, slot);
     },
     lost: () => {
@@ -178,7 +188,7 @@ function partsOf(all: CgroupHierarchy, { scan, nameAll, tasks, slots, procDir }:
   return [{ hierarchy: all.id }, ...processes, ...[...tasks.bySlot()].map(tasksOf)];
 }
 
-/** Returns the threads of each process that has several, the first thread first. */
+/** Returns the thread ids of each process with several threads. The main thread comes first. */
 function processesIn(procDir: string): number[][] {
   return namesIn(procDir)
     .filter((name) => /^\d+$/.test(name))
@@ -186,7 +196,7 @@ function processesIn(procDir: string): number[][] {
     .filter((tids) => tids.length > 1);
 }
 
-/** Gives every thread the slot of its group. */
+/** Sets the slot of every thread to the slot of its control group. */
 function fill(tasks: TaskSlots, slots: ContainerSlots, all: CgroupHierarchy): void {
   for (const path of groupsOf(all)) {
     const tids = threadsIn(all, path);

@@ -1,13 +1,13 @@
-/** CPUs of this machine, from sysfs (Documentation/admin-guide/cputopology.rst). */
+/** Finds the CPUs of this machine in sysfs (Documentation/admin-guide/cputopology.rst). */
 import { readFileSync } from 'node:fs';
 import { errnoOf, KernelError } from '../model/errors.ts';
 
-/** Highest CPU number that a list may contain. No kernel supports so many CPUs (NR_CPUS). */
+/** Highest CPU number that a list may contain. NR_CPUS of every kernel is lower. */
 const MAX_CPU = 65535;
 
 /**
- * Parses a CPU list in the kernel's format, in ascending order: `0-3,8` → 0, 1, 2, 3, 8. An empty text returns an empty
- * list. Throws an `Error` that contains the invalid part.
+ * Parses a CPU list in the kernel's format: `0-3,8` → 0, 1, 2, 3, 8. Returns CPU numbers in ascending order;
+ * none for an empty text. Throws an `Error` that contains the invalid part.
  */
 export function parseCpuList(text: string): number[] {
   const cpus = new Set<number>();
@@ -26,7 +26,7 @@ export function parseCpuList(text: string): number[] {
   return [...cpus].sort((a, b) => a - b);
 }
 
-/** CPUs that are online now. Throws a `KernelError` if sysfs cannot be read. */
+/** Returns the CPUs that are online now. Throws a `KernelError` if sysfs cannot be read. */
 export function onlineCpus(sysfs = '/sys'): number[] {
   const file = `${sysfs}/devices/system/cpu/online`;
   try {

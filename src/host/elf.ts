@@ -1,6 +1,7 @@
 /**
- * Finds functions of programs and libraries in the symbol tables of 64-bit ELF files, with their file offsets, which
- * uprobes use. Sources: elf(5) and gABI's symbol versions. Reads only the tables, because files can be very large.
+ * Finds functions of programs and libraries in the symbol tables of 64-bit ELF files, with their file
+ * offsets, which uprobes use. Sources: elf(5) and symbol versioning in the Linux Standard Base. Reads only
+ * the tables, because files can be very large.
  */
 import { closeSync, readSync } from 'node:fs';
 import { errnoOf, reasonOf } from '../model/errors.ts';
@@ -9,13 +10,13 @@ import { openUserFile } from '../model/user-file.ts';
 export interface ElfFunction {
   name: string;
   offset: number;
-  /** Whether the symbol has a version that is not the default version of its name. */
+  /** Whether the symbol has a version other than the default version of its name. */
   isHidden: boolean;
 }
 
 export interface ElfFile {
   functions: readonly ElfFunction[];
-  /** Whether the table of all symbols was removed, so that only exported functions are known. */
+  /** Whether the file lacks the table of all symbols, so that only exported functions are known. */
   isStripped: boolean;
 }
 
@@ -34,17 +35,25 @@ interface Segment {
 
 const [SYMTAB, DYNSYM, VERSYM] = [2, 11, 0x6fffffff];
 const LOAD = 1;
-/** Functions, and functions that select an implementation when the program is loaded (STT_GNU_IFUNC). */
+/** STT_FUNC, and STT_GNU_IFUNC: functions that select an implementation when the program is loaded. */
 const FUNCTION_TYPES = [2, 10];
 const SYMBOL_BYTES = 24;
 const HIDDEN = 0x8000;
-/** Limits for the size of a table and the number of entries, because a file can contain any values. */
+/**
+ * Maximum size of a table in bytes, and maximum number of headers, because a damaged file can contain any
+ * values.
+ */
 const LARGEST_TABLE = 512 * 2 ** 20;
 const MOST_HEADERS = 10_000;
-/** Limit for the total length of names, as a multiple of the name table's size, because names can share bytes. */
+/**
+ * Maximum total length of the names, as a multiple of the size of the name table. Names can share bytes, so
+ * in a damaged file their total length could be huge.
+ */
 const NAMES_PER_TABLE = 16;
 
-/** Throws an `Error` with the reason if the file cannot be used. */
+/**
+ * Reads the functions of a program or library. Throws an `Error` with the reason if the file cannot be used.
+ */
 export function readElf(path: string): ElfFile {
   let fd: number;
   try {
@@ -67,7 +76,10 @@ export function readElf(path: string): ElfFile {
   }
 }
 
-/** Returns the file offset of a function. Throws an `Error` if there is none, or several different ones. */
+/**
+ * Returns the file offset of a function. Throws an `Error` if the file has no function with this name, or has
+ * several at different offsets.
+ */
 export function functionOffset(path: string, name: string): number {
   const { functions, isStripped } = readElf(path);
   const all = functions.filter((one) => one.name === name);
@@ -109,7 +121,8 @@ function parseElf(path: string, read: Read): ElfFile {
     }),
   );
   const versions = sections.find(({ type }) => type === VERSYM);
-  // An ELF file has at most one table of each type. Ignore others, because a damaged file can have many that overlap.
+  // An ELF file has at most one table of each type. Ignore further ones, because a damaged file can have many
+  // that overlap.
   const functions = [DYNSYM, SYMTAB]
     .flatMap((table) => sections.find(({ type }) => type === table) ?? [])
     .flatMap((section) => {

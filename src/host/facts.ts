@@ -1,6 +1,6 @@
 /**
- * Facts about a machine for probes: about this machine, or about the machine of a recording. The type is HostFacts in
- * src/probes/probe.ts.
+ * Provides probes with facts about a machine: this machine, or the machine of a recording. The type is
+ * HostFacts in src/probes/probe.ts.
  */
 import { deviceNumber, diskNames, liveBlockDevices } from './block-devices.ts';
 import { errnoName } from './errno.ts';
@@ -8,7 +8,7 @@ import { irqName, jiffyNs, taskName } from './kernel-numbers.ts';
 import { syscallEventName, syscallTable } from './syscalls.ts';
 import { makeTaskPolicies } from './task-policies.ts';
 
-/** Facts about the kernel that depend only on the machine type. If the type has no table, no syscall has a name. */
+/** Facts that depend only on the machine type. Syscalls have no names if there is no table for the type. */
 function kernelFacts(machine: string) {
   const table = syscallTable(machine);
   return {
@@ -34,7 +34,9 @@ export function liveHostFacts(options: { machine: string; sysfs?: string }) {
   };
 }
 
-/** Facts about the machine of a recording. `blockDevices`: names by dev_t that the recording contains. */
+/**
+ * Facts about the machine of a recording. `blockDevices`: the names that the recording contains, by dev_t.
+ */
 export function capturedHostFacts(options: { machine: string; blockDevices: ReadonlyMap<number, string> }) {
   const { blockDevices } = options;
   return {
@@ -45,7 +47,7 @@ export function capturedHostFacts(options: { machine: string; blockDevices: Read
     // Look up both signs, because the sign bit of a 32-bit dev_t is set if the major number is 2048 or more.
     blockDeviceName: (dev: number): string =>
       blockDevices.get(dev | 0) ?? blockDevices.get(dev >>> 0) ?? deviceNumber(dev),
-    // Unknown, because the recording can name further devices while it is being read.
+    // Unknown: while the recording is being read, it can add names of devices.
     blockDeviceNames: (): readonly string[] | undefined => undefined,
     blockDeviceExists: (_dev: number): boolean => true,
   };

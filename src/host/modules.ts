@@ -1,6 +1,6 @@
 /**
- * Notices when kernel modules were loaded or removed, because that changes the addresses and names of functions. Reads
- * /proc/modules (kernel/module/procfs.c, m_show(): `name size users by state address`).
+ * Detects that kernel modules were loaded or removed, which changes the addresses and names of functions.
+ * Reads /proc/modules (kernel/module/procfs.c, m_show(): `name size users by state address`).
  */
 import { readFileSync, statSync } from 'node:fs';
 import { errnoOf } from '../model/errors.ts';
@@ -10,7 +10,7 @@ export interface ModuleWatch {
   changed(): boolean;
 }
 
-/** If there are no modules or no /proc, never reports a change. */
+/** Watches the loaded modules. Without modules or /proc, never reports a change. */
 export function watchModules(file = '/proc/modules', sysfs = '/sys/module'): ModuleWatch {
   const look = () =>
     loadedModules(read(file), (name) => statSync(`${sysfs}/${name}`, { throwIfNoEntry: false })?.ino);

@@ -1,9 +1,12 @@
-/** Converts a text of names, separated by white space, to a map from number to name. Names have consecutive numbers. */
+/**
+ * Converts a text of names, separated by white space, to a map from number to name. The first name has number
+ * 0, and each further name the next number.
+ */
 export function namesByNumber(text: string): ReadonlyMap<number, string> {
   const names = new Map<number, string>();
   let number = 0;
   for (const word of text.trim().split(/\s+/)) {
-    // A number in the text is the number of the next name.
+    // A number in the text sets the number of the next name.
     if (/^\d+$/.test(word)) number = Number(word);
     else names.set(number++, word);
   }

@@ -1,9 +1,9 @@
 /**
- * Reads facts about a task from /proc by its thread id in the trace: its process, its program and, if requested, its
- * container. Requires the host's /proc, because the trace contains the host's ids.
+ * Reads facts about a task from /proc by its thread id in the trace: its process, its program and, if
+ * requested, its container. Requires the host's /proc, because the trace contains the host's ids.
  *
- * A task may have ended before the look-up, and a new task may have its id. Therefore a task that started after the
- * given time is rejected. Sources: proc_pid_stat(5), proc_pid_status(5), proc_pid_exe(5).
+ * A task may have ended before the look-up, and a new task may have its id. Therefore the look-up ignores a
+ * task that started after the requested time. Sources: proc_pid_stat(5), proc_pid_status(5), proc_pid_exe(5).
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -18,7 +18,10 @@ export interface ProcessOfTask {
 }
 
 export interface ProcessLookup {
-  /** Returns the process of a thread at a time on CLOCK_MONOTONIC, or undefined if it is unknown. */
+  /**
+   * Returns the process that a thread belonged to at the time `atNs` (CLOCK_MONOTONIC), or undefined if it is
+   * unknown.
+   */
   of(tid: number, atNs: number): ProcessOfTask | undefined;
 }
 
@@ -32,9 +35,9 @@ export interface ProcessLookupOptions {
 
 interface Known {
   startTicks: number;
-  /** Earliest possible start of the thread on CLOCK_MONOTONIC. */
+  /** Earliest possible start of the thread, on CLOCK_MONOTONIC. */
   sinceNs: number;
-  /** When the thread was last seen. */
+  /** When /proc last showed the thread, on CLOCK_MONOTONIC. */
   seenNs: number;
   untilNs: number;
   process: ProcessOfTask;
@@ -42,13 +45,16 @@ interface Known {
 
 const TASKS = 1024;
 /**
- * How long facts are cached. A process can change its program or cgroup but keep its id and start time. The agent
- * notices such a change after this time.
+ * How long facts are cached. A process can change its program or cgroup without a change of its id and start
+ * time. The agent notices the new program or cgroup only after this time.
  */
 const KEPT_NS = 5e9;
-/** How long facts are used without reading /proc again, because ids are not reused that quickly. */
+/** How long facts are used without a new read of /proc. The kernel does not reuse an id this quickly. */
 const FRESH_NS = 5e8;
-/** How long facts stay valid after the thread was last seen. Later, another thread may have its id. */
+/**
+ * How long after /proc last showed a thread its facts still apply to its id. Later, another thread may have
+ * the id.
+ */
 const GONE_NS = 1e9;
 /** Nanoseconds per tick of the times in /proc. USER_HZ is 100 on every architecture that Node supports. */
 const TICK_NS = 1e7;
@@ -58,12 +64,15 @@ const LONGEST_NAME = 255;
 
 export function makeProcessLookup(options: ProcessLookupOptions): ProcessLookup {
   const { containers, procDir = '/proc', nowNs = monotonicNs, tasks = TASKS } = options;
-  /** By thread id, least recently used first. */
+  /** Facts by thread id. The least recently used entry comes first. */
   const cache = new Map<number, Known>();
 
   const read = (...path: string[]): string => readFileSync(join(procDir, ...path), 'utf8');
 
-  /** Time in which the machine was asleep: /proc/uptime (CLOCK_BOOTTIME) includes it, CLOCK_MONOTONIC does not. */
+  /**
+   * Returns the time in which the machine was suspended, because /proc/uptime (CLOCK_BOOTTIME) includes it
+   * and CLOCK_MONOTONIC does not.
+   */
   const sleptNs = (): number => Number.parseFloat(read('uptime')) * 1e9 - nowNs();
 
   const lookUp = (tid: number): ProcessOfTask => {
@@ -75,7 +84,10 @@ export function makeProcessLookup(options: ProcessLookupOptions): ProcessLookup 
     };
   };
 
-  /** Returns cached facts for an id whose thread has ended, or whose current thread started after `atNs`. */
+  /**
+   * Returns the cached facts about an id, if they apply to `atNs`. Used if the thread has ended, or if the id
+   * now belongs to a thread that started after `atNs`.
+   */
   const before = (tid: number, atNs: number): ProcessOfTask | undefined => {
     const entry = cache.get(tid);
     if (entry === undefined || atNs < entry.sinceNs || atNs > entry.seenNs + GONE_NS) return undefined;
@@ -115,14 +127,18 @@ export function makeProcessLookup(options: ProcessLookupOptions): ProcessLookup 
   };
 }
 
-/** Returns field 22, the start time. Searches for the last `)`, because field 2, the name, can contain parentheses. */
+/**
+ * Returns the start time, field 22, in ticks after boot. Searches for the last `)`, because field 2, the
+ * name, can contain parentheses.
+ */
 function startOf(stat: string): number {
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
 }
 
 /**
- * Returns the name of the program from the link `exe`. If the agent lacks the permission to read the link, returns
- * `comm` (at most 15 bytes). Reads the thread's own link, because a group leader that has ended has no link.
+ * Returns the name of the program from the link `exe`; '' for kernel threads. If the agent lacks the
+ * permission to read the link, returns the process's `comm` (at most 15 bytes). Reads the link of the thread
+ * and not of its process, because the link of a main thread that has ended cannot be read.
  */
 function executableOf(procDir: string, tid: number, pid: number): string {
   try {

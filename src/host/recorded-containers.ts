@@ -1,6 +1,8 @@
 /**
- * Finds the container of every task in a recording, from the table and the events in the recording. If a task's
- * container is uncertain, the task has no container until a later part of the table lists the task.
+ * Finds the container of every task in a recording. The recording contains events and, in several parts, a
+ * table of containers. The agent that made the recording filled this table by a scan of the control groups.
+ * If a task's container is uncertain, the task has no container until a later part of the table lists the
+ * task.
  */
 import {
   type ContainerEvents,
@@ -17,7 +19,10 @@ import { TaskSlots } from './task-slots.ts';
 export interface RecordedContainers extends Containers, ContainerEvents {
   /** Adds a part of the table. */
   read(part: RecordedPart): void;
-  /** Ends the recording: containers without recorded names get names from their control groups. */
+  /**
+   * Marks the end of the recording. Containers without recorded names then get names from their control
+   * groups.
+   */
   end(): void;
   hasTable(): boolean;
 }
@@ -25,7 +30,7 @@ export interface RecordedContainers extends Containers, ContainerEvents {
 export function openRecordedContainers(max: number): RecordedContainers {
   const tasks = new TaskSlots();
   const slots = new ContainerSlots(max, tasks, () => 0);
-  /** The other threads of each process, by its first thread. */
+  /** The other threads of each process, by the id of its main thread. */
   const threads = new Map<number, Set<number>>();
   const firstOf = new Map<number, number>();
   let hierarchy: number | undefined;
@@ -47,7 +52,7 @@ export function openRecordedContainers(max: number): RecordedContainers {
     for (const tid of others) joins(tid, first);
     const slot = path === undefined ? KERNEL : slots.of(taskGroupOf(path));
     if (labels !== undefined) slots.name(slot, labels);
-    // Don't overwrite slots from events, because events during the scan are newer than what the scan has read.
+    // Don't overwrite a slot that an event has set: events during the scan are newer than the table.
     for (const tid of tids) if (tasks.peek(tid) === UNKNOWN) tasks.set(tid, slot);
   };
   return {
@@ -69,7 +74,7 @@ export function openRecordedContainers(max: number): RecordedContainers {
     attached: (tid, id, path) => {
       if (hierarchy === undefined || id !== hierarchy) return;
       tasks.set(tid, slots.of(taskGroupOf(path)));
-      // The event names only the first thread of a process, but the other threads may also have moved.
+      // The event contains only the main thread of a process, but the other threads may also have moved.
       for (const other of threads.get(tid) ?? []) tasks.set(other, UNKNOWN);
     },
     lost: () => tasks.clear(),

@@ -1,23 +1,24 @@
 /**
- * Names of kernel functions by address, from the text of /proc/kallsyms (kernel/kallsyms.c, s_show()) or from other
- * lists. An address is two 32-bit words, because a double cannot represent it exactly.
+ * Finds names of kernel functions by address, in the text of /proc/kallsyms (kernel/kallsyms.c, s_show()) or
+ * in other lists. An address is two 32-bit words, because a double cannot represent it exactly.
  *
- * Without CAP_SYSLOG, or with kernel.kptr_restrict 2, kallsyms shows names without addresses.
+ * Without CAP_SYSLOG, or with kernel.kptr_restrict 2, kallsyms shows names without addresses. A patched place
+ * is the address in a function where ftrace patches in a call; tracers record this address.
  */
 import { readFileSync } from 'node:fs';
 import { errnoOf } from '../model/errors.ts';
 import type { FunctionNames } from '../model/function-names.ts';
 import { TWO_POW_32 } from '../model/time.ts';
 
-/** Functions, sorted by address. */
+/** Functions, sorted by address. The elements with the same index belong to one function. */
 export interface SymbolList {
   low: Uint32Array;
   high: Uint32Array;
   names: readonly string[];
   /**
-   * Present if `low` and `high` are starts of functions. Tracers record the place that ftrace patches, up to `ENTRY`
-   * bytes after the start, so `reach` contains how many bytes after each start belong to the function. Absent if `low`
-   * and `high` are patched places: an address then belongs to the nearest place.
+   * Number of bytes after each function's start in which an address counts as the function's patched place,
+   * at most `ENTRY`. Absent if `low` and `high` are not starts but patched places: an address then belongs to
+   * the nearest place.
    */
   reach?: Uint8Array;
 }
@@ -33,15 +34,18 @@ export interface KnownFunctions extends FunctionNames {
 }
 
 /**
- * Maximum distance from the start of a function to its patched place: `endbr64` on x86, `bti` and a nop on arm64, a
- * second entry on powerpc. With a larger distance, an address in an unknown module would get the name of the symbol
- * before it.
+ * Maximum distance in bytes from the start of a function to its patched place. Between them are `endbr64` on
+ * x86, `bti` and a nop on arm64, or a second entry on powerpc. With a larger maximum, an address in an
+ * unknown module would get the name of the symbol before it.
  */
 const ENTRY = 64;
-/** Maximum difference between the patched places that two kernels or two tracers report. */
+/**
+ * An address this many bytes or more from the nearest patched place has no name. The distance is not always
+ * 0, because two kernels or two tracers can report different patched places for the same function.
+ */
 const NEAR = 16;
 
-/** If an address is this far or farther from the start of a function, it belongs to code without a symbol. */
+/** An address this many bytes or more after the start of a function belongs to code without a symbol. */
 const LARGEST_FUNCTION = 65_536;
 
 const NEWLINE = 0x0a;
@@ -49,8 +53,8 @@ const SPACE = 0x20;
 const TAB = 0x09;
 
 /**
- * Parses the functions in a kallsyms text. `wanted` selects functions, to save memory. If an address has several names,
- * the first counts, as in the kernel (get_symbol_pos()).
+ * Parses the functions in a kallsyms text. `wanted` selects functions by name, to save memory. If an address
+ * has several names, the first name counts, as in the kernel (get_symbol_pos()).
  */
 export function parseKallsyms(
   text: Uint8Array,
@@ -59,7 +63,7 @@ export function parseKallsyms(
   const buffer = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
   const low: number[] = [];
   const high: number[] = [];
-  /** Position of the name in the text. Only names that are used are decoded, at the end. */
+  /** Start of each name in the text. `keepWanted` decodes the names, at most one per address. */
   const nameAt: number[] = [];
   const nameEnd: number[] = [];
   let seen = false;
@@ -117,8 +121,8 @@ export function readKallsyms(
 }
 
 /**
- * Returns the names from the first source that has any. A refresh uses the same source. `isInside`: addresses can be
- * anywhere in a function, not only at its beginning.
+ * Returns the names from the first source that has names. A refresh uses the same source. With `isInside`, an
+ * address can be anywhere in a function; otherwise it is a patched place.
  */
 export function knownFunctions(
   sources: readonly (() => SymbolList | NoSymbols)[],
@@ -174,7 +178,10 @@ function nameIn(list: SymbolList, low: number, high: number): string | undefined
   return below <= above ? list.names[at] : list.names[at + 1];
 }
 
-/** Finds the function that contains an address. A patched place can be a few bytes after the start of its function. */
+/**
+ * Finds the function that contains an address. In a list of patched places, the address can be a few bytes
+ * before the place of its function, because the place is not at the start of the function.
+ */
 function nameAround(list: SymbolList, low: number, high: number): string | undefined {
   const at = lastNotAbove(list, low + (list.reach === undefined ? NEAR : 0), high);
   if (at < 0) return undefined;
@@ -195,7 +202,10 @@ function lastNotAbove(list: SymbolList, low: number, high: number): number {
   return from - 1;
 }
 
-/** Selects the wanted symbols. The reach of a symbol ends at the next symbol, even if that symbol is not wanted. */
+/**
+ * Selects the wanted symbols. `order`: indexes of all symbols, sorted by address. The reach of a symbol ends
+ * at the next symbol, even if the next symbol is not wanted.
+ */
 function keepWanted(
   order: readonly number[],
   { low, high }: { low: readonly number[]; high: readonly number[] },

@@ -1,7 +1,7 @@
 /**
- * Finds the name of a syscall by its number, and the name of its event, for each machine type (`uname -m`). Syscalls
- * are named as in the kernel's syscall tables. Events are named after the function that implements the syscall
- * (kernel/trace/trace_syscalls.c). The two names differ for some syscalls.
+ * Finds the name of a syscall by its number, and the name of the syscall's event, for each machine type
+ * (`uname -m`). A syscall has the name in the kernel's syscall tables. Its event is named after the function
+ * that implements the syscall (kernel/trace/trace_syscalls.c). The two names differ for some syscalls.
  */
 import { namesByNumber } from './number-names.ts';
 import { SYSCALLS_ARM } from './syscall-table-arm.ts';
@@ -17,7 +17,10 @@ export interface SyscallTable {
   ids: readonly number[];
 }
 
-/** Names of the functions that implement syscalls, by syscall name, if both names differ. */
+/**
+ * Names of the functions that implement syscalls, by syscall name. Contains only functions whose name differs
+ * from the syscall's name.
+ */
 const EVENT_NAMES: Readonly<Record<string, string>> = {
   stat: 'newstat',
   fstat: 'newfstat',
@@ -51,7 +54,10 @@ export function syscallTable(machine: string): SyscallTable | undefined {
   return { name: (id) => names.get(id), ids: [...names.keys()] };
 }
 
-/** Name of a syscall's event after `sys_enter_`: `newfstat` for `fstat`, `openat` for `openat`. */
+/**
+ * Returns the part of a syscall's event name after `sys_enter_`: `newfstat` for `fstat`, `openat` for
+ * `openat`.
+ */
 export function syscallEventName(name: string, machine = 'x86_64'): string {
   const names = isArm64(machine) ? EVENT_NAMES_ARM64 : EVENT_NAMES;
   return Object.hasOwn(names, name) ? names[name] : name;

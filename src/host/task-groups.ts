@@ -1,30 +1,36 @@
 /**
- * Finds out from the path of a control group whether its tasks are in a container, in a systemd unit, or in neither.
- * The outermost container or unit counts, because root in a container may create groups with any name.
+ * Determines from the path of a control group whether its tasks are in a container, in a systemd unit, or in
+ * neither. If containers or units are nested, the outermost one counts, because root in a container may
+ * create groups with any name.
  */
 import type { ContainerLabels } from '../model/containers.ts';
 import { containerInPath } from './container-paths.ts';
 
 export interface TaskGroup {
-  /** Id of the container or name of the unit, which stays the same if the group moves. */
+  /** Id of the container, or name of the unit. It does not change if the group moves. */
   key: string;
   /** Path of the container's or unit's own group. */
   path: string;
-  /** The pod's uid as in its log directory; '' if the group is in no pod. */
+  /** The pod's uid as in the name of its log directory; '' if the group is in no pod. */
   podUid: string;
   kind: 'container' | 'unit';
 }
 
-/** Pods that the kubelet starts from files have a hash instead of a uid. */
+/**
+ * Matches the group of a static pod, which the kubelet starts from a file. Its name contains a hash instead
+ * of a uid.
+ */
 const STATIC_POD = /[-/]pod([0-9a-f]{32})(?:\.slice)?\//;
-/** The slice of all sessions and services of a user, which count as one unit. */
+/** Matches the slice of a user. All sessions and services of the user count as one unit. */
 const USER_SLICE = /^user-\d+\.slice$/;
 const UNIT = /^[^/]{1,120}\.(?:service|scope)$/;
 const INIT = 'init.scope';
-/** Scopes with the monitor program of a container. Their tasks count as tasks of the system. */
+/**
+ * Matches the scope of `conmon`, the monitor program of a container. Its tasks count as tasks of the system.
+ */
 const MONITOR = /conmon/;
 
-/** Returns undefined for groups that belong to no container and no unit. */
+/** Returns the container or unit that a control group belongs to, or undefined if it belongs to neither. */
 export function taskGroupOf(path: string): TaskGroup | undefined {
   const container = containerInPath(path);
   if (container !== undefined) {
@@ -39,12 +45,15 @@ export function taskGroupOf(path: string): TaskGroup | undefined {
 
 const SHORT_ID = 12;
 
-/** Returns the labels that the control group provides: names of units, ids of pods and containers. */
+/**
+ * Returns the labels that the control group provides: the name of the unit, or the ids of the pod and the
+ * container.
+ */
 export function plainLabels({ kind, key, podUid }: TaskGroup): ContainerLabels {
   return ['', podUid, kind === 'unit' ? key : key.slice(0, SHORT_ID)];
 }
 
-/** Returns the path in the line of /proc/PID/cgroup for this hierarchy. */
+/** Returns the path in the line of /proc/PID/cgroup for this hierarchy, or undefined if there is no line. */
 export function pathIn(cgroups: string, hierarchy: number): string | undefined {
   const start = `${hierarchy}:`;
   const line = cgroups.split('\n').find((one) => one.startsWith(start));

@@ -1,30 +1,39 @@
 /**
- * Finds tasks with SCHED_BATCH or SCHED_IDLE, from field 41 of /proc/TID/stat (proc_pid_stat(5)). Keeps one byte per
- * pid, which is filled outside the hot path for the tasks that a caller requested. No event reports a change of the
- * policy, so policies are read again after some seconds.
+ * Finds tasks with SCHED_BATCH or SCHED_IDLE, from field 41 of /proc/TID/stat (proc_pid_stat(5)). Keeps the
+ * class of each pid in one byte of a table, so that the hot path only loads a byte. `refresh` reads /proc for
+ * the tasks that `ask` requested. No event reports a change of the policy, so `ask` requests a task again
+ * after some seconds.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../model/errors.ts';
 import { BATCH, IDLE, NORMAL, REALTIME, type TaskClasses } from '../model/task-classes.ts';
 
-/** PID_MAX_LIMIT (include/linux/threads.h). The kernel commits memory only for pids that are used. */
+/**
+ * PID_MAX_LIMIT (include/linux/threads.h). The table needs physical memory only for pages that were written.
+ */
 const PIDS = 4194304;
 const MOST_READS = 64;
-/** The low bits of a byte are the class; the high bits are the generation of the last request, at first 0. */
+/**
+ * The low bits of a byte are the class. The high bits are the generation in which the task was last
+ * requested; 0 if it was never requested. A generation lasts `GENERATION_REFRESHES` refreshes.
+ */
 const CLASS_BITS = 2;
 const CLASS_MASK = (1 << CLASS_BITS) - 1;
 const GENERATIONS = 255 >> CLASS_BITS;
-/** After this many refreshes, a class is read again. */
+/** Number of refreshes after which a class is read again. */
 const GENERATION_REFRESHES = 10;
 /** Classes by policy (include/uapi/linux/sched.h): SCHED_OTHER, FIFO, RR, BATCH, unused, IDLE, DEADLINE. */
 const POLICY_CLASSES = [NORMAL, REALTIME, REALTIME, BATCH, NORMAL, IDLE, REALTIME];
 const MOST_RECENT = 1024;
-/** Index of field 41 among the fields after the name, which can contain spaces and parentheses. */
+/**
+ * Index of field 41 in the text after the name. The name is skipped, because it can contain spaces and
+ * parentheses.
+ */
 const POLICY = 41 - 3;
 
 export interface TaskPolicies extends TaskClasses {
-  /** Sets whether /proc has the same ids as the trace. Before this call, nothing is looked up. */
+  /** Sets whether /proc has the same ids as the trace. Until the first call with true, no class is read. */
   procIsHosts(isHosts: boolean): void;
   /** Returns why batch and idle tasks count as normal; '' if they are recognised. */
   problem(): string;
@@ -38,7 +47,7 @@ export function makeTaskPolicies(procDir = '/proc'): TaskPolicies {
   let generation = 1;
   let isHosts = false;
 
-  /** Classes that `now` has read. Each is valid until the refresh with the number `until`. */
+  /** Classes that `now` has read, by pid. Each is valid until the refresh with the number `until`. */
   const recent = new Map<number, { taskClass: number; until: number }>();
 
   const classOf = (pid: number): number => {

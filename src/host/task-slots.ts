@@ -1,4 +1,7 @@
-/** Stores one byte per thread id. Memory pages of unused ids take no memory, because `clear` does not write to them. */
+/**
+ * Stores the slot of each thread id in one byte. A slot is a small number that stands for a container. Pages
+ * of the table need no physical memory until a thread id in them is set, because `clear` skips such pages.
+ */
 import { SURPLUS, UNKNOWN } from '../model/containers.ts';
 
 /** PID_MAX_LIMIT (include/linux/threads.h). */
@@ -25,7 +28,7 @@ export class TaskSlots {
     this.#used[tid >> PAGE_BITS] = 1;
   }
 
-  /** Returns the tasks by slot, without `UNKNOWN` and `SURPLUS`. */
+  /** Returns the thread ids of each slot except `UNKNOWN` and `SURPLUS`. */
   bySlot(): Map<number, number[]> {
     const all = new Map<number, number[]>();
     for (let tid = 0; tid < PIDS; tid++) {
@@ -38,13 +41,13 @@ export class TaskSlots {
     return all;
   }
 
-  /** Forgets the slots of all tasks. */
+  /** Sets the slot of every thread to `UNKNOWN`. */
   clear(): void {
     this.#ofUsed((page) => page.fill(UNKNOWN));
     this.#used.fill(0);
   }
 
-  /** Moves all tasks from one slot to another. */
+  /** Moves all threads from one slot to another. */
   replace(slot: number, by: number): void {
     this.#ofUsed((page) => {
       for (let at = page.indexOf(slot); at >= 0; at = page.indexOf(slot, at + 1)) page[at] = by;
