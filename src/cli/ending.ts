@@ -6,7 +6,10 @@
 
 export const REPEAT_MS = 2000;
 
-/** Calls `first` for the first signal, and `again` for later signals. Returns a function that removes the handlers. */
+/**
+ * Calls `first` for the first signal, and `again` for each signal that arrives more than `REPEAT_MS` later.
+ * Returns a function that removes the handlers.
+ */
 export function onEndSignals(
   signals: readonly NodeJS.Signals[],
   { first, again }: { first(signal: NodeJS.Signals): void; again?(signal: NodeJS.Signals): void },

@@ -112,7 +112,7 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
         'could not stop cleanly: run `ftrace-exporter cleanup` after this process has exited',
       );
     });
-    // Stop the outputs after the agent: an agent that stops still provides its last traces.
+    // Stop the outputs after the agent, because the agent sends its last traces while it stops.
     await outputs.stop();
     end.release();
   }

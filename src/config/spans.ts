@@ -28,7 +28,7 @@ function threshold(byDefault: string) {
   return duration({ min: US, max: HOUR }).prefault(byDefault);
 }
 
-/** Schema of a kind. A kind without options (`block:`) gets the default options. */
+/** Schema of a kind of slow operations. A kind without options (`block:`) gets the default options. */
 function kind<Shape extends z.ZodRawShape>(shape: Shape) {
   return z.preprocess((raw) => raw ?? {}, z.strictObject(shape)).optional();
 }

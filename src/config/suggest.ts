@@ -13,7 +13,10 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   return best;
 }
 
-/** Number of insertions, deletions, replacements and swaps of adjacent characters that turn `a` into `b`. */
+/**
+ * Returns the number of insertions, deletions, replacements and swaps of adjacent characters that turn `a`
+ * into `b`.
+ */
 export function editDistance(a: string, b: string): number {
   let before: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);

@@ -73,7 +73,10 @@ function containerNameOf(procDir: string, tid: number): string | undefined {
   return mounts === '' ? undefined : (TERMINATION_LOG.exec(mounts)?.[1] ?? '');
 }
 
-/** Returns why the log directory cannot be read, so that it provides no names; '' if it can be read. */
+/**
+ * Returns why the log directory cannot be read; '' if it can be read. Without this directory, pods have no
+ * names.
+ */
 export function podLogsProblem(podLogs: string): string {
   try {
     readdirSync(podLogs);
