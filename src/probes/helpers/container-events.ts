@@ -1,7 +1,7 @@
 /**
- * Keeps the table of containers up to date when tasks are created or move between cgroups, from the events of
- * include/trace/events/task.h and cgroup.h. This helper probe has no metrics and is not in the catalogue; it runs if a
- * probe has `per_container`.
+ * Updates the table that maps tasks to containers when a task is created or moves to another cgroup. Reads
+ * the events of include/trace/events/task.h and cgroup.h. This is a helper probe: it has no metrics and is
+ * not in the catalogue. The agent runs it if a probe has `per_container`.
  */
 import { textOf } from '../../decode/fields.ts';
 import type { ContainerEvents } from '../../model/containers.ts';
@@ -11,9 +11,15 @@ import { HELPER_OPTIONS, helperSchema } from './helper.ts';
 
 const NEW_TASK = 'task:task_newtask';
 const ATTACH = 'cgroup:cgroup_attach_task';
-/** Only in cgroup v1: emitted for each task that the kernel moves out of a cpuset that lost its last CPU. */
+/**
+ * Only cgroup v1 has this event. If a cpuset loses its last CPU, the kernel moves the tasks out of the cpuset
+ * and emits this event for each task.
+ */
 const TRANSFER = 'cgroup:cgroup_transfer_tasks';
-/** Clone flag (include/uapi/linux/sched.h): the child starts in another cgroup, which no cgroup event reports. */
+/**
+ * CLONE_INTO_CGROUP in include/uapi/linux/sched.h: the child starts in another cgroup than its parent. No
+ * cgroup event reports this.
+ */
 const CLONE_INTO_CGROUP = 2 ** 33;
 const CLONE_THREAD = 1 << 16;
 

@@ -1,4 +1,7 @@
-/** Options of helper probes, which are not in the catalogue. They have no metrics, so the common keys do nothing. */
+/**
+ * Options of helper probes: probes that have no metrics and are not in the catalogue. The keys that all
+ * probes have do not affect them.
+ */
 import type { SchemaKit } from '../../config/units.ts';
 import type { CommonOptions } from '../probe.ts';
 

@@ -1,7 +1,7 @@
 /**
- * For traces of slow operations, reports to the sink which task ran on which CPU, and how a watched task returned to a
- * CPU. Reads scheduler events (include/trace/events/sched.h). This helper probe has no metrics and is not in the
- * catalogue; it runs if a kind of trace needs it.
+ * For traces of slow operations, reports to a sink (`TaskSink`) which task ran on which CPU, and how tasks
+ * returned to a CPU. Reads scheduler events (include/trace/events/sched.h). This is a helper probe: it has no
+ * metrics and is not in the catalogue. The agent runs it if the config enables traces that need it.
  */
 import { switchedOutMask } from '../../decode/print-fmt.ts';
 import type { EventHandler } from '../../model/record.ts';
@@ -17,11 +17,17 @@ const SWITCH = 'sched:sched_switch';
 const WAKEUP = 'sched:sched_wakeup';
 const MIGRATE = 'sched:sched_migrate_task';
 const WAKEUP_NEW = 'sched:sched_wakeup_new';
-/** Shows the waker, because the waker's CPU always records this event. Another CPU may record sched_wakeup. */
+/**
+ * The CPU on which the waker runs always records this event, so `common_pid` is the waker. sched_wakeup does
+ * not show the waker, because another CPU may record it.
+ */
 const WAKING = 'sched:sched_waking';
 
 export interface TaskIntervalOptions extends CommonOptions {
-  /** The enabled probes of `WORK_PROBES`, whose events show what kworkers run and which locks tasks wait for. */
+  /**
+   * Names of the enabled probes in `WORK_PROBES`. Their events show which functions kworkers run and which
+   * kernel locks tasks wait for.
+   */
   also: readonly string[];
 }
 
@@ -121,7 +127,8 @@ function onMigrate(context: ProbeContext, absences: TaskAbsences): EventHandler 
 function onWaking(context: ProbeContext, contexts: WakeContexts, absences: TaskAbsences): EventHandler {
   const pidAt = context.word(WAKING, 'pid');
   const byAt = context.word(WAKING, 'common_pid');
-  // At this event, the kernel has not chosen a CPU for the task yet, so `target_cpu` is the task's last CPU.
+  // When the kernel emits this event, it has not chosen a CPU for the task yet. `target_cpu` is the task's
+  // last CPU.
   const lastCpuAt = context.word(WAKING, 'target_cpu');
   const flagsOf = context.int(WAKING, 'common_flags');
   return (record) => {
@@ -133,7 +140,10 @@ function onWaking(context: ProbeContext, contexts: WakeContexts, absences: TaskA
   };
 }
 
-/** Returns the word offset of a comm field. Every kernel aligns this field to 4 bytes. */
+/**
+ * Returns the offset of a comm field in 32-bit words. Throws an `Error` if the field is not aligned to 4
+ * bytes, as on every known kernel.
+ */
 function commWord(context: ProbeContext, name: string): number {
   const field = context.format(SWITCH)?.fields.find((candidate) => candidate.name === name);
   if (field === undefined || field.size < 16 || field.offset % 4 !== 0)

@@ -1,8 +1,9 @@
 /**
- * Reads the markers that programs write about their own spans: text in `trace_marker` (record `ftrace:print`,
- * kernel/trace/trace.c: tracing_mark_write()), and the event `user_events:traceparent` that a program registers (since
- * kernel 6.4, Documentation/trace/user_events.rst). A marker applies to the thread that wrote it. This helper probe has
- * no metrics and is not in the catalogue; it runs if an application's span can be the parent of a trace.
+ * Reads markers: records in which programs report the begin and end of their own spans. A program writes text
+ * to `trace_marker` (record `ftrace:print`, kernel/trace/trace.c: tracing_mark_write()), or registers and
+ * writes the event `user_events:traceparent` (since kernel 6.4, Documentation/trace/user_events.rst). A
+ * marker applies to the thread that wrote it. This is a helper probe: it has no metrics and is not in the
+ * catalogue. The agent runs it if a trace may become the child of an application's span.
  */
 import type { EventHandler, EventRecord } from '../../model/record.ts';
 import type { Probe, ProbeContext, ProbeModule } from '../probe.ts';
@@ -29,7 +30,10 @@ export const traceMarkers: ProbeModule = {
   metrics: [],
 };
 
-/** Reads text markers from the top-level buffer, on kernels that cannot copy markers to the agent's instance. */
+/**
+ * Reads text markers from the top-level trace buffer. For kernels that cannot copy markers to the agent's
+ * instance.
+ */
 export const topLevelMarkers: ProbeModule = {
   ...traceMarkers,
   name: 'top-level-markers',
@@ -41,7 +45,10 @@ function createTraceMarkers(context: ProbeContext): Probe {
   if (sink === undefined) throw new Error('trace markers require a sink');
   const pidOf = context.int(PRINT, 'common_pid');
   const text = context.bytes(PRINT, 'buf');
-  /** Reports that thread `pid` began or ended the span whose `traceparent` value starts at `valueAt`. */
+  /**
+   * Reports to the sink that thread `pid` began or ended a span. `valueAt`: byte offset of its `traceparent`
+   * value.
+   */
   const mark = (record: EventRecord, pid: number, valueAt: number, isBegin: boolean): void => {
     if (!sink.takes(pid, record.timestampNs)) return;
     const span = readTraceparent(record.bytes, valueAt);

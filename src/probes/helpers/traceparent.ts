@@ -1,34 +1,39 @@
 import type { MarkedSpan } from '../../model/intervals.ts';
 
 /**
- * Parses the markers that a program writes about its own spans: `traceparent=VALUE begin` or `traceparent=VALUE end`.
- * VALUE is defined in the W3C recommendation "Trace Context", section traceparent. Skips any other text without
- * allocating memory.
+ * Parses markers: texts in which a program reports its own spans, `traceparent=VALUE begin` or
+ * `traceparent=VALUE end`. The W3C recommendation "Trace Context", section traceparent, defines VALUE. Skips
+ * any other text without allocating memory.
  */
 
 const KEY = Buffer.from('traceparent=');
 const BEGIN = Buffer.from('begin');
 const END = Buffer.from('end');
-/** Length of VERSION-TRACEID-SPANID-FLAGS. The constants below are offsets in this value. */
+/** Length of VERSION-TRACEID-SPANID-FLAGS in bytes. The next four constants are byte offsets in a value. */
 const VALUE_LENGTH = 55;
 const TRACE_ID_AT = 3;
 const SPAN_ID_AT = 36;
 const FLAGS_AT = 53;
 const DASHES = [2, 35, 52];
-/** Maximum length of a value, because later versions of `traceparent` may append fields. */
+/**
+ * Maximum length of a value in bytes. Later versions of `traceparent` may append fields, so a value can be
+ * longer than `VALUE_LENGTH`.
+ */
 const LONGEST_VALUE = 512;
 
 const DASH = 0x2d;
 const SPACE = 0x20;
 const ZERO = 0x30;
 
-/** `other`: not a span marker. `malformed`: starts with `traceparent=`, but is not a valid marker. */
+/**
+ * `other`: the text does not start with `traceparent=`. `malformed`: it does, but it is not a valid marker.
+ */
 export type MarkerKind = 'other' | 'malformed' | 'begin' | 'end';
 
-/** Offset of the value in a marker. */
+/** Byte offset of the value in a marker. */
 export const VALUE_AT = KEY.length;
 
-/** Returns the kind of marker in `bytes` between `from` and `to`. */
+/** Returns the kind of the marker in `bytes`, from offset `from` up to but not including `to`. */
 export function markerKind(bytes: Uint8Array, from: number, to: number): MarkerKind {
   if (to - from <= KEY.length) return 'other';
   for (let i = 0; i < KEY.length; i++) if (bytes[from + i] !== KEY[i]) return 'other';
@@ -45,7 +50,9 @@ export function markerKind(bytes: Uint8Array, from: number, to: number): MarkerK
   return isWord(bytes, word, end, END) ? 'end' : 'malformed';
 }
 
-/** Whether `bytes` contains a valid `traceparent` value (version 00 or later) between `from` and `to`. */
+/**
+ * Whether the bytes from `from` up to but not including `to` are a valid `traceparent` value of any version.
+ */
 export function isTraceparent(bytes: Uint8Array, from: number, to: number): boolean {
   const length = to - from;
   if (length < VALUE_LENGTH || length > LONGEST_VALUE) return false;
@@ -62,7 +69,7 @@ export function isTraceparent(bytes: Uint8Array, from: number, to: number): bool
   );
 }
 
-/** Parses a value that `isTraceparent` accepted. */
+/** Parses the value at byte offset `from`. `isTraceparent` must have accepted the value. */
 export function readTraceparent(bytes: Uint8Array, from: number): MarkedSpan {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset + from, VALUE_LENGTH).toString('latin1');
   return {
@@ -72,7 +79,7 @@ export function readTraceparent(bytes: Uint8Array, from: number): MarkedSpan {
   };
 }
 
-/** Accepts only lower case, because the recommendation forbids upper case. */
+/** Accepts only lower-case digits, because the recommendation forbids upper case. */
 function isHex(byte: number): boolean {
   return (byte >= ZERO && byte <= 0x39) || (byte >= 0x61 && byte <= 0x66);
 }

@@ -1,23 +1,29 @@
 /**
- * Fast paths of the syscall handlers (`usual` and `pair` of `EventHandler`). They handle a start if the task has no
- * open call, and an end if its id matches the start and the call did not fail, sleep or reach the threshold for slow
- * calls.
+ * Fast paths of the handlers for syscall events (`usual` and `pair` of `EventHandler`). A call is open from
+ * its enter event until its exit event. The fast paths handle an enter event only if the task has no open
+ * call. They handle an exit event only if its id equals the id of the open call, and the call did not fail,
+ * did not sleep and took less than the threshold for slow calls.
  */
 import type { PairForm, UsualForm } from '../../model/record.ts';
 import type { ProbeContext } from '../probe.ts';
 import type { TaskStamps } from '../tables/task-stamps.ts';
 
 interface Calls {
-  /** Start time of each task's open call. The tag is the syscall number. */
+  /** Start time of each task's open call in nanoseconds. The tag is the syscall number. */
   calls: TaskStamps;
-  /** Row of a syscall number; negative if the syscall is not measured. */
+  /**
+   * Returns the row of a syscall number: the index of its series. Negative if the syscall is not measured.
+   */
   rowOf(id: number): number;
 }
 
-/** Value of the field `id` when sigreturn exits. */
+/** Value of the field `id` in the exit event of sigreturn. */
 const NO_ID = -1;
 
-/** `fixedId`: the syscall number, if the event belongs to a single syscall. */
+/**
+ * Makes the fast path for an enter event. `fixedId`: the syscall number, if the event belongs to a single
+ * syscall.
+ */
 export function usualEnter(
   { isSelf, word }: ProbeContext,
   { calls, rowOf }: Calls,
@@ -39,7 +45,10 @@ export function usualEnter(
 }
 
 interface Measured extends Calls {
-  /** Calls that began before `lostUntil[0]` may lack their end. At least 1, so that stamp 0 (no call) is less. */
+  /**
+   * `lostUntil[0]`: time at which the last loss of events ended. The exit event of a call that began earlier
+   * may be lost. At least 1, so that stamp 0 (no open call) is always smaller.
+   */
   lostUntil: Float64Array;
   slowNs: number;
   duration: { recordUsual(row: number, cpu: number, ns: number, container: number): boolean };
@@ -71,7 +80,10 @@ export function usualExit(
   };
 }
 
-/** Handles a call whose end is the next record after its start, without storing the start. */
+/**
+ * Makes the fast path for a call whose exit event is the next record after its enter event. The fast path
+ * does not store the start of the call.
+ */
 export function usualCall(
   { isSelf, word }: ProbeContext,
   state: Measured,

@@ -1,4 +1,7 @@
-/** Tracks which interrupt handler, softirq or timer function runs on each CPU, so that traces show what woke a task. */
+/**
+ * Tracks which interrupt handler, softirq or timer function runs on each CPU, so that traces can show what
+ * woke a task.
+ */
 import {
   BY_INTERRUPT,
   BY_IRQ,
@@ -10,21 +13,27 @@ import {
 } from '../../model/wake-codes.ts';
 import { IN_HARD_INTERRUPT, IN_INTERRUPT, IN_NMI } from '../names/trace-flags.ts';
 
-/** Upper limit of vector numbers. Kernels have ten softirq vectors. */
+/** Number of softirq vectors for which a CPU has memory. Kernels have ten vectors. */
 const VECTORS = 16;
 const MIXED = -1;
 
 export class WakeContexts {
   readonly #cpuCount: number;
-  /** By CPU: number of the running irq handler plus 1; 0 if none runs. */
+  /** By CPU: row of the running irq handler's name in `HandlerNames`, plus 1; 0 if no handler runs. */
   readonly #irqs: Int32Array;
-  /** By CPU: vector of the running softirq plus 1; 0 if none runs. */
+  /** By CPU: vector of the running softirq, plus 1; 0 if no softirq runs. */
   readonly #softirqs: Int32Array;
-  /** By CPU: the value of `#pending` when the running softirq began. */
+  /** By CPU: the value that `#pending` had for the running softirq when the softirq began. */
   readonly #raisers: Int32Array;
-  /** By CPU and vector: pid of the task that raised the softirq; 0: not pending; `MIXED`: several raised it. */
+  /**
+   * By CPU and vector: pid of the task that raised the pending softirq. `MIXED` if an interrupt or more than
+   * one task raised it. 0 if the softirq is not pending.
+   */
   readonly #pending: Int32Array;
-  /** By CPU: 1 while a timer function runs in a hard interrupt (`#hardTimers`) or a softirq (`#softTimers`). */
+  /**
+   * By CPU: 1 while a timer function runs. `#hardTimers` is for functions in hard interrupts, `#softTimers`
+   * for functions in softirqs.
+   */
   readonly #hardTimers: Uint8Array;
   readonly #softTimers: Uint8Array;
 
@@ -38,7 +47,10 @@ export class WakeContexts {
     this.#softTimers = new Uint8Array(cpuCount);
   }
 
-  /** Returns the code of what wakes a task on this CPU. `flags` and `pid`: common fields of the wake-up event. */
+  /**
+   * Returns the code (see wake-codes.ts) of what woke a task. `cpu`: the CPU that recorded the wake-up event.
+   * `flags` and `pid`: the event's `common_flags` and `common_pid`.
+   */
   code(cpu: number, flags: number, pid: number): number {
     if ((flags & IN_INTERRUPT) === 0) return BY_TASK;
     if (cpu >= this.#cpuCount || (flags & IN_NMI) !== 0) return BY_INTERRUPT;
@@ -85,7 +97,7 @@ export class WakeContexts {
     else this.#softTimers[cpu] = runs;
   }
 
-  /** Forgets what runs on a CPU, because events of this CPU were lost. */
+  /** Forgets what runs on a CPU. Called after events of this CPU were lost. */
   lost(cpu: number): void {
     if (cpu >= this.#cpuCount) return;
     for (const state of [this.#irqs, this.#softirqs, this.#raisers]) state[cpu] = 0;

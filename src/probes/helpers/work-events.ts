@@ -1,7 +1,7 @@
 /**
  * For traces, reads which functions kworkers run and which kernel locks tasks wait for
- * (include/trace/events/workqueue.h, lock.h). Reads these events only if the probe `workqueue` or `locks` is on,
- * because function names take memory, and a contended lock causes many events.
+ * (include/trace/events/workqueue.h, lock.h). Reads these events only if the probe `workqueue` or `locks` is
+ * enabled, because the table of function names needs memory, and a contended lock causes many events.
  */
 import type { TaskSink } from '../../model/intervals.ts';
 import type { EventHandler } from '../../model/record.ts';
@@ -16,7 +16,7 @@ const LOCK_END = 'lock:contention_end';
 /** Probes that read the same events as this helper. */
 export const WORK_PROBES = ['workqueue', 'locks'] as const;
 
-/** `also`: the enabled probes of `WORK_PROBES`. */
+/** Returns the events to read. `also`: names of the enabled probes in `WORK_PROBES`. */
 export function workNeeds(also: readonly string[]): EventNeed[] {
   const works: EventNeed[] = [
     {
