@@ -1,17 +1,20 @@
-/** Options of tracers that take CPU time from other tasks, so that the config must name the CPUs. */
+/** Options of tracers that use much CPU time. The config must name the CPUs on which these tracers run. */
 import type { z } from 'zod';
 import { formatCpuList } from '../../config/units/quantity.ts';
 import type { Knob } from '../../model/tracer.ts';
 import type { CommonOptions } from '../probe.ts';
 
 export interface CpuOptions extends CommonOptions {
-  /** CPUs to run on. Undefined only if the probe is off. */
+  /** CPUs on which the tracer runs. Undefined only if the probe is disabled. */
   cpus?: readonly number[] | undefined;
 }
 
 const US_PER_NS = 1e-3;
 
-/** Rejects a config that enables the probe without `cpus`. `cost` describes the cost on each CPU. */
+/**
+ * Returns a check that rejects a config with `enabled: true` but without `cpus`. `cost` says what each CPU
+ * loses.
+ */
 export function mustNameCpus(cost: string): z.core.CheckFn<{
   enabled: boolean;
   cpus?: readonly number[] | undefined;

@@ -1,4 +1,4 @@
-/** Options of `function` and `function_graph`: which functions and tasks to trace. */
+/** Options of the probes `function` and `function_graph`: which functions and tasks to trace. */
 import type { SchemaKit } from '../../config/units.ts';
 import type { FunctionFilter } from '../../model/tracer.ts';
 import type { CommonOptions, KernelOffer, NameList } from '../probe.ts';
@@ -19,7 +19,9 @@ export function functionKeys({ globs, z }: SchemaKit) {
   };
 }
 
-/** Rejects tracing the whole kernel unless the config allows it explicitly. */
+/**
+ * Rejects a config that selects no functions, unless `unfiltered` allows the probe to trace every function.
+ */
 export const mustChoose = {
   check: (options: { enabled: boolean; functions: readonly string[]; unfiltered: boolean }): boolean =>
     !options.enabled || options.functions.length > 0 || options.unfiltered,
@@ -36,7 +38,10 @@ export function functionFilter(options: FunctionOptions, maxDepth: number): Func
   return { functions, notrace, pids, maxDepth };
 }
 
-/** Globs in the config, so that the agent can report those that match nothing. */
+/**
+ * Returns the globs in the config and the traceable functions, so that the agent can report globs without a
+ * match.
+ */
 export function functionNames({ functions, notrace }: FunctionOptions, kernel: KernelOffer): NameList[] {
   const offered = functions.length + notrace.length > 0 ? kernel.functions?.() : undefined;
   return [

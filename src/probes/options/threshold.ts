@@ -1,6 +1,7 @@
 /**
- * All kernel tracers share one `tracing_thresh`. If one probe sets it, other probes miss shorter operations:
- * function_graph drops shorter calls, and latency tracers no longer keep the longest latency.
+ * Detects conflicts about the kernel's `tracing_thresh`, which all tracers share. If one probe sets a
+ * threshold, function_graph no longer records shorter calls, and latency tracers record every latency above
+ * the threshold instead of only the longest.
  */
 import { LATENCY_TRACERS } from '../../model/tracer.ts';
 import type { Conflict } from '../probe.ts';
