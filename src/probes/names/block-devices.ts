@@ -1,6 +1,7 @@
 /**
- * Assigns a row to each block device (dev_t) that has requests. Forgets a device and its series after five minutes of
- * absence, or when the kernel gives its number to another device.
+ * Assigns a row (a small number) to each block device that has requests, and finds the row by dev_t. Forgets
+ * a device and its series when the device has been absent for five minutes, or when the kernel gives its
+ * dev_t to another device.
  */
 import type { HostFacts, NameList } from '../probe.ts';
 
@@ -8,9 +9,12 @@ import type { HostFacts, NameList } from '../probe.ts';
 const CHECK_EVERY = 10;
 const GONE_FOR_SWEEPS = 300;
 
-/** Globs to report if they match no disk. A disk may appear later, but a glob without a disk is usually a mistake. */
+/**
+ * Returns the globs that the agent reports if they match no disk. A disk may appear later, but a glob without
+ * a disk is usually a mistake.
+ */
 export function deviceNames(devices: readonly string[], host: HostFacts): NameList[] {
-  // Skip `*`, because it is valid even if there are no disks.
+  // Skip `*`, because it is valid even on a machine without disks.
   const globs = devices.filter((glob) => !/^\*+$/.test(glob));
   return [{ key: 'devices', globs, kind: 'disk', offered: host.blockDeviceNames() }];
 }
@@ -34,7 +38,11 @@ export class SeenDevices {
   #last = 0;
   #sweeps = 0;
 
-  /** Calls `onGone` when a row becomes free. `name` is '' if another row has the same name. */
+  /**
+   * `wanted`: whether the config selects a device name. `onNew` is called for the row of a new selected
+   * device. `onGone` is called before another device can get the row. Its `name` is '' if another row has the
+   * same device name.
+   */
   constructor(
     host: HostFacts,
     wanted: (name: string) => boolean,
@@ -51,7 +59,10 @@ export class SeenDevices {
     return this.#devices[row]?.name ?? '';
   }
 
-  /** Returns the row of a device; -1 if the config excludes the device or the request belongs to no disk (dev 0). */
+  /**
+   * Returns the row of a device; -1 if the config excludes the device, or if the request belongs to no disk
+   * (dev 0).
+   */
   row(dev: number): number {
     if (dev === 0) return -1;
     let row = this.#last;
@@ -64,7 +75,10 @@ export class SeenDevices {
     return this.#devices[row]?.wanted === true ? row : -1;
   }
 
-  /** Forgets devices that were removed or renamed. */
+  /**
+   * Forgets devices that were removed or renamed. Called about once a second; checks the devices at every
+   * tenth call.
+   */
   sweep(): void {
     if (++this.#sweeps % CHECK_EVERY !== 0) return;
     for (let row = 0; row < this.#devices.length; row++) {
@@ -99,7 +113,7 @@ export class SeenDevices {
   #forget(row: number, device: SeenDevice): void {
     this.#devices[row] = undefined;
     this.#devs[row] = 0;
-    // If the device has a new number, another row has the same name, and the series stay.
+    // If the device got another dev_t, another row has the same name and still uses the series.
     const livesOn = this.#devices.some((other) => other?.name === device.name);
     if (device.wanted) this.#onGone(row, livesOn ? '' : device.name);
   }

@@ -1,9 +1,10 @@
 /**
- * Decodes the operation of a block request from `rwbs`, which blk_fill_rwbs() (kernel/trace/blktrace.c) writes: an
- * optional `F` (flush first), the operation (R, W, D, F or another letter), then the flags F, A, S, M.
+ * Decodes the operation of a block request from the field `rwbs`, which blk_fill_rwbs()
+ * (kernel/trace/blktrace.c) writes. `rwbs` consists of an optional `F` (flush first), a letter for the
+ * operation (R, W, D, F or another letter), and the flags F, A, S and M.
  */
 
-/** Values of the label `operation`, by number. */
+/** Values of the label `operation`, by operation number. */
 export const OPERATIONS: readonly string[] = ['read', 'write', 'flush', 'discard', 'other'];
 export const READ = 0;
 export const WRITE = 1;
@@ -13,13 +14,13 @@ export const OTHER = 4;
 
 const F = 0x46;
 
-/** Returns the operation number of the `rwbs` from `start` to `end`. */
+/** Returns the operation number. `rwbs` is the bytes from `start` up to but not including `end`. */
 export function operationOf(bytes: Uint8Array, start: number, end: number): number {
   if (start >= end) return OTHER;
   const first = bytes[start];
   if (first !== F) return byLetter(first);
   const second = start + 1 < end ? bytes[start + 1] : 0;
-  // `F` and `FS` are only a flush. `FW…` is a write with a preceding flush.
+  // `F` and `FS` mean only a flush. `FW…` means a write that the disk starts with a flush.
   const operation = byLetter(second);
   return operation === OTHER && (second === 0 || second === 0x53) ? FLUSH : operation;
 }

@@ -4,10 +4,13 @@ import type { ProbeContext } from '../probe.ts';
 import { IN_INTERRUPT } from './trace-flags.ts';
 
 export interface FunctionCaller {
-  /** Whether one of the agent's own threads made the call, which then counts as ignored. False for interrupts. */
+  /**
+   * Whether one of the agent's own threads called the function. If so, counts the call as ignored. False if
+   * an interrupt called the function.
+   */
   isOurs(record: EventRecord): boolean;
   inInterrupt(record: EventRecord): boolean;
-  /** Low and high word of the function's address. */
+  /** Low and high 32-bit word of the function's address. */
   low: IntReader;
   high: IntReader;
 }
@@ -27,7 +30,7 @@ export function functionCaller(context: ProbeContext, event: string, address: st
     },
     inInterrupt: (record) => (flagsOf(record) & IN_INTERRUPT) !== 0,
     low: ({ words, offset }) => words[(offset >> 2) + addressAt],
-    // Recordings of 32-bit kernels have addresses of one word.
+    // In recordings of 32-bit kernels, an address is one word.
     high: size === 8 ? ({ words, offset }) => words[(offset >> 2) + addressAt + 1] : () => 0,
   };
 }

@@ -1,14 +1,17 @@
 /**
- * Assigns a row to each name of an interrupt handler, and creates strings only for new names. Folds the queues of a
- * device into one name, so that a disk with 64 queues counts as one handler.
+ * Assigns a row (a small number) to each name of an interrupt handler. Creates a string only for a new name.
+ * Replaces the queue number in a name with `*`, so that a disk with 64 queues counts as one handler.
  */
 import type { EventRecord } from '../../model/record.ts';
 
-/** Number of name lists, indexed by interrupt number. An interrupt has few handlers, so a list stays short. */
+/**
+ * Number of lists of known names. The lowest bits of the interrupt number select the list. An interrupt has
+ * few handlers, so a list stays short.
+ */
 const BUCKETS = 1024;
-/** Maximum number of names. Every further name becomes `other`, even if `max_series` is larger. */
+/** Maximum number of names. Each further name becomes `other`, even if `max_series` is larger. */
 const MOST_NAMES = 4096;
-/** Maximum length of a list. A full list contains names of removed devices, so it is emptied. */
+/** Maximum length of a list. A full list contains names of devices that no longer exist, so it is emptied. */
 const LONGEST_LIST = 64;
 
 interface KnownName {
@@ -17,12 +20,12 @@ interface KnownName {
 }
 
 export class HandlerNames {
-  /** Name by row, without queue number. */
+  /** Name by row. `*` replaces queue numbers. */
   readonly names: string[] = [];
   readonly #rows = new Map<string, number>();
   readonly #lists: KnownName[][] = Array.from({ length: BUCKETS }, () => []);
 
-  /** Returns the row of a name that has no queue number. */
+  /** Returns the row of a name. The caller must have replaced the queue number. */
   row(name: string): number {
     const existing = this.#rows.get(name);
     if (existing !== undefined) return existing;
@@ -33,7 +36,10 @@ export class HandlerNames {
     return row;
   }
 
-  /** Returns the row of the name from `start` to `end` in the record's page. `irq` selects the list to search. */
+  /**
+   * Returns the row of a name in the record's page, from byte `start` up to but not including `end`. `irq`
+   * selects the list to search.
+   */
   find(irq: number, record: EventRecord, start: number, end: number): number {
     const list = this.#lists[irq & (BUCKETS - 1)];
     for (let i = 0; i < list.length; i++) {
@@ -60,12 +66,15 @@ function equal(name: Uint8Array, page: Uint8Array, start: number, end: number): 
 const NUMBERED_QUEUE = /^(.*\dq)\d+$/;
 /** Number after a numbered device and a dash: `eth0-TxRx-3`, `virtio1-input.0`, `megasas0-msix12`, `eth0-3`. */
 const PART_OF_DEVICE = /^(.*\d-(?:.*\D)?)\d+$/;
-/** Number after a word that drivers use for queues: `mlx5_comp3`, `lan-rx-3`, `iwlwifi:queue_2`, `gve-ntfy-blk7`. */
+/**
+ * Number after a word that drivers use in queue names: `mlx5_comp3`, `lan-rx-3`, `iwlwifi:queue_2`,
+ * `gve-ntfy-blk7`.
+ */
 const QUEUE_WORD = /^(.*[-_:.](?:txrx|tx|rx|comp|queue|blk|msix|cq|eq|ring)[-_.]?)\d+$/i;
 
 /**
- * Replaces the queue number at the end of a handler's name (before an `@pci:…`) with `*`. Keeps the numbers of devices,
- * as in `virtio0`, `i801_smbus` and `ahci[0000:00:1f.2]`.
+ * Replaces the queue number at the end of a handler's name with `*`. A suffix `@pci:…` stays after the `*`.
+ * Keeps the numbers of devices, as in `virtio0`, `i801_smbus` and `ahci[0000:00:1f.2]`.
  */
 export function foldQueueNumber(name: string): string {
   const at = name.indexOf('@');

@@ -1,15 +1,16 @@
 /**
- * Chooses which syscalls to measure, and with which events. The `raw_syscalls` events occur for every syscall of every
- * task. If the config chooses a few syscalls, their own `syscalls:sys_enter_*` events cost one third as much.
+ * Chooses which syscalls to measure, and which events to read. The `raw_syscalls` events occur for every
+ * syscall of every task. If the config selects only a few syscalls, reading the events of these syscalls
+ * (`syscalls:sys_enter_NAME` and `sys_exit_NAME`) costs one third as much.
  */
 import { globMatcher } from '../../config/units/globs.ts';
 import type { CommonOptions, HostFacts } from '../probe.ts';
 
 export const RAW_ENTER = 'raw_syscalls:sys_enter';
 export const RAW_EXIT = 'raw_syscalls:sys_exit';
-/** If the config chooses at most this many syscalls, each is traced with its own events. */
+/** If the config selects at most this many syscalls, the probe reads the events of each syscall. */
 const MOST_OWN_EVENTS = 16;
-/** Label value for syscall numbers that are not in the table. */
+/** Label value for numbers that are not in the host's syscall table. */
 export const UNKNOWN = 'unknown';
 
 export interface SyscallOptions extends CommonOptions {
@@ -50,9 +51,10 @@ export function exitEvent(name: string, host: HostFacts): string {
 }
 
 /**
- * Returns the syscalls to trace with their own events. Returns undefined to use the `raw_syscalls` events: if the
- * config has no `include`, chooses many syscalls, or chooses a syscall that has no events of its own. If a recording
- * has no `raw_syscalls` events, returns all chosen syscalls that have their own events.
+ * Returns the selected syscalls if the probe should read the events of each syscall. Returns undefined if it
+ * should read the `raw_syscalls` events: the config has no `include`, or it selects no syscall, more than
+ * `MOST_OWN_EVENTS` syscalls, or a syscall without events. If a recording has no `raw_syscalls` events,
+ * returns all selected syscalls that have events; undefined if none has.
  */
 export function byOwnEvents(
   options: SyscallOptions,
