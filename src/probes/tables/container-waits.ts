@@ -1,23 +1,31 @@
 /**
- * Measures which container used a CPU while a task of another container waited for the CPU. Keeps, for each CPU, the
- * running container and the number of waiting tasks per container. Each switch adds the time since the previous switch
- * to the pairs of running and waiting container; `queued` and `leave` correct this for waits that begin or end between
- * two switches. The sum over a container's pairs therefore equals the container's waits.
+ * Measures which container used a CPU while a task of another container waited for the CPU. A container has a
+ * small number, its slot (src/model/containers.ts). For each CPU, this table stores the slot of the running
+ * task and the number of waiting tasks per slot. Each switch adds the time since the previous switch to the
+ * pairs of waiting and running slot; `queued` and `leave` correct the pairs for waits that begin or end
+ * between two switches. The sum over a container's pairs therefore equals the time that its tasks waited.
+ *
+ * The queue of a CPU is the set of tasks that wait for this CPU. A tag encodes where a task waits: the CPU
+ * and the task's slot.
  */
 import { IDLE, SLOTS, UNKNOWN } from '../../model/containers.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import { cell } from './cell.ts';
 
-/** Tag of a waiting task that is in no queue: it is being woken, runs next on an idle CPU, or its CPU is unknown. */
+/**
+ * Tag of a waiting task that is in no queue: a waker is still waking it, it will run next on an idle CPU, or
+ * its CPU is unknown.
+ */
 export const NOT_QUEUED = -1;
-// Local copies, because an imported constant would be read from memory at each use.
+// These constants are local copies, because V8 would read an imported constant from memory at each use.
 const SLOT_BITS = 8;
 const SLOT_MASK = SLOTS - 1;
 const NOBODY = IDLE;
 
 /**
- * Each CPU has four numbers in `states`: the running task, the slot of its container, the task that should run next
- * because it was woken while the CPU was idle, and the number of slots with waiting tasks.
+ * Each CPU has four numbers in `states`: the pid of the running task (-1: unknown), the slot of its
+ * container, the pid of the task that was woken while the CPU was idle and should run next (0: none), and the
+ * number of slots with waiting tasks.
  */
 const STATE_BITS = 2;
 const TASK = 0;
@@ -25,60 +33,76 @@ const RUNNING = 1;
 const EXPECTED = 2;
 const LENGTH = 3;
 /**
- * Number of pairs in a row. Larger than `SLOTS`, so that rows are not a multiple of 4096 bytes apart. A CPU delays a
- * load after a store if the last 12 bits of their addresses are equal.
+ * Number of elements in a row of `pairs`: the pairs with the same running slot, and padding. A CPU delays a
+ * load after a store if the last 12 bits of their addresses are equal. With the padding, the distance between
+ * nearby rows is not a multiple of 4096 bytes.
  */
 const ROW = SLOTS + 8;
 export const PAIRS = SLOTS * ROW;
 
-/** Index of a pair of containers. */
+/** Returns the index in `pairs` of the waiting container `slot` and the running container `bySlot`. */
 export function pairOf(slot: number, bySlot: number): number {
   return bySlot * ROW + slot;
 }
 
-/** Slot of the waiting container of a pair. */
+/** Returns the slot of the waiting container of a pair. */
 export const slotOf = (pair: number): number => pair % ROW;
 
-/** Slot of the running container of a pair. */
+/** Returns the slot of the running container of a pair. */
 export const bySlotOf = (pair: number): number => Math.floor(pair / ROW);
 
 export interface ContainerWaits {
-  /** Nanoseconds by `pairOf` of the waiting and the running container. */
+  /** Nanoseconds that tasks waited, indexed by `pairOf`. */
   readonly pairs: Float64Array;
-  /** Time of the current event, set by the caller. Not an argument, because V8 would allocate the double. */
+  /**
+   * Element 0: time of the current event. The caller sets it before each call. If the time were an argument,
+   * V8 would allocate the double.
+   */
   readonly now: Float64Array;
   /**
-   * A task was woken and joined the queue of a CPU. Returns its tag: the CPU and the slot. On an idle CPU, the task
-   * counts as running immediately, because some virtual machines record no switch out of the idle task. The tag is then
-   * `NOT_QUEUED`, and the wait is added when a switch to the task is recorded.
+   * A task was woken and joined the queue of a CPU. Returns its tag. If the CPU is idle, the task immediately
+   * counts as running, because some virtual machines record no switch from the idle task to the next task.
+   * `woken` then returns `NOT_QUEUED`, and the caller counts the wait with `waitedForNothing` when a switch
+   * to the task is recorded.
    */
   woken(pid: number, slot: number, cpu: number): number;
   /** A task begins to wait in the queue of a CPU. Returns its tag. */
   queued(slot: number, cpu: number): number;
-  /** A task no longer waits in this queue. */
+  /** A task no longer waits in the queue of its tag. */
   leave(tag: number): void;
-  /** A waiting task moves to the queue of another CPU. `sinceNs`: when it began to wait. Returns its new tag. */
+  /**
+   * A waiting task moves to the queue of another CPU. `sinceNs`: time at which its wait began. Returns its
+   * new tag.
+   */
   moved(pid: number, slot: number, tag: number, cpu: number, sinceNs: TimestampNs): number;
   /**
-   * Task `prev` is about to leave a CPU. If the last recorded switch was to another task, a switch is missing. Which of
-   * the two tasks ran is then unknown, so the time since the last switch counts for the container `UNKNOWN`.
+   * A CPU is about to switch from task `prev` to another task. If the last recorded switch on this CPU was to
+   * a task other than `prev`, a record is missing. It is then unknown which of the two tasks ran, so the time
+   * since the last switch counts for the container `UNKNOWN`.
    */
   leaves(cpu: number, prev: number): void;
   /**
-   * A CPU switches to task `next`; 0 is the idle task. `entering`: the slot of the previous task if it begins to wait.
-   * `tag`: the tag of `next` if it waited in the queue of this CPU. Both can be `NOT_QUEUED`. Returns the task that was
-   * expected to run next; 0 if none.
+   * A CPU switches to task `next` (0: the idle task), whose container is `slot`. `entering`: the slot of the
+   * previous task if this task begins to wait, else `NOT_QUEUED`. `tag`: the tag of `next` if it waited in
+   * the queue of this CPU, else `NOT_QUEUED`. Returns the pid of the task that was expected to run next; 0 if
+   * none was expected.
    */
   switched(cpu: number, next: number, slot: number, entering: number, tag: number): number;
-  /** Counts a wait since `sinceNs` as caused by no task, because the events show that the CPU was idle. */
+  /**
+   * Counts the time since `sinceNs` as a wait for the idle task, because the events show that the CPU was
+   * idle.
+   */
   waitedForNothing(slot: number, sinceNs: TimestampNs): void;
-  /** Adds the time up to now to the pairs. */
+  /** Adds the waits up to `now` to the pairs of all CPUs. */
   settle(): void;
-  /** Events were lost: forget which tasks wait or run. */
+  /** Called after a loss of events. Forgets which tasks wait and which tasks run. */
   lost(): void;
 }
 
-/** The methods are closures over constant arrays, because V8 compiles the addresses of such arrays into the code. */
+/**
+ * The methods are closures over constant arrays, because V8 compiles the addresses of constant arrays into
+ * the code.
+ */
 export function makeContainerWaits(cpuCount: number): ContainerWaits {
   const pairs = new Float64Array(PAIRS);
   const now = cell();
@@ -111,7 +135,7 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
     const length = states[state + LENGTH];
     if (length === 0) return;
     const ns = now[0] - until[cpu];
-    // Events of different CPUs can be slightly out of order.
+    // Events of different CPUs can be slightly out of order, so the time can be negative.
     if (ns <= 0) return;
     until[cpu] = now[0];
     const row = (states[state + RUNNING] & SLOT_MASK) * ROW;
@@ -138,7 +162,10 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
     return expected;
   };
 
-  /** If a task was expected on an idle CPU, counts its wait so far, no longer expects it and returns true. */
+  /**
+   * If an idle CPU expects this task, counts the task's wait since `sinceNs`, cancels the expectation and
+   * returns true.
+   */
   const unexpect = (pid: number, slot: number, sinceNs: TimestampNs): boolean => {
     for (let cpu = 0; cpu < cpuCount; cpu++) {
       if (states[(cpu << STATE_BITS) + EXPECTED] !== pid) continue;
@@ -178,7 +205,10 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
   };
 }
 
-/** Whether `prev` leaves a CPU that last switched to another task. False if the idle task makes way for `EXPECTED`. */
+/**
+ * Whether a CPU switches away from `prev` although its last recorded switch was to another task. False if
+ * `prev` is the idle task and the CPU expects the other task.
+ */
 function missesSwitch(states: Int32Array, state: number, prev: number): boolean {
   const task = states[state + TASK];
   return task > 0 && task !== prev && (prev !== 0 || task !== states[state + EXPECTED]);
@@ -186,12 +216,19 @@ function missesSwitch(states: Int32Array, state: number, prev: number): boolean 
 
 interface Queues {
   states: Int32Array;
-  /** Per CPU, the slots with waiting tasks, and the number of these tasks. */
+  /**
+   * By CPU: `slots` lists the slots with waiting tasks, and `counts` contains the number of tasks of each.
+   */
   slots: Uint8Array;
   counts: Float64Array;
-  /** Per CPU and slot: the index of the slot among those with waiting tasks. */
+  /**
+   * By CPU and slot: index of the slot in the CPU's part of `slots`. Outdated if no task of the slot waits.
+   */
   places: Uint8Array;
-  /** By CPU: time up to which `pairs` includes the waits. Valid only while tasks wait for the CPU. */
+  /**
+   * By CPU: time up to which `pairs` includes the waits for this CPU. Valid only while tasks wait for the
+   * CPU.
+   */
   until: Float64Array;
 }
 
@@ -221,7 +258,7 @@ function addWaiter({ states, slots, counts, places }: Queues, cpu: number, slot:
   const first = cpu << SLOT_BITS;
   const place = first + places[first + slot];
   const length = states[(cpu << STATE_BITS) + LENGTH];
-  // If the slot has no waiting tasks, `places` is outdated, so check `slots`.
+  // `places` is outdated if no task of the slot waits, so check that `slots` contains the slot.
   if (place < first + length && slots[place] === slot) {
     counts[place] += 1;
     return;

@@ -1,4 +1,7 @@
-/** Tracks which task runs on each CPU, from sched_switch. Reports each turn on a CPU to the sink of task intervals. */
+/**
+ * Tracks which task runs on each CPU, from sched_switch. Reports each turn of a task on a CPU to a sink
+ * (`TaskSink`). A turn lasts from the switch to the task until the switch to the next task.
+ */
 import type { TaskSink } from '../../model/intervals.ts';
 import type { TimestampNs } from '../../model/time.ts';
 
@@ -6,12 +9,14 @@ export const COMM_WORDS = 4;
 
 export class CpuTasks {
   readonly #sink: TaskSink;
-  /** When the current task began to run on each CPU; 0 if unknown. */
+  /** By CPU: time at which the running task began to run; 0 if unknown. */
   readonly #since: Float64Array;
-  /** By CPU: pid of the running task (0: idle or unknown), and its comm. */
+  /**
+   * By CPU: pid of the running task (0: the idle task, or unknown), and its comm, `COMM_WORDS` words per CPU.
+   */
   readonly #running: Int32Array;
   readonly #comms: Int32Array;
-  /** By CPU: when the last loss of events ended. */
+  /** By CPU: time at which the last loss of its events ended; 0 if none were lost. */
   readonly #lostOn: Float64Array;
   #lostUntil: TimestampNs = 0;
 
@@ -23,14 +28,19 @@ export class CpuTasks {
     this.#comms = new Int32Array(cpuCount * COMM_WORDS);
   }
 
-  /** Called when a task leaves a CPU. The task's comm is the 16 bytes from word `commAt`. */
+  /**
+   * Called when a CPU switches away from task `pid`. The task's comm is the 16 bytes from `words[commAt]`.
+   */
   leaves(cpu: number, pid: number, nowNs: TimestampNs, words: Int32Array, commAt: number): void {
     if (cpu >= this.#since.length || this.#running[cpu] !== pid) return;
     const sinceNs = this.#since[cpu];
     if (sinceNs >= this.#lostUntil && sinceNs !== 0) this.#sink.ran(cpu, pid, sinceNs, nowNs, words, commAt);
   }
 
-  /** Called when a task begins to run on a CPU. Pid 0 is the idle task. */
+  /**
+   * Called when a CPU switches to task `pid` (0: the idle task). The task's comm is the 16 bytes from
+   * `words[commAt]`.
+   */
   arrives(cpu: number, pid: number, nowNs: TimestampNs, words: Int32Array, commAt: number): void {
     if (cpu >= this.#since.length) return;
     this.#since[cpu] = nowNs;
@@ -40,7 +50,7 @@ export class CpuTasks {
     for (let i = 0; i < COMM_WORDS; i++) this.#comms[comm + i] = words[commAt + i];
   }
 
-  /** Reports the turn of a CPU's running task up to now. The rest of the turn is reported as another turn. */
+  /** Reports the current turn on a CPU up to now. The rest of the turn is reported later as another turn. */
   reportTurn(cpu: number, nowNs: TimestampNs): void {
     if (cpu < 0 || cpu >= this.#since.length) return;
     const sinceNs = this.#since[cpu];
@@ -49,11 +59,15 @@ export class CpuTasks {
     this.#since[cpu] = nowNs;
   }
 
-  /** Called when events of a CPU were lost. Drops all turns that began before the loss ended, and reports the loss. */
+  /**
+   * Called when events of a CPU were lost. Drops the turns on all CPUs that began before the loss ended, and
+   * reports the loss to the sink.
+   */
   lost(cpu: number, untilNs: TimestampNs): void {
     if (untilNs > this.#lostUntil) this.#lostUntil = untilNs;
     if (cpu < this.#lostOn.length) this.#lostOn[cpu] = Math.max(this.#lostOn[cpu], untilNs);
-    // Events of all CPUs come in time order, so the loss began after the last switch on any CPU.
+    // The decoder passes events of all CPUs in time order, so the loss began after the last switch on any
+    // CPU.
     this.#sink.lost(
       cpu,
       Math.min(
@@ -64,7 +78,7 @@ export class CpuTasks {
     );
   }
 
-  /** Whether no event of a CPU was lost since this time. */
+  /** Whether the agent received all events of a CPU since this time. */
   isWholeSince(cpu: number, sinceNs: TimestampNs): boolean {
     return cpu < this.#lostOn.length && this.#lostOn[cpu] <= sinceNs;
   }

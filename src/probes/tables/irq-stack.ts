@@ -1,6 +1,7 @@
 /**
- * Stacks of running interrupt handlers, one per CPU, because an interrupt can interrupt the handler of another
- * interrupt. Handlers that share a line run one after the other.
+ * Stacks of running interrupt handlers, one per CPU. A CPU needs a stack, because an interrupt can interrupt
+ * the handler of another interrupt. A line is an interrupt number; handlers that share a line run one after
+ * the other.
  */
 import type { TimestampNs } from '../../model/time.ts';
 
@@ -11,9 +12,12 @@ export class IrqStacks {
   readonly #line: Int32Array;
   readonly #row: Int32Array;
   readonly #startedAt: Float64Array;
-  /** Row of the entry that the last `pop` returned. */
+  /** The `row` that `push` got for the entry that the last `pop` removed. */
   poppedRow = 0;
-  /** Number of entries above the one that the last `pop` returned. Their end events are missing. */
+  /**
+   * Number of entries above the one that the last `pop` returned. `pop` removed these entries too: their end
+   * events are missing.
+   */
   skipped = 0;
 
   constructor(cpuCount: number) {
@@ -27,7 +31,10 @@ export class IrqStacks {
     return this.#depth[cpu];
   }
 
-  /** Adds a handler; its end event has the same `line`. Returns false if a full stack lost its lowest entry. */
+  /**
+   * Adds a handler to the stack of a CPU. `line` finds the handler again when it ends. Returns false if the
+   * stack was full and lost its lowest entry.
+   */
   push(cpu: number, line: number, row: number, now: TimestampNs): boolean {
     const first = cpu * DEPTH;
     const room = this.#depth[cpu] < DEPTH;
@@ -44,7 +51,10 @@ export class IrqStacks {
     return room;
   }
 
-  /** Removes the topmost entry of this line and all above it. Returns when the handler started; 0 if not found. */
+  /**
+   * Removes the topmost entry of this line and all entries above it. Returns when the handler started; 0 if
+   * the stack has no entry of this line.
+   */
   pop(cpu: number, line: number): TimestampNs {
     this.skipped = 0;
     for (let i = this.#depth[cpu] - 1; i >= 0; i--) {

@@ -1,6 +1,8 @@
 /**
- * Chooses the pairs of containers that have their own series: the pairs with the most interference in recent rounds. A
- * pair is replaced only by a pair with more than twice as much interference, so that the choice rarely changes.
+ * Chooses the pairs of containers that have their own series. A pair is a waiting container and the container
+ * that used the CPU; its value is the time waited. A round is one update of the metrics. Chooses the pairs
+ * that grew most in recent rounds. A pair is replaced only by a pair that grew more than twice as much, so
+ * that the choice rarely changes.
  */
 import { PAIRS } from './container-waits.ts';
 
@@ -20,7 +22,7 @@ export class LargestPairs {
     return this.#places.has(pair);
   }
 
-  /** Begins a round: halves the weight of earlier growth. */
+  /** Begins a round. Halves the recorded growth of earlier rounds. */
   begin(): void {
     for (let pair = 0; pair < this.#recent.length; pair++) this.#recent[pair] *= DECAY;
   }
@@ -29,7 +31,10 @@ export class LargestPairs {
     this.#recent[pair] += by;
   }
 
-  /** Ends a round: chooses the pairs that grew most. Calls `lost` for pairs that are no longer chosen. */
+  /**
+   * Ends a round and updates the choice. `grown`: the pairs that grew in this round. Calls `lost` for each
+   * pair that is no longer chosen.
+   */
   settle(grown: readonly number[], lost: (pair: number) => void): void {
     const waiting = grown.filter((pair) => !this.#places.has(pair));
     waiting.sort((a, b) => this.#recent[b] - this.#recent[a]);

@@ -1,13 +1,17 @@
 /**
- * Computes how much a task's count of too deeply nested calls (the kernel's `trace_overrun`) has grown. A full table
- * forgets the task that was added first. If this task appears again, its whole count is returned as growth.
+ * Computes the growth of a task's count of calls that were nested too deeply to be recorded. The count is the
+ * kernel's `trace_overrun`. A full table forgets the task that was added first. If this task appears again,
+ * its whole count is returned as growth.
  */
 const CAPACITY = 4096;
 
 export class Overruns {
   readonly #last = new Map<number, number>();
 
-  /** Returns the growth of a task's count since the last call for this task; for a new task, the whole count. */
+  /**
+   * Returns how much a task's count grew since the last call for this task. For a new task, returns the whole
+   * count.
+   */
   growth(pid: number, count: number): number {
     const last = this.#last.get(pid);
     if (last === count) return 0;

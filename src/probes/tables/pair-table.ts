@@ -1,19 +1,22 @@
 /**
- * Hash table of operations in flight. The key consists of 32-bit words. Entries with the same hash are chained, newest
- * first. When the table is full, it evicts the older half of its entries.
+ * Hash table of operations that have started and not yet ended. The key of an operation consists of 32-bit
+ * words. Entries with the same hash form a chain, newest first. A full table evicts the older half of its
+ * entries.
  */
 import type { TimestampNs } from '../../model/time.ts';
 
-/** Index that means "no entry". Its stamp is always 0. */
+/** Entry number that means "no entry". Its stamp is always 0. */
 export const NONE = 0;
 
 export class PairTable {
-  /** When the operation of each entry began; 0 for free entries. */
+  /**
+   * By entry: time at which the operation began; 0 if the entry is free. The caller writes it after `add`.
+   */
   readonly stamps: Float64Array;
-  /** By entry: a number and a tag, which the caller stores with the stamp. */
+  /** By entry: a number and a tag. The caller writes them after `add`. */
   readonly values: Float64Array;
   readonly tags: Int32Array;
-  /** The key that `find` and `add` use. Write the key before the call. */
+  /** The key that `find` and `add` use. The caller writes the key before it calls them. */
   readonly key: Int32Array;
   readonly #keys: Int32Array;
   readonly #next: Int32Array;
@@ -29,7 +32,10 @@ export class PairTable {
   #free = 1;
   #size = 0;
 
-  /** `capacity` must be a power of two. */
+  /**
+   * `width`: number of words in a key. `capacity`: maximum number of entries, a power of two. `onEvicted`
+   * gets the number of evicted entries.
+   */
   constructor(width: number, capacity: number, onEvicted: (count: number) => void) {
     this.#width = width;
     this.#capacity = capacity;
@@ -49,7 +55,7 @@ export class PairTable {
     return this.#size;
   }
 
-  /** Returns the newest entry of `key`, or NONE. */
+  /** Returns the newest entry with `key`, or `NONE`. */
   find(): number {
     this.#bucket = this.#bucketOf();
     let entry = this.#heads[this.#bucket];
@@ -57,7 +63,10 @@ export class PairTable {
     return entry;
   }
 
-  /** Adds an entry with `key`. The previous call must be `find` with the same key, because `add` uses its bucket. */
+  /**
+   * Adds an entry with `key` and returns it. The previous call must be `find` with the same key, because
+   * `add` uses the hash that `find` computed.
+   */
   add(): number {
     if (this.#size === this.#capacity) this.#evict();
     const entry = this.#free;
@@ -86,7 +95,7 @@ export class PairTable {
     this.#size--;
   }
 
-  /** Removes entries that began before this time. Returns how many. */
+  /** Removes entries that began before this time. Returns the number of removed entries. */
   removeBefore(untilNs: TimestampNs): number {
     let count = 0;
     for (let entry = 1; entry <= this.#capacity; entry++) {

@@ -1,7 +1,8 @@
 /**
- * Hash table of block requests in flight, in typed arrays. The key is device, sector (two 32-bit words) and operation.
- * Chains keep the order of `add`, so that `find` returns the first of several equal requests. When the table is full,
- * the caller must remove the oldest entry before `add`.
+ * Hash table of block requests that are in the queue or at the device, in typed arrays. The key is the
+ * device, the sector (two 32-bit words) and the operation. Entries with the same hash form a chain in the
+ * order in which they were added or moved, so that `find` returns the first of several equal requests. If the
+ * table is full, the caller must remove the oldest entry before `add`.
  */
 import type { TimestampNs } from '../../model/time.ts';
 
@@ -24,21 +25,27 @@ export class RequestTable {
   readonly #high: Int32Array;
   readonly #operation: Uint8Array;
   readonly #state: Uint8Array;
-  /** When the request entered its current state. */
+  /** By entry: time at which the request got its current state. */
   readonly #since: Float64Array;
-  /** Sectors that are not completed yet. Set when the request is issued. */
+  /** By entry: number of sectors that are not completed yet. Set when the request is issued. */
   readonly #sectors: Float64Array;
-  /** When the request was first put into the queue; 0 if never. */
+  /** By entry: time at which the request was first put into the queue; 0 if it never was in the queue. */
   readonly #inserted: Float64Array;
   readonly #issueCpus: Int32Array;
   readonly #issuers: Int32Array;
-  /** Pid of the task that put the request into the queue, or that issued the request without queueing. */
+  /**
+   * By entry: pid of the task that put the request into the queue, or that issued the request without
+   * queueing.
+   */
   readonly #pids: Int32Array;
-  /** Slot of the container of the task in `#pids`. */
+  /** By entry: slot (number of a container) of the task in `#pids`. */
   readonly #containers: Uint8Array;
-  /** Number of sectors at the issue. `#sectors` counts down from this number. */
+  /** By entry: number of sectors when the request was issued. `#sectors` counts down from this number. */
   readonly #asked: Float64Array;
-  /** 1 if the driver put the request back into the queue. The next insert event then belongs to this request. */
+  /**
+   * By entry: 1 if the driver put the request back into the queue. The next insert event then belongs to this
+   * request.
+   */
   readonly #requeued: Uint8Array;
   #free = 0;
   #oldest = NONE;
@@ -78,7 +85,7 @@ export class RequestTable {
     return this.#size === this.#capacity;
   }
 
-  /** The oldest entry; -1 if the table is empty. */
+  /** The entry that was added first; -1 if the table is empty. */
   get oldest(): number {
     return this.#oldest;
   }
@@ -132,7 +139,9 @@ export class RequestTable {
     return this.#requeued[entry] === 1;
   }
 
-  /** Returns the first entry with this key and state; -1 if none. `sector` is an integer, exact up to 2^53. */
+  /**
+   * Returns the first entry with this key and state; -1 if there is none. `sector` is an integer up to 2^53.
+   */
   find(dev: number, sector: number, operation: number, state: RequestState): number {
     const low = sector | 0;
     const high = (sector / 4294967296) | 0;
@@ -152,7 +161,7 @@ export class RequestTable {
     return NONE;
   }
 
-  /** Adds a request in this state. The table must not be full. */
+  /** Adds a request in this state and returns its entry. The table must not be full. */
   add(
     dev: number,
     sector: number,
@@ -195,7 +204,10 @@ export class RequestTable {
     this.#sectors[entry] = sectors;
   }
 
-  /** Records the issue of a request: its sectors, the CPU, and the task that issued the request (0: an interrupt). */
+  /**
+   * Records that a request was issued: its number of sectors, the CPU, and the task that issued it (0: an
+   * interrupt).
+   */
   issue(entry: number, sectors: number, cpu: number, issuer = 0): void {
     this.#issuers[entry] = issuer;
     this.#sectors[entry] = sectors;
@@ -203,7 +215,7 @@ export class RequestTable {
     this.#issueCpus[entry] = cpu;
   }
 
-  /** Changes the sector of an entry after a part of its request completed. */
+  /** Changes the sector of an entry. Called when a part of the request has completed. */
   move(entry: number, sector: number): void {
     this.#unchain(entry);
     this.#chain(entry, sector);

@@ -1,13 +1,16 @@
 /**
- * Tracks block requests in flight in a `RequestTable`. `find` drops requests that began before a loss of events. `add`
- * evicts the oldest request if the table is full.
+ * Tracks block requests in flight in a `RequestTable`. `find` drops requests that began before the end of the
+ * last loss of events. If the table is full, `add` evicts the oldest request.
  */
 import type { TimestampNs } from '../../model/time.ts';
 import { type RequestState, RequestTable } from './request-table.ts';
 
 export type RequestsInFlight = ReturnType<typeof requestsInFlight>;
 
-/** Calls `lost` or `evicted` for each request that is dropped for this reason. */
+/**
+ * Makes a tracker of at most `capacity` requests. Calls `lost` for each request that `find` drops after a
+ * loss of events, and `evicted` for each request that it evicts.
+ */
 export function requestsInFlight(capacity: number, lost: () => void, evicted: () => void) {
   const table = new RequestTable(capacity);
   let lostUntil: TimestampNs = 0;
@@ -18,7 +21,7 @@ export function requestsInFlight(capacity: number, lost: () => void, evicted: ()
   };
   return {
     table,
-    /** Returns the first request with this key and state; -1 if none. */
+    /** Returns the entry of the first request with this key and state; -1 if there is none. */
     find: (dev: number, sector: number, operation: number, state: RequestState): number => {
       let match = table.find(dev, sector, operation, state);
       while (match >= 0 && table.since(match) < lostUntil) {
@@ -29,7 +32,7 @@ export function requestsInFlight(capacity: number, lost: () => void, evicted: ()
       }
       return match;
     },
-    /** Number of requests that `find` has dropped. */
+    /** Returns the number of requests that `find` has dropped since the start. */
     dropped: () => dropped,
     add: (
       dev: number,

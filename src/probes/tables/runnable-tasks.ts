@@ -1,6 +1,7 @@
 /**
- * Stores when each waiting task became runnable. If waits are also counted by container, the tag of a waiting task
- * contains the CPU of its run queue and the slot of its container.
+ * Stores when each waiting task became runnable. If waits are also counted by container, each waiting task
+ * has a tag. The tag contains the CPU of its run queue and the slot (number) of its container, or is
+ * `NOT_QUEUED`.
  */
 import { IDLE } from '../../model/containers.ts';
 import type { TimestampNs } from '../../model/time.ts';
@@ -8,16 +9,22 @@ import { cell } from './cell.ts';
 import { type ContainerWaits, NOT_QUEUED } from './container-waits.ts';
 import { TaskStamps } from './task-stamps.ts';
 
-/** Receives waits and preemptions, by container. */
+/** Counts waits and preemptions by container. */
 export interface WaitsByContainer {
   readonly waits: ContainerWaits;
   /** Returns the slot of a task's container. */
   slotOf(tid: number): number;
-  /** A task in `slot` was preempted by a task in `bySlot`, or by none (`IDLE`) if its CPU quota was used up. */
+  /**
+   * A task of container `slot` was preempted by a task of container `bySlot`. `bySlot` is `IDLE` if no task
+   * ran next, because the container had used up its CPU quota.
+   */
   preempted(slot: number, bySlot: number): void;
 }
 
-/** How a task left its CPU: it sleeps, it is still runnable, or it is not counted (idle task, agent's tasks). */
+/**
+ * How a CPU switched away from a task: the task sleeps, the task is still runnable, or the task is not
+ * counted (the idle task, or one of the agent's own tasks).
+ */
 export const ASLEEP = 0;
 export const PREEMPTED = 1;
 export const UNCOUNTED = 2;
@@ -28,17 +35,26 @@ const SLOT_BITS = 8;
 const NOBODY = IDLE;
 
 export interface RunnableTasks {
-  /** Ignore waits that began before this time, because the events that ended them may be lost. */
+  /**
+   * Element 0: end of the last loss of events. Ignore waits that began earlier, because the events that ended
+   * them may be lost.
+   */
   readonly lostUntil: Float64Array;
-  /** Time of the current event, set by the caller. Not an argument, because V8 would allocate the double. */
+  /**
+   * Element 0: time of the current event. The caller sets it before each call. If the time were an argument,
+   * V8 would allocate the double.
+   */
   readonly now: Float64Array;
-  /** Set by `switched`: when the next task became runnable; 0 if unknown. */
+  /** Element 0, set by `switched`: time at which task `next` became runnable; 0 if unknown. */
   readonly since: Float64Array;
-  /** A waker begins to wake a task. The task's run queue is not known yet. */
+  /** A waker begins to wake a task. The task's run queue is not known yet. The wait begins now. */
   waking(pid: number): void;
   /** A woken task joins the run queue of a CPU. */
   woken(pid: number, cpu: number): void;
-  /** A CPU switches from task `prev` to task `next`; 0 is the idle task. `departure`: how `prev` left the CPU. */
+  /**
+   * A CPU switches from task `prev` to task `next`. Pid 0 is the idle task. `departure`: `ASLEEP`,
+   * `PREEMPTED` or `UNCOUNTED`, for `prev`.
+   */
   switched(prev: number, departure: number, next: number, cpu: number): void;
   /** A task moves to the run queue of another CPU. */
   migrates(pid: number, cpu: number): void;
@@ -90,10 +106,16 @@ export function makeRunnableTasks(containers: WaitsByContainer | undefined): Run
   };
 }
 
-/** Updates the tags of waiting tasks and reports their waits by container. `place`: index of a task in `tasks`. */
+/**
+ * Updates the tags of waiting tasks and counts their waits by container. A `place` is the index of a task in
+ * `tasks`.
+ */
 function makeQueues({ tasks, lostUntil }: Tables, { waits, slotOf, preempted }: WaitsByContainer) {
   const { now } = waits;
-  /** A task did not get the idle CPU on which it was woken. From now on, it waits for the task that got this CPU. */
+  /**
+   * Called when task `pid` was woken on an idle CPU, but the CPU switched to another task. The time up to now
+   * counts as a wait for the idle task. From now on, `pid` waits for the other task.
+   */
   const passedOver = (pid: number, cpu: number): void => {
     const place = tasks.at(pid);
     const sinceNs = tasks.stamps[place];
@@ -102,13 +124,13 @@ function makeQueues({ tasks, lostUntil }: Tables, { waits, slotOf, preempted }: 
     waits.waitedForNothing(slot, sinceNs);
     tasks.tags[place] = waits.queued(slot, cpu);
   };
-  /** Ends a wait whose end no event reported: the task leaves a CPU, but still counts as waiting. */
+  /** Ends a wait whose end no event reported. The task at `place` counts as waiting, although it just ran. */
   const endsUnseen = (place: number): void => {
     if (tasks.stamps[place] >= lostUntil[0]) waits.leave(tasks.tags[place]);
   };
   return {
     woken: (place: number, pid: number, cpu: number): void => {
-      // By container, do not count waits that begin during a loss of events.
+      // If the wait begins during a loss of events, do not count it by container.
       tasks.tags[place] = now[0] < lostUntil[0] ? NOT_QUEUED : waits.woken(pid, slotOf(pid), cpu);
     },
     switched: (

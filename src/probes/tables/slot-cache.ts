@@ -1,22 +1,29 @@
-/** Enough for most tables. V8 treats the array in public field `slots` as a constant until the array is replaced. */
+/**
+ * Initial number of cells, enough for most tables. V8 treats the array in the public field `slots` as a
+ * constant until the array is replaced, so the array should rarely grow.
+ */
 const FIRST_CELLS = 1024;
 
 /**
- * Caches the slots of a metric family in a table. A row is what a series is about, such as a device. A column is
- * usually a CPU. A slot is resolved on first use, so the hot path needs no label values.
+ * Caches the slots of a metric family in a table. A slot is the number of a series in the family. A row is
+ * what the series is about, such as a device. A column is usually a CPU. The cache looks up a slot when its
+ * cell is first used, so later uses need no label values.
  */
 export class SlotCache {
-  /** Returns the slot of a cell; -1 if it is not resolved. */
+  /** Returns the slot of a cell; -1 if the cache has not looked it up. */
   readonly peek: (row: number, column: number) => number;
-  /** Returns the slot of a cell, and resolves it on first use. */
+  /** Returns the slot of a cell. Looks up the slot when the cell is first used. */
   readonly at: (row: number, column: number) => number;
-  /** Forgets a row after its series were removed. */
+  /** Forgets the slots of a row. Call this when the series of the row are removed. */
   readonly forget: (row: number) => void;
   readonly #columns: number;
-  /** The slot plus 1, by cell; 0 if not resolved. Public, so that V8 treats it as a constant (see `FIRST_CELLS`). */
+  /**
+   * By cell: the slot plus 1; 0 if the cache has not looked up the slot. Public, so that V8 treats the array
+   * as a constant (see `FIRST_CELLS`).
+   */
   slots = new Int32Array(FIRST_CELLS);
 
-  /** `resolve` returns the family's slot for a cell. It is called when the cell is first used. */
+  /** `resolve` looks up the slot of a cell. The cache calls it when the cell is first used. */
   constructor(columnCount: number, resolve: (row: number, column: number) => number) {
     const columns = Math.max(1, columnCount);
     this.#columns = columns;
@@ -32,7 +39,8 @@ export class SlotCache {
     };
     this.peek = (row, column) => {
       const at = row * columns + column;
-      // A CPU that the kernel did not announce has no column. Its index would be that of a cell in the next row.
+      // A record can come from a CPU above `columnCount`. This CPU has no column: its index would be that of
+      // a cell in the next row.
       return column < columns && at < this.slots.length ? this.slots[at] - 1 : -1;
     };
     this.at = (row, column) => {

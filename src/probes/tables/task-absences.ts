@@ -1,4 +1,8 @@
-/** Stores when each task left its CPU, was woken and became runnable. Reports to the sink how tasks return to a CPU. */
+/**
+ * Stores when a CPU switched away from each task, and when the task was woken and became runnable. Reports to
+ * a sink (`TaskSink`) how each task returned to a CPU. An absence is the time from the switch away until the
+ * return. A watched call is a call for which `TaskSink.inCall` returns a start.
+ */
 import type { SwitchIn, TaskSink } from '../../model/intervals.ts';
 import type { EventRecord } from '../../model/record.ts';
 import { MAX_RT_PRIO, NORMAL, REALTIME, type TaskClasses } from '../../model/task-classes.ts';
@@ -7,19 +11,28 @@ import { BY_TASK, BY_UNKNOWN, CODE_BITS } from '../../model/wake-codes.ts';
 import { COMM_WORDS, type CpuTasks } from './cpu-tasks.ts';
 import { TaskStamps } from './task-stamps.ts';
 
-/** Mask for the code of what woke the task, in a tag of `#wokenBy`. The other bits are the waker's CPU. */
+/** Mask of the wake code (wake-codes.ts) in a tag of `#wokenBy`. The other bits are the waker's CPU. */
 const CODE_MASK = (1 << CODE_BITS) - 1;
-/** Bit in a tag of `#out`: the task left its CPU in a watched call. Lower bits: task state. Higher bits: the CPU. */
+/**
+ * Bit in a tag of `#out`: the absence began in a watched call. The lower bits are the task state, the higher
+ * bits the CPU.
+ */
 const WATCHED = 1 << 20;
-/** Bit in a tag of `#out`: events were lost during the absence, but the task certainly slept. */
+/**
+ * Bit in a tag of `#out`: events were lost during the absence, but the task certainly did not run before it
+ * was woken.
+ */
 const SLEPT = 1 << 19;
 const STATE_MASK = SLEPT - 1;
 const CPU_SHIFT = 21;
-/** Largest CPU number in a tag of `#out`. It stands for this CPU and all higher ones. */
+/** Largest CPU number in a tag of `#out`. It also stands for all CPUs with a higher number. */
 const HIGHEST_CPU = (1 << (32 - CPU_SHIFT)) - 1;
-/** An absence during which events were lost is certain only if it begins and ends within this time of the loss. */
+/**
+ * If events were lost during an absence, the absence is certain only if it begins and ends within this time
+ * of the loss.
+ */
 const DOUBTFUL_NS = 10e9;
-/** Comm for a task that no event names. */
+/** Comm for a return that no event recorded. */
 const NO_COMM = new Int32Array(COMM_WORDS);
 /** EXIT_DEAD and EXIT_ZOMBIE in include/linux/sched.h: the task has ended and never runs again. */
 const DEAD = 0x10 | 0x20;
@@ -29,15 +42,21 @@ export class TaskAbsences {
   readonly #cpus: CpuTasks;
   readonly #isSelf: (pid: number) => boolean;
   readonly #classes: TaskClasses | undefined;
-  /** When tasks left their CPU: all tasks, or only those in a watched call (see `TaskSink.follows`). */
+  /**
+   * When each absence began: for all tasks, or only for absences that began in a watched call (see
+   * `TaskSink.follows`). The tag contains the CPU, `WATCHED`, `SLEPT` and the task state.
+   */
   readonly #out = new TaskStamps();
-  /** When each task became runnable. The tag is the CPU of its run queue. */
+  /** When each task became runnable. The tag is the CPU of the first run queue that the task joined. */
   readonly #runnable = new TaskStamps();
-  /** When each task was last woken. The tag is the pid of the waker or, for an interrupt, of the interrupted task. */
+  /**
+   * When each task was last woken. The tag is the pid of the waker. If an interrupt woke the task, the tag is
+   * the pid of the task that was interrupted.
+   */
   readonly #woken = new TaskStamps();
-  /** The same times as in `#woken`. The tag is the code of what woke the task, and the waker's CPU. */
+  /** When each task was last woken, as in `#woken`. The tag is the wake code and the waker's CPU. */
   readonly #wokenBy = new TaskStamps();
-  /** When tasks began to wait for a kernel lock. The tag contains the flags of the lock. */
+  /** When each task began to wait for a kernel lock. The tag is the flags of the lock. */
   readonly #locks = new TaskStamps();
   #hasLocks = false;
   readonly #stamps = [this.#out, this.#runnable, this.#woken, this.#wokenBy, this.#locks];
@@ -67,7 +86,10 @@ export class TaskAbsences {
     this.#classes = classes;
   }
 
-  /** Called when a task acts on a CPU although no event has reported its return. */
+  /**
+   * Called when a task acts on a CPU although no event has reported its return. Reports that the task
+   * returned.
+   */
   cameBack(pid: number, cpu: number, nowNs: TimestampNs): void {
     const out = this.#out;
     const runnable = this.#runnable;
@@ -90,8 +112,9 @@ export class TaskAbsences {
     task.isSeen = false;
     task.runnableNs = runnableNs;
     task.state = isKnown ? out.tags[outAt] & STATE_MASK : 0;
-    // The return was not recorded. After a sleep, assume that the task ran as soon as it was runnable. Without a sleep,
-    // a task whose switches are hidden took the CPU, so assume that the return is now.
+    // No event recorded the return, so its time is an assumption. After a sleep, assume that the task ran as
+    // soon as it was runnable. If the task was preempted, a task whose switches are not recorded used the
+    // CPU, so assume that the task returned now.
     task.inNs = runnableNs === 0 || task.state === 0 ? nowNs : runnableNs;
     task.taskClass = NORMAL;
     task.queueCpu = cpu;
@@ -100,7 +123,7 @@ export class TaskAbsences {
     this.#sink.switchedIn(task, NO_COMM, 0);
   }
 
-  /** A task leaves a CPU. `state` is 0 if it was still runnable. */
+  /** A CPU switches away from a task. `state` is 0 if the task is still runnable. */
   leaves(pid: number, state: number, cpu: number, nowNs: TimestampNs): void {
     if ((state & DEAD) !== 0) {
       this.#forget(pid);
@@ -118,7 +141,7 @@ export class TaskAbsences {
     else if (this.#sink.follows) this.#out.set(pid, nowNs, tag);
   }
 
-  /** A task begins to run on the record's CPU. */
+  /** The record's CPU switches to task `pid`. The task's comm begins at word `commAt` of the page. */
   arrives(record: EventRecord, pid: number, prio: number, commAt: number): void {
     const nowNs = record.timestampNs;
     const out = this.#out;
@@ -137,7 +160,8 @@ export class TaskAbsences {
     const task = this.#task;
     task.pid = pid;
     task.cpu = record.cpu;
-    // If it is unknown when the task left its CPU, assume that it left in its current call, not in an earlier call.
+    // If it is unknown when the absence began, assume that it began in the task's current call, not in an
+    // earlier call.
     task.isWatched = outNs !== 0 ? (out.tags[outAt] & WATCHED) !== 0 : sink.inCall(pid) !== 0;
     task.outNs = wasSeen ? outNs : 0;
     task.isSeen = true;
@@ -165,21 +189,23 @@ export class TaskAbsences {
     runnable.tags[place] = cpu;
   }
 
-  /** A task moves to the queue of another CPU (sched_migrate_task). */
+  /** A task moves to the run queue of another CPU (sched_migrate_task). */
   moved(pid: number, cpu: number, nowNs: TimestampNs): void {
     const runnable = this.#runnable;
     const place = runnable.at(pid);
     const sinceNs = runnable.stamps[place];
-    // Ignore a task that moves while it is being woken, because it does not wait in a queue yet.
+    // Ignore a task that moves before its wake-up is complete, because it does not wait in a run queue yet.
     if (sinceNs === 0 || sinceNs < this.#lostUntil) return;
-    // Report which task ran on the old CPU during the wait, because no other event would report this in time.
+    // Report the task that runs on the old CPU, because no later event would report its turn in time for the
+    // trace.
     this.#cpus.reportTurn(runnable.tags[place], nowNs);
     this.#sink.moved(pid, cpu, nowNs);
   }
 
   /**
-   * Called when a task that last ran on `lastCpu` is woken from `cpu`. `waker` is the task that runs on `cpu`; `code`
-   * shows whether `waker` woke the task itself or was interrupted.
+   * Called when a task is woken (sched_waking). `lastCpu`: CPU on which the task last ran. `cpu`: CPU that
+   * recorded the event. `waker`: task that runs on `cpu`. `code` shows whether `waker` or an interrupt woke
+   * the task.
    */
   woken(pid: number, lastCpu: number, code: number, waker: number, cpu: number, nowNs: TimestampNs): void {
     if (nowNs - this.#lostUntil < DOUBTFUL_NS) this.#sleptUntil(pid, lastCpu);
@@ -202,7 +228,10 @@ export class TaskAbsences {
     if (untilNs > this.#lostUntil) this.#lostUntil = untilNs;
   }
 
-  /** Removes entries from long before a loss of events. If a task's exit was lost, nothing else removes its entries. */
+  /**
+   * Removes entries that are much older than the last loss of events. They may belong to tasks whose exit was
+   * lost, and nothing else would remove them.
+   */
   sweep(): void {
     if (this.#lostUntil === this.#forgottenUntil) return;
     this.#forgottenUntil = this.#lostUntil;
@@ -210,8 +239,9 @@ export class TaskAbsences {
   }
 
   /**
-   * Sets `SLEPT` if an absence began before a loss of events, but the task certainly slept until now: the task left the
-   * CPU that the kernel reports as its last one (`lastCpu`), and no event of this CPU was lost since.
+   * Sets `SLEPT` if an absence began before a loss of events, but the task certainly has not run since. This
+   * is certain if the absence began on the CPU that the kernel reports as the task's last one (`lastCpu`),
+   * and no later event of this CPU was lost.
    */
   #sleptUntil(pid: number, lastCpu: number): void {
     const out = this.#out;
@@ -222,7 +252,7 @@ export class TaskAbsences {
       out.tags[at] |= SLEPT;
   }
 
-  /** Whether a task that left its CPU at `outNs` has certainly not run since. */
+  /** Whether a task whose absence began at `outNs` has certainly not run since. */
   #isKnown(pid: number, outNs: TimestampNs, outAt: number): boolean {
     if (outNs >= this.#lostUntil) return true;
     return (this.#out.tags[outAt] & SLEPT) !== 0 && this.#woken.get(pid) >= this.#lostUntil;
@@ -233,7 +263,7 @@ export class TaskAbsences {
     for (const stamps of this.#stamps) stamps.clear(pid);
   }
 
-  /** Sets what ended a sleep that began at `outNs`. */
+  /** Sets in `#task` what woke the task after `outNs`. */
   #setWaker(pid: number, outNs: TimestampNs): void {
     const task = this.#task;
     const woken = this.#woken;
@@ -249,7 +279,7 @@ export class TaskAbsences {
     task.wakerCpu = how >>> CODE_BITS;
   }
 
-  /** Sets the lock that a task waited for when it went to sleep. */
+  /** Sets in `#task` the lock that the task was waiting for when it went to sleep at `outNs`. */
   #setLock(pid: number, outNs: TimestampNs): void {
     if (!this.#hasLocks || this.#task.state === 0) {
       this.#task.lock = -1;

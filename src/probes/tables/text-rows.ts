@@ -1,13 +1,13 @@
-/** Assigns a row to each distinct text in records. Creates a string only when a text occurs for the first time. */
+/** Assigns a row (a small number) to each distinct text in records. Creates a string only for a new text. */
 import { hashByte } from '../../decode/text/name-table.ts';
 
 export const OTHER = 'other';
-/** Number of places in the hash table. At most a quarter of them are used. */
+/** Number of places in the hash table. Texts use at most a quarter of the places. */
 const PLACES = 4096;
 const MOST_TEXTS = PLACES / 4;
 
 export class TextRows {
-  /** Text by row. All texts beyond the limit have row 0. */
+  /** Text by row. Row 0 stands for all texts beyond the limit. */
   readonly names: string[] = [OTHER];
   readonly #spelled: Uint8Array[] = [new Uint8Array(0)];
   readonly #places = new Int32Array(PLACES);
@@ -15,7 +15,7 @@ export class TextRows {
   readonly #maxTexts: number;
   readonly #onRefused: () => void;
 
-  /** `onRefused` is called when a text gets no row because there are already `maxTexts` rows. */
+  /** `onRefused` is called when a text gets row 0 because there are already `maxTexts` rows. */
   constructor(maxTexts: number, onRefused: () => void) {
     this.#maxTexts = Math.min(maxTexts, MOST_TEXTS - 1);
     this.#onRefused = onRefused;

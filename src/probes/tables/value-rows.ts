@@ -1,29 +1,40 @@
 /**
- * Assigns a row to the name of each number, such as the function at an address. The rows of numbers are cached in an
- * open-addressing table, so a number that was seen before needs no string and no allocation.
+ * Assigns a row (a small number) to the name of each number, such as the name of the function at an address.
+ * Numbers with the same name share a row. An open-addressing table maps numbers to rows, so a known number
+ * needs no string and no allocation.
  *
- * The name of a number can change, for example when a module is loaded. `refresh`, called about once a second, then
- * empties the table. A check per event would not help, because the list of modules is not read more often.
+ * The name of a number can change, for example when the kernel loads a module. `refresh` then empties the
+ * table. The caller calls `refresh` about once a second. A check per event would not help, because the agent
+ * does not read the list of modules more often than that.
  */
 import type { FunctionNames } from '../../model/function-names.ts';
 
 /** Name for numbers without a name. */
 const UNKNOWN = 'unknown';
 export const UNKNOWN_ROW = 0;
-/** Name for numbers whose names exceed the limit. */
+/** Name for numbers whose names get no row because of the limit. */
 const OTHER = 'other';
 export const OTHER_ROW = 1;
 
-/** A name that no number has any longer keeps its row for this many calls of `expired` (about five minutes). */
+/**
+ * A name that no longer belongs to any number keeps its row for this many calls of `expired` (about five
+ * minutes).
+ */
 const KEPT_CALLS = 300;
 
-/** Words of an entry: low and high word of the number, and the row + 1 (0: the entry is free). */
+/**
+ * Words of an entry: low word of the number, high word of the number, and the row plus 1 (0: the entry is
+ * free).
+ */
 const LOW = 0;
 const HIGH = 1;
 const ROW = 2;
 const ENTRY_BITS = 2;
 const SMALLEST_BITS = 10;
-/** Maximum size: 131,072 numbers; a kernel has about 50,000 traceable functions. A full table is emptied. */
+/**
+ * Binary logarithm of the maximum number of entries. Half of the entries are used: 131,072 numbers. A kernel
+ * has about 50,000 traceable functions. A table that reaches the maximum is emptied.
+ */
 const LARGEST_BITS = 18;
 
 export class ValueRows {
@@ -31,7 +42,10 @@ export class ValueRows {
   readonly names: string[] = [UNKNOWN, OTHER];
   readonly #rows = new Map<string, number>();
   readonly #free: number[] = [];
-  /** Names that no number has any longer, with the number of calls of `expired` until they lose their rows. */
+  /**
+   * Names that no longer belong to any number, with the number of calls of `expired` until they lose their
+   * rows.
+   */
   readonly #missing = new Map<string, number>();
   readonly #source: FunctionNames;
   readonly #maxNames: number;
@@ -41,7 +55,7 @@ export class ValueRows {
   #entries = new Int32Array(1 << (SMALLEST_BITS + ENTRY_BITS));
   #used = 0;
 
-  /** `onRefused` is called for a name that gets no row because there are already `maxNames` rows. */
+  /** `onRefused` is called when a name gets no row because `maxNames` names have rows. */
   constructor(source: FunctionNames, maxNames: number, onRefused: () => void) {
     this.#source = source;
     this.#maxNames = maxNames;
@@ -49,7 +63,7 @@ export class ValueRows {
     this.#generation = source.generation;
   }
 
-  /** Returns the row of a number (two words). */
+  /** Returns the row of a number, given as two 32-bit words. */
   row(low: number, high: number): number {
     const entries = this.#entries;
     const mask = (1 << this.#bits) - 1;
@@ -63,7 +77,7 @@ export class ValueRows {
     }
   }
 
-  /** Empties the table if names may have changed. Rows keep their names. */
+  /** Empties the table if names may have changed. Names keep their rows. */
   refresh(): void {
     if (this.#source.generation === this.#generation) return;
     this.#clear();
@@ -73,8 +87,9 @@ export class ValueRows {
   }
 
   /**
-   * Called about once a second. Returns the rows of names that no number has had for about five minutes, for example
-   * because a module was removed. The caller must remove their series, because the rows will get other names.
+   * Must be called about once a second. Returns the rows of names that have belonged to no number for about
+   * five minutes, for example because a module was removed. The caller must remove the series of these rows,
+   * because other names will get the rows.
    */
   expired(): number[] {
     const gone: number[] = [];
@@ -93,7 +108,7 @@ export class ValueRows {
   }
 
   #add(low: number, high: number): number {
-    // Use at most half of the entries, so that every search soon reaches a free entry.
+    // Use at most half of the entries, so that every search soon finds a free entry.
     if (this.#used >= 1 << (this.#bits - 1)) {
       if (this.#bits === LARGEST_BITS) this.#clear();
       else this.#grow();
@@ -145,7 +160,10 @@ export class ValueRows {
   }
 }
 
-/** The lowest bits of function addresses are always zero, so mix in the higher bits of the product. */
+/**
+ * Returns a hash whose lowest bits are usable as an index. The lowest bits of function addresses are always
+ * zero, and so are those of the product, so mix in its higher bits.
+ */
 function hash(low: number, high: number): number {
   const h = Math.imul(low ^ Math.imul(high, 0x85ebca6b), 0x9e3779b1);
   return (h >>> 13) ^ h;
