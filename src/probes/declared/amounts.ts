@@ -1,4 +1,7 @@
-/** Declares the family of a declared metric, and adds event counts, amounts or times to it. */
+/**
+ * Declares the family of a declared metric (src/model/declared-metric.ts), and adds event counts, amounts or
+ * times to its series.
+ */
 import type { Family } from '../../metrics/family.ts';
 import { KERNEL, UNKNOWN } from '../../model/containers.ts';
 import { type DeclaredMetric, TASK, taskFieldOf, type Unit } from '../../model/declared-metric.ts';
@@ -7,7 +10,7 @@ import { IN_INTERRUPT } from '../names/trace-flags.ts';
 import type { CommonOptions, ProbeContext } from '../probe.ts';
 import { type SeriesRows, type Split, splitOf } from '../split.ts';
 
-/** How numbers from a field are converted for recording and for export. */
+/** How the number in a field becomes a recorded number, and how this becomes an exported number. */
 interface Scale {
   /** Number of recorded units in one unit of the field. */
   factor: number;
@@ -21,7 +24,10 @@ const COUNTED: Scale = { factor: 1, divisor: 1, unit: '' };
 const NANOSECONDS: Scale = { factor: 1, divisor: 1e9, unit: 'seconds' };
 const FACTORS: Partial<Record<Unit, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9 };
 
-/** Throws an `Error` if `unit` is `jiffies` and the length of a jiffy is unknown. */
+/**
+ * Returns the scale for fields in `unit`. Throws an `Error` if `unit` is `jiffies` and the length of a jiffy
+ * is unknown.
+ */
 export function scaleOf(unit: Unit, host: Pick<ProbeContext['host'], 'jiffyNs'>): Scale {
   if (unit === 'none' || unit === 'pages') return COUNTED;
   if (unit === 'bytes') return { ...COUNTED, unit: 'bytes' };
@@ -32,14 +38,17 @@ export function scaleOf(unit: Unit, host: Pick<ProbeContext['host'], 'jiffyNs'>)
 
 /** The series of a declared metric, by row. */
 export interface Amounts extends SeriesRows {
-  /** Called when a value gets no series because the limit is reached. */
+  /** Counts a value that gets no series because the limit is reached. */
   onRefused(): void;
   factor: number;
-  /** Returns the slot of the container of the record's task. */
+  /**
+   * Returns the slot (number) of the container of the record's task; `UNKNOWN` if the series are not by
+   * container.
+   */
   containerOf(record: EventRecord): number;
 }
 
-/** Names of the labels whose values come from the events. */
+/** Returns the names of the labels whose values come from the events. */
 export function openLabels({ labels }: DeclaredMetric): string[] {
   return labels.filter(({ constant }) => constant === undefined).map(({ name }) => name);
 }
@@ -87,7 +96,10 @@ export function declareAmounts(
   return amountsOf(family, (slot, amount) => family.add(slot, amount));
 }
 
-/** Returns a function that finds the container of a record's task. For a pair, the record is the end event. */
+/**
+ * Returns a function that finds the container of a record's task. For a metric with a start and an end event,
+ * the record must be the end event.
+ */
 function containerReader(
   context: ProbeContext,
   metric: DeclaredMetric,
@@ -100,6 +112,6 @@ function containerReader(
   const taskOf = context.int(event, field);
   if (field !== TASK) return (record) => containerOf(taskOf(record));
   const flagsOf = context.int(event, 'common_flags');
-  // In an interrupt, `common_pid` is the interrupted task, which has nothing to do with the event.
+  // In an interrupt, `common_pid` is the interrupted task, which did not cause the event.
   return (record) => ((flagsOf(record) & IN_INTERRUPT) === 0 ? containerOf(taskOf(record)) : KERNEL);
 }

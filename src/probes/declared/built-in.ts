@@ -1,4 +1,7 @@
-/** Helpers to declare metrics in code, and to make a probe from declared metrics. */
+/**
+ * Functions that declare metrics in code, and that make a probe from declared metrics. A declared metric is
+ * data: it names the events to count or measure (src/model/declared-metric.ts).
+ */
 
 import type { z } from 'zod';
 import { DEFAULT_BUCKETS } from '../../config/units/buckets.ts';
@@ -15,14 +18,20 @@ import type { CommonOptions, EventNeed, ProbeModule } from '../probe.ts';
 import { familyOf, needsOf, runMetrics } from './module.ts';
 
 type Event = string | EventChoice;
-/** A string is a field: `FIELD` of the end event, or `start.FIELD`. An object describes the label. */
+/**
+ * Labels by name. A string names a field: `FIELD` or `end.FIELD` of the end event, or `start.FIELD` of the
+ * start event. An object describes the label; its `field` is by default the label's name.
+ */
 type Labels = Readonly<Record<string, string | Partial<DeclaredLabel>>>;
 type More = Partial<Omit<DeclaredMetric, 'labels' | 'key'>> & {
   labels?: Labels;
   key?: readonly (string | KeyPart)[];
 };
 
-/** Makes a counter of events. With `measure` and `kind: 'sum'`, the counter adds up a number in the events. */
+/**
+ * Makes a counter of events. With `kind: 'sum'` and `measure`, the counter adds up a number from each event
+ * instead.
+ */
 export function counter(name: string, help: string, event: Event, more: More = {}): DeclaredMetric {
   return metric(name, help, 'count', event, more);
 }
@@ -38,7 +47,7 @@ export function histogram(
   return metric(name, help, 'histogram', event, { measure, ...more });
 }
 
-/** Makes a histogram of the time between two events. */
+/** Makes a histogram of the time from a start event to its end event. */
 export function pair(name: string, help: string, start: Event, end: Event, more: More = {}): DeclaredMetric {
   return metric(name, help, 'histogram', end, { start: choiceOf(start), ...more });
 }
@@ -82,19 +91,28 @@ interface Parts<Own extends object> {
   name: string;
   help: string;
   rate: ProbeModule['rate'];
-  /** Default bounds of the histograms, in seconds. Set them if times differ from the usual range of 1 µs to 10 s. */
+  /**
+   * Default bucket bounds of the histograms, in seconds. Set them if the usual bounds (1 µs to 10 s) do not
+   * fit.
+   */
   buckets?: readonly number[];
   /** Config keys that only this probe has, with defaults. */
   schema?(kit: SchemaKit): Record<keyof Own & string, z.ZodType>;
   check?: z.core.CheckFn<CommonOptions & Own>;
   metrics: readonly DeclaredMetric[] | ((options: Own) => readonly DeclaredMetric[]);
-  /** Adds the key `per_container`. Set it if users may compare containers by a metric with a task (`taskFieldOf`). */
+  /**
+   * Adds the key `per_container`. Set it if a metric has a task (`taskFieldOf`), so that users can compare
+   * containers.
+   */
   ofTasks?: true;
-  /** Whether a metric is on with these options. Without this function, all metrics are on. */
+  /** Whether a metric is enabled with these options. If absent, all metrics are enabled. */
   isOn?(metric: DeclaredMetric, options: Own): boolean;
 }
 
-/** Makes a probe of declared metrics. The agent reports metrics whose events the kernel lacks; they have no series. */
+/**
+ * Makes a probe from declared metrics. A metric has no series if the kernel lacks one of its events; the
+ * agent then reports that the metric is not measured.
+ */
 export function declaredProbe<Own extends object = object>(
   parts: Parts<Own>,
 ): ProbeModule<CommonOptions & Own> {
@@ -110,7 +128,7 @@ export function declaredProbe<Own extends object = object>(
     schema: (kit) => {
       const { buckets = DEFAULT_BUCKETS, check } = parts;
       const defaults = { enabled: false, per_cpu: false, max_series: 500, buckets };
-      // TypeScript cannot express that the schema's shape matches the options.
+      // TypeScript cannot express that the schema matches the type of the options.
       const make = parts.ofTasks ? kit.taskProbeSchema : kit.probeSchema;
       const made = make(defaults, { ...schema?.(kit) }) as unknown as z.ZodType<CommonOptions & Own>;
       return check === undefined ? made : made.check(check);
@@ -121,7 +139,10 @@ export function declaredProbe<Own extends object = object>(
   };
 }
 
-/** Returns a metric's events. The agent does not report missing events that only some kernels have (`isVariant`). */
+/**
+ * Returns the events that a metric needs. The agent reports a missing event, unless only some kernels have
+ * the event (`isVariant`).
+ */
 function builtInNeeds(one: DeclaredMetric): EventNeed[] {
   const fixed = one.labels.find(({ constant: value }) => value !== undefined);
   const what = fixed ? `${one.name}{${fixed.name}="${fixed.constant}"}` : one.name;

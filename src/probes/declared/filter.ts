@@ -1,4 +1,7 @@
-/** Compiles the filter of a declared metric to a function of records. The kernel may apply the same filter. */
+/**
+ * Compiles the filter of a declared metric to a function that checks records. The agent checks records even
+ * if the kernel has already applied the filter.
+ */
 import { bytesReader, intReader, wordOffset } from '../../decode/fields.ts';
 import {
   type Comparison,
@@ -12,19 +15,22 @@ import { TWO_POW_32 } from '../../model/time.ts';
 
 export type RecordFilter = (record: EventRecord) => boolean;
 
-/** Names that the kernel's filters use for the CPU of a record. */
+/** Names that filters in the kernel use for the CPU that recorded the event. */
 const CPU_FIELDS: readonly string[] = ['CPU', 'cpu'];
 const STAR = 0x2a;
 const QUESTION = 0x3f;
 
-/** Fields of the event that a filter reads. */
+/** Returns the fields of the event that a filter reads. */
 export function fieldsOfFilter(where: string | undefined): string[] {
   return where === undefined
     ? []
     : filteredFields(parseEventFilter(where)).filter((field) => field !== 'CPU');
 }
 
-/** Throws an `Error` if the format lacks a field, or if the type of a field does not allow the comparison. */
+/**
+ * Returns a function that checks whether a record matches the filter `where`. Throws an `Error` if the format
+ * lacks a field, or if the type of a field does not allow the comparison.
+ */
 export function compileFilter(where: string, format: EventFormat): RecordFilter {
   return compiled(parseEventFilter(where), format);
 }
@@ -72,7 +78,10 @@ function numberFilter(read: (record: EventRecord) => number, op: Comparison, val
   }
 }
 
-/** Tests the two words of a 64-bit field separately, because a double cannot represent all bits of the field. */
+/**
+ * Tests the two 32-bit words of a 64-bit field separately, because a double cannot represent all bits of the
+ * field.
+ */
 function bitsFilter(format: EventFormat, field: string, value: number): RecordFilter {
   const size = format.fields.find(({ name }) => name === field)?.size;
   if (size !== 8) return numberFilter(intReader(format, field), '&', value);
@@ -91,7 +100,10 @@ function textFilter(text: BytesReader, op: Comparison, value: string): RecordFil
   return op === '!=' ? (record) => !equal(record) : equal;
 }
 
-/** If `isGlob` is false, `*` and `?` match only themselves. */
+/**
+ * Whether the bytes from `from` up to but not including `to` match the pattern. If `isGlob` is false, `*` and
+ * `?` match only themselves.
+ */
 function matches(pattern: Uint8Array, isGlob: boolean, bytes: Uint8Array, from: number, to: number): boolean {
   let p = 0;
   let n = from;

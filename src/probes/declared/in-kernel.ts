@@ -1,6 +1,7 @@
 /**
- * Runs a declared counter whose events the kernel counts. The kernel groups the counts by fields of the event. This
- * code writes the values of these fields into a record, so that the counts get the same labels as recorded events.
+ * Runs a declared counter whose events the kernel counts (see kernel-count.ts). The kernel groups the counts
+ * by fields of the event. For each group, this code writes the values of the fields into a record, so that
+ * the group gets the same labels as a recorded event.
  */
 import { writeInteger } from '../../decode/text/scratch.ts';
 import type { DeclaredLabel, DeclaredMetric } from '../../model/declared-metric.ts';
@@ -12,10 +13,13 @@ import { isTextField } from './label-names.ts';
 import { isOfCpu, type LabelRows } from './labels.ts';
 import type { RunningMetric } from './pair.ts';
 
-/** The kernel requires a key, so counts without labels use a field that is the same in all records. */
+/**
+ * The kernel requires at least one key. Counters without labels use this field, which is the same in all
+ * records.
+ */
 const CONSTANT = 'common_type';
 
-/** Throws an `Error` if the kernel cannot count by these labels. */
+/** Starts to count in the kernel. Throws an `Error` if the kernel cannot count by these labels. */
 export function runInKernel(
   context: ProbeContext,
   { labels, event: { event } }: DeclaredMetric,
@@ -54,7 +58,10 @@ export function runInKernel(
   return { handlers: [], counted: [event], refresh: () => {} };
 }
 
-/** Returns the field from which the label gets its value; undefined if the value is the CPU. */
+/**
+ * Returns the field that contains the value of the label; undefined if the value is the CPU. Throws an
+ * `Error` if the field is not a number.
+ */
 function keyOf(label: DeclaredLabel, format: EventFormat): FieldFormat | undefined {
   if (isOfCpu(label, format)) return undefined;
   const field = format.fields.find(({ name }) => name === label.field);

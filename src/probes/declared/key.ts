@@ -1,6 +1,7 @@
 /**
- * Reads the key that matches an operation's start event with its end event. A key consists of 32-bit words that are
- * read in place from the records. A pointer takes two words, so that no bit is lost.
+ * Reads the key of an operation. An end event belongs to the start event with the same key. A key consists of
+ * 32-bit words that are read in place from the records. A 64-bit field, such as a pointer, becomes two words,
+ * so that no bit is lost.
  */
 
 import { CPU, type KeyPart } from '../../model/declared-metric.ts';
@@ -18,7 +19,10 @@ export interface Keys {
   end: KeyReader;
 }
 
-/** One word of a key: `((words[at] << up) >> down) & mask`. If `at` is negative, the word is the CPU number. */
+/**
+ * How to compute one word of a key: `((words[at] << up) >> down) & mask`. If `at` is negative, the word is
+ * the CPU number.
+ */
 interface Word {
   at: number;
   up: number;
@@ -26,7 +30,10 @@ interface Word {
   mask: number;
 }
 
-/** Throws an `Error` if a field is not a number. */
+/**
+ * Makes the readers of the key for both events. Throws an `Error` if a field is not a number or does not
+ * exist.
+ */
 export function makeKeys(parts: readonly KeyPart[], start: EventFormat, end: EventFormat): Keys {
   const [ofStart, ofEnd]: [Word[], Word[]] = [[], []];
   for (const { start: startField, end: endField, mask } of parts) {
@@ -38,7 +45,7 @@ export function makeKeys(parts: readonly KeyPart[], start: EventFormat, end: Eve
   return { width: ofStart.length, start: readerOf(ofStart), end: readerOf(ofEnd) };
 }
 
-/** Returns undefined if the name means the CPU that recorded the event. */
+/** Returns the field with this name; undefined if the name means the CPU that recorded the event. */
 function fieldOf(format: EventFormat, name: string): FieldFormat | undefined {
   if (name === CPU) return undefined;
   const field = format.fields.find((candidate) => candidate.name === name);
@@ -65,7 +72,8 @@ function wordsOf(format: EventFormat, field: FieldFormat | undefined, width: num
   const bits = size === 4 || signed ? -1 : (1 << (8 * size)) - 1;
   const low = { at, up, down: 32 - 8 * size, mask: lowMask & bits };
   if (width === 1) return [low];
-  // The field of the other event has 64 bits, so extend this one to 64 bits, with its sign if it is signed.
+  // The field of the other event has 64 bits. Extend this field to 64 bits: with its sign if it is signed,
+  // else with zeros.
   return [low, { at, up, down: 31, mask: signed ? highMask : 0 }];
 }
 

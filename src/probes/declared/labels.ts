@@ -1,4 +1,7 @@
-/** Assigns a row to each combination of label values. A known combination needs no string and no allocation. */
+/**
+ * Assigns a row (a small number) to each combination of label values. A known combination needs no string and
+ * no allocation.
+ */
 
 import { bytesReader, intReader, wordOffset } from '../../decode/fields.ts';
 import { slotLookup } from '../../model/containers.ts';
@@ -10,30 +13,36 @@ import { TextRows } from '../tables/text-rows.ts';
 import { OTHER_ROW, ValueRows } from '../tables/value-rows.ts';
 import { containersOf, isTextField, type NumberNamer, namerOf } from './label-names.ts';
 
-/** Maximum number of values of one label. In addition, `max_series` limits the combinations of label values. */
+/**
+ * Maximum number of values of one label, and of combinations of values. `max_series` limits the series as
+ * well.
+ */
 const MOST_VALUES = 1000;
 const MISSING = 'unknown';
 
 export type RowReader = (record: EventRecord) => number;
 
-/** Rows for the values of one or more labels. */
+/** Rows for the values of a group of labels. `read` returns the row of a record. */
 export interface LabelRows {
   read: RowReader;
-  /** Values of a row, one per label. */
+  /** Returns the values of a row, one per label. */
   values(row: number): readonly string[];
-  /** Called about once a second, because names may have changed. */
+  /** Must be called about once a second, because the names of numbers may have changed. */
   refresh(): void;
 }
 
 export interface LabelFacts {
   context: Pick<ProbeContext, 'host' | 'functions'>;
-  /** Called when a value gets no row because the limit is reached. */
+  /** Called when a value gets the row `other` because there are already too many rows. */
   onRefused(): void;
 }
 
 const nothing = () => {};
 
-/** Makes rows for the labels from one event of a metric. Throws an `Error` if a field does not fit its label. */
+/**
+ * Makes rows for those labels of a metric whose values come from one event. Throws an `Error` if a field does
+ * not fit its label.
+ */
 export function makeLabelRows(
   labels: readonly DeclaredLabel[],
   format: EventFormat,
@@ -67,7 +76,7 @@ export interface PairRows {
   values(row: number): readonly string[];
 }
 
-/** Assigns a row to each pair of rows. */
+/** Assigns a row to each pair of a row of `a` and a row of `b`. */
 export function pairRows(
   a: Pick<LabelRows, 'values'>,
   b: Pick<LabelRows, 'values'>,
@@ -113,7 +122,8 @@ function columnOf(label: DeclaredLabel, format: EventFormat, facts: LabelFacts):
     throw new Error(`field ${field.name} of ${format.system}:${format.name} (${field.type}) is not a string`);
   const namer = namerOf(label, format, field, facts.context);
   const generation = label.as === 'symbol' ? facts.context.functions : { generation: 0 };
-  // Look up names every second, because the kernel reuses pids, and the name of a container is found with a delay.
+  // The names of pids and of containers must be looked up again every second: the kernel reuses pids, and the
+  // agent finds the name of a container with a delay.
   const isForgetful = label.as === 'comm' || isOfContainer(label);
   const readerOf = (rows: ValueRows): RowReader => {
     if (isOfContainer(label)) return narrowReader(rows, slotReader(format, field.name, facts));
@@ -124,7 +134,7 @@ function columnOf(label: DeclaredLabel, format: EventFormat, facts: LabelFacts):
   return namedColumn(readerOf, namer, generation, isForgetful, facts);
 }
 
-/** Whether the value is the CPU that recorded the event. */
+/** Whether the value of the label is the CPU that recorded the event. */
 export function isOfCpu(label: DeclaredLabel, format: EventFormat): boolean {
   const isCpu = label.as === 'cpu' || (label.field === CPU && label.as === undefined);
   return isCpu && (label.field === CPU || !format.fields.some(({ name }) => name === label.field));

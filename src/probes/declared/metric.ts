@@ -1,6 +1,7 @@
 /**
- * Runs a declared metric: counts single events, or measures the time from a start event to its end event. The handlers
- * are made for the kernel's event formats, so that per event they only read words and typed arrays.
+ * Runs a declared metric: counts single events, or measures the time from a start event to its end event.
+ * Handlers are made once for the kernel's event formats. For each event, a handler only reads words and typed
+ * arrays.
  */
 import { intReader } from '../../decode/fields.ts';
 import { type DeclaredMetric, type EventChoice, type Measure, TASK } from '../../model/declared-metric.ts';
@@ -17,7 +18,10 @@ import { type RunningMetric, runPair } from './pair.ts';
 
 const ALL: RecordFilter = () => true;
 
-/** Throws an `Error` if an event does not exist, or if a field does not have the type that the metric requires. */
+/**
+ * Makes the handlers of a metric. Throws an `Error` if an event does not exist, or if a field does not have
+ * the type that the metric requires.
+ */
 export function runMetric(
   context: ProbeContext,
   metric: DeclaredMetric,
@@ -68,7 +72,10 @@ export function runMetric(
   };
 }
 
-/** Returns the values in the order of the metric's labels. In `values`, values of the start event come first. */
+/**
+ * Returns the values in the order of the metric's labels. In `values`, the values from the start event come
+ * first.
+ */
 function inOrder(values: readonly string[], isEnd: readonly boolean[]): string[] {
   let first = 0;
   let last = isEnd.filter((is) => !is).length;
@@ -85,7 +92,10 @@ export function filterOf({ where }: EventChoice, format: EventFormat): RecordFil
   return where === undefined ? undefined : compileFilter(where, format);
 }
 
-/** If all labels have fixed values, creates the series with value 0, so that the first event shows as an increase. */
+/**
+ * If all labels have fixed values, creates the series with value 0, so that the first event shows as an
+ * increase. Maxima have no such series.
+ */
 function showFromStart({ labels, kind }: DeclaredMetric, amounts: Amounts): void {
   if (kind !== 'max' && labels.every(({ constant }) => constant !== undefined)) amounts.show(0);
 }

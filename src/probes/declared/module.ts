@@ -1,4 +1,6 @@
-/** Makes a probe of declared metrics: the events it needs, and one handler for each event. */
+/**
+ * Runs declared metrics as a probe: returns the events that they need, and makes one handler for each event.
+ */
 import type { DeclaredMetric, EventChoice } from '../../model/declared-metric.ts';
 import { CPU, TASK } from '../../model/declared-metric.ts';
 import type { EventHandler } from '../../model/record.ts';
@@ -11,7 +13,7 @@ import type { RunningMetric } from './pair.ts';
 
 const OF_SINGLES = [TASK, 'common_flags'];
 
-/** Events and fields that a metric needs. `without`: as in `EventNeed`. */
+/** Returns the events and fields that a metric needs. `without`: as in `EventNeed`. */
 export function needsOf(metric: DeclaredMetric, without?: string): EventNeed[] {
   const { start, event, key, measure, labels, between } = metric;
   const amountFields = measure
@@ -47,8 +49,8 @@ export function familyOf(metric: DeclaredMetric): ProbeModule['metrics'][number]
 }
 
 /**
- * Runs the metrics whose events and fields the kernel has. Also declares the families of all metrics in `all`, even if
- * they do not run. Throws an `Error` if a field cannot be used.
+ * Runs those of `metrics` whose events and fields the kernel has. Declares the families of all metrics in
+ * `all`, so that they exist even if they do not run. Throws an `Error` if a metric cannot use a field.
  */
 export function runMetrics(
   context: ProbeContext,
@@ -108,7 +110,10 @@ function inTurnOnLoss(
   };
 }
 
-/** Returns the filters that the kernel can apply, by event. None for an event that a metric reads without a filter. */
+/**
+ * Returns the filters that the kernel can apply, by event. An event has no filter if a metric needs all its
+ * records.
+ */
 function filtersOf(
   metrics: readonly DeclaredMetric[],
   running: readonly RunningMetric[],

@@ -1,6 +1,7 @@
 /**
- * Stores the starts of a declared pair until their ends: by task, by CPU, or by any key. Each variant has arrays of
- * stamps and tags, indexed by place. Place 0 means "no start".
+ * Stores the start events of a declared pair until their end events occur. A declared pair is a metric of the
+ * time from a start event to its end event. Starts are stored by task, by CPU, or by any key. Each variant
+ * has arrays of stamps (start times) and tags, indexed by place. Place 0 means "no start".
  */
 
 import { wordOffset } from '../../decode/fields.ts';
@@ -11,22 +12,28 @@ import { PairTable } from '../tables/pair-table.ts';
 import { TaskStamps } from '../tables/task-stamps.ts';
 import { type Keys, makeKeys } from './key.ts';
 
-/** Maximum number of operations in flight per declared pair. */
+/** Maximum number of starts without an end, for each declared pair. */
 const CAPACITY = 16384;
 
 export interface OpenStarts {
-  /** Arrays indexed by place. `values` is required only if the shape has `hasValues`. */
+  /**
+   * Arrays indexed by place. `stamps`: start time; 0 if the place is free. `values` exists if the shape has
+   * `hasValues`.
+   */
   readonly columns: {
     readonly stamps: Float64Array;
     readonly tags: Int32Array;
     readonly values?: Float64Array;
   };
   /**
-   * Returns the place in which the caller must store this record's start; 0 if the start cannot be stored. If the place
-   * already has a stamp, the previous start with this key has not ended.
+   * Returns the place where the caller must store the start of this record; 0 if there is no place for it. If
+   * the place already has a stamp, the operation of the previous start with this key has not ended.
    */
   begin(record: EventRecord): number;
-  /** Returns the place of the start that this record ends. The stamp at the place is 0 if there is no such start. */
+  /**
+   * Returns the place of the start that belongs to this end event. If there is no such start, the stamp of
+   * the place is 0.
+   */
   end(record: EventRecord): number;
   /** Frees a place that `end` returned. */
   free(place: number): void;
@@ -42,12 +49,12 @@ export interface PairShape {
   onEvicted(count: number): void;
 }
 
-/** Whether every operation with this key begins and ends on the same CPU. */
+/** Whether the key contains the CPU, so that every operation begins and ends on the same CPU. */
 export function isOnOneCpu(key: readonly KeyPart[]): boolean {
   return key.some(({ start, end }) => start === CPU && end === CPU);
 }
 
-/** Throws an `Error` if a field cannot be a key. */
+/** Chooses the fastest variant for the key. Throws an `Error` if a field cannot be a key. */
 export function makeOpenStarts(shape: PairShape): OpenStarts {
   const { key, nested, start, end, cpuCount, hasValues, onEvicted } = shape;
   const only =

@@ -1,14 +1,19 @@
-/** For traces, reports the times of tasks that declared metrics measure. */
+/**
+ * For traces, reports to a sink the times that declared metrics measure, if each time belongs to one task.
+ */
 import { wordOffset } from '../../decode/fields.ts';
 import { type DeclaredMetric, TASK } from '../../model/declared-metric.ts';
 import type { EventFormat } from '../../model/format.ts';
 import type { EventRecord } from '../../model/record.ts';
 import type { ProbeContext } from '../probe.ts';
 
-/** `row`: row of the label values. `record`: the end event of a pair, or the event that contains the time. */
+/**
+ * Reports an operation. `row`: row of the label values. `record`: the end event of a pair, or the event that
+ * contains the time. `ns`: the time.
+ */
 export type OperationReport = (row: number, record: EventRecord, ns: number) => void;
 
-/** Whether each measured time belongs to a single task. */
+/** Whether each time that the metric measures belongs to a single task. */
 export function isOfTask({ start, event, key, between, taskTime }: DeclaredMetric): boolean {
   if (start === undefined) return taskTime !== undefined;
   const isOfKey = key.some((part) => part.start === TASK && part.end === TASK && part.mask === undefined);

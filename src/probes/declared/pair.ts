@@ -1,6 +1,7 @@
 /**
- * Pairs the start and end events of an operation and measures the time between them. Counts the operation as unmatched,
- * with the reason, if one of the two events is missing or out of order, or if events were lost in between.
+ * Runs a declared pair: finds the start event that belongs to an end event, and measures the time between
+ * them. Counts an operation as unmatched, with a reason, if one of its events is missing, if its events are
+ * out of order, or if events were lost during the operation.
  */
 import { intReader, wordOffset } from '../../decode/fields.ts';
 import { type DeclaredMetric, TASK } from '../../model/declared-metric.ts';
@@ -29,7 +30,7 @@ interface Side {
 export interface PairParts {
   start: Side;
   end: Side;
-  /** Returns the row of the series, from the rows of a start and its end. */
+  /** Returns the row of the series for a row of the start event and a row of the end event. */
   rowOf(startRow: number, endRow: number): number;
   amounts: Amounts;
   report: OperationReport | undefined;
@@ -58,7 +59,10 @@ export function runPair(
   const span = metric.between && spanOf(metric.between, start.format, end.format);
   const isFirst = nested === 'first';
   const onOneCpu = isOnOneCpu(key);
-  /** Operations that began before this time count as lost. One time per CPU if operations never change their CPU. */
+  /**
+   * Operations that began before this time count as lost. If operations never change their CPU, there is one
+   * element per CPU, and one for all CPUs from `cpuCount` on. Otherwise, there is one element.
+   */
   const lostUntil = new Float64Array(onOneCpu ? cpuCount + 1 : 1);
   const lossPlace = (cpu: number) => (onOneCpu ? Math.min(cpu, cpuCount) : 0);
   const pid = ownPid(metric, start.format, end.format);
@@ -97,7 +101,8 @@ export function runPair(
       return;
     }
     const row = tags[place];
-    // An operation that happens before its planned time has lateness 0.
+    // With `between`, the time is the difference of two fields. It is 0 if an operation happens before its
+    // planned time.
     const ns =
       span === undefined || values === undefined
         ? record.timestampNs - since
@@ -139,7 +144,9 @@ function spanOf(
   return { start: intReader(startFormat, start), end: intReader(endFormat, end) };
 }
 
-/** Returns the word offset of the task's pid in both events; undefined if the key contains no task. */
+/**
+ * Returns the offset of `common_pid` in both events, in 32-bit words; undefined if the key contains no task.
+ */
 function ownPid(
   { key }: DeclaredMetric,
   start: EventFormat,

@@ -1,4 +1,4 @@
-/** Makes the probe of one metric that the config declares. The probe's name is `metrics/NAME`. */
+/** Makes the probe of a metric that the config declares. The caller names the probe `metrics/NAME`. */
 import type { DeclaredMetric } from '../../model/declared-metric.ts';
 import type { CommonOptions, ProbeModule } from '../probe.ts';
 import { familyOf, needsOf, runMetrics } from './module.ts';
