@@ -1,12 +1,12 @@
 /**
- * How long does a block request take, from its queueing and from its issue to its completion? The blk tracer
- * (kernel/trace/blktrace.c) writes actions only as text; the text reader makes a record of each line. This probe counts
- * actions and measures both times.
+ * How long does a disk request take, from its queueing and from its issue to its completion? The blk tracer
+ * (kernel/trace/blktrace.c) writes actions of the block layer only as text. The agent's text reader makes a
+ * record of each line. This probe counts actions and measures both times.
  *
- * Device, sector and operation identify a request. A bio is queued (Q) under its own sector. A bio that is merged into
- * another (M, F) has no completion. Parts that the block layer splits off are not queued again, so a completion can
- * have an issue but no queueing. Device mappers have no requests, so their completions have no issue. Only a completion
- * with neither counts as unmatched.
+ * Device, sector and operation identify a request. Some requests lack an action. A bio is queued (Q) with its
+ * own sector; if it is merged into another bio (M, F), it has no completion. If the block layer splits a
+ * request, the parts have no queueing of their own. Device mappers issue no requests, so their completions
+ * have no issue. Only a completion that has neither a queueing nor an issue counts as unmatched.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
@@ -53,11 +53,20 @@ const ISSUE_TO_COMPLETE = {
 };
 
 const SECTOR_BYTES = 512;
-/** `N`, the first letter of `rwbs` for plugging and for commands to the device itself, but not for flushes (`FN`). */
+/**
+ * First letter of `rwbs` (`N`) if an action has no data direction: plugging, and commands to the device
+ * itself. The `rwbs` of a flush is `FN`.
+ */
 const NEITHER = 0x4e;
-/** Maximum number of entries: enough for all queues of ten disks. Each request takes two entries. */
+/**
+ * Maximum number of entries, enough for all queues of ten disks. Each request has up to two entries: one for
+ * its queueing and one for its issue.
+ */
 const CAPACITY = 32768;
-/** Evict entries after this time. Drivers give up earlier, so an older request was merged or split without an event. */
+/**
+ * Evict entries after this time. Drivers give up earlier, so the request was merged or split, and no event
+ * reported it.
+ */
 const TOO_LONG_NS = 600e9;
 
 export interface BlkOptions extends CommonOptions {
@@ -79,7 +88,7 @@ export const blk: ProbeModule<BlkOptions> = {
     tracer: 'blk',
     where: 'top',
     reads: 'text',
-    // Request the columns that the text reader expects, with actions as letters.
+    // Select the columns that the text reader expects, and actions as letters.
     options: { blk_classic: '0', verbose: '0' },
     knobs: [],
     blockDevices: options.devices,
@@ -134,7 +143,7 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
     const isFlush = sectors === 0 && !isNeither;
     const operation = isFlush ? FLUSH : operationOf(record.bytes, rwbs.start(record), rwbs.end(record));
     series.count(row, action, operation, record.cpu);
-    // We do not measure plugging and commands to the device itself.
+    // Plugging and commands to the device itself are counted, but not measured.
     if (isNeither) return;
     const sector = isFlush ? 0 : sectorOf(record);
     switch (action) {
@@ -145,7 +154,8 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
         drop(dev, sector, operation, QUEUED);
         break;
       case FRONTMERGED:
-        // The merged request now begins at this bio: keep the bio's entry, and drop the entry of the old first sector.
+        // The merged request begins at this bio. Keep the entry of the bio, and drop the entry of the old
+        // first sector.
         drop(dev, sector + sectors, operation, QUEUED);
         break;
       case ISSUED_ACTION:
@@ -172,7 +182,7 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
 
 type Unmatched = Record<'noStart' | 'lost' | 'late' | 'evicted', () => void>;
 
-/** Returns the handler of completions. If only a part of a request completes, the rest stays in flight. */
+/** Returns the handler of completions. If only a part of a request completes, the rest stays in the table. */
 function makeComplete(
   series: ReturnType<typeof declareSeries>,
   requests: RequestsInFlight,
@@ -197,7 +207,8 @@ function makeComplete(
     const queued = find(dev, sector, operation, QUEUED);
     const issued = find(dev, sector, operation, ISSUED);
     if (queued < 0 && issued < 0) {
-      // With 0 sectors, a missing start is normal: after a flush, the bio that requested the flush completes as well.
+      // With 0 sectors, a missing start is normal: after a flush, the bio that requested the flush also
+      // completes.
       if (sectors > 0 && requests.dropped() === droppedBefore) noStart();
       return;
     }
@@ -216,7 +227,10 @@ function makeComplete(
   };
 }
 
-/** Declares the families. A row is a device and an operation; for the count of actions, also an action. */
+/**
+ * Declares the families. A row is a device and an operation. In the count of actions, a row is a device, an
+ * operation and an action.
+ */
 function declareSeries(context: ProbeContext, options: BlkOptions) {
   const key = (row: number, operation: number) => row * OPERATIONS.length + operation;
   const labels = (at: number) => [

@@ -40,11 +40,14 @@ const REQUEUES = {
 export const BLOCK_METRICS = [QUEUE, DEVICE, BYTES, ERRORS, REQUEUES];
 
 export interface BlockOptions extends CommonOptions {
-  /** Globs of device names. */
+  /** Globs of the disks to measure. */
   devices: readonly string[];
 }
 
-/** `hasIssue`: whether the kernel has the events that measure the time at the device. */
+/**
+ * Declares the families, and returns functions that add to their series. `hasIssue`: whether the kernel has
+ * the event block_rq_issue, without which no times are measured.
+ */
 export function declareBlockSeries(context: ProbeContext, options: BlockOptions, hasIssue: boolean) {
   const key = (row: number, operation: number) => row * OPERATIONS.length + operation;
   const labels = (at: number) => [
@@ -60,7 +63,8 @@ export function declareBlockSeries(context: ProbeContext, options: BlockOptions,
     context.host,
     globMatcher(options.devices),
     (row) => {
-      // Series of reads and writes start at 0 when a disk is first seen; others appear with their first request.
+      // The series of reads and writes start at 0 when a disk is first seen. Other series appear with their
+      // first request.
       for (const operation of [READ, WRITE]) {
         if (hasIssue) device.show(key(row, operation));
         bytes.show(key(row, operation));
@@ -83,7 +87,8 @@ export function declareBlockSeries(context: ProbeContext, options: BlockOptions,
       device.record(key(row, operation), cpu, ns, container),
     completed: (row: number, operation: number, amount: number, container: number) => {
       bytes.record(key(row, operation), 0, amount, container);
-      // A container's errors start at 0 with its first request, so that a rate shows the first error.
+      // A container's series of errors starts at 0 with its first request, so that the first error shows as
+      // an increase.
       if (options.per_container) errors.record(key(row, operation), 0, 0, container);
     },
     failed: (row: number, operation: number, container: number) =>

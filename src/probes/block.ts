@@ -1,14 +1,16 @@
 /**
  * How long do disk requests wait, and how long does the device take? Reads the block_rq_* events
- * (include/trace/events/block.h). Measures time in the queue (first insert to last issue) and at the device (last issue
- * to completion), and counts bytes, errors and requeues. Both times are recorded at completion, because until then the
- * driver can put the request back. Each request is one sample, even if the driver put it back.
+ * (include/trace/events/block.h). Measures the time in the queue (first insert to last issue) and at the
+ * device (last issue to completion), and counts bytes, errors and requeues. Both times are recorded at
+ * completion, because until then the driver can put the request back into the queue. Each request is one
+ * sample, even if the driver put it back.
  *
- * The events contain no request id. Device, sector and operation identify a request; among equal requests, the first
- * inserted completes first. A flush has sector 0 when it is issued and 2^64-1 when it completes. The bio that requested
- * the flush completes with 0 sectors and was never issued; kernels before 4.x issued it as a write with a preceding
- * flush (`FWS`) and 0 sectors. A request can complete in parts, be put back, or be merged into another. The probe also
- * counts the agent's own requests, so that a disk's numbers match /sys/block/NAME/stat.
+ * The events contain no request id, so device, sector and operation identify a request. Among equal requests,
+ * the one that was inserted first completes first. A flush has sector 0 when it is issued and 2^64-1 when it
+ * completes. The bio that requested the flush completes with 0 sectors and is never issued; 3.x kernels issue
+ * it as a write of 0 sectors with a preceding flush (`FWS`). A request can complete in parts, be put back, or
+ * be merged into another request. The probe also counts the agent's own requests, so that a disk's numbers
+ * match /sys/block/NAME/stat.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
@@ -32,15 +34,18 @@ const REQUEUE = 'block:block_rq_requeue';
 const MERGE = 'block:block_rq_merge';
 
 const SECTOR_BYTES = 512;
-/** Letter `F` before another operation in `rwbs`: the disk first flushes its cache. */
+/** Letter `F` before the operation in `rwbs`: the disk first flushes its cache. */
 const FLUSHES_FIRST = 0x46;
-/** Sector number for a bio that requests a flush and has no data. */
+/** Sector number that this probe gives to a bio that requests a flush and has no data. */
 const CARRIER_SECTOR = -1;
-/** Maximum number of requests in flight: enough for all queues of ten disks. */
+/** Maximum number of requests in the queue and at the device, enough for all queues of ten disks. */
 const CAPACITY = 16384;
-/** Evict inserts after this time: a request that grew at its front has another sector, so its issue finds no insert. */
+/**
+ * Evict queued requests after this time. If a merge adds a bio at the front of a request, the request is
+ * issued with another sector, so its issue does not find the insert.
+ */
 const QUEUED_TOO_LONG_NS = 60e9;
-/** Evict issued requests after this time. Drivers give up after minutes, so the completion was lost. */
+/** Evict issued requests after this time. Drivers give up after minutes, so the completion event was lost. */
 const ISSUED_TOO_LONG_NS = 600e9;
 
 export const block: ProbeModule<BlockOptions> = {
@@ -73,7 +78,8 @@ export const block: ProbeModule<BlockOptions> = {
       fields: ['common_pid', 'common_flags', 'dev', 'sector', 'nr_sector', 'rwbs'],
       without: 'requeues are not counted',
     },
-    // Kernels have this event since 5.11. On older kernels, the inserts of merged requests expire.
+    // Kernels have this event since 5.11. On older kernels, merged requests stay in the table until they are
+    // evicted.
     {
       event: MERGE,
       fields: ['common_pid', 'common_flags', 'dev', 'sector', 'nr_sector', 'rwbs'],
@@ -90,7 +96,7 @@ export const block: ProbeModule<BlockOptions> = {
   metrics: BLOCK_METRICS,
 };
 
-/** The request of the current block_rq_* event. Overwritten for every event. */
+/** The request of the current event. Overwritten for every event. */
 interface Request {
   /** Row of the device; -1 if the config excludes the device. */
   row: number;
@@ -99,7 +105,7 @@ interface Request {
   sector: number;
   /** Pid of the task that caused the event; 0 if an interrupt caused it. */
   pid: number;
-  /** Pid of the task that ran when the event occurred, even if an interrupt caused the event. */
+  /** Pid of the task that was running when the event occurred, even if an interrupt caused the event. */
   commonPid: number;
 }
 
@@ -107,7 +113,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
   const state = makeState(context, options);
   const { series, requests, hasIssue, hasInsert, hasRequeue } = state;
   const handlers: Record<string, EventHandler> = { [COMPLETE]: onComplete(context, state) };
-  // Without issue events, requests would never leave the queue, so handle only completions.
+  // Without issue events, requests would stay in the queue forever, so handle only completions.
   if (hasIssue) {
     handlers[ISSUE] = onIssue(context, state);
     if (hasInsert) handlers[INSERT] = onInsert(context, state);
@@ -146,12 +152,17 @@ function makeState(context: ProbeContext, options: BlockOptions) {
     requests: trackRequests(request, splitOf(context, options), lost, evicted),
     noStart,
     late,
-    /** Time of the last event. An array element, because V8 would allocate a double at each write to a field. */
+    /**
+     * Element 0: time of the latest event. If a field held the time, V8 would allocate a double at each
+     * write.
+     */
     latest: new Float64Array(1),
   };
 }
 
-/** Returns a reader for an event's request. The reader returns false if the config excludes the device. */
+/**
+ * Returns a function that reads an event into `request`. It returns false if the config excludes the device.
+ */
 function requestReader(context: ProbeContext, event: string, { request, series, latest }: State) {
   const { devices } = series;
   const devOf = context.int(event, 'dev');
@@ -174,7 +185,8 @@ function requestReader(context: ProbeContext, event: string, { request, series, 
       sectorsOf(record) === 0
     ) {
       request.operation = FLUSH;
-      // The sector distinguishes the bio from the flush that the block layer creates for it, which completes first.
+      // This sector distinguishes the bio from the flush that the block layer creates for the bio. The flush
+      // completes first.
       request.sector = CARRIER_SECTOR;
     } else request.sector = sectorOf(record);
     request.commonPid = record.words[(record.offset >> 2) + pidAt];
@@ -183,7 +195,10 @@ function requestReader(context: ProbeContext, event: string, { request, series, 
   };
 }
 
-/** Tracks requests in flight. `find` and `add` use the key of the current event. */
+/**
+ * Tracks requests in the queue and at the device. `find` and `add` use the key of the current event in
+ * `request`.
+ */
 function trackRequests(request: Request, { containerOf }: Split, lost: () => void, evicted: () => void) {
   const all = requestsInFlight(CAPACITY, lost, evicted);
   const { table, dropped, voidUntil } = all;
@@ -212,7 +227,7 @@ function onInsert(context: ProbeContext, state: State): EventHandler {
   return (record) => {
     if (!readInsert(record)) return;
     const back = find(QUEUED);
-    // If the driver put the request back just before this event, the request has been waiting since then.
+    // If the driver put the request back just before this event, the wait began when the driver put it back.
     if (back >= 0 && table.requeued(back)) table.clearRequeued(back);
     else add(QUEUED, record.timestampNs);
   };
@@ -242,7 +257,9 @@ function onComplete(context: ProbeContext, state: State): EventHandler {
   const doneSectors = context.int(COMPLETE, 'nr_sector');
   const errorOf = context.int(COMPLETE, 'error');
 
-  /** Handles a completion without an issue. For a bio that requested a flush and has 0 sectors, this is normal. */
+  /**
+   * Handles a completion without an issue. This is normal for a bio that requested a flush and has 0 sectors.
+   */
   const missingIssue = (done: number, droppedBefore: number): void => {
     if (done === 0) return;
     const queued = find(QUEUED);
@@ -267,6 +284,7 @@ function onComplete(context: ProbeContext, state: State): EventHandler {
     const remaining = table.sectors(entry) - done;
     if (remaining > 0) {
       // With 0 sectors, the event is the completion of a bio that requested a flush at the same sector.
+      // Ignore the event.
       if (done > 0) {
         table.setSectors(entry, remaining);
         table.move(entry, request.sector + done);
@@ -314,7 +332,7 @@ function reporter({ intervals }: ProbeContext, { series, request, requests }: St
     completed.device = series.devices.nameOf(request.row);
     completed.operation = OPERATIONS[operation];
     completed.bytes = sectors * SECTOR_BYTES;
-    // If a request completed in parts, the last event describes only the last part.
+    // If a request completed in parts, the last event contains only the sector and size of the last part.
     completed.sector = operation === FLUSH ? 0 : request.sector - (sectors - done);
     completed.insertNs = table.inserted(entry);
     completed.issueNs = table.since(entry);
@@ -340,7 +358,8 @@ function onRequeue(context: ProbeContext, state: State): EventHandler {
     const container = issued < 0 ? UNKNOWN : table.container(issued);
     series.requeued(request.row, request.operation, container);
     if (issued >= 0) table.enter(issued, QUEUED, timestampNs, true);
-    // The driver refused the request before the issue event. If there was no insert event, the wait begins now.
+    // The driver put the request back before an issue event. If there was no insert event either, the wait
+    // begins now.
     else if (find(QUEUED) < 0) table.enter(add(QUEUED, timestampNs), QUEUED, timestampNs, true);
   };
 }

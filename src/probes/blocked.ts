@@ -1,6 +1,8 @@
 /**
- * How long do tasks sleep uninterruptibly (state D), usually to wait for a disk? Measures from sched:sched_switch with
- * the bit TASK_UNINTERRUPTIBLE to the wake-up. Kernel threads that wait for work have another bit (TASK_IDLE).
+ * How long do tasks sleep uninterruptibly (state D), usually to wait for a disk? Measures the time from a
+ * sched:sched_switch whose `prev_state` has the bit TASK_UNINTERRUPTIBLE until the sched:sched_wakeup of the
+ * task. For kernel threads that wait for work (TASK_IDLE), `prev_state` has another bit, so they are not
+ * measured.
  */
 import { counter, declaredProbe, pair } from './declared/built-in.ts';
 

@@ -1,6 +1,6 @@
 /**
- * How often does an event occur? Counts the events that the config names, by CPU. Ignores events of the agent's own
- * threads, but counts interrupts that occur during these threads.
+ * How often does an event occur? Counts the events that the config names, by CPU. Ignores events that the
+ * agent's own threads cause, but counts interrupts that occur while these threads run.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
@@ -18,8 +18,9 @@ const COUNT = {
 };
 
 /**
- * If the config matches at most this many events, their series start at 0 on every online CPU, so that even the first
- * event (such as an OOM kill) shows as an increase. With more events, a series appears with its first event.
+ * If the config selects at most this many events, their series start at 0 on every online CPU, so that even
+ * the first event (such as an OOM kill) shows as an increase. Otherwise, a series appears with its first
+ * event.
  */
 const SHOWN_FROM_START = 16;
 
@@ -51,7 +52,7 @@ export const events: ProbeModule<EventsOptions> = {
   },
   names: ({ count }, kernel) => {
     const offered = kernel.events();
-    // The list of events is empty if the exporter could not read it.
+    // The list of events is empty if the agent could not read it.
     return [
       { key: 'count', globs: count, kind: 'event', offered: offered.length === 0 ? undefined : offered },
     ];

@@ -1,6 +1,7 @@
 /**
- * Declares a probe's families in the metric store and finds their slots. Series whose label values are known in advance
- * (CPUs, kinds) start at 0. Other series appear when their label values are first seen.
+ * Declares a probe's metric families in the metric store and finds their slots. A slot is the number of a
+ * series in its family. A row is what a series is about, such as a syscall. Series whose label values are
+ * known in advance (CPUs, kinds) start at 0. Other series appear when their label values are first seen.
  */
 import type { HistogramFamily } from '../metrics/histogram.ts';
 import type { MaxGaugeFamily } from '../metrics/max-gauge.ts';
@@ -11,14 +12,17 @@ import type { CommonOptions } from './probe.ts';
 import { type SeriesRows, type SplitMachine, splitOf } from './split.ts';
 import { SlotCache } from './tables/slot-cache.ts';
 
-/** Facts about a metric, as in MetricSpec. `per_cpu` and `per_container` append more labels. */
+/** Properties of a metric, as in `MetricSpec`. `per_cpu` and `per_container` append more labels. */
 export type MetricFacts = Pick<MetricSpec, 'name' | 'help' | 'labels' | 'ownTime'> & {
   open?: readonly string[];
 };
 
 export type Machine = SplitMachine;
 
-/** Returns a machine on which only `cpus` are online, so that series of other CPUs appear with their first value. */
+/**
+ * Returns a copy of `machine` on which only `cpus` are online. Series of other CPUs then appear with their
+ * first value.
+ */
 export function onCpus(machine: Machine, cpus: readonly number[]): Machine {
   const { metrics, cpuCount, onlineCpus } = machine;
   return { metrics, cpuCount, onlineCpus: onlineCpus.filter((cpu) => cpus.includes(cpu)) };
@@ -28,7 +32,10 @@ export interface Durations extends SeriesRows {
   family: HistogramFamily;
 }
 
-/** Declares a histogram of durations. `labels` returns a row's label values, without those of CPU or container. */
+/**
+ * Declares a histogram of durations in nanoseconds. `labels` returns the label values of a row, without the
+ * labels of the CPU or the container.
+ */
 export function declareDurations(
   machine: Machine,
   facts: MetricFacts,
@@ -44,7 +51,10 @@ export function declareDurations(
   return { family, ...split.rows(family, family.record, labels, family.recordUsual) };
 }
 
-/** Declares a counter about tasks, which is never split by CPU. */
+/**
+ * Declares a counter about tasks. Its series can have container labels, but never the label `cpu`. `labels`
+ * returns the label values of a row, without the labels of the container.
+ */
 export function declareTaskCounts(
   machine: Machine,
   facts: MetricFacts,
@@ -68,8 +78,8 @@ export interface CpuCounts {
 }
 
 /**
- * Declares a counter by CPU. `rest` returns the other label values of a row. The first `rowsShown` rows start at 0 on
- * all online CPUs. `divisor` and `unit` are as in MetricSpec.
+ * Declares a counter whose first label is `cpu`. `rest` returns the other label values of a row. The first
+ * `rowsShown` rows start at 0 on all online CPUs. `divisor` and `unit` are as in `MetricSpec`.
  */
 export function declareCpuCounts(
   machine: Machine,
@@ -90,13 +100,16 @@ export function declareCpuCounts(
   return { family, add: (row, cpu, amount) => family.add(slots.at(row, cpu), amount) };
 }
 
-/** Minimum number of sums: more than 64 bytes, so that V8 treats the address of the array as a constant. */
+/**
+ * Minimum number of sums. V8 treats the address of an array as a constant only if the array has more than 64
+ * bytes.
+ */
 const FEWEST_SUMS = 16;
 
 /**
- * Declares a counter by CPU for the most frequent events. The probe adds to the returned array, at `cpu * rows + row`,
- * because a look-up of the series for each event would cost too much. A snapshot adds the sums to the family. There are
- * `rowsShown` rows, at least one.
+ * Declares a counter with label `cpu` for the most frequent events. The probe adds to the returned array, at
+ * index `cpu * rows + row`, because a look-up of the series at each event would cost too much. Each snapshot
+ * of the metrics adds the sums to the family. `rows` is `shape.rowsShown`, but at least 1.
  */
 export function declareCpuSums(
   machine: Machine,
@@ -124,7 +137,10 @@ export function declareMaxima(
   return machine.metrics.maxGauge({ ...facts, unit: 'seconds', divisor: 1e9, windowMs: machine.maxWindowMs });
 }
 
-/** Declares a `declareMaxima` gauge whose first label is `cpu`. `rest` returns the other label values of a row. */
+/**
+ * Declares a gauge as `declareMaxima` does, with `cpu` as the first label. `rest` returns the other label
+ * values of a row. Returns a function that records a duration in nanoseconds.
+ */
 export function declareCpuMaxima(
   machine: { metrics: MetricStore; cpuCount: number; maxWindowMs: number },
   facts: MetricFacts,

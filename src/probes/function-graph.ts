@@ -1,10 +1,11 @@
 /**
- * How long do kernel functions take? Reads return records of the function_graph tracer
- * (kernel/trace/trace_functions_graph.c, `funcgraph_exit` in kernel/trace/trace_entries.h) and measures durations by
- * function and CPU.
+ * How long do kernel functions take? Reads the records that the function_graph tracer writes when a function
+ * returns (kernel/trace/trace_functions_graph.c, `funcgraph_exit` in kernel/trace/trace_entries.h). Measures
+ * durations by function and CPU.
  *
- * A return record contains both times, so there is nothing to pair, and a lost record loses only one call. A duration
- * includes sleep and called functions. `overrun` counts a task's calls that were nested too deeply to be recorded.
+ * A record contains the times of the call and of the return, so a lost record affects only one call. A
+ * duration includes sleeps and called functions. The field `overrun` counts a task's calls that were nested
+ * too deeply to be recorded.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import type { FunctionReturn, FunctionSink } from '../model/intervals.ts';
@@ -33,11 +34,14 @@ const DURATION = {
   ownTime: true,
 };
 
-/** 2^53 ns (104 days) is the limit of exact integers in a double. A longer duration must be corrupt. */
+/**
+ * Limit of plausible durations in nanoseconds: a double represents integers exactly only up to 2^53 ns (104
+ * days).
+ */
 const ABSURD_NS = 2 ** 53;
 
 export interface FunctionGraphOptions extends FunctionOptions {
-  /** Levels of calls to trace: 1 for the selected functions only, 0 for all levels. */
+  /** Number of call levels to trace: 1 for only the selected functions, 0 for all levels. */
   max_depth: number;
 }
 
@@ -62,7 +66,7 @@ export const functionGraph: ProbeModule<FunctionGraphOptions> = {
     options: {
       // Include functions that run in interrupts.
       'funcgraph-irqs': '1',
-      // Leave out return values, arguments and return addresses, because they make records longer.
+      // Omit return values, arguments and return addresses, because they make records longer.
       'funcgraph-retval': '0',
       'funcgraph-args': '0',
       'funcgraph-retaddr': '0',
@@ -87,7 +91,8 @@ export const functionGraph: ProbeModule<FunctionGraphOptions> = {
 };
 
 function createFunctionGraph(context: ProbeContext, options: FunctionGraphOptions): Probe {
-  // Allow one more series than the config does, so that `unknown` does not take the place of a function.
+  // Allow one more series than `max_series`, so that the series `unknown` does not replace that of a
+  // function.
   const inFamily = { ...options, max_series: options.max_series + 1 };
   const durations = declareDurations(context, DURATION, inFamily, (row) => [rows.names[row]]);
   const rows = new ValueRows(context.functions, options.max_series, () => {
@@ -110,10 +115,11 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
         const at = record.offset >> 2;
         if (caller.isOurs(record)) return;
         const overrun = words[at + overrunAt];
-        // The idle tasks of all CPUs have pid 0, so distinguish them by CPU.
+        // The idle tasks of all CPUs have pid 0. Use a negative number per CPU to distinguish them.
         const task = words[at + pidAt] === 0 ? -1 - cpu : words[at + pidAt];
         if (overrun !== 0) tooDeep(overruns.growth(task, overrun >>> 0));
-        // Subtract the halves separately, because a double cannot represent the 64-bit times exactly.
+        // Subtract the low and high words separately, because a double cannot represent the 64-bit times
+        // exactly.
         const high = (words[at + returnedAt + 1] >>> 0) - (words[at + calledAt + 1] >>> 0);
         const ns = high * TWO_POW_32 + ((words[at + returnedAt] >>> 0) - (words[at + calledAt] >>> 0));
         if (ns >= 0 && ns < ABSURD_NS) {
@@ -135,7 +141,7 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
   };
 }
 
-/** Returns a function that reports each return to the sink. */
+/** Returns a function that reports a return to the sink, for traces. */
 function reporter(context: ProbeContext, caller: FunctionCaller, sink: FunctionSink) {
   const pidOf = context.int(RETURN, 'common_pid');
   const depthOf = context.int(RETURN, 'depth');

@@ -1,8 +1,9 @@
 /**
  * How long does the hardware take a CPU away from the kernel? Reads records of the hwlat tracer
- * (kernel/trace/trace_hwlat.c, `hwlat` in kernel/trace/trace_entries.h). The tracer's thread turns interrupts off and
- * reads the clock twice in each pass of a loop. For each window with a gap above the threshold, it records two gaps in
- * microseconds: the longest between the two reads of a pass (inner) and the longest between two passes (outer).
+ * (kernel/trace/trace_hwlat.c, `hwlat` in kernel/trace/trace_entries.h). For `width` of every `window`, the
+ * tracer's thread turns interrupts off and reads the clock twice in each pass of a loop. If a gap between two
+ * reads exceeds the threshold, the tracer writes a record with two gaps in microseconds: the longest between
+ * the two reads of a pass (inner), and the longest between two passes (outer).
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { formatDuration } from '../config/units/quantity.ts';
@@ -57,8 +58,9 @@ export const hwlat: ProbeModule<HwlatOptions> = {
     reads: 'events',
     options: {},
     knobs: [
-      // Use one thread per CPU. By default, a single thread moves between CPUs, and in kernel 7.3 this thread may run
-      // on any CPU. Kernels before 5.14 lack this file; their thread visits only the chosen CPUs.
+      // Run one thread per CPU. By default, a single thread moves between the CPUs, and in kernel 7.3 it may
+      // run on any CPU. Kernels before 5.14 lack this file; their single thread moves only between the chosen
+      // CPUs.
       { file: 'hwlat_detector/mode', value: 'per-cpu', optional: true },
       microsecondsKnob('hwlat_detector/width', options.width),
       microsecondsKnob('hwlat_detector/window', options.window),
@@ -72,7 +74,10 @@ export const hwlat: ProbeModule<HwlatOptions> = {
   metrics: [{ ...LATENCY, labels: [...LATENCY.labels, 'cpu'] }],
 };
 
-/** hwlat always sets `tracing_thresh`, which osnoise uses for its own threshold, so both thresholds must be equal. */
+/**
+ * Returns a conflict if osnoise has another threshold. Both tracers use `tracing_thresh`, and hwlat always
+ * sets it.
+ */
 function osnoiseClash({ threshold }: HwlatOptions, osnoise: unknown): Conflict | undefined {
   if (osnoise === undefined) return undefined;
   const other = (osnoise as { threshold?: number }).threshold;

@@ -1,8 +1,11 @@
-/** How long are CPUs idle, and how often is the idle state wrong? Reads events of include/trace/events/power.h. */
+/**
+ * How long are CPUs idle, and how often does the kernel choose a wrong idle state? Reads events of
+ * include/trace/events/power.h.
+ */
 import { counter, declaredProbe, pair } from './declared/built-in.ts';
 
 const IDLE = 'power:cpu_idle';
-/** `state` when a CPU leaves its idle state: PWR_EVENT_EXIT. */
+/** Value of `state` when a CPU wakes up from its idle state: PWR_EVENT_EXIT. */
 const AWAKE = 4294967295;
 
 export const idle = declaredProbe({

@@ -1,7 +1,8 @@
 /**
- * How long do interrupt handlers run? Reads irq:irq_handler_entry and _exit (include/trace/events/irq.h) and, if
- * configured, the pairs of irq_vectors (arch/x86/include/asm/trace/irq_vectors.h: local timer, IPIs). Also counts
- * interrupts that occur during the agent's own threads. Does not measure threaded handlers (real-time kernels).
+ * How long do interrupt handlers run? Reads irq:irq_handler_entry and irq_handler_exit
+ * (include/trace/events/irq.h). With `irq_vectors`, also reads the entry and exit events of
+ * arch/x86/include/asm/trace/irq_vectors.h (local timer, IPIs). Also counts interrupts that occur while the
+ * agent's own threads run. Does not measure handlers that run in threads (real-time kernels).
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { EventHandler, EventRecord } from '../model/record.ts';
@@ -32,7 +33,7 @@ const COUNT = {
 };
 
 export interface IrqOptions extends CommonOptions {
-  /** Also measure interrupts that belong to no device: the local timer, rescheduling and other IPIs. */
+  /** Whether to measure interrupts that belong to no device: the local timer, rescheduling and other IPIs. */
   irq_vectors: boolean;
 }
 
@@ -70,7 +71,7 @@ function exitOf(vector: string): string {
   return `irq_vectors:${vector}_exit`;
 }
 
-/** Vectors that have both an entry and an exit event: local_timer, reschedule, call_function, … */
+/** Returns the vectors that have an entry and an exit event: local_timer, reschedule, call_function, … */
 function vectorsOf(events: readonly string[]): string[] {
   const offered = new Set(events);
   return events.flatMap((event) => {
@@ -96,9 +97,15 @@ function createIrq(context: ProbeContext, options: IrqOptions): Probe {
   const sink = context.intervals.interrupts;
   const longNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
   const stacks = new IrqStacks(cpuCount);
-  /** By CPU: 1 if no handler has started since the last loss, so that an end without a start is due to the loss. */
+  /**
+   * By CPU: 1 if events were lost and no handler has started since. An end without a start is then due to the
+   * loss.
+   */
   const afterLoss = new Uint8Array(cpuCount);
-  /** By CPU: ignore handlers that started before this time, even if their records are read after `onLoss`. */
+  /**
+   * By CPU: end of the last loss of events. Ignore handlers that started earlier, even if their records are
+   * read after `onLoss`.
+   */
   const lostUntil = new Float64Array(cpuCount);
 
   const begin = (record: EventRecord, line: number, row: number): void => {
@@ -146,7 +153,7 @@ function createIrq(context: ProbeContext, options: IrqOptions): Probe {
     byEvent[ENTRY] = (record) => count.add(0, record.cpu, 1);
   }
   vectors.forEach((vector, i) => {
-    // Give vectors negative line numbers, which no device uses.
+    // Vectors get negative interrupt numbers, which no device has.
     const line = -1 - i;
     const row = handlers.row(vector);
     byEvent[entryOf(vector)] = (record) => begin(record, line, row);

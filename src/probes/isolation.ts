@@ -1,7 +1,8 @@
 /**
- * What disturbs isolated CPUs? Counts and times interrupts, soft interrupts, IPIs, timers, NMIs, other tasks and work
- * items on the CPUs that the config names. Also counts the ticks that the kernel could not stop, by reason, and the
- * IPIs sent to these CPUs, by sender. Interrupts of the CPU itself (irq_vectors) are measured only on x86.
+ * What disturbs isolated CPUs? On the CPUs that the config names, counts and measures interrupts, softirqs,
+ * IPIs, timers, NMIs, other tasks and work items. Also counts the timer ticks that the kernel could not stop,
+ * by reason, and the IPIs sent to these CPUs, by sending function. The local timer and received IPIs
+ * (irq_vectors) are measured only on x86.
  */
 import type { DeclaredLabel, DeclaredMetric } from '../model/declared-metric.ts';
 import { constant, counter, declaredProbe, histogram, pair } from './declared/built-in.ts';
@@ -20,7 +21,7 @@ interface Source {
   source: string;
   start: string;
   end: string;
-  /** The label `name`, from a field of the start event. */
+  /** How to get the label `name` from the start event. */
   name: Partial<DeclaredLabel>;
   key: readonly (string | { start: string; end: string })[];
   where?: string;
@@ -57,7 +58,8 @@ const SOURCES: readonly Source[] = [
     end: 'sched:sched_switch',
     name: { field: 'next_comm' },
     key: [{ start: 'next_pid', end: 'prev_pid' }],
-    // The previous task was preempted: it was still runnable, and it was not the idle task.
+    // The previous task was still runnable, so the next task took the CPU from it. The idle task does not
+    // count.
     where: 'prev_state == 0 && prev_pid != 0',
   },
   {
@@ -69,7 +71,7 @@ const SOURCES: readonly Source[] = [
   },
 ];
 
-/** Returns the metrics for these CPUs; for all CPUs if the list is empty. */
+/** Returns the metrics of these CPUs; of all CPUs if the list is empty. */
 function metricsOf(cpus: readonly number[]): DeclaredMetric[] {
   const here = cpus.map((cpu) => `CPU == ${cpu}`).join(' || ');
   const on = (event: string, more?: string) => {

@@ -1,10 +1,12 @@
 /**
- * How long is the worst-case latency? Six kernel tracers keep only their longest latency: from a wake-up until the task
- * runs (kernel/trace/trace_sched_wakeup.c), and with interrupts or preemption off (kernel/trace/trace_irqsoff.c). These
- * tracers have no events. The capture thread reads each new maximum and resets the tracer. This probe counts the maxima
- * and shows the largest within a sliding window.
+ * How long is the worst-case latency? Six kernel tracers keep only their longest latency: from a wake-up
+ * until the task runs (kernel/trace/trace_sched_wakeup.c), or while interrupts or preemption are off
+ * (kernel/trace/trace_irqsoff.c). These tracers have no events. The agent's capture thread reads each new
+ * maximum and resets the tracer. This probe counts the maxima, and exports the largest one within a sliding
+ * window.
  *
- * Unless `function-trace` is off, the tracers also trace every kernel function, which makes the latencies longer.
+ * Unless the option `function-trace` is off, these tracers also trace every kernel function, which makes
+ * latencies longer.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import { LATENCY_TRACERS } from '../model/tracer.ts';
@@ -35,7 +37,10 @@ const RECORDS = {
 };
 
 export interface LatencyOptions extends CommonOptions {
-  /** Whether to record the functions that run during a latency. Costly: the kernel then always traces all functions. */
+  /**
+   * Whether to record the functions that run during a latency. If true, the kernel always traces all
+   * functions, which is expensive.
+   */
   functions: boolean;
 }
 

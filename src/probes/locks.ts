@@ -1,7 +1,8 @@
 /**
- * How long do tasks wait for kernel locks? Reads lock:contention_begin and _end (include/trace/events/lock.h, since
- * 5.19), which the slow paths of locks record. When a task that waits for a mutex stops spinning, the kernel records
- * another contention_begin; the wait is measured from the first.
+ * How long do tasks wait for kernel locks? Reads lock:contention_begin and contention_end
+ * (include/trace/events/lock.h, since 5.19). The kernel records these events only if a task cannot get a lock
+ * immediately. If a task spins for a mutex and then goes to sleep, the kernel records a second
+ * contention_begin; the wait is measured from the first.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { LOCK_TYPES, OTHER_LOCK } from '../model/lock-types.ts';

@@ -1,7 +1,7 @@
 /**
- * How much time do memory reclaim, compaction and throttling of writers take, and how many tasks does the OOM killer
- * kill? Reads events of include/trace/events/{vmscan,compaction,writeback,oom}.h and, if configured, page faults
- * (exceptions.h). Page faults have no end event, so they are only counted.
+ * How much time do memory reclaim, memory compaction and the throttling of writers take, and how many tasks
+ * does the OOM killer kill? Reads events of include/trace/events/{vmscan,compaction,writeback,oom}.h. With
+ * `page_faults`, also counts page faults (exceptions.h), which have no end event.
  */
 
 import { decimalBuckets } from '../config/units/buckets.ts';
@@ -12,7 +12,10 @@ const RECLAIM = 'ftrace_memory_reclaim_seconds';
 const RECLAIMED = 'ftrace_memory_reclaimed_pages_total';
 const FAULTS = 'ftrace_memory_page_faults_total';
 
-/** Bits of enum vmscan_throttle_state (include/linux/mmzone.h). The event's print fmt does not contain the numbers. */
+/**
+ * Names of the bits of `reason`: 1 shifted left by a number of enum vmscan_throttle_state
+ * (include/linux/mmzone.h). The event's print fmt does not contain these numbers.
+ */
 const THROTTLED_BY = { 1: 'writeback', 2: 'isolated', 4: 'no_progress', 8: 'congested' };
 
 function reclaim(kind: string): DeclaredMetric {

@@ -1,13 +1,13 @@
 /**
- * What goes wrong on the network? Reads events of include/trace/events/{tcp,sock,skb,napi}.h. The events interrupt
- * arbitrary tasks, so they belong to no task. Kernels differ in fields and in the names of reasons; labels use the
- * names that the kernel itself prints.
+ * What goes wrong on the network? Reads events of include/trace/events/{tcp,sock,skb,napi}.h. These events
+ * often occur in interrupts, so the metrics do not assign them to tasks. The fields and the names of reasons
+ * differ between kernels; label values are the names that the kernel itself prints.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { counter, declaredProbe, pair } from './declared/built-in.ts';
 
 const STATE = 'sock:inet_sock_set_state';
-/** Numbers from include/net/tcp_states.h and include/uapi/linux/in.h. */
+/** TCP states (include/net/tcp_states.h) and the protocol number IPPROTO_TCP (include/uapi/linux/in.h). */
 const [ESTABLISHED, SYN_SENT, TCP] = [1, 2, 6];
 
 export const network = declaredProbe({

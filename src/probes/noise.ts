@@ -1,18 +1,22 @@
 /**
- * Reads the events of osnoise and timerlat about tasks and interrupts that take the CPU from the tracer's thread
- * (include/trace/events/osnoise.h). Reports each interruption to a sink, with its start and name.
+ * Reads the events of the tracers osnoise and timerlat about noise: interruptions by which interrupts and
+ * other tasks take the CPU from the tracer's thread (include/trace/events/osnoise.h). Reports each
+ * interruption with its start and name to a sink, for traces.
  */
 import type { Noise, NoiseSink, NoiseSource } from '../model/intervals.ts';
 import type { BytesReader, EventHandler, EventRecord, IntReader } from '../model/record.ts';
 import type { EventNeed, ProbeContext } from './probe.ts';
 
-/** A gap between two clock reads of the tracer's thread. If `interference` is 0, no other event explains the gap. */
+/**
+ * Event for a gap between two reads of the clock by the tracer's thread. If `interference` is 0, no other
+ * event explains the gap.
+ */
 export const GAP = 'osnoise:sample_threshold';
 
 interface NoiseEvent {
   source: NoiseSource;
   event: string;
-  /** Field with the number of the thread, interrupt or vector. */
+  /** Field that contains the number of the thread, interrupt or softirq vector. */
   id?: string;
   name?: string;
 }
@@ -28,7 +32,10 @@ export function noiseEvent(source: string): string {
   return `osnoise:${source}_noise`;
 }
 
-/** Returns the events of all sources. Without these events, spans of osnoise and timerlat have no children. */
+/**
+ * Returns the events of all sources. Without them, the spans of osnoise and timerlat do not show what
+ * interrupted the thread.
+ */
 export function noiseNeeds(): EventNeed[] {
   return EVENTS.map(({ source, event, id, name }) => ({
     event,
@@ -37,13 +44,15 @@ export function noiseNeeds(): EventNeed[] {
   }));
 }
 
-/** Returns handlers for the events that the kernel has. */
+/** Returns handlers, by event, for the events that the kernel has. */
 export function noiseHandlers(context: ProbeContext, sink: NoiseSink): Map<string, EventHandler> {
   const there = EVENTS.filter(({ event }) => context.format(event) !== undefined);
   return new Map(there.map((event) => [event.event, noiseHandler(context, sink, event)]));
 }
 
-/** Returns the handler of an event with the fields `start` and `duration`. */
+/**
+ * Returns a handler that reports an event to the sink. The event must have the fields `start` and `duration`.
+ */
 export function noiseHandler(
   context: ProbeContext,
   sink: NoiseSink,

@@ -1,10 +1,12 @@
 /**
- * How much time do the kernel, interrupts and other tasks take from an isolated CPU? Reads records of the osnoise
- * tracer (kernel/trace/trace_osnoise.c, `osnoise` in kernel/trace/trace_entries.h), whose thread spins on a CPU and
- * measures its interruptions. Its events (include/trace/events/osnoise.h) name what interrupted the thread.
+ * How much time do the kernel, interrupts and other tasks take from an isolated CPU? Reads records of the
+ * osnoise tracer (kernel/trace/trace_osnoise.c, `osnoise` in kernel/trace/trace_entries.h). The tracer's
+ * thread spins on a CPU and measures its own interruptions (noise). The tracer's events
+ * (include/trace/events/osnoise.h) name what interrupted the thread.
  *
- * The record has microseconds, the events have nanoseconds. The kernel subtracts nested interruptions from the
- * durations in the events. A gap that no event explains was caused by the hardware or the hypervisor.
+ * Times are in microseconds in the record, and in nanoseconds in the events. In the events, the kernel has
+ * subtracted nested interruptions from the durations. If no event explains a gap, the hardware or the
+ * hypervisor caused it.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { NOISE_SOURCES } from '../model/intervals.ts';
@@ -86,7 +88,7 @@ export const osnoise: ProbeModule<OsnoiseOptions> = {
       cpuListKnob('osnoise/cpus', options.cpus),
       microsecondsKnob('osnoise/runtime_us', options.runtime),
       microsecondsKnob('osnoise/period_us', options.period),
-      // Write 0 (never stop), because another user may have set a limit.
+      // Write 0 (never stop tracing), because another user may have set a limit.
       microsecondsKnob('osnoise/stop_tracing_us', 0),
       microsecondsKnob('osnoise/stop_tracing_total_us', 0),
       ...(options.threshold === undefined ? [] : [microsecondsKnob('tracing_thresh', options.threshold)]),
@@ -154,7 +156,7 @@ function createOsnoise(context: ProbeContext, options: OsnoiseOptions): Probe {
     const causesOf = context.int(GAP, 'interference');
     const report = sink && noiseHandler(context, sink, { source: 'hw', event: GAP });
     handlers[GAP] = (record) => {
-      // If known interruptions caused the gap, their own events count them.
+      // If known interruptions caused the gap, their events already count them.
       if (causesOf(record) !== 0) return;
       interference.record(HW, record.cpu, durationOf(record));
       report?.(record);

@@ -1,3 +1,4 @@
+/** Interfaces between the agent and the probes. A probe reads kernel events and records metrics. */
 import type { z } from 'zod';
 import type { ProbeDefaults, SchemaKit } from '../config/units.ts';
 import type { MetricStore } from '../metrics/store.ts';
@@ -15,7 +16,7 @@ import type { TracerRequest } from '../model/tracer.ts';
 export interface EventNeed {
   /** `system:name` */
   event: string;
-  /** Fields that the probe reads. If the kernel lacks one of them, the event counts as missing. */
+  /** Fields that the probe reads. If the event lacks one of them, the event counts as missing. */
   fields: readonly string[];
   /**
    * Fields that contain the address of a kernel function. If function names are not available, the event counts as
@@ -23,64 +24,76 @@ export interface EventNeed {
    */
   addresses?: readonly string[];
   /**
-   * If set, the event is optional. The text names what is not measured without the event, as in `migrations are not
-   * counted`, or is '' if everything is still measured. If undefined, the probe is off without the event.
+   * If set, the event is optional. The text says what is not measured without the event, as in `migrations
+   * are not counted`; '' if everything is still measured. If undefined, the probe cannot run without the
+   * event.
    */
   without?: string | undefined;
 }
 
-/** A list of names or globs in the config of a probe, and the names that exist. */
+/** A list of names or globs from the config of a probe, and the names that exist. */
 export interface NameList {
-  /** Key in the probe's section. */
+  /** Key of the list in the probe's section of the config. */
   key: string;
   globs: readonly string[];
-  /** Singular noun for what the names refer to, such as `event`. */
+  /** Singular noun for what the names denote, such as `event`. */
   kind: string;
   /** All existing names. Undefined if the kernel does not list them. */
   offered: readonly string[] | undefined;
 }
 
-/** Events and functions of the kernel. Some probes need these to choose their events. */
+/** Events and functions that the kernel offers. Some probes choose their events from them. */
 export interface KernelOffer {
   events(): readonly string[];
   machine: string;
-  /** Functions that can be traced. Absent if the caller has not looked them up. */
+  /**
+   * Returns the functions that can be traced; undefined if the kernel does not list them. Absent if the
+   * caller cannot look them up.
+   */
   functions?(): readonly string[] | undefined;
 }
 
-/** Config keys of every probe, with defaults filled in. */
+/** Config keys that every probe has, after the schema has filled in the defaults. */
 export interface CommonOptions extends ProbeDefaults {
-  /** For probes about tasks: whether series are split by container. */
+  /** For probes about tasks: whether the series have container labels. */
   per_container?: boolean;
-  /** Never suspend the probe, even if the agent is over its budget. */
+  /** If true, the agent never suspends the probe, even if it exceeds its CPU budget. */
   essential?: boolean;
 }
 
 /** Facts about the machine, from the host or from a recording. */
 export interface HostFacts {
-  /** Name of a syscall. Undefined if the table does not contain the number. */
+  /** Returns the name of a syscall; undefined if the syscall table does not contain the number. */
   syscallName(id: number): string | undefined;
-  /** Syscall numbers in the table, ascending. */
+  /** Returns the numbers in the syscall table, ascending. Empty if the table is unknown. */
   syscallIds(): readonly number[];
-  /** Name that the kernel's `syscalls:sys_enter_*` event uses for a syscall: `newfstat` for `fstat`. */
+  /**
+   * Returns the name that the kernel uses for a syscall in `syscalls:sys_enter_NAME`: `newfstat` for `fstat`.
+   */
   syscallEventName(name: string): string;
-  /** Name of an errno, such as `ENOENT` for 2; undefined for numbers without a name. */
+  /** Returns the name of an errno, such as `ENOENT` for 2; undefined for numbers without a name. */
   errnoName(errno: number): string | undefined;
-  /** Handler names of an interrupt line; undefined if unknown. */
+  /** Returns the names of the handlers of an interrupt; undefined if unknown. */
   irqName(irq: number): string | undefined;
-  /** Current name of a task (host pid). Undefined if the task has ended or its name is unknown. */
+  /**
+   * Returns the current name of a task (pid in the host's namespace); undefined if the task has ended or is
+   * unknown.
+   */
   taskName(pid: number): string | undefined;
-  /** Length of the kernel's jiffy in nanoseconds. Undefined if unknown. */
+  /** Returns the length of the kernel's jiffy in nanoseconds; undefined if unknown. */
   jiffyNs(): number | undefined;
-  /** Name of a block device, such as `nvme0n1`, from the kernel's dev_t (major << 20 | minor). `259:0` if unknown. */
+  /**
+   * Returns the name of a block device, such as `nvme0n1`; `MAJOR:MINOR` if unknown. `dev` is the kernel's
+   * dev_t: the major number shifted left by 20 bits, plus the minor number.
+   */
   blockDeviceName(dev: number): string;
-  /** Names of all disks; undefined if they cannot be listed. */
+  /** Returns the names of all disks; undefined if the agent cannot list them. */
   blockDeviceNames(): readonly string[] | undefined;
-  /** Whether a device still exists. True if unknown. */
+  /** Whether a block device still exists. True if unknown. */
   blockDeviceExists(dev: number): boolean;
-  /** Which tasks are SCHED_BATCH or SCHED_IDLE. Absent if unknown, as in a recording. */
+  /** Finds out which tasks are SCHED_BATCH or SCHED_IDLE. Absent if unknown, as in a recording. */
   taskClasses?: TaskClasses;
-  /** The container of each task. Absent if no probe needs containers, or if they cannot be found. */
+  /** Maps tasks to containers. Absent if no probe needs containers, or if the agent cannot find them. */
   containers?: Containers | undefined;
 }
 
@@ -90,40 +103,50 @@ export interface ProbeContext {
   host: HostFacts;
   /** Highest logical CPU number + 1. Records can come from any CPU below this. */
   cpuCount: number;
-  /** CPUs whose series exist from the start. There can be far fewer than `cpuCount`. */
+  /** CPUs that are online. Their series exist from the start. Often fewer than `cpuCount`. */
   onlineCpus: readonly number[];
-  /** Length of the window of gauges that show a maximum. */
+  /** Length in milliseconds of the sliding window of gauges that show a maximum. */
   maxWindowMs: number;
-  /** Names for the fields that the probe declares as `addresses`. Throws if the probe declares none. */
+  /**
+   * Function names for the fields that the probe declares as `addresses`. Throws an `Error` if the probe
+   * declares none.
+   */
   readonly functions: FunctionNames;
-  /** Sinks to which the probe reports single operations, for traces. */
+  /** Objects (sinks) to which the probe reports single operations, for traces. */
   intervals: IntervalSinks;
   /** Events that the probe needs and that are available, in the order of `needs`. */
   events: readonly string[];
-  /** Format of an event that the probe needs. Undefined if the event is optional and missing. */
+  /** Returns the format of an event that the probe needs; undefined if the event is optional and missing. */
   format(event: string): EventFormat | undefined;
   int(event: string, field: string): IntReader;
   /**
-   * Offset of the low 32 bits of an integer field, in words from the start of the payload. The busiest handlers read
-   * `record.words[(record.offset >> 2) + at]`, because calling a reader costs more than the read itself.
+   * Returns the offset of the low 32 bits of an integer field, in 32-bit words from the start of the payload.
+   * The busiest handlers read `record.words[(record.offset >> 2) + at]`, because a call of an `IntReader`
+   * costs more than the read.
    */
   word(event: string, field: string): number;
   bytes(event: string, field: string): BytesReader;
-  /** Makes the kernel count an event. Throws an `Error` if that fails. Absent in recordings. */
+  /**
+   * Makes the kernel count an event. Throws an `Error` if the kernel cannot count it. Absent in recordings.
+   */
   countInKernel?: ((request: KernelCountRequest) => KernelCount) | undefined;
-  /** Whether a thread (host pid) is one of the agent's own. */
+  /** Whether a thread (pid in the host's namespace) is one of the agent's own. */
   isSelf(pid: number): boolean;
   /** Counts an event that the probe dropped because one of the agent's own threads caused it. */
   ignoreSelf(): void;
-  /** Returns a function that adds to `ftrace_exporter_unmatched_total` for this reason. Call this once per reason. */
+  /**
+   * Returns a function that adds to `ftrace_exporter_unmatched_total` with this reason; `count` is 1 by
+   * default. Call `unmatched` once per reason, when the probe is created.
+   */
   unmatched(reason: UnmatchedReason): (count?: number) => void;
 }
 
 /**
- * Why an operation was not measured: `no_start` (the operation began before the agent, or the kernel emits no start
- * event), `no_end` (the end event is missing), `lost` (the kernel lost events in between), `late` (the events were out
- * of order, so the time would be negative), `exited` (the task has ended), `evicted` (the table was full), `too_deep`
- * (too many nested calls), `suspended` (the agent suspended the probe in between, to keep its budget).
+ * Why an operation was not measured. `no_start`: the operation began before the agent, or the kernel emitted
+ * no start event. `no_end`: the end event is missing. `lost`: the kernel lost events during the operation.
+ * `late`: the events were out of order, so the time would be negative. `exited`: the task has ended.
+ * `evicted`: the table was full. `too_deep`: too many nested calls. `suspended`: the agent suspended the
+ * probe during the operation, to keep its CPU budget.
  */
 export type UnmatchedReason =
   | 'no_start'
@@ -137,66 +160,83 @@ export type UnmatchedReason =
 
 /** A running probe. */
 export interface Probe {
-  /** Handlers by event. The agent calls them in time order, except for late events (see decode/merge.ts). */
+  /**
+   * Handlers by event. The agent passes records to them in time order, except for late events (see
+   * decode/merge.ts).
+   */
   handlers: Readonly<Record<string, EventHandler>>;
   /** Events that the kernel counts for the probe. They have no handlers. */
   counted?: readonly string[] | undefined;
   /**
-   * Called when events of `cpu` were lost, before any later event of that CPU. `untilNs` is the time of the first event
-   * after the loss. The probe must drop operations of tasks or requests that began before `untilNs`, on any CPU.
+   * The agent calls this after events of `cpu` were lost, before it passes a later event of this CPU.
+   * `untilNs`: time of the first event after the loss. The probe must drop operations of tasks or requests
+   * that began before `untilNs`, on any CPU.
    */
   onLoss?: ((cpu: number, untilNs: TimestampNs) => void) | undefined;
-  /** Filters in the kernel's syntax, by event. The probe needs only the records that match. */
+  /** Filters in the kernel's syntax, by event. The probe needs only records that match the filter. */
   filters?: Readonly<Record<string, string>>;
-  /** Called about once a second, for work that is too slow for the hot path. */
+  /** The agent calls this about once a second, for work that is too slow for the handlers. */
   sweep?(): void;
-  /** Only for latency tracers: called for each new maximum. `trace` is the kernel's trace of the latency, or ''. */
+  /**
+   * Only for latency tracers. The agent calls this for each new maximum. `trace` is the kernel's trace of the
+   * latency, or ''.
+   */
   onLatency?(latencyNs: number, trace: string): void;
 }
 
-/** Why two probes cannot both be on. */
+/** Why two probes cannot both be enabled. */
 export interface Conflict {
   /** Name of the other probe. */
   with: string;
   why: string;
 }
 
-/** How a probe reports single operations, for traces. */
+/** How a probe reports single operations to sinks, for traces. */
 export interface Reporting<Options> {
-  /** Whether the probe reports all operations that the sinks need. If not, a second instance runs as a helper. */
+  /**
+   * Whether the probe with these options reports all operations that the sinks need. If not, the agent runs a
+   * second instance of the probe (the helper), which only reports. If `reportsAll` is absent, the probe
+   * reports all.
+   */
   reportsAll?(options: Options, sinks: IntervalSinks, host: HostFacts): boolean;
-  /** Options of the helper. `include`: globs of the operations that get traces; undefined if the config has none. */
+  /**
+   * Returns the helper's options. `include`: globs of the operations that get traces; undefined if the config
+   * has none.
+   */
   helper?(include: readonly string[] | undefined): Omit<Options, keyof CommonOptions>;
-  /** Whether the histogram counts operations whose first label has this value. If absent, it counts all operations. */
+  /**
+   * Returns a function that checks whether the probe's histogram counts operations whose first label has this
+   * value. If absent, the histogram counts all operations.
+   */
   counts?(options: Options): (value: string) => boolean;
   /** True if the histogram has no container labels, even with `per_container`. */
   withoutContainers?: boolean;
 }
 
-/** A probe answers one question about the kernel. */
+/** A kind of probe. A probe answers one question about the kernel. */
 export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   name: string;
   /** One sentence that says what the probe measures. README.md shows it. */
   help: string;
-  /** Whether the probe is on without a config. */
+  /** Whether the probe is enabled if the config does not mention it. */
   byDefault: boolean;
   /**
-   * Event rate. `low`: at most as many events as task switches, so a long tick and small sub-buffers suffice. `high`:
-   * events for every syscall, timer or function call.
+   * Event rate. `low`: at most as many events as task switches, so that rare reads and small buffers suffice.
+   * `high`: an event for every syscall, timer or function call.
    */
   rate: 'low' | 'high';
   /** Schema of the probe's config section. It fills in all defaults and rejects unknown keys. */
   schema(kit: SchemaKit): z.ZodType<Options>;
-  /** For recordings only: defaults of config keys that choose what to trace. */
+  /** Only for recordings: defaults of the config keys that choose what to trace. */
   inRecordings?: Readonly<Record<string, unknown>>;
   /**
-   * Why traces of the kind with the same name need this probe, such as `chooses the CPUs`. Ends an error message.
-   * Absent if these traces don't need the probe.
+   * Why traces of the operations of this probe need the probe to be enabled, such as `chooses the CPUs`. An
+   * error message ends with this text. Absent if the traces do not need the probe.
    */
   choosesForKind?: string;
   /**
-   * Events that the probe needs. Empty if these options select nothing on this kernel. A probe that reports single
-   * operations to `intervals` may need more events.
+   * Returns the events that the probe needs. Empty if these options select nothing on this kernel. A probe
+   * that reports single operations to `intervals` may need more events.
    */
   needs(
     options: Options,
@@ -204,26 +244,29 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
     host: HostFacts,
     intervals?: IntervalSinks,
   ): readonly EventNeed[];
-  /** Names and globs in the options, so that the agent can report those that match nothing. */
+  /** Returns the names and globs in the options, so that the agent can report those without a match. */
   names?(options: Options, kernel: KernelOffer, host: HostFacts): readonly NameList[];
   create(context: ProbeContext, options: Options): Probe;
   reporting?: Reporting<Options>;
   /**
-   * The tracer that the probe reads. Its buffer receives the tracer's records (system `ftrace`, such as
-   * `ftrace:timerlat`) and the other events of the probe. Absent if the probe reads only events, from the common
-   * buffer.
+   * Returns the tracer that the probe needs. The buffer of this tracer receives the tracer's records (system
+   * `ftrace`, such as `ftrace:timerlat`) and all other events of the probe. Absent if the probe needs no
+   * tracer; it then reads events from the buffer that all probes share.
    */
   tracer?(options: Options): TracerRequest;
-  /** Returns a conflict with another enabled probe, which is a config error. `others`: options by probe name. */
+  /**
+   * Returns a conflict with another enabled probe; undefined if there is none. A conflict is an error in the
+   * config. `others`: options of the enabled probes, by name.
+   */
   conflict?(options: Options, others: ReadonlyMap<string, unknown>): Conflict | undefined;
   /** Names and help of the metrics, for `list metrics`. */
   metrics: readonly {
     name: string;
     labels: readonly string[];
     help: string;
-    /** As in `MetricSpec`. */
+    /** As in `MetricSpec`: labels whose values come from the kernel or the user. */
     open?: readonly string[];
-    /** True for a declared metric whose times belong to tasks, so that traces can show them. */
+    /** True for a declared metric whose times each belong to one task, so that traces can show them. */
     isOfTask?: boolean;
   }[];
 }

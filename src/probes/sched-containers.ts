@@ -1,6 +1,9 @@
 /**
- * Measures how long tasks of each container wait for a CPU, and which container uses the CPU during the wait. `sched`
- * adds these metrics with `per_container`. The hot path writes typed arrays by slot; a snapshot looks up label values.
+ * Measures how long tasks of each container wait for a CPU, and which container uses the CPU during the wait.
+ * The probe `sched` adds these metrics if `per_container` is true. A container has a small number, its slot
+ * (src/model/containers.ts). Event handlers only write arrays indexed by slot; each snapshot of the metrics
+ * looks up the label values. A pair is a waiting container (victim) and the container that used the CPU
+ * (culprit).
  */
 import type { ValueFamily } from '../metrics/value.ts';
 import {
@@ -48,7 +51,10 @@ export const SCHED_CONTAINER_METRICS = [WAIT, PREEMPTIONS, INTERFERENCE];
 const BY = ['self', 'other', 'system', 'kernel'] as const;
 const BY_OTHER: ContainerLabels = ['', '', OTHER_CONTAINER];
 
-/** Index in `BY` for the slot that took the CPU. `IDLE` counts as `self`: the container's quota was used up. */
+/**
+ * Returns the index in `BY` for a container that preempted another one. `IDLE` counts as `self`, because no
+ * task ran: the preempted container had used up its CPU quota.
+ */
 function categoryOf(bySlot: number): number {
   if (bySlot === KERNEL) return 3;
   if (bySlot === SYSTEM) return 2;
@@ -117,7 +123,10 @@ export class SchedContainers implements WaitsByContainer {
     for (const victim of slots) this.#write(victim, slots);
   }
 
-  /** Adds the waits of a container to its series. Waits that involve an unnamed container are kept for later. */
+  /**
+   * Adds the waits and preemptions of a container to its series. A wait is added only when the names of both
+   * containers are known.
+   */
   #write(victim: number, culprits: readonly number[]): void {
     const labels = this.#containers.labels(victim);
     if (labels === undefined) return;
@@ -141,7 +150,10 @@ export class SchedContainers implements WaitsByContainer {
     }
   }
 
-  /** Called before another container gets the slot. Keeps series that a second slot shares, as after a restart. */
+  /**
+   * Called before another container gets the slot. Keeps the series if another slot has the same labels, as
+   * after a restart of the container.
+   */
   #release(slot: number): void {
     this.#flush();
     const labels = this.#containers.labels(slot);
@@ -162,7 +174,10 @@ export class SchedContainers implements WaitsByContainer {
     drop(this.#wait, labels);
   }
 
-  /** Removes a pair. Waits that are not exported yet, because a container has no name, count as `other`. */
+  /**
+   * Removes a pair in which container `slot` is a victim or culprit. Waits that are not exported yet, because
+   * a name is unknown, are added to a pair in which `UNKNOWN` (label `other`) replaces the container.
+   */
   #forgetPair(victim: number, culprit: number, slot: number, isShared: boolean): void {
     const pair = pairOf(victim, culprit);
     if (!isShared && this.#largest.has(pair)) this.#dropPair(pair);

@@ -1,7 +1,8 @@
 /**
- * How long do tasks wait for a CPU? Reads scheduler events (include/trace/events/sched.h), measures run queue latency,
- * and counts switches, wake-ups and migrations. A wait starts when a task is woken, or is switched out while it is
- * still runnable. The wait ends with the sched_switch that runs the task. The idle task (pid 0) is not counted.
+ * How long do tasks wait for a CPU? Reads scheduler events (include/trace/events/sched.h), measures run queue
+ * latency, and counts switches, wake-ups and migrations. A wait begins when a task is woken, or when a CPU
+ * switches away from a task that is still runnable. It ends with the sched_switch to the task. The idle task
+ * (pid 0) is not counted.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { switchedOutMask } from '../decode/print-fmt.ts';
@@ -51,9 +52,9 @@ const MIGRATIONS = {
   labels: [],
 };
 
-/** If a task waited at least this long, look up its scheduling class. */
+/** If a task waited at least this long, the probe looks up its scheduling class for later waits. */
 const LONG_WAIT_NS = 1e6;
-/** Used for recordings, where only real-time tasks can be recognised. */
+/** Used for recordings. In a recording, only real-time tasks can be distinguished. */
 const NO_CLASSES: TaskClasses = {
   of: () => NORMAL,
   ask: () => {},
@@ -62,7 +63,7 @@ const NO_CLASSES: TaskClasses = {
   refresh: () => {},
 };
 
-/** Values of the label `kind`, by how a task left its CPU (`ASLEEP`, `PREEMPTED`). */
+/** Values of the label `kind`, indexed by `ASLEEP` and `PREEMPTED`. */
 const KINDS = ['voluntary', 'preempted'];
 
 export interface SchedOptions extends CommonOptions {
@@ -112,7 +113,8 @@ export const sched: ProbeModule<SchedOptions> = {
     return needs;
   },
   create: createSched,
-  // The span of a wait begins at the wake-up, so the histogram has the same duration only if its waits begin there.
+  // The span of a wait in a trace begins at sched_wakeup. The histogram contains the same duration only if
+  // its waits also begin at sched_wakeup.
   reporting: {
     counts: ({ from }) => (from === 'wakeup' ? () => true : () => false),
     withoutContainers: true,
@@ -121,7 +123,7 @@ export const sched: ProbeModule<SchedOptions> = {
 };
 
 function createSched(context: ProbeContext, options: SchedOptions): Probe {
-  // Declare a family only if the kernel or recording has its events, because a value of 0 would be wrong.
+  // Declare a family only if its events exist, because a series with value 0 would be wrong without them.
   const has = (event: string): boolean => context.format(event) !== undefined;
   const { containers } = context.host;
   const runnable = makeRunnableTasks(
@@ -151,7 +153,7 @@ function switchHandler(
   runnable: RunnableTasks,
   classes: TaskClasses,
 ): EventHandler {
-  // Do not split by container, because waits by container have separate families.
+  // Do not split these series by container, because waits by container have their own families.
   const inFamily = { ...options, per_container: false };
   const latency = declareDurations(context, LATENCY, inFamily, (row) => [TASK_CLASSES[row]]);
   latency.show(NORMAL);
@@ -168,7 +170,8 @@ function switchHandler(
   const prevState = context.word(SWITCH, 'prev_state');
   const nextPid = context.word(SWITCH, 'next_pid');
   const nextPrio = context.word(SWITCH, 'next_prio');
-  // The bits that mean "not runnable" differ between kernels. The event's print fmt lists them.
+  // The bits of `prev_state` that mean "not runnable" differ between kernels. The event's print fmt lists
+  // them.
   const asleep = switchedOutMask(format);
   return ({ words, offset, cpu, timestampNs }) => {
     const at = offset >> 2;
@@ -189,7 +192,8 @@ function switchHandler(
     else if (since < runnable.lostUntil[0]) lost();
     else if (ns < 0) late();
     else {
-      // The event contains the current priority, so a task that inherits a real-time priority counts as real-time.
+      // The event contains the current priority, so a task that inherits a real-time priority counts as a
+      // real-time task.
       const isRealtime = words[at + nextPrio] < MAX_RT_PRIO;
       latency.record(isRealtime ? REALTIME : classes.of(next), cpu, ns);
       wait[cpu] += ns;
@@ -223,9 +227,10 @@ function wakeupHandler(
 }
 
 /**
- * Handles sched_wakeup_new, which the parent task records. Replaces the class of an earlier task with the same pid.
- * Repeats the end of `wakeupHandler`, because V8 treats that handler's arrays as constants only while the handler has a
- * single closure.
+ * Handles sched_wakeup_new, which the parent records. Gives the new task the class of its parent, because an
+ * earlier task with the same pid may have had another class. Repeats the end of `wakeupHandler` instead of
+ * sharing it, because V8 treats the arrays of a handler as constants only while the handler has a single
+ * closure.
  */
 function newTaskHandler(
   context: ProbeContext,

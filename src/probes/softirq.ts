@@ -1,8 +1,8 @@
 /**
- * How long do soft interrupts wait, and how long do they run? Reads irq:softirq_raise, _entry and _exit
- * (include/trace/events/irq.h). If a vector is raised several times before it runs, the wait counts from the first
- * raise. Real-time kernels run soft interrupts in threads, which can be preempted, so CPU, pid and vector identify a
- * run. A duration includes the hard interrupts during the run.
+ * How long do soft interrupts wait, and how long do they run? Reads irq:softirq_raise, softirq_entry and
+ * softirq_exit (include/trace/events/irq.h). If a vector is raised several times before it runs, the wait
+ * begins with the first raise. A duration includes the hard interrupts during the run. CPU, pid and vector
+ * identify a run, because real-time kernels run soft interrupts in threads, which can be preempted.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { flagPairs } from '../decode/print-fmt.ts';
@@ -32,10 +32,13 @@ const TIME = {
   labels: ['cpu', 'vector'],
 };
 
-/** Maximum number of vectors: the bits of a 32-bit mask. Kernels have ten vectors. */
+/** Maximum number of vectors: the number of bits in a mask. Kernels have ten vectors. */
 const VECTORS = 32;
 const ALL_VECTORS = -1;
-/** Maximum number of open runs per CPU. Only real-time kernels have more than one. */
+/**
+ * Maximum number of runs per CPU that have begun and not yet ended. Only real-time kernels have more than
+ * one.
+ */
 const PLACES = 4;
 
 export const softirq: ProbeModule = {
@@ -85,14 +88,18 @@ function makeState(context: ProbeContext, options: CommonOptions) {
   const labels = (row: number) => [names[row]];
   const latency = declareDurations(context, LATENCY, options, labels);
   const duration = declareDurations(context, DURATION, options, labels);
-  // Series appear with their first event, because 64 CPUs times ten vectors would be most of the exposition.
+  // Each series appears with its first event. Otherwise, 64 CPUs times ten vectors would be most of the
+  // exported series.
   const time = declareCpuCounts(context, TIME, { unit: 'seconds', divisor: 1e9, rowsShown: 0, rest: labels });
   const noStart = context.unmatched('no_start');
   const noEnd = context.unmatched('no_end');
   const lost = context.unmatched('lost');
   const late = context.unmatched('late');
   const evicted = context.unmatched('evicted');
-  /** By CPU: mask of vectors that have not started since the last loss. A missing raise or start is due to the loss. */
+  /**
+   * By CPU: mask of the vectors that have not run since the last loss of events. If the raise or the start of
+   * such a vector is missing, the loss is the reason.
+   */
   const unseen = new Int32Array(cpuCount);
   return {
     names,
@@ -104,10 +111,13 @@ function makeState(context: ProbeContext, options: CommonOptions) {
     lost,
     late,
     runs: makeRuns(cpuCount, evicted),
-    /** Time of the first raise since the last entry, by CPU and vector; 0 if none. */
+    /** By CPU and vector: time of the first raise since the last run; 0 if none. */
     raisedAt: new Float64Array(cpuCount * VECTORS),
     unseen,
-    /** By CPU: ignore starts before this time, even if their records are read after `onLoss`. */
+    /**
+     * By CPU: end of the last loss of events. Ignore raises and runs that began earlier, even if their
+     * records are read after `onLoss`.
+     */
     lostUntil: new Float64Array(cpuCount),
     hasRaise: context.format(RAISE) !== undefined,
     hasExit: context.format(EXIT) !== undefined,
@@ -118,9 +128,9 @@ function makeState(context: ProbeContext, options: CommonOptions) {
   };
 }
 
-/** Tracks runs that have begun and not yet ended. */
+/** Tracks runs that have begun and not yet ended. A place is the index of a run in the arrays. */
 function makeRuns(cpuCount: number, evicted: () => void) {
-  /** Start times: `PLACES` per CPU; 0 marks a free place. */
+  /** Start time of each run: `PLACES` elements per CPU; 0 if the place is free. */
   const startedAt = new Float64Array(cpuCount * PLACES);
   const pids = new Int32Array(cpuCount * PLACES);
   const vectors = new Int32Array(cpuCount * PLACES);
@@ -134,7 +144,7 @@ function makeRuns(cpuCount: number, evicted: () => void) {
   };
   return {
     startedAt,
-    /** Returns the place of a run; -1 if the run has not begun. */
+    /** Returns the place of a run; -1 if its start is unknown. */
     place: (cpu: number, pid: number, vector: number): number => {
       const first = cpu * PLACES;
       for (let i = first; i < first + PLACES; i++) {
@@ -233,7 +243,10 @@ function onExit(context: ProbeContext, state: State): EventHandler {
   };
 }
 
-/** Returns the names of vectors by number, from the print fmt. Vectors missing there get mainline's names. */
+/**
+ * Returns the names of vectors, by number. They come from the event's print fmt. Vectors that it does not
+ * contain get the names of the mainline kernel.
+ */
 function vectorNames(context: ProbeContext): string[] {
   const names = Array.from({ length: VECTORS }, (_, vector) => SOFTIRQS[vector] ?? `vector_${vector}`);
   const format = context.format(ENTRY);

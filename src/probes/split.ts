@@ -1,6 +1,8 @@
 /**
- * Splits the series of a probe by CPU (`per_cpu`) or by container (`per_container`): provides the labels for the
- * families, and slot caches whose columns are CPUs or containers.
+ * Splits the series of a probe by CPU (`per_cpu`) or by container (`per_container`): adds labels to the
+ * families, and caches the slots of series by row and CPU, or by row and container. A slot is the number of a
+ * series in its family; the slot of a container is the container's number. A row is what a series is about,
+ * such as a syscall.
  */
 import type { Family } from '../metrics/family.ts';
 import type { MetricStore } from '../metrics/store.ts';
@@ -30,30 +32,40 @@ export interface SplitMachine {
 
 /** The series of a family, by row. */
 export interface SeriesRows {
-  /** Adds an amount. `cpu` is used only with `per_cpu`, `container` (a slot) only with `per_container`. */
+  /**
+   * Adds an amount to a series. Uses `cpu` only with `per_cpu`, and `container` (a slot) only with
+   * `per_container`.
+   */
   record(row: number, cpu: number, amount: number, container?: number): void;
-  /** Fast path of `record` for `EventHandler.usual`. If it returns false, it has done nothing: call `record`. */
+  /**
+   * Fast path of `record`, for `EventHandler.usual`. Returns false if it has done nothing. The caller must
+   * then call `record`.
+   */
   recordUsual(row: number, cpu: number, amount: number, container?: number): boolean;
-  /** Creates the series of a row with value 0: one per online CPU with `per_cpu`, none with `per_container`. */
+  /**
+   * Creates the series of a row with value 0: one per online CPU with `per_cpu`, none with `per_container`,
+   * otherwise one.
+   */
   show(row: number): void;
-  /** Forgets a row after its series were removed. */
+  /** Forgets the slots of a row. Call this when the series of the row are removed. */
   forget(row: number): void;
 }
 
 export interface Split {
-  /** Additional labels after those of the rows. */
+  /** Labels that follow the labels of the rows. */
   labels: readonly string[];
-  /** The `labels` whose values come from users. */
+  /** The `labels` whose values are not known in advance, as in `MetricSpec.open`. */
   open: readonly string[];
-  /** Slot of a task's container; 0 if series are not by container. */
+  /** Returns the slot of a task's container; `UNKNOWN` (0) if the series are not by container. */
   containerOf(tid: number): number;
-  /** As `containerOf`, but does not count a miss if the container is unknown. */
+  /** Does the same as `containerOf`, but does not count a miss if the container is unknown. */
   peekContainer(tid: number): number;
-  /** Absent if there are no series by container. */
+  /** Table of containers. Absent if the series are not by container. */
   containers?: Containers;
   /**
-   * `valuesOf` returns the label values of a row. `add` adds to a slot of the family. `addUsual` is the fast path of
-   * `add`: it adds and returns true, or does nothing and returns false.
+   * Makes the series of `family`. `valuesOf` returns the label values of a row. `add` adds an amount to a
+   * slot. `addUsual` is the fast path of `add`: it adds the amount and returns true, or does nothing and
+   * returns false.
    */
   rows(
     family: Family,
@@ -69,7 +81,7 @@ export function splitOf(machine: SplitMachine, options: SplitOptions): Split {
   const { cpuCount, onlineCpus, metrics } = machine;
   const containers = options.per_container ? machine.host?.containers : undefined;
   if (containers !== undefined) return splitByContainer(metrics, containers);
-  // A local copy, because V8 would read an imported constant from memory at each use.
+  // This constant is a local copy, because V8 would read an imported constant from memory at each use.
   const unknown = UNKNOWN;
   const none = { open: [], containerOf: () => unknown, peekContainer: () => unknown };
   if (!options.per_cpu)
@@ -132,7 +144,10 @@ function splitByContainer(metrics: MetricStore, containers: Containers): Split {
   };
 }
 
-/** Until a container's name is known, keeps the container's values in a slot that has no labels. */
+/**
+ * Makes the cache of slots by row and container. Until the name of a container is known, its values are in a
+ * slot without labels, and are not exported.
+ */
 function containerCache(
   metrics: MetricStore,
   containers: Containers,

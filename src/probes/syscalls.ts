@@ -1,11 +1,12 @@
 /**
- * How long do syscalls take, and how do they fail? Reads raw_syscalls:sys_enter and sys_exit
- * (include/trace/events/syscalls.h), or the events of single syscalls if few are selected. Measures durations by
- * syscall, and counts errors by syscall and errno.
+ * How long do syscalls take, and with which errors do they fail? Reads raw_syscalls:sys_enter and sys_exit
+ * (include/trace/events/syscalls.h), or the events of each syscall if the config selects only a few. Measures
+ * durations by syscall, and counts errors by syscall and errno.
  *
- * Some calls have no matching pair of events. sigreturn ends with id -1, so its name comes from the enter event. The
- * child of a clone returns 0 from a call that it never entered. exec in a thread begins under the thread's pid and ends
- * under the leader's pid. exit and exit_group never end. A program can use a number that no syscall has.
+ * Some calls have no matching pair of events. sigreturn exits with id -1, so its id comes from the enter
+ * event. The child of a clone exits with 0 from a call that it never entered. If a thread executes a program,
+ * the call begins with the pid of the thread and ends with the pid of the thread group's leader. exit and
+ * exit_group never end. A program can use a number that no syscall has.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { EventFormat } from '../model/format.ts';
@@ -53,23 +54,29 @@ const WAITING = {
   open: ['syscall'],
 };
 
-/** Bit TASK_INTERRUPTIBLE of `prev_state`, the same on every kernel (include/linux/sched.h). */
+/** Bit TASK_INTERRUPTIBLE of `prev_state`, which is the same on every kernel (include/linux/sched.h). */
 const INTERRUPTIBLE = 1;
 /**
- * Added to the number of a task's call when the task sleeps interruptibly during the call. All valid syscall numbers
- * are lower, except those of x32, which have bit 30. If a program used the invalid number SLEPT + 1, the call would
- * look like call 1 with a sleep, and count as unmatched.
+ * Added to the tag (syscall number) of a task's call when the task sleeps interruptibly during the call. All
+ * valid syscall numbers are lower, except those of x32, which have bit 30. If a program used the invalid
+ * number SLEPT + 1, its tag would equal the tag of call 1 with a sleep, and the call would count as
+ * unmatched.
  */
 const SLEPT = 1 << 29;
 const LARGEST_ID = (1 << 20) - 1;
 /** Return values from -4095 to -1 are errors (include/linux/err.h). */
 const MAX_ERRNO = 4095;
-/** Errnos below this can have a name (kernel-internal ones begin at 512, ERESTARTSYS). Higher errnos share a series. */
+/**
+ * Errnos below this number can have a name (kernel-internal errnos begin at 512, ERESTARTSYS). All other
+ * errnos share a series.
+ */
 const NAMED_ERRNOS = 600;
-/** Syscalls that return twice. In the child, they return 0 without an enter event. */
+/**
+ * Syscalls that return in the parent and in the child. In the child, they return 0 without an enter event.
+ */
 const FORKS = new Set(['clone', 'clone3', 'fork', 'vfork']);
 const NEVER_RETURN = new Set(['exit', 'exit_group']);
-/** Value of the field `id` when sigreturn exits. The number of the interrupted call is unknown. */
+/** Value of the field `id` in the exit event of sigreturn. */
 const NO_ID = -1;
 /** Row of syscalls that the config does not select or that never end. */
 const NOT_MEASURED = -1;
@@ -115,7 +122,7 @@ export const syscalls: ProbeModule<SyscallOptions> = {
   },
   names: ({ include, exclude }, _kernel, host) => {
     const ids = host.syscallIds();
-    // Without a syscall table, all syscalls have the name `unknown`.
+    // Without a syscall table, all syscalls have the name `unknown`, so the agent cannot check the globs.
     const offered =
       ids.length === 0 ? undefined : [...ids.flatMap((id) => host.syscallName(id) ?? []), UNKNOWN];
     return [
@@ -146,21 +153,27 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   const reasons = ['no_start', 'no_end', 'lost', 'late', 'exited'] as const;
   const [noStart, noEnd, lost, late, exited] = reasons.map((reason) => context.unmatched(reason));
 
-  /** Start time of each task's open call. The tag is the syscall number, plus `SLEPT` if the task slept. */
+  /**
+   * Start time of each task's current call. The tag is the syscall number, plus `SLEPT` if the task slept in
+   * the call.
+   */
   const calls = new TaskStamps();
   const sink = context.intervals.syscalls;
   const slowNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
-  /** By row: whether to report slow calls. */
+  /** By row: whether to report slow calls to the sink, for traces. */
   const isReported = names.map((name) => sink?.wants(name) ?? false);
   sink?.watch((pid) => {
     const since = calls.get(pid);
     return since !== 0 && isReported[rowOf(idOf(calls.tag(pid)))] ? since : 0;
   });
-  /** Ignore calls that began before this time, because their end may be lost. */
+  /**
+   * Element 0: end of the last loss of events. Do not measure calls that began earlier, because their exit
+   * events may be lost. At least 1, so that stamp 0 (no call) is always smaller.
+   */
   const lostUntil = cell(1);
   const usual = { calls, rowOf, lostUntil, slowNs, duration, peekContainer };
 
-  /** Drops a task's call that can no longer end. */
+  /** Drops the current call of a task, because it can no longer end. `why` counts the call. */
   const abandon = (pid: number, why: () => void): void => {
     const since = calls.get(pid);
     if (since === 0) return;
@@ -170,7 +183,10 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   };
 
   const giveUp = (pid: number): void => abandon(pid, noEnd);
-  /** Makes the handlers for a pair of events. `fixedId`: the syscall number, if the events belong to one syscall. */
+  /**
+   * Makes the handlers for an enter event and its exit event. `fixedId`: the syscall number, if both events
+   * belong to a single syscall.
+   */
   const handlersOf = (enter: string, exit: string, fixedId?: number): Record<string, EventHandler> => {
     const [exitPid, ret] = [context.word(exit, 'common_pid'), context.word(exit, 'ret')];
     const exitId = fixedId === undefined ? context.word(exit, 'id') : 0;
@@ -193,13 +209,14 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
       if (since !== 0) calls.stamps[place] = 0;
       const row = rowOf(since !== 0 && id === NO_ID ? begun : id);
       const value = words[at + ret];
-      // The return value of sigreturn is a register of the interrupted program, not an error.
+      // The return value of sigreturn is a register of the interrupted program, so a negative value is not an
+      // error.
       if (value < 0 && value >= -MAX_ERRNO && words[at + retHigh] < 0 && row >= 0 && id !== NO_ID) {
         countError(row, -value, containerOf(pid));
       }
       const ns = record.timestampNs - since;
       if (since === 0) {
-        // If the syscall is not selected, or the task is the child of a fork, no start is missing.
+        // No start is missing if the syscall is not selected, or if the task is the child of a fork.
         if (row >= 0 && !(value === 0 && FORKS.has(names[row]))) noStart();
       } else if (id !== NO_ID && id !== begun) noStart();
       else {
@@ -236,7 +253,10 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   };
 }
 
-/** Returns the handler for the start of a call. `giveUp` drops the task's previous call, which has no end. */
+/**
+ * Returns the handler of an enter event. `giveUp` drops the task's previous call, whose exit event is
+ * missing.
+ */
 function onEnter(
   context: ProbeContext,
   {
@@ -273,7 +293,10 @@ function onEnter(
   return handler;
 }
 
-/** Returns handlers for tasks that sleep, exit or execute a program in a call. `exited` drops the call of a task. */
+/**
+ * Returns handlers for tasks that sleep, exit or execute a program during a call. `exited` drops the current
+ * call of a task.
+ */
 function taskHandlers(
   context: ProbeContext,
   calls: TaskStamps,
@@ -301,7 +324,8 @@ function taskHandlers(
       const old = oldPidOf(record);
       const pid = pidOf(record);
       if (old === pid || calls.get(old) === 0) return;
-      // The thread takes over the pid of the leader, which has ended together with its call.
+      // The kernel gives the pid of the thread group's leader to this thread. The leader and its call have
+      // ended.
       exited(pid);
       calls.set(pid, calls.get(old), calls.tag(old));
       calls.clear(old);
@@ -315,13 +339,16 @@ function idOf(tag: number): number {
   return tag >= SLEPT && tag <= SLEPT + LARGEST_ID ? tag - SLEPT : tag;
 }
 
-/** Returns the offset of the word with a field's sign: the word after the low word if the field has 64 bits. */
+/**
+ * Returns the offset of the word that contains the sign of a field: the word after `low` if the field has 64
+ * bits, else `low`.
+ */
 function highWord(format: EventFormat | undefined, field: string, low: number): number {
   return format?.fields.find(({ name }) => name === field)?.size === 8 ? low + 1 : low;
 }
 
 interface Rows {
-  /** Row of a syscall number; negative if the syscall is not measured. */
+  /** Returns the row of a syscall number: the index of its name. Negative if the syscall is not measured. */
   rowOf(id: number): number;
   /** Name by row. */
   names: readonly string[];
@@ -339,7 +366,7 @@ function tableOfRows(options: SyscallOptions, host: HostFacts): Rows {
   return { rowOf: (id) => (id >= 0 && id < rows.length ? rows[id] : unknown), names };
 }
 
-/** Returns a function that adds up the nanoseconds of calls that waited, by row. */
+/** Returns a function that adds the nanoseconds of a call in which the task slept interruptibly. */
 function waitingTime(
   context: ProbeContext,
   options: SyscallOptions,

@@ -1,7 +1,8 @@
 /**
- * How late is a timer's interrupt, and how late is the thread that it wakes? Reads records of the timerlat tracer
- * (kernel/trace/trace_osnoise.c, `timerlat` in kernel/trace/trace_entries.h). On each CPU, the tracer runs a periodic
- * timer and a thread of priority FIFO 95 that waits for the timer. Both delays count from the timer's planned expiry.
+ * How late is the interrupt of a timer, and how late is the thread that the interrupt wakes? Reads records of
+ * the timerlat tracer (kernel/trace/trace_osnoise.c, `timerlat` in kernel/trace/trace_entries.h). On each
+ * CPU, the tracer runs a periodic timer and a thread of priority FIFO 95 that waits for the timer. Both
+ * delays are relative to the planned expiry of the timer.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { TimerlatSink } from '../model/intervals.ts';
@@ -14,7 +15,10 @@ import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
 
 const SAMPLE = 'ftrace:timerlat';
 
-/** Values of the label `context`, by the kernel's number. `other` is for numbers that later kernels may add. */
+/**
+ * Values of the label `context`, indexed by the field `context`. `other` is for numbers that later kernels
+ * may add.
+ */
 const CONTEXTS = ['irq', 'thread', 'user', 'other'];
 const IRQ = 0;
 const THREAD = 1;
@@ -80,7 +84,10 @@ export const timerlat: ProbeModule<TimerlatOptions> = {
   metrics: [{ ...LATENCY, labels: [...LATENCY.labels, 'cpu'] }, MAX],
 };
 
-/** If `ns` is undefined, writes 0 (never stop), because another user may have left a limit in the file. */
+/**
+ * Returns the setting that stops tracing after a latency of `ns`. If `ns` is undefined, the setting is 0
+ * (never stop), because another user may have left a limit in the file.
+ */
 function stop(file: string, ns: number | undefined): Knob {
   return microsecondsKnob(file, ns ?? 0);
 }
@@ -89,7 +96,8 @@ function createTimerlat(context: ProbeContext, options: TimerlatOptions): Probe 
   const machine = onCpus(context, options.cpus ?? []);
   const latency = declareDurations(machine, LATENCY, options, (row) => [CONTEXTS[row]]);
   const max = declareCpuMaxima(context, MAX, (row) => [CONTEXTS[row]]);
-  // Do not show `user`, because it exists only while a program waits on `timerlat_fd`.
+  // Do not create the series of `user`, because this context exists only while a program waits on
+  // `timerlat_fd`.
   for (const row of [IRQ, THREAD]) latency.show(row);
   const contextOf = context.int(SAMPLE, 'context');
   const latencyOf = context.int(SAMPLE, 'timer_latency');
@@ -111,7 +119,10 @@ function createTimerlat(context: ProbeContext, options: TimerlatOptions): Probe 
   };
 }
 
-/** Joins the `irq` and `thread` records of one activation and reports them together. */
+/**
+ * Returns a function that joins the `irq` and `thread` records of an activation and reports them to the sink
+ * together.
+ */
 function reporter(context: ProbeContext, sink: TimerlatSink) {
   const { thresholdNs } = sink;
   const sequenceOf = context.int(SAMPLE, 'seqnum');

@@ -1,7 +1,7 @@
 /**
- * How late do timers expire? Reads events of include/trace/events/timer.h. Hrtimers have a planned expiry in
- * nanoseconds. Timer wheel timers have a planned expiry in jiffies, so a lateness below one jiffy counts as 0. A timer
- * that expires early also has lateness 0.
+ * How late do timers expire? Reads events of include/trace/events/timer.h. The planned expiry of an hrtimer
+ * is in nanoseconds. The planned expiry of a timer wheel timer is in jiffies, so a lateness below one jiffy
+ * counts as 0. The lateness of a timer that expires early is also 0.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { constant, declaredProbe, histogram, pair } from './declared/built-in.ts';
@@ -18,7 +18,7 @@ export const timers = declaredProbe({
     pair(NAME, HELP, 'timer:hrtimer_start', 'timer:hrtimer_expire_entry', {
       key: ['hrtimer'],
       between: { start: 'expires', end: 'now' },
-      // A second start of the same timer replaces the first.
+      // A second start of a timer before its expiry replaces the first start.
       startsAgain: true,
       labels: { kind: constant('hrtimer') },
     }),
