@@ -1,7 +1,8 @@
 /**
  * Declares a probe's metric families in the metric store and finds their slots. A slot is the number of a
- * series in its family. A row is what a series is about, such as a syscall. Series whose label values are
- * known in advance (CPUs, kinds) start at 0. Other series appear when their label values are first seen.
+ * series in its family. A row is what a series is about, such as a syscall. A machine is the metric store
+ * together with the numbers of the CPUs. Series whose label values are known in advance (CPUs, kinds) start
+ * at 0. Other series appear when their label values are first seen.
  */
 import type { HistogramFamily } from '../metrics/histogram.ts';
 import type { MaxGaugeFamily } from '../metrics/max-gauge.ts';
@@ -129,7 +130,10 @@ export function declareCpuSums(
   return sums;
 }
 
-/** Declares a gauge of the longest duration within the window. Values are in nanoseconds. */
+/**
+ * Declares a gauge of the longest duration within the last `maxWindowMs` milliseconds. Values are in
+ * nanoseconds.
+ */
 export function declareMaxima(
   machine: { metrics: MetricStore; maxWindowMs: number },
   facts: MetricFacts,

@@ -1,8 +1,8 @@
 /**
  * How long do NVMe commands take, and which commands fail? Reads nvme:nvme_setup_cmd and
  * nvme:nvme_complete_rq (drivers/nvme/host/trace.h). In nvme_setup_cmd, the upper four bits of the command id
- * are a generation number, which nvme_complete_rq may lack. Times exclude queue 0 (admin commands), in which
- * opcodes have other meanings. Errors include it.
+ * are a generation number, which nvme_complete_rq may lack. Opcodes have other meanings in queue 0 (admin
+ * commands), so times exclude queue 0. Errors include queue 0.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { counter, declaredProbe, pair } from './declared/built-in.ts';

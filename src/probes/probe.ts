@@ -195,8 +195,8 @@ export interface Conflict {
 export interface Reporting<Options> {
   /**
    * Whether the probe with these options reports all operations that the sinks need. If not, the agent runs a
-   * second instance of the probe (the helper), which only reports. If `reportsAll` is absent, the probe
-   * reports all.
+   * second instance of the probe (the helper) that only reports. If `reportsAll` is absent, the probe reports
+   * all operations.
    */
   reportsAll?(options: Options, sinks: IntervalSinks, host: HostFacts): boolean;
   /**
@@ -230,8 +230,9 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   /** Only for recordings: defaults of the config keys that choose what to trace. */
   inRecordings?: Readonly<Record<string, unknown>>;
   /**
-   * Why traces of the operations of this probe need the probe to be enabled, such as `chooses the CPUs`. An
-   * error message ends with this text. Absent if the traces do not need the probe.
+   * What the probe does for traces of its operations, such as `chooses the CPUs`. An error message ends with
+   * this text if the config enables these traces but not the probe. Absent if the traces do not need the
+   * probe.
    */
   choosesForKind?: string;
   /**

@@ -1,8 +1,8 @@
 /**
  * How long do tasks wait for a CPU? Reads scheduler events (include/trace/events/sched.h), measures run queue
  * latency, and counts switches, wake-ups and migrations. A wait begins when a task is woken, or when a CPU
- * switches away from a task that is still runnable. It ends with the sched_switch to the task. The idle task
- * (pid 0) is not counted.
+ * switches away from a task that is still runnable. The wait ends with the sched_switch to the task. The idle
+ * task (pid 0) is not counted.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { switchedOutMask } from '../decode/print-fmt.ts';
@@ -69,7 +69,7 @@ const KINDS = ['voluntary', 'preempted'];
 export interface SchedOptions extends CommonOptions {
   /** When a wait begins. `wakeup`: the task joins a run queue. `waking`: the waker begins to wake the task. */
   from: 'wakeup' | 'waking';
-  /** Count waits by container as well. */
+  /** Whether to count waits by container as well. */
   per_container: boolean;
   /** Maximum number of pairs of containers that have their own series. */
   interference_pairs: number;

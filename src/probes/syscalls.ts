@@ -1,7 +1,7 @@
 /**
  * How long do syscalls take, and with which errors do they fail? Reads raw_syscalls:sys_enter and sys_exit
- * (include/trace/events/syscalls.h), or the events of each syscall if the config selects only a few. Measures
- * durations by syscall, and counts errors by syscall and errno.
+ * (include/trace/events/syscalls.h), or the separate events of each syscall if the config selects only a few.
+ * Measures durations by syscall, and counts errors by syscall and errno.
  *
  * Some calls have no matching pair of events. sigreturn exits with id -1, so its id comes from the enter
  * event. The child of a clone exits with 0 from a call that it never entered. If a thread executes a program,
@@ -78,7 +78,7 @@ const FORKS = new Set(['clone', 'clone3', 'fork', 'vfork']);
 const NEVER_RETURN = new Set(['exit', 'exit_group']);
 /** Value of the field `id` in the exit event of sigreturn. */
 const NO_ID = -1;
-/** Row of syscalls that the config does not select or that never end. */
+/** Row (see `Rows`) of the syscalls that the config does not select, and of those that never end. */
 const NOT_MEASURED = -1;
 
 export const syscalls: ProbeModule<SyscallOptions> = {
@@ -173,7 +173,10 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   const lostUntil = cell(1);
   const usual = { calls, rowOf, lostUntil, slowNs, duration, peekContainer };
 
-  /** Drops the current call of a task, because it can no longer end. `why` counts the call. */
+  /**
+   * Drops the current call of a task, because the call can no longer end. Calls `why` to count the call,
+   * unless the call counts as lost.
+   */
   const abandon = (pid: number, why: () => void): void => {
     const since = calls.get(pid);
     if (since === 0) return;
@@ -366,7 +369,10 @@ function tableOfRows(options: SyscallOptions, host: HostFacts): Rows {
   return { rowOf: (id) => (id >= 0 && id < rows.length ? rows[id] : unknown), names };
 }
 
-/** Returns a function that adds the nanoseconds of a call in which the task slept interruptibly. */
+/**
+ * Returns a function that adds the duration of a call in nanoseconds to the waiting time of its syscall. Only
+ * for calls in which the task slept interruptibly.
+ */
 function waitingTime(
   context: ProbeContext,
   options: SyscallOptions,

@@ -1,6 +1,6 @@
 /**
  * Declares the family of a declared metric (src/model/declared-metric.ts), and adds event counts, amounts or
- * times to its series.
+ * times to its series. A row is one combination of label values.
  */
 import type { Family } from '../../metrics/family.ts';
 import { KERNEL, UNKNOWN } from '../../model/containers.ts';
@@ -10,7 +10,10 @@ import { IN_INTERRUPT } from '../names/trace-flags.ts';
 import type { CommonOptions, ProbeContext } from '../probe.ts';
 import { type SeriesRows, type Split, splitOf } from '../split.ts';
 
-/** How the number in a field becomes a recorded number, and how this becomes an exported number. */
+/**
+ * Conversion from the number in a field to the recorded number, and from the recorded number to the exported
+ * number.
+ */
 interface Scale {
   /** Number of recorded units in one unit of the field. */
   factor: number;

@@ -109,10 +109,7 @@ interface Parts<Own extends object> {
   isOn?(metric: DeclaredMetric, options: Own): boolean;
 }
 
-/**
- * Makes a probe from declared metrics. A metric has no series if the kernel lacks one of its events; the
- * agent then reports that the metric is not measured.
- */
+/** Makes a probe from declared metrics. A metric has no series if the kernel lacks one of its events. */
 export function declaredProbe<Own extends object = object>(
   parts: Parts<Own>,
 ): ProbeModule<CommonOptions & Own> {

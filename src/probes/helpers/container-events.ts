@@ -1,7 +1,7 @@
 /**
  * Updates the table that maps tasks to containers when a task is created or moves to another cgroup. Reads
  * the events of include/trace/events/task.h and cgroup.h. This is a helper probe: it has no metrics and is
- * not in the catalogue. The agent runs it if a probe has `per_container`.
+ * not in the catalogue. The agent runs it if a probe needs the containers of tasks.
  */
 import { textOf } from '../../decode/fields.ts';
 import type { ContainerEvents } from '../../model/containers.ts';

@@ -141,8 +141,8 @@ function onWaking(context: ProbeContext, contexts: WakeContexts, absences: TaskA
 }
 
 /**
- * Returns the offset of a comm field in 32-bit words. Throws an `Error` if the field is not aligned to 4
- * bytes, as on every known kernel.
+ * Returns the offset of a comm field in 32-bit words. All known kernels align comm fields to 4 bytes. Throws
+ * an `Error` if the field is not aligned.
  */
 function commWord(context: ProbeContext, name: string): number {
   const field = context.format(SWITCH)?.fields.find((candidate) => candidate.name === name);

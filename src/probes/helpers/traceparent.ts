@@ -26,7 +26,8 @@ const SPACE = 0x20;
 const ZERO = 0x30;
 
 /**
- * `other`: the text does not start with `traceparent=`. `malformed`: it does, but it is not a valid marker.
+ * `other`: the text does not start with `traceparent=`. `malformed`: the text starts with `traceparent=`, but
+ * it is not a valid marker.
  */
 export type MarkerKind = 'other' | 'malformed' | 'begin' | 'end';
 

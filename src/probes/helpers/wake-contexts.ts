@@ -13,7 +13,7 @@ import {
 } from '../../model/wake-codes.ts';
 import { IN_HARD_INTERRUPT, IN_INTERRUPT, IN_NMI } from '../names/trace-flags.ts';
 
-/** Number of softirq vectors for which a CPU has memory. Kernels have ten vectors. */
+/** Maximum number of softirq vectors. Kernels have ten. */
 const VECTORS = 16;
 const MIXED = -1;
 

@@ -1,14 +1,18 @@
 /**
  * Chooses which syscalls to measure, and which events to read. The `raw_syscalls` events occur for every
- * syscall of every task. If the config selects only a few syscalls, reading the events of these syscalls
- * (`syscalls:sys_enter_NAME` and `sys_exit_NAME`) costs one third as much.
+ * syscall of every task. Each syscall also has separate events, `syscalls:sys_enter_NAME` and
+ * `sys_exit_NAME`. If the config selects only a few syscalls, reading their separate events costs one third
+ * as much.
  */
 import { globMatcher } from '../../config/units/globs.ts';
 import type { CommonOptions, HostFacts } from '../probe.ts';
 
 export const RAW_ENTER = 'raw_syscalls:sys_enter';
 export const RAW_EXIT = 'raw_syscalls:sys_exit';
-/** If the config selects at most this many syscalls, the probe reads the events of each syscall. */
+/**
+ * If the config selects at most this many syscalls, the probe reads the separate events of each selected
+ * syscall.
+ */
 const MOST_OWN_EVENTS = 16;
 /** Label value for numbers that are not in the host's syscall table. */
 export const UNKNOWN = 'unknown';
@@ -51,10 +55,10 @@ export function exitEvent(name: string, host: HostFacts): string {
 }
 
 /**
- * Returns the selected syscalls if the probe should read the events of each syscall. Returns undefined if it
+ * Returns the selected syscalls if the probe should read their separate events. Returns undefined if it
  * should read the `raw_syscalls` events: the config has no `include`, or it selects no syscall, more than
- * `MOST_OWN_EVENTS` syscalls, or a syscall without events. If a recording has no `raw_syscalls` events,
- * returns all selected syscalls that have events; undefined if none has.
+ * `MOST_OWN_EVENTS` syscalls, or a syscall without separate events. If a recording has no `raw_syscalls`
+ * events, returns all selected syscalls that have separate events; undefined if none has.
  */
 export function byOwnEvents(
   options: SyscallOptions,

@@ -1,4 +1,7 @@
-/** Options of tracers that use much CPU time. The config must name the CPUs on which these tracers run. */
+/**
+ * Options of tracers that take CPU time from other tasks. The config must name the CPUs on which these
+ * tracers run.
+ */
 import type { z } from 'zod';
 import { formatCpuList } from '../../config/units/quantity.ts';
 import type { Knob } from '../../model/tracer.ts';

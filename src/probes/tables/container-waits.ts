@@ -24,8 +24,8 @@ const NOBODY = IDLE;
 
 /**
  * Each CPU has four numbers in `states`: the pid of the running task (-1: unknown), the slot of its
- * container, the pid of the task that was woken while the CPU was idle and should run next (0: none), and the
- * number of slots with waiting tasks.
+ * container, the pid of the expected task (0: none), and the number of slots with waiting tasks. The expected
+ * task was woken while the CPU was idle and should run next.
  */
 const STATE_BITS = 2;
 const TASK = 0;

@@ -1,7 +1,7 @@
 /**
  * Stacks of running interrupt handlers, one per CPU. A CPU needs a stack, because an interrupt can interrupt
  * the handler of another interrupt. A line is an interrupt number; handlers that share a line run one after
- * the other.
+ * the other. A row is the number of a handler's name.
  */
 import type { TimestampNs } from '../../model/time.ts';
 
@@ -12,7 +12,7 @@ export class IrqStacks {
   readonly #line: Int32Array;
   readonly #row: Int32Array;
   readonly #startedAt: Float64Array;
-  /** The `row` that `push` got for the entry that the last `pop` removed. */
+  /** Row of the entry that the last `pop` returned. */
   poppedRow = 0;
   /**
    * Number of entries above the one that the last `pop` returned. `pop` removed these entries too: their end
@@ -31,10 +31,7 @@ export class IrqStacks {
     return this.#depth[cpu];
   }
 
-  /**
-   * Adds a handler to the stack of a CPU. `line` finds the handler again when it ends. Returns false if the
-   * stack was full and lost its lowest entry.
-   */
+  /** Adds a handler to the stack of a CPU. Returns false if the stack was full and lost its lowest entry. */
   push(cpu: number, line: number, row: number, now: TimestampNs): boolean {
     const first = cpu * DEPTH;
     const room = this.#depth[cpu] < DEPTH;

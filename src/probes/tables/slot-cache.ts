@@ -39,8 +39,8 @@ export class SlotCache {
     };
     this.peek = (row, column) => {
       const at = row * columns + column;
-      // A record can come from a CPU above `columnCount`. This CPU has no column: its index would be that of
-      // a cell in the next row.
+      // The record can come from a CPU whose number is not below `columnCount`. This CPU has no column: its
+      // index would be that of a cell in the next row.
       return column < columns && at < this.slots.length ? this.slots[at] - 1 : -1;
     };
     this.at = (row, column) => {
