@@ -63,10 +63,7 @@ const NEITHER = 0x4e;
  * its queueing and one for its issue.
  */
 const CAPACITY = 32768;
-/**
- * Evict entries after this time. Drivers give up earlier, so the request was merged or split, and no event
- * reported it.
- */
+/** Evict older entries. Drivers give up earlier, so an older request was merged or split without an event. */
 const TOO_LONG_NS = 600e9;
 
 export interface BlkOptions extends CommonOptions {

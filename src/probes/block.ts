@@ -152,17 +152,12 @@ function makeState(context: ProbeContext, options: BlockOptions) {
     requests: trackRequests(request, splitOf(context, options), lost, evicted),
     noStart,
     late,
-    /**
-     * Element 0: time of the latest event. If a field held the time, V8 would allocate a double at each
-     * write.
-     */
+    /** Element 0: time of the latest event. If a field held it, V8 would allocate a double at each write. */
     latest: new Float64Array(1),
   };
 }
 
-/**
- * Returns a function that reads an event into `request`. It returns false if the config excludes the device.
- */
+/** Returns a function that reads an event into `request`; false if the config excludes the device. */
 function requestReader(context: ProbeContext, event: string, { request, series, latest }: State) {
   const { devices } = series;
   const devOf = context.int(event, 'dev');
@@ -195,10 +190,7 @@ function requestReader(context: ProbeContext, event: string, { request, series, 
   };
 }
 
-/**
- * Tracks requests in the queue and at the device. `find` and `add` use the key of the current event in
- * `request`.
- */
+/** Tracks requests in flight. `find` and `add` use the key of the current event in `request`. */
 function trackRequests(request: Request, { containerOf }: Split, lost: () => void, evicted: () => void) {
   const all = requestsInFlight(CAPACITY, lost, evicted);
   const { table, dropped, voidUntil } = all;
@@ -257,9 +249,7 @@ function onComplete(context: ProbeContext, state: State): EventHandler {
   const doneSectors = context.int(COMPLETE, 'nr_sector');
   const errorOf = context.int(COMPLETE, 'error');
 
-  /**
-   * Handles a completion without an issue. This is normal for a bio that requested a flush and has 0 sectors.
-   */
+  /** Handles a completion without an issue: normal for a bio that requested a flush and has 0 sectors. */
   const missingIssue = (done: number, droppedBefore: number): void => {
     if (done === 0) return;
     const queued = find(QUEUED);

@@ -20,10 +20,7 @@ export type MetricFacts = Pick<MetricSpec, 'name' | 'help' | 'labels' | 'ownTime
 
 export type Machine = SplitMachine;
 
-/**
- * Returns a copy of `machine` on which only `cpus` are online. Series of other CPUs then appear with their
- * first value.
- */
+/** Returns a machine on which only `cpus` are online. Series of other CPUs appear with their first value. */
 export function onCpus(machine: Machine, cpus: readonly number[]): Machine {
   const { metrics, cpuCount, onlineCpus } = machine;
   return { metrics, cpuCount, onlineCpus: onlineCpus.filter((cpu) => cpus.includes(cpu)) };
@@ -101,10 +98,7 @@ export function declareCpuCounts(
   return { family, add: (row, cpu, amount) => family.add(slots.at(row, cpu), amount) };
 }
 
-/**
- * Minimum number of sums. V8 treats the address of an array as a constant only if the array has more than 64
- * bytes.
- */
+/** Minimum number of sums. V8 treats the address of an array as a constant only above 64 bytes. */
 const FEWEST_SUMS = 16;
 
 /**
@@ -130,10 +124,7 @@ export function declareCpuSums(
   return sums;
 }
 
-/**
- * Declares a gauge of the longest duration within the last `maxWindowMs` milliseconds. Values are in
- * nanoseconds.
- */
+/** Declares a gauge of the longest duration (ns) within the last `maxWindowMs` milliseconds. */
 export function declareMaxima(
   machine: { metrics: MetricStore; maxWindowMs: number },
   facts: MetricFacts,

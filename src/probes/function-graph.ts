@@ -34,10 +34,7 @@ const DURATION = {
   ownTime: true,
 };
 
-/**
- * Limit of plausible durations in nanoseconds: a double represents integers exactly only up to 2^53 ns (104
- * days).
- */
+/** Limit of plausible durations: a double represents integers exactly up to 2^53 ns (104 days). */
 const ABSURD_NS = 2 ** 53;
 
 export interface FunctionGraphOptions extends FunctionOptions {

@@ -75,8 +75,7 @@ export const hwlat: ProbeModule<HwlatOptions> = {
 };
 
 /**
- * Returns a conflict if osnoise has another threshold. Both tracers use `tracing_thresh`, and hwlat always
- * sets it.
+ * Returns a conflict if osnoise has another threshold: both use `tracing_thresh`, which hwlat always sets.
  */
 function osnoiseClash({ threshold }: HwlatOptions, osnoise: unknown): Conflict | undefined {
   if (osnoise === undefined) return undefined;

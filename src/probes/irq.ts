@@ -98,8 +98,7 @@ function createIrq(context: ProbeContext, options: IrqOptions): Probe {
   const longNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
   const stacks = new IrqStacks(cpuCount);
   /**
-   * By CPU: 1 if events were lost and no handler has started since. An end without a start is then due to the
-   * loss.
+   * By CPU: 1 if no handler has started since the last loss. The loss then explains an end without a start.
    */
   const afterLoss = new Uint8Array(cpuCount);
   /**

@@ -50,9 +50,7 @@ export function noiseHandlers(context: ProbeContext, sink: NoiseSink): Map<strin
   return new Map(there.map((event) => [event.event, noiseHandler(context, sink, event)]));
 }
 
-/**
- * Returns a handler that reports an event to the sink. The event must have the fields `start` and `duration`.
- */
+/** Returns a handler that reports an event, which must have the fields `start` and `duration`. */
 export function noiseHandler(
   context: ProbeContext,
   sink: NoiseSink,

@@ -67,18 +67,13 @@ export interface HostFacts {
   syscallName(id: number): string | undefined;
   /** Returns the numbers in the syscall table, ascending. Empty if the table is unknown. */
   syscallIds(): readonly number[];
-  /**
-   * Returns the name that the kernel uses for a syscall in `syscalls:sys_enter_NAME`: `newfstat` for `fstat`.
-   */
+  /** Returns a syscall's name in the events `syscalls:sys_enter_NAME`: `newfstat` for `fstat`. */
   syscallEventName(name: string): string;
   /** Returns the name of an errno, such as `ENOENT` for 2; undefined for numbers without a name. */
   errnoName(errno: number): string | undefined;
   /** Returns the names of the handlers of an interrupt; undefined if unknown. */
   irqName(irq: number): string | undefined;
-  /**
-   * Returns the current name of a task (pid in the host's namespace); undefined if the task has ended or is
-   * unknown.
-   */
+  /** Returns the current name of a task (host pid); undefined if the task has ended or is unknown. */
   taskName(pid: number): string | undefined;
   /** Returns the length of the kernel's jiffy in nanoseconds; undefined if unknown. */
   jiffyNs(): number | undefined;
@@ -107,10 +102,7 @@ export interface ProbeContext {
   onlineCpus: readonly number[];
   /** Length in milliseconds of the sliding window of gauges that show a maximum. */
   maxWindowMs: number;
-  /**
-   * Function names for the fields that the probe declares as `addresses`. Throws an `Error` if the probe
-   * declares none.
-   */
+  /** Names for the fields that the probe declares as `addresses`. Throws an `Error` if there are none. */
   readonly functions: FunctionNames;
   /** Objects (sinks) to which the probe reports single operations, for traces. */
   intervals: IntervalSinks;
@@ -126,11 +118,9 @@ export interface ProbeContext {
    */
   word(event: string, field: string): number;
   bytes(event: string, field: string): BytesReader;
-  /**
-   * Makes the kernel count an event. Throws an `Error` if the kernel cannot count it. Absent in recordings.
-   */
+  /** Makes the kernel count an event. Throws an `Error` if this fails. Absent in recordings. */
   countInKernel?: ((request: KernelCountRequest) => KernelCount) | undefined;
-  /** Whether a thread (pid in the host's namespace) is one of the agent's own. */
+  /** Whether a thread (host pid) is one of the agent's own. */
   isSelf(pid: number): boolean;
   /** Counts an event that the probe dropped because one of the agent's own threads caused it. */
   ignoreSelf(): void;
@@ -160,10 +150,7 @@ export type UnmatchedReason =
 
 /** A running probe. */
 export interface Probe {
-  /**
-   * Handlers by event. The agent passes records to them in time order, except for late events (see
-   * decode/merge.ts).
-   */
+  /** Handlers by event. Records come in time order, except for late events (see decode/merge.ts). */
   handlers: Readonly<Record<string, EventHandler>>;
   /** Events that the kernel counts for the probe. They have no handlers. */
   counted?: readonly string[] | undefined;

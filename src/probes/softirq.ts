@@ -35,10 +35,7 @@ const TIME = {
 /** Maximum number of vectors: the number of bits in a mask. Kernels have ten vectors. */
 const VECTORS = 32;
 const ALL_VECTORS = -1;
-/**
- * Maximum number of runs per CPU that have begun and not yet ended. Only real-time kernels have more than
- * one.
- */
+/** Maximum number of open runs (begun, not yet ended) per CPU. Only real-time kernels have more than one. */
 const PLACES = 4;
 
 export const softirq: ProbeModule = {

@@ -32,10 +32,7 @@ export interface SplitMachine {
 
 /** The series of a family, by row. */
 export interface SeriesRows {
-  /**
-   * Adds an amount to a series. Uses `cpu` only with `per_cpu`, and `container` (a slot) only with
-   * `per_container`.
-   */
+  /** Adds an amount. Uses `cpu` only with `per_cpu`, and `container` (a slot) only with `per_container`. */
   record(row: number, cpu: number, amount: number, container?: number): void;
   /**
    * Fast path of `record`, for `EventHandler.usual`. Returns false if it has done nothing. The caller must

@@ -71,9 +71,7 @@ const MAX_ERRNO = 4095;
  * errnos share a series.
  */
 const NAMED_ERRNOS = 600;
-/**
- * Syscalls that return in the parent and in the child. In the child, they return 0 without an enter event.
- */
+/** Syscalls that also return in the child, with value 0 and without an enter event. */
 const FORKS = new Set(['clone', 'clone3', 'fork', 'vfork']);
 const NEVER_RETURN = new Set(['exit', 'exit_group']);
 /** Value of the field `id` in the exit event of sigreturn. */
@@ -153,10 +151,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   const reasons = ['no_start', 'no_end', 'lost', 'late', 'exited'] as const;
   const [noStart, noEnd, lost, late, exited] = reasons.map((reason) => context.unmatched(reason));
 
-  /**
-   * Start time of each task's current call. The tag is the syscall number, plus `SLEPT` if the task slept in
-   * the call.
-   */
+  /** Start time of each task's current call. The tag is the syscall number, plus `SLEPT` after a sleep. */
   const calls = new TaskStamps();
   const sink = context.intervals.syscalls;
   const slowNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
@@ -256,10 +251,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   };
 }
 
-/**
- * Returns the handler of an enter event. `giveUp` drops the task's previous call, whose exit event is
- * missing.
- */
+/** Returns the handler of an enter event. `giveUp` drops the task's previous call, which has no end. */
 function onEnter(
   context: ProbeContext,
   {

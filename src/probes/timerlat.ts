@@ -15,10 +15,7 @@ import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
 
 const SAMPLE = 'ftrace:timerlat';
 
-/**
- * Values of the label `context`, indexed by the field `context`. `other` is for numbers that later kernels
- * may add.
- */
+/** Values of the label `context`, by the field `context`. `other` is for values of later kernels. */
 const CONTEXTS = ['irq', 'thread', 'user', 'other'];
 const IRQ = 0;
 const THREAD = 1;
@@ -119,10 +116,7 @@ function createTimerlat(context: ProbeContext, options: TimerlatOptions): Probe 
   };
 }
 
-/**
- * Returns a function that joins the `irq` and `thread` records of an activation and reports them to the sink
- * together.
- */
+/** Returns a function that reports the `irq` and `thread` records of an activation together. */
 function reporter(context: ProbeContext, sink: TimerlatSink) {
   const { thresholdNs } = sink;
   const sequenceOf = context.int(SAMPLE, 'seqnum');

@@ -10,10 +10,7 @@ import { IN_INTERRUPT } from '../names/trace-flags.ts';
 import type { CommonOptions, ProbeContext } from '../probe.ts';
 import { type SeriesRows, type Split, splitOf } from '../split.ts';
 
-/**
- * Conversion from the number in a field to the recorded number, and from the recorded number to the exported
- * number.
- */
+/** Converts the number in a field to a recorded number, and a recorded number to an exported number. */
 interface Scale {
   /** Number of recorded units in one unit of the field. */
   factor: number;
@@ -28,8 +25,7 @@ const NANOSECONDS: Scale = { factor: 1, divisor: 1e9, unit: 'seconds' };
 const FACTORS: Partial<Record<Unit, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9 };
 
 /**
- * Returns the scale for fields in `unit`. Throws an `Error` if `unit` is `jiffies` and the length of a jiffy
- * is unknown.
+ * Returns the scale for fields in `unit`. Throws an `Error` if the length of a jiffy is needed but unknown.
  */
 export function scaleOf(unit: Unit, host: Pick<ProbeContext['host'], 'jiffyNs'>): Scale {
   if (unit === 'none' || unit === 'pages') return COUNTED;
@@ -44,10 +40,7 @@ export interface Amounts extends SeriesRows {
   /** Counts a value that gets no series because the limit is reached. */
   onRefused(): void;
   factor: number;
-  /**
-   * Returns the slot (number) of the container of the record's task; `UNKNOWN` if the series are not by
-   * container.
-   */
+  /** Returns the slot (number) of the task's container; `UNKNOWN` if the series are not by container. */
   containerOf(record: EventRecord): number;
 }
 

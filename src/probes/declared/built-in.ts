@@ -28,10 +28,7 @@ type More = Partial<Omit<DeclaredMetric, 'labels' | 'key'>> & {
   key?: readonly (string | KeyPart)[];
 };
 
-/**
- * Makes a counter of events. With `kind: 'sum'` and `measure`, the counter adds up a number from each event
- * instead.
- */
+/** Makes a counter of events or, with `kind: 'sum'` and `measure`, a sum of a number in the events. */
 export function counter(name: string, help: string, event: Event, more: More = {}): DeclaredMetric {
   return metric(name, help, 'count', event, more);
 }
@@ -91,19 +88,13 @@ interface Parts<Own extends object> {
   name: string;
   help: string;
   rate: ProbeModule['rate'];
-  /**
-   * Default bucket bounds of the histograms, in seconds. Set them if the usual bounds (1 µs to 10 s) do not
-   * fit.
-   */
+  /** Default bucket bounds of the histograms, in seconds. If absent, 1 µs to 10 s. */
   buckets?: readonly number[];
   /** Config keys that only this probe has, with defaults. */
   schema?(kit: SchemaKit): Record<keyof Own & string, z.ZodType>;
   check?: z.core.CheckFn<CommonOptions & Own>;
   metrics: readonly DeclaredMetric[] | ((options: Own) => readonly DeclaredMetric[]);
-  /**
-   * Adds the key `per_container`. Set it if a metric has a task (`taskFieldOf`), so that users can compare
-   * containers.
-   */
+  /** Adds the key `per_container`. Set it if a metric about tasks is useful by container. */
   ofTasks?: true;
   /** Whether a metric is enabled with these options. If absent, all metrics are enabled. */
   isOn?(metric: DeclaredMetric, options: Own): boolean;

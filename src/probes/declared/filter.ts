@@ -78,10 +78,7 @@ function numberFilter(read: (record: EventRecord) => number, op: Comparison, val
   }
 }
 
-/**
- * Tests the two 32-bit words of a 64-bit field separately, because a double cannot represent all bits of the
- * field.
- */
+/** Tests the two words of a 64-bit field separately, because a double cannot represent all its bits. */
 function bitsFilter(format: EventFormat, field: string, value: number): RecordFilter {
   const size = format.fields.find(({ name }) => name === field)?.size;
   if (size !== 8) return numberFilter(intReader(format, field), '&', value);

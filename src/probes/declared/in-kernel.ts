@@ -13,10 +13,7 @@ import { isTextField } from './label-names.ts';
 import { isOfCpu, type LabelRows } from './labels.ts';
 import type { RunningMetric } from './pair.ts';
 
-/**
- * The kernel requires at least one key. Counters without labels use this field, which is the same in all
- * records.
- */
+/** The kernel requires a key. Counters without labels use this field, which is the same in all records. */
 const CONSTANT = 'common_type';
 
 /** Starts to count in the kernel. Throws an `Error` if the kernel cannot count by these labels. */

@@ -30,10 +30,7 @@ interface Word {
   mask: number;
 }
 
-/**
- * Makes the readers of the key for both events. Throws an `Error` if a field is not a number or does not
- * exist.
- */
+/** Makes the readers of the key for both events. Throws an `Error` if a field is missing or not a number. */
 export function makeKeys(parts: readonly KeyPart[], start: EventFormat, end: EventFormat): Keys {
   const [ofStart, ofEnd]: [Word[], Word[]] = [[], []];
   for (const { start: startField, end: endField, mask } of parts) {

@@ -1,7 +1,4 @@
-/**
- * Converts numbers in fields to label values. The conversion runs when a number is first seen, not at every
- * event.
- */
+/** Converts numbers in fields to label values. Converts each number once, not at every event. */
 import { printedNames } from '../../decode/print-fmt.ts';
 import type { Containers } from '../../model/containers.ts';
 import type { DeclaredLabel } from '../../model/declared-metric.ts';

@@ -13,10 +13,7 @@ import { TextRows } from '../tables/text-rows.ts';
 import { OTHER_ROW, ValueRows } from '../tables/value-rows.ts';
 import { containersOf, isTextField, type NumberNamer, namerOf } from './label-names.ts';
 
-/**
- * Maximum number of values of one label, and of combinations of values. `max_series` limits the series as
- * well.
- */
+/** Maximum number of values of one label, and of combinations. `max_series` also limits the series. */
 const MOST_VALUES = 1000;
 const MISSING = 'unknown';
 

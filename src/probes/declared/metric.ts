@@ -72,10 +72,7 @@ export function runMetric(
   };
 }
 
-/**
- * Returns the values in the order of the metric's labels. In `values`, the values from the start event come
- * first.
- */
+/** Returns the values in the order of the labels. In `values`, those from the start event come first. */
 function inOrder(values: readonly string[], isEnd: readonly boolean[]): string[] {
   let first = 0;
   let last = isEnd.filter((is) => !is).length;

@@ -1,6 +1,4 @@
-/**
- * Runs declared metrics as a probe: returns the events that they need, and makes one handler for each event.
- */
+/** Runs declared metrics as a probe: returns the events to read, and makes one handler for each event. */
 import type { DeclaredMetric, EventChoice } from '../../model/declared-metric.ts';
 import { CPU, TASK } from '../../model/declared-metric.ts';
 import type { EventHandler } from '../../model/record.ts';
@@ -110,10 +108,7 @@ function inTurnOnLoss(
   };
 }
 
-/**
- * Returns the filters that the kernel can apply, by event. An event has no filter if a metric needs all its
- * records.
- */
+/** Returns filters for the kernel, by event. An event has no filter if a metric needs all its records. */
 function filtersOf(
   metrics: readonly DeclaredMetric[],
   running: readonly RunningMetric[],

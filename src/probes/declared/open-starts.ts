@@ -30,10 +30,7 @@ export interface OpenStarts {
    * the place already has a stamp, the operation of the previous start with this key has not ended.
    */
   begin(record: EventRecord): number;
-  /**
-   * Returns the place of the start that belongs to this end event. If there is no such start, the stamp of
-   * the place is 0.
-   */
+  /** Returns the place of the start that this record ends. Its stamp is 0 if there is no such start. */
   end(record: EventRecord): number;
   /** Frees a place that `end` returned. */
   free(place: number): void;

@@ -1,6 +1,4 @@
-/**
- * For traces, reports to a sink the times that declared metrics measure, if each time belongs to one task.
- */
+/** For traces, reports to a sink the times of declared metrics, if each time belongs to one task. */
 import { wordOffset } from '../../decode/fields.ts';
 import { type DeclaredMetric, TASK } from '../../model/declared-metric.ts';
 import type { EventFormat } from '../../model/format.ts';

@@ -144,9 +144,7 @@ function spanOf(
   return { start: intReader(startFormat, start), end: intReader(endFormat, end) };
 }
 
-/**
- * Returns the offset of `common_pid` in both events, in 32-bit words; undefined if the key contains no task.
- */
+/** Returns the word offset of `common_pid` in both events; undefined if the key contains no task. */
 function ownPid(
   { key }: DeclaredMetric,
   start: EventFormat,

@@ -30,10 +30,7 @@ export const traceMarkers: ProbeModule = {
   metrics: [],
 };
 
-/**
- * Reads text markers from the top-level trace buffer. For kernels that cannot copy markers to the agent's
- * instance.
- */
+/** Reads text markers from the top-level buffer, if the kernel cannot copy them to the agent's instance. */
 export const topLevelMarkers: ProbeModule = {
   ...traceMarkers,
   name: 'top-level-markers',
@@ -45,10 +42,7 @@ function createTraceMarkers(context: ProbeContext): Probe {
   if (sink === undefined) throw new Error('trace markers require a sink');
   const pidOf = context.int(PRINT, 'common_pid');
   const text = context.bytes(PRINT, 'buf');
-  /**
-   * Reports to the sink that thread `pid` began or ended a span. `valueAt`: byte offset of its `traceparent`
-   * value.
-   */
+  /** Reports that thread `pid` began or ended a span. `valueAt`: byte offset of its `traceparent` value. */
   const mark = (record: EventRecord, pid: number, valueAt: number, isBegin: boolean): void => {
     if (!sink.takes(pid, record.timestampNs)) return;
     const span = readTraceparent(record.bytes, valueAt);

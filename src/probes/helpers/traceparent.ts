@@ -51,9 +51,7 @@ export function markerKind(bytes: Uint8Array, from: number, to: number): MarkerK
   return isWord(bytes, word, end, END) ? 'end' : 'malformed';
 }
 
-/**
- * Whether the bytes from `from` up to but not including `to` are a valid `traceparent` value of any version.
- */
+/** Whether the bytes from `from` up to, but not including, `to` are a valid `traceparent` value. */
 export function isTraceparent(bytes: Uint8Array, from: number, to: number): boolean {
   const length = to - from;
   if (length < VALUE_LENGTH || length > LONGEST_VALUE) return false;

@@ -11,19 +11,14 @@ import type { TaskStamps } from '../tables/task-stamps.ts';
 interface Calls {
   /** Start time of each task's open call in nanoseconds. The tag is the syscall number. */
   calls: TaskStamps;
-  /**
-   * Returns the row of a syscall number: the index of its series. Negative if the syscall is not measured.
-   */
+  /** Returns the row (number of the series) of a syscall; negative if the syscall is not measured. */
   rowOf(id: number): number;
 }
 
 /** Value of the field `id` in the exit event of sigreturn. */
 const NO_ID = -1;
 
-/**
- * Makes the fast path for an enter event. `fixedId`: the syscall number, if the event belongs to a single
- * syscall.
- */
+/** Makes the fast path for an enter event. `fixedId`: the syscall number, if the event has no field `id`. */
 export function usualEnter(
   { isSelf, word }: ProbeContext,
   { calls, rowOf }: Calls,

@@ -1,6 +1,5 @@
 /**
- * Tracks which interrupt handler, softirq or timer function runs on each CPU, so that traces can show what
- * woke a task.
+ * Tracks which interrupt handler, softirq or timer function runs on each CPU, to find out what woke a task.
  */
 import {
   BY_INTERRUPT,

@@ -22,8 +22,7 @@ const ACTIONS: readonly (readonly [letters: string, word: string])[] = [
 ];
 
 /**
- * Values of the label `action`, by action number. The last value is for letters that this table does not
- * contain.
+ * Values of the label `action`, by action number. The last value is for letters that later kernels may add.
  */
 export const ACTION_WORDS: readonly string[] = [...ACTIONS.map(([, word]) => word), 'other'];
 export const QUEUED_ACTION = 0;
@@ -41,9 +40,7 @@ for (let i = 0; i < ACTIONS.length; i++) {
 }
 const UNPLUGGED_BY_TIMER = ACTIONS.findIndex(([letters]) => letters === 'UT');
 
-/**
- * Returns the number of the action whose letters are the bytes from `start` up to but not including `end`.
- */
+/** Returns the number of the action whose letters are the bytes from `start` to `end` (exclusive). */
 export function actionOf(bytes: Uint8Array, start: number, end: number): number {
   if (end - start === 1) return BY_LETTER[bytes[start]];
   return end - start === 2 && bytes[start] === 0x55 && bytes[start + 1] === 0x54 ? UNPLUGGED_BY_TIMER : OTHER;

@@ -59,10 +59,7 @@ export class SeenDevices {
     return this.#devices[row]?.name ?? '';
   }
 
-  /**
-   * Returns the row of a device; -1 if the config excludes the device, or if the request belongs to no disk
-   * (dev 0).
-   */
+  /** Returns the row of a device; -1 if the config excludes it, or if the request has no disk (dev 0). */
   row(dev: number): number {
     if (dev === 0) return -1;
     let row = this.#last;
@@ -75,10 +72,7 @@ export class SeenDevices {
     return this.#devices[row]?.wanted === true ? row : -1;
   }
 
-  /**
-   * Forgets devices that were removed or renamed. Called about once a second; checks the devices at every
-   * tenth call.
-   */
+  /** Called about once a second. Every tenth call forgets devices that were removed or renamed. */
   sweep(): void {
     if (++this.#sweeps % CHECK_EVERY !== 0) return;
     for (let row = 0; row < this.#devices.length; row++) {

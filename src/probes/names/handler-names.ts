@@ -66,10 +66,7 @@ function equal(name: Uint8Array, page: Uint8Array, start: number, end: number): 
 const NUMBERED_QUEUE = /^(.*\dq)\d+$/;
 /** Number after a numbered device and a dash: `eth0-TxRx-3`, `virtio1-input.0`, `megasas0-msix12`, `eth0-3`. */
 const PART_OF_DEVICE = /^(.*\d-(?:.*\D)?)\d+$/;
-/**
- * Number after a word that drivers use in queue names: `mlx5_comp3`, `lan-rx-3`, `iwlwifi:queue_2`,
- * `gve-ntfy-blk7`.
- */
+/** Number after a word for a queue: `mlx5_comp3`, `lan-rx-3`, `iwlwifi:queue_2`, `gve-ntfy-blk7`. */
 const QUEUE_WORD = /^(.*[-_:.](?:txrx|tx|rx|comp|queue|blk|msix|cq|eq|ring)[-_.]?)\d+$/i;
 
 /**

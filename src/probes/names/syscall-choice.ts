@@ -9,10 +9,7 @@ import type { CommonOptions, HostFacts } from '../probe.ts';
 
 export const RAW_ENTER = 'raw_syscalls:sys_enter';
 export const RAW_EXIT = 'raw_syscalls:sys_exit';
-/**
- * If the config selects at most this many syscalls, the probe reads the separate events of each selected
- * syscall.
- */
+/** Maximum number of selected syscalls for which the probe reads separate events. */
 const MOST_OWN_EVENTS = 16;
 /** Label value for numbers that are not in the host's syscall table. */
 export const UNKNOWN = 'unknown';

@@ -19,9 +19,7 @@ export function functionKeys({ globs, z }: SchemaKit) {
   };
 }
 
-/**
- * Rejects a config that selects no functions, unless `unfiltered` allows the probe to trace every function.
- */
+/** Rejects a config that selects no functions, unless `unfiltered` allows all functions. */
 export const mustChoose = {
   check: (options: { enabled: boolean; functions: readonly string[]; unfiltered: boolean }): boolean =>
     !options.enabled || options.functions.length > 0 || options.unfiltered,
@@ -38,10 +36,7 @@ export function functionFilter(options: FunctionOptions, maxDepth: number): Func
   return { functions, notrace, pids, maxDepth };
 }
 
-/**
- * Returns the globs in the config and the traceable functions, so that the agent can report globs without a
- * match.
- */
+/** Returns the globs in the config, so that the agent can report globs that match no function. */
 export function functionNames({ functions, notrace }: FunctionOptions, kernel: KernelOffer): NameList[] {
   const offered = functions.length + notrace.length > 0 ? kernel.functions?.() : undefined;
   return [

@@ -70,10 +70,7 @@ export interface ContainerWaits {
   queued(slot: number, cpu: number): number;
   /** A task no longer waits in the queue of its tag. */
   leave(tag: number): void;
-  /**
-   * A waiting task moves to the queue of another CPU. `sinceNs`: time at which its wait began. Returns its
-   * new tag.
-   */
+  /** A waiting task moves to the queue of another CPU. `sinceNs`: start of its wait. Returns its new tag. */
   moved(pid: number, slot: number, tag: number, cpu: number, sinceNs: TimestampNs): number;
   /**
    * A CPU is about to switch from task `prev` to another task. If the last recorded switch on this CPU was to
@@ -88,10 +85,7 @@ export interface ContainerWaits {
    * none was expected.
    */
   switched(cpu: number, next: number, slot: number, entering: number, tag: number): number;
-  /**
-   * Counts the time since `sinceNs` as a wait for the idle task, because the events show that the CPU was
-   * idle.
-   */
+  /** Counts the time since `sinceNs` as a wait for the idle task. The events show that the CPU was idle. */
   waitedForNothing(slot: number, sinceNs: TimestampNs): void;
   /** Adds the waits up to `now` to the pairs of all CPUs. */
   settle(): void;
@@ -99,10 +93,7 @@ export interface ContainerWaits {
   lost(): void;
 }
 
-/**
- * The methods are closures over constant arrays, because V8 compiles the addresses of constant arrays into
- * the code.
- */
+/** The methods are closures over constant arrays, whose addresses V8 compiles into the code. */
 export function makeContainerWaits(cpuCount: number): ContainerWaits {
   const pairs = new Float64Array(PAIRS);
   const now = cell();
@@ -162,10 +153,7 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
     return expected;
   };
 
-  /**
-   * If an idle CPU expects this task, counts the task's wait since `sinceNs`, cancels the expectation and
-   * returns true.
-   */
+  /** If a CPU expects this task, counts the wait since `sinceNs`, ends the expectation and returns true. */
   const unexpect = (pid: number, slot: number, sinceNs: TimestampNs): boolean => {
     for (let cpu = 0; cpu < cpuCount; cpu++) {
       if (states[(cpu << STATE_BITS) + EXPECTED] !== pid) continue;
@@ -216,19 +204,12 @@ function missesSwitch(states: Int32Array, state: number, prev: number): boolean 
 
 interface Queues {
   states: Int32Array;
-  /**
-   * By CPU: `slots` lists the slots with waiting tasks, and `counts` contains the number of tasks of each.
-   */
+  /** By CPU: `slots` lists the slots with waiting tasks, `counts` the number of waiting tasks of each. */
   slots: Uint8Array;
   counts: Float64Array;
-  /**
-   * By CPU and slot: index of the slot in the CPU's part of `slots`. Outdated if no task of the slot waits.
-   */
+  /** By CPU and slot: index of the slot in the CPU's `slots`. Outdated if no task of the slot waits. */
   places: Uint8Array;
-  /**
-   * By CPU: time up to which `pairs` includes the waits for this CPU. Valid only while tasks wait for the
-   * CPU.
-   */
+  /** By CPU: `pairs` includes the waits for this CPU up to this time. Valid only while tasks wait. */
   until: Float64Array;
 }
 

@@ -11,9 +11,7 @@ export class CpuTasks {
   readonly #sink: TaskSink;
   /** By CPU: time at which the running task began to run; 0 if unknown. */
   readonly #since: Float64Array;
-  /**
-   * By CPU: pid of the running task (0: the idle task, or unknown), and its comm, `COMM_WORDS` words per CPU.
-   */
+  /** By CPU: pid of the running task (0: idle task, or unknown), and its comm (`COMM_WORDS` words). */
   readonly #running: Int32Array;
   readonly #comms: Int32Array;
   /** By CPU: time at which the last loss of its events ended; 0 if none were lost. */
@@ -28,19 +26,14 @@ export class CpuTasks {
     this.#comms = new Int32Array(cpuCount * COMM_WORDS);
   }
 
-  /**
-   * Called when a CPU switches away from task `pid`. The task's comm is the 16 bytes from `words[commAt]`.
-   */
+  /** Called when a CPU switches away from task `pid`. The task's comm begins at `words[commAt]`. */
   leaves(cpu: number, pid: number, nowNs: TimestampNs, words: Int32Array, commAt: number): void {
     if (cpu >= this.#since.length || this.#running[cpu] !== pid) return;
     const sinceNs = this.#since[cpu];
     if (sinceNs >= this.#lostUntil && sinceNs !== 0) this.#sink.ran(cpu, pid, sinceNs, nowNs, words, commAt);
   }
 
-  /**
-   * Called when a CPU switches to task `pid` (0: the idle task). The task's comm is the 16 bytes from
-   * `words[commAt]`.
-   */
+  /** Called when a CPU switches to task `pid` (0: the idle task). The comm begins at `words[commAt]`. */
   arrives(cpu: number, pid: number, nowNs: TimestampNs, words: Int32Array, commAt: number): void {
     if (cpu >= this.#since.length) return;
     this.#since[cpu] = nowNs;

@@ -8,10 +8,7 @@ const CAPACITY = 4096;
 export class Overruns {
   readonly #last = new Map<number, number>();
 
-  /**
-   * Returns how much a task's count grew since the last call for this task. For a new task, returns the whole
-   * count.
-   */
+  /** Returns the growth of a task's count since the previous call; for a new task, the whole count. */
   growth(pid: number, count: number): number {
     const last = this.#last.get(pid);
     if (last === count) return 0;

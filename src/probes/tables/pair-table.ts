@@ -9,9 +9,7 @@ import type { TimestampNs } from '../../model/time.ts';
 export const NONE = 0;
 
 export class PairTable {
-  /**
-   * By entry: time at which the operation began; 0 if the entry is free. The caller writes it after `add`.
-   */
+  /** By entry: time at which the operation began (written by the caller); 0 if the entry is free. */
   readonly stamps: Float64Array;
   /** By entry: a number and a tag. The caller writes them after `add`. */
   readonly values: Float64Array;

@@ -33,19 +33,13 @@ export class RequestTable {
   readonly #inserted: Float64Array;
   readonly #issueCpus: Int32Array;
   readonly #issuers: Int32Array;
-  /**
-   * By entry: pid of the task that put the request into the queue, or that issued the request without
-   * queueing.
-   */
+  /** By entry: pid of the task that queued the request, or that issued it without queueing. */
   readonly #pids: Int32Array;
   /** By entry: slot (number of a container) of the task in `#pids`. */
   readonly #containers: Uint8Array;
   /** By entry: number of sectors when the request was issued. `#sectors` counts down from this number. */
   readonly #asked: Float64Array;
-  /**
-   * By entry: 1 if the driver put the request back into the queue. The next insert event then belongs to this
-   * request.
-   */
+  /** By entry: 1 if the driver put the request back, so that the next insert event belongs to it. */
   readonly #requeued: Uint8Array;
   #free = 0;
   #oldest = NONE;
@@ -139,9 +133,7 @@ export class RequestTable {
     return this.#requeued[entry] === 1;
   }
 
-  /**
-   * Returns the first entry with this key and state; -1 if there is none. `sector` is an integer up to 2^53.
-   */
+  /** Returns the first entry with this key and state, or -1. `sector` is an integer up to 2^53. */
   find(dev: number, sector: number, operation: number, state: RequestState): number {
     const low = sector | 0;
     const high = (sector / 4294967296) | 0;
@@ -204,10 +196,7 @@ export class RequestTable {
     this.#sectors[entry] = sectors;
   }
 
-  /**
-   * Records that a request was issued: its number of sectors, the CPU, and the task that issued it (0: an
-   * interrupt).
-   */
+  /** Records the issue of a request: sectors, CPU, and the task that issued it (0: an interrupt). */
   issue(entry: number, sectors: number, cpu: number, issuer = 0): void {
     this.#issuers[entry] = issuer;
     this.#sectors[entry] = sectors;

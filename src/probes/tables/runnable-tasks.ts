@@ -106,10 +106,7 @@ export function makeRunnableTasks(containers: WaitsByContainer | undefined): Run
   };
 }
 
-/**
- * Updates the tags of waiting tasks and counts their waits by container. A `place` is the index of a task in
- * `tasks`.
- */
+/** Updates tags of waiting tasks, and counts waits by container. A `place` is an index in `tasks`. */
 function makeQueues({ tasks, lostUntil }: Tables, { waits, slotOf, preempted }: WaitsByContainer) {
   const { now } = waits;
   /**

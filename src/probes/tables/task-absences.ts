@@ -18,10 +18,7 @@ const CODE_MASK = (1 << CODE_BITS) - 1;
  * bits the CPU.
  */
 const WATCHED = 1 << 20;
-/**
- * Bit in a tag of `#out`: events were lost during the absence, but the task certainly did not run before it
- * was woken.
- */
+/** Bit in a tag of `#out`: events were lost during the absence, but the task slept until it was woken. */
 const SLEPT = 1 << 19;
 const STATE_MASK = SLEPT - 1;
 const CPU_SHIFT = 21;
@@ -86,10 +83,7 @@ export class TaskAbsences {
     this.#classes = classes;
   }
 
-  /**
-   * Called when a task acts on a CPU although no event has reported its return. Reports that the task
-   * returned.
-   */
+  /** Reports the return of a task that acts on a CPU although no event has shown its return. */
   cameBack(pid: number, cpu: number, nowNs: TimestampNs): void {
     const out = this.#out;
     const runnable = this.#runnable;

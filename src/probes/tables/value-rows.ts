@@ -16,16 +16,10 @@ export const UNKNOWN_ROW = 0;
 const OTHER = 'other';
 export const OTHER_ROW = 1;
 
-/**
- * A name that no longer belongs to any number keeps its row for this many calls of `expired` (about five
- * minutes).
- */
+/** A name that no number has keeps its row for this many calls of `expired` (about five minutes). */
 const KEPT_CALLS = 300;
 
-/**
- * Words of an entry: low word of the number, high word of the number, and the row plus 1 (0: the entry is
- * free).
- */
+/** Words of an entry: low and high word of the number, and the row plus 1 (0: the entry is free). */
 const LOW = 0;
 const HIGH = 1;
 const ROW = 2;
@@ -42,10 +36,7 @@ export class ValueRows {
   readonly names: string[] = [UNKNOWN, OTHER];
   readonly #rows = new Map<string, number>();
   readonly #free: number[] = [];
-  /**
-   * Names that no longer belong to any number, with the number of calls of `expired` until they lose their
-   * rows.
-   */
+  /** Names that no number has, with the number of calls of `expired` until they lose their rows. */
   readonly #missing = new Map<string, number>();
   readonly #source: FunctionNames;
   readonly #maxNames: number;
