@@ -1,6 +1,7 @@
 /**
- * Entry point of the capture thread. The thread owns tracefs, decoding, probes and metrics, so that a scrape or a slow
- * backend never delays a drain. It answers requests of the main thread between ticks.
+ * Entry point of the capture thread. The thread owns tracefs, decoding, probes and metrics, so that a scrape
+ * or a slow backend never delays a drain (a read of all buffers). The thread answers requests of the main
+ * thread between drains.
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
@@ -11,7 +12,7 @@ import type { Capture } from './contract/capture.ts';
 import type { CaptureInput, FromCapture, ToCapture } from './contract/messages.ts';
 import { pulseWriter } from './contract/pulse.ts';
 
-// Reading an empty buffer throws EAGAIN. The exception costs half as much without a stack trace.
+// Reading an empty buffer throws EAGAIN. Without a stack trace, the exception costs half as much CPU time.
 Error.stackTraceLimit = 0;
 
 const port = parentPort;
@@ -23,7 +24,10 @@ const write =
 const log: Log = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
 
 const marks = new Map<number, () => void>();
-/** Asks the main thread to write `text` to a trace marker. Resolves after the main thread has written it. */
+/**
+ * Asks the main thread to write `text` to the trace marker `file`. Resolves after the main thread has written
+ * it.
+ */
 const markFromMain = (file: string, text: string) =>
   new Promise<void>((resolve) => {
     const id = marks.size + 1;
@@ -48,7 +52,8 @@ port.on('message', async (message: ToCapture) => {
 
 async function answer(message: Exclude<ToCapture, { kind: 'marked' }>) {
   if (message.kind === 'stop') {
-    // Wait for the set-up of the capture, so that `stop` can remove the instance that the set-up creates.
+    // Wait until the set-up of the capture has ended, so that `stop` removes the instance that the set-up
+    // creates.
     await opening.catch(() => undefined);
     await capture?.stop();
     return undefined;
@@ -70,7 +75,7 @@ const onFatal = (error: unknown) => post({ kind: 'fatal', message: reasonOf(erro
 const onProblem = (problem: string) => post({ kind: 'problem', problem });
 const onTraces = (traces: readonly TraceRecord[]) => post({ kind: 'traces', traces });
 
-/** Imports only the code that this mode needs, to save memory on every node. */
+/** Opens the capture. Imports only the code for this mode, to save memory on every node. */
 async function open(): Promise<Capture> {
   if (input.replayFile !== undefined) {
     const { openReplay } = await import('./replay/replay.ts');
@@ -87,6 +92,6 @@ try {
   capture = await opening;
   post({ kind: 'ready', problem: capture.problem });
 } catch (error) {
-  // Another attempt would fail in the same way, so the agent ends and logs the reason.
+  // When the agent starts, it ends with this error, because another attempt would fail in the same way.
   post({ kind: 'fatal', message: reasonOf(error), final: true });
 }

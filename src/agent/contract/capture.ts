@@ -4,15 +4,21 @@ import type { KnownSeries, MetricSnapshot } from '../../model/metric.ts';
 import type { CaptureStatus } from '../../model/status.ts';
 import type { LatencyRecord } from '../../model/tracer.ts';
 
-/** A running source of metrics: the live kernel or a recording. It runs in the capture thread. */
+/** A running source of metrics in the capture thread: the live kernel or a recording. */
 export interface Capture {
-  /** Why some or all events do not arrive; '' if all arrive. */
+  /** Why some or all events did not arrive when the capture started; '' if all arrived. */
   problem: string;
   snapshot(knownSeries: KnownSeries): MetricSnapshot;
   status(): CaptureStatus;
-  /** Records of a latency tracer, slowest first. Undefined if the tracer is not running. */
+  /**
+   * The longest latencies that a latency tracer recorded, longest first. Undefined if the tracer is not
+   * running.
+   */
   latency(tracer: string): LatencyRecord[] | undefined;
-  /** History of a recording's metrics. Undefined for a live capture, because the main thread keeps its history. */
+  /**
+   * History of a recording's metrics; undefined if the replay kept none. A live capture lacks this method,
+   * because the main thread keeps the history of live metrics.
+   */
   history?(): RecordedHistory | undefined;
   /**
    * Switches to another config. Probes and buffers that do not change continue to run. If `reload` throws, the capture

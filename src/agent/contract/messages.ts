@@ -17,8 +17,8 @@ export interface CaptureInput {
   /** Name of the buffer to serve, if the recording has several. Undefined: the default buffer. */
   replayInstance: string | undefined;
   /**
-   * Time of the last read of the buffers, and the CPU time used (see pulse.ts), in shared memory, because a thread that
-   * hangs does not answer messages.
+   * Shared memory with the time of the last drain and the used CPU time (see pulse.ts). The main thread can
+   * read this memory even if the capture thread hangs and answers no messages.
    */
   pulse: SharedArrayBuffer;
 }
@@ -35,9 +35,12 @@ export type ToCapture =
 export type FromCapture =
   /** The capture is set up and answers requests. `problem`: why events do not arrive; '' if all arrive. */
   | { kind: 'ready'; problem: string }
-  /** The `problem` that `ready` contained has changed. */
+  /** The reason for missing events has changed since `ready` or the last `problem`. */
   | { kind: 'problem'; problem: string }
-  /** Asks the main thread to write `text` to `file`, so that the trace contains the main thread's id. */
+  /**
+   * Asks the main thread to write `text` to `file`, a trace marker, so that the trace shows the main thread's
+   * host pid.
+   */
   | { kind: 'mark'; id: number; file: string; text: string }
   | {
       kind: 'answer';
@@ -45,7 +48,7 @@ export type FromCapture =
       value: MetricSnapshot | CaptureStatus | LatencyRecord[] | RecordedHistory | undefined;
     }
   | { kind: 'refused'; id: number; reason: string }
-  /** Traces of slow operations that were finished in the last second. */
+  /** Finished traces of slow operations. Sent about once a second, if there are any. */
   | { kind: 'traces'; traces: readonly TraceRecord[] }
   | {
       kind: 'log';

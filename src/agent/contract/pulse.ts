@@ -1,9 +1,13 @@
 /**
- * The time of the capture thread's last drain, and the CPU time that it used for reading and decoding. Both are in
- * memory that the two threads share, so that the main thread can read them even if the capture thread hangs.
+ * The time of the capture thread's last drain (a read of all buffers), and the CPU time that the thread has
+ * used for reading and decoding. Both are in memory that the two threads share, so that the main thread can
+ * read them even if the capture thread hangs.
  */
 
-/** Monotonic time in ms. Unlike `performance.now`, it is the same in both threads. Stops while the machine sleeps. */
+/**
+ * Monotonic time in ms, which stops while the machine sleeps. Unlike `performance.now`, it has the same
+ * origin in both threads.
+ */
 function nowMs(): number {
   const [seconds, nanoseconds] = process.hrtime();
   return seconds * 1e3 + nanoseconds / 1e6;
@@ -22,7 +26,10 @@ const DECODE = 2;
 
 export interface Pulse {
   memory: SharedArrayBuffer;
-  /** Starts `ageMs` unless there was a drain, so that `ageMs` also shows a thread that hangs before its first drain. */
+  /**
+   * Makes `ageMs` count from now, unless a drain has already happened. So `ageMs` also grows if the thread
+   * hangs before its first drain.
+   */
   begin(): void;
   /** Milliseconds since the last drain or, before the first drain, since `begin`. Undefined before `begin`. */
   ageMs(): number | undefined;
@@ -42,7 +49,7 @@ export function makePulse(): Pulse {
   };
 }
 
-/** Returns the function that the capture thread calls after each drain. */
+/** Returns the function that the capture thread calls after each drain with its total CPU times. */
 export function pulseWriter(memory: SharedArrayBuffer): (cpu: PhaseCpu) => void {
   const at = new Float64Array(memory);
   return ({ readSeconds, decodeSeconds }) => {

@@ -1,11 +1,11 @@
-/** Counts the containers that this agent recognises, for `doctor`. */
+/** Counts the containers that the agent recognises on this machine, for `doctor`. */
 import { openContainerTable } from '../../host/container-table.ts';
 import { type ContainersConfig, FIRST_CONTAINER } from '../../model/containers.ts';
 
 export interface ContainersSurvey {
-  /** Why the agent cannot recognise containers; '' if it can. */
+  /** Why the agent cannot recognise containers; '' if it can recognise them. */
   reason: string;
-  /** Number of containers and systemd units that have tasks. */
+  /** Number of containers and systemd units in which tasks run. */
   count: number;
   notes: readonly string[];
 }

@@ -4,7 +4,10 @@ import { isFirstPidNamespace } from '../../host/kernel-numbers.ts';
 
 export interface ProcessFacts {
   uid: number;
-  /** Effective capabilities in hexadecimal, without leading zeros; '' if unknown. The agent needs no capability. */
+  /**
+   * Effective capabilities in hexadecimal, without leading zeros; '' if unknown. The agent works without any
+   * capability.
+   */
   capabilities: string;
   /** Whether process ids in this namespace differ from those in the kernel's events. Undefined if unknown. */
   inPidNamespace: boolean | undefined;

@@ -39,7 +39,10 @@ export interface ProbeSurvey {
   ok: boolean;
   /** Why the probe does not work; '' if it does. */
   reason: string;
-  /** Events that the probe uses, or would use if it were enabled. */
+  /**
+   * Events that the probe uses, or would use if it were enabled. Empty if the probe does not work, or if it
+   * needs kprobes or uprobes, which `doctor` does not define.
+   */
   events: string[];
   /** The tracer that the probe reads; '' if the probe reads only events. */
   tracer: string;
@@ -50,7 +53,10 @@ export interface ProbeSurvey {
 /** A tracer in the kernel's `available_tracers`. */
 export interface TracerSurvey {
   name: string;
-  /** Where the tracer can run: in an `instance` or at the `top level`. '' if it is not available. */
+  /**
+   * Where the tracer can run: `instance`, `instance, if the kernel allows it` or `top level`. '' if the
+   * tracer is not available.
+   */
   where: string;
   /** Why the tracer is not available; '' if it is available. */
   reason: string;
@@ -67,14 +73,17 @@ export interface Survey {
     eventCount: number;
     /** True if the config's instance exists, because an agent is running or was killed. */
     ownInstanceExists: boolean;
-    /** What another user does at the top level; '' if there is no other user. */
+    /** What another user does at the top level of tracefs; '' if no other user is found. */
     topLevelUser: string;
-    /** Path of the restore journal, the files that it lists and, if one is not writable, the reason. '' if none. */
+    /**
+     * State of the journal, in which an agent stores control files that must be restored: the journal's path,
+     * the listed files and, if a file is not writable, the reason. '' if the journal is empty.
+     */
     journal: string;
     surveyedTracers: TracerSurvey[];
   } & TracingUse;
   probes: ProbeSurvey[];
-  /** Kinds of traces that the config enables. */
+  /** Status of each kind of traces that the config enables. */
   kinds: KindStatus[];
 }
 
@@ -116,7 +125,10 @@ export async function survey(config: AgentConfig): Promise<Survey> {
   };
 }
 
-/** `doctor` must not create an instance, so it knows the tracers of instances only if an instance already exists. */
+/**
+ * `doctor` must not create an instance. So it knows which tracers work in instances only if an instance
+ * exists.
+ */
 function surveyTracer(name: string, features: KernelFeatures): TracerSurvey {
   const reason = features.refusedTracers[name] ?? '';
   if (reason !== '') return { name, where: '', reason };
@@ -129,7 +141,10 @@ function surveyTracer(name: string, features: KernelFeatures): TracerSurvey {
   };
 }
 
-/** Whether a tracer runs only at the top level, as `blk` always does. Does not switch the tracer on to find out. */
+/**
+ * Whether a tracer runs only at the top level. `blk` always does. For other tracers, compares with an
+ * existing instance, because `doctor` must not start a tracer.
+ */
 function runsAtTheTop(tracer: string, { instanceTracers }: KernelFeatures): boolean {
   const isTopOnly = probeCatalogue.some((module) => {
     const request = module.tracer?.(module.schema(schemaKit).parse({ enabled: false }));
@@ -205,7 +220,7 @@ function cpuCountOf({ online }: Kernel): number {
   return Math.max(0, ...online) + 1;
 }
 
-/** Plans these probes for this kernel. The plan is only for the status: its metrics go to a store that nobody reads. */
+/** Plans these probes for this kernel. Only the status of the plan is used; its metrics are discarded. */
 function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: Kernel): EventPlan {
   const { root, features, events, online } = kernel;
   const store = new MetricStore();
@@ -234,7 +249,10 @@ function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: 
   });
 }
 
-/** Looks up no names if the probes read text, or may fall back to text (tracers), because text contains the names. */
+/**
+ * Returns the look-up of function names. The look-up returns no names if the probes read text, which already
+ * contains the names, or if a probe reads a tracer, because such a probe can fall back to text.
+ */
 function namesFor(enabled: readonly EnabledProbe[], { reader }: AgentConfig, root: string): FunctionLookup {
   const isText = reader === 'trace_pipe' || enabled.some(({ module }) => module.tracer !== undefined);
   return isText ? () => NAMELESS : eventSymbols(root).lookup;
@@ -250,7 +268,10 @@ export function functionNamesOf(root: string): string[] | undefined {
   }
 }
 
-/** Why a tracer is not available (the kernel lacks it, or another user uses the top level); '' if it is available. */
+/**
+ * Why a tracer is not available (the kernel lacks it, or another user uses the top level that the tracer
+ * needs); '' if the tracer is available.
+ */
 function whyNoTracer(tracer: string, root: string, features: KernelFeatures): string {
   if (!features.tracers.includes(tracer)) return `this kernel is built without the tracer ${tracer}`;
   const refused = features.refusedTracers[tracer] ?? '';

@@ -1,4 +1,4 @@
-/** The config schema with the sections of all probes in the catalogue. */
+/** Loads the config with a schema that contains the sections of all probes in the catalogue. */
 import { type ConfigSources, loadConfig } from '../../config/load.ts';
 import { type AgentConfig, composeSchema, jsonSchemaOf } from '../../config/schema.ts';
 import { probeCatalogue } from '../../probes/catalogue.ts';
@@ -10,7 +10,7 @@ export function loadAgentConfig(sources: ConfigSources): AgentConfig {
   return loadConfig(probeCatalogue, sources);
 }
 
-/** JSON Schema of the config file. */
+/** Returns the JSON Schema of the config file. */
 export function configJsonSchema(): object {
   return jsonSchemaOf(composeSchema(probeCatalogue));
 }

@@ -1,6 +1,7 @@
 /**
- * `ftrace_exporter_cpu_seconds_total`: CPU time of the agent by purpose. The capture thread measures reading and
- * decoding. The main thread's CPU time is "export". The rest of the process is "other".
+ * Declares `ftrace_exporter_cpu_seconds_total`: CPU time of the agent by part. The capture thread measures
+ * "read" and "decode". The main thread's CPU time is "export". The remaining CPU time of the process is
+ * "other".
  */
 import type { MetricStore } from '../../metrics/store.ts';
 import type { PhaseCpu } from '../contract/pulse.ts';
@@ -16,7 +17,9 @@ function ownCpu(): OwnCpu {
   return { threadSeconds: seconds(process.threadCpuUsage()), processSeconds: seconds(process.cpuUsage()) };
 }
 
-/** Returns a function that sets the metric from the CPU time of the current capture thread. */
+/**
+ * Declares the metric. Returns a function that updates it from the CPU times of the current capture thread.
+ */
 export function declareCpuSeconds(store: MetricStore, now = ownCpu): (capture: PhaseCpu) => void {
   const family = store.counter({
     name: 'ftrace_exporter_cpu_seconds_total',
@@ -37,7 +40,8 @@ export function declareCpuSeconds(store: MetricStore, now = ownCpu): (capture: P
     const { threadSeconds, processSeconds } = now();
     family.set(exported, threadSeconds);
     const rest = processSeconds - threadSeconds - family.get(read) - family.get(decode);
-    // The CPU time of a tick counts as "other" until the tick ends. Keep the maximum: a counter must not decrease.
+    // While the capture thread drains the buffers, this CPU time counts as "other"; afterwards, it counts as
+    // "read" and "decode". So `rest` can decrease. Keep its maximum, because a counter must not decrease.
     family.set(other, Math.max(family.get(other), rest));
   };
 }

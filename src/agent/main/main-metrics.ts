@@ -8,13 +8,13 @@ import { declareCpuSeconds } from './cpu-metrics.ts';
 
 export interface MainMetrics {
   countRestart(): void;
-  /** Sets probe_up to 0 for these probes. The capture thread reports the others. */
+  /** Exports probe_up as 0 for exactly these probes. The capture thread exports probe_up for the others. */
   probesAreDown(names: readonly string[]): void;
-  /** Sets whether all requested events arrive. */
+  /** Sets whether the agent is ready: all requested events arrive. */
   readyIs(ready: boolean): void;
-  /** Sets the time of the last drain from its age; a no-op if the age is undefined. */
+  /** Sets the time of the last drain to `ageMs` before now; does nothing if `ageMs` is undefined. */
   drainedBefore(ageMs: number | undefined): void;
-  /** Sets the agent's CPU time, given the CPU time of the capture thread's phases. */
+  /** Updates the metric of the agent's CPU time, given the CPU times of the capture thread's phases. */
   cpuIs(capture: PhaseCpu): void;
 }
 

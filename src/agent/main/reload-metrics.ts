@@ -1,4 +1,4 @@
-/** Metrics about reloads of the config, with the names that Prometheus uses for its own reloads. */
+/** Metrics about reloads of the config, named like Prometheus's own `prometheus_config_last_reload_*`. */
 import type { MetricStore } from '../../metrics/store.ts';
 
 /** Returns a function to call with the outcome of each reload. The start of the agent counts as a successful reload. */

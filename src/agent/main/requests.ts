@@ -1,7 +1,10 @@
-/** Requests of the main thread that wait for an answer from the capture thread. */
+/** Keeps the requests of the main thread that the capture thread has not answered yet. */
 import type { FromCapture, ToCapture } from '../contract/messages.ts';
 
-/** An answer normally takes microseconds. A thread that has not answered after this time is stuck. */
+/**
+ * The capture thread answers between drains, normally within milliseconds. If it has not answered after this
+ * time, it is stuck.
+ */
 const ANSWER_TIMEOUT_MS = 5_000;
 
 export type Request = ToCapture extends infer T ? (T extends { id: number } ? Omit<T, 'id'> : never) : never;
@@ -12,7 +15,10 @@ export interface Requests {
   settle(answer: Extract<FromCapture, { kind: 'answer' | 'refused' }>): void;
   /** Rejects all waiting requests. */
   fail(reason: string): void;
-  /** Why the thread seems to be stuck, if it did not answer a request in time. '' again after the next answer. */
+  /**
+   * Why the thread seems to be stuck: it did not answer a request in time. '' if no request has timed out
+   * since the last answer.
+   */
   overdue(): string;
 }
 

@@ -16,21 +16,32 @@ const LONGEST_BACKOFF_MS = 30_000;
 const HEALTHY_AFTER_MS = 60_000;
 /** Time for the thread to drain full buffers on shutdown. Shorter than Kubernetes' default grace period of 30 s. */
 const STOP_TIMEOUT_MS = 25_000;
-/** Time limit for a reload, which can take many seconds if it sets up a tracer of many functions. */
+/**
+ * Time limit for a reload. A reload can take many seconds if it sets up a tracer that traces many functions.
+ */
 const RELOAD_TIMEOUT_MS = 60_000;
-/** If the thread, which reads several times per second, has not read for this long, the agent is not ready. */
+/**
+ * The agent is not ready if the thread has not read the buffers for this long. Normally, the thread reads
+ * several times per second.
+ */
 const LATE_AFTER_MS = 5_000;
-/** If the buffers were not read for this long, the thread will not recover, and the process should be restarted. */
+/**
+ * If the thread has not read the buffers for this long, it will not recover, and the process should be
+ * restarted.
+ */
 const HUNG_AFTER_MS = 30_000;
 
 export interface Agent {
   /**
-   * Snapshots with the label values of all series; the main thread's snapshot comes first. If the capture is down,
-   * returns only the main thread's snapshot, in which probe_up is 0 for every probe.
+   * Returns snapshots with the label values of all series; the main thread's snapshot comes first. If the
+   * capture is down, returns only the main thread's snapshot, in which probe_up is 0 for every probe.
    */
   scrape(): Promise<MetricSnapshot[]>;
   status(): Promise<CaptureStatus>;
-  /** Records of a latency tracer, slowest first. Undefined if the tracer is not running. */
+  /**
+   * The longest latencies that a latency tracer recorded, longest first. Undefined if the tracer is not
+   * running.
+   */
   latency(tracer: string): Promise<LatencyRecord[] | undefined>;
   /** History of a recording. Undefined for a live capture. */
   history(): Promise<RecordedHistory | undefined>;
@@ -38,8 +49,9 @@ export interface Agent {
   /** False if the capture thread hangs and the process should be restarted. */
   alive(): { alive: boolean; reason: string };
   /**
-   * Switches to another config. Probes and buffers that do not change continue to run. On failure, rejects with the
-   * reason and keeps the old config. If the capture thread refused the new config, the thread restarts.
+   * Switches to another config. Probes and buffers that do not change continue to run. On failure, rejects
+   * with the reason and keeps the old config. If the capture thread fails to switch, or does not answer in
+   * time, the agent restarts the thread with the old config.
    */
   reload(next: AgentConfig): Promise<void>;
   /** Stops recording and removes the instances. */
@@ -56,11 +68,11 @@ export interface AgentOptions {
   /** Name of the buffer to serve, if the recording has several. */
   replayInstance?: string | undefined;
   /**
-   * Called when the capture thread starts. `terminate` ends the thread immediately, which closes its files but does not
-   * restore the kernel's settings.
+   * Called once, when the agent starts. `terminate` ends the current capture thread immediately and prevents
+   * a restart. This closes the thread's files but does not restore the kernel's settings.
    */
   onTerminator?(terminate: () => Promise<void>): void;
-  /** Called about once a second with the traces of slow operations. */
+  /** Called with the finished traces of slow operations, about once a second. */
   onTraces?: ((traces: readonly TraceRecord[]) => void) | undefined;
 }
 
@@ -130,13 +142,18 @@ export async function startAgent(start: AgentConfig, options: AgentOptions): Pro
 interface Supervision {
   /** Resolves when the capture runs. Rejects with the reason if the capture cannot start. */
   first: Promise<void>;
-  /** The current thread, or the one that has just ended. */
+  /** The current thread. Between a failure and the restart, this is the thread that has ended. */
   thread(): CaptureThread;
-  /** Cancels further restarts. A pending restart would keep the process alive for up to 30 s. */
+  /**
+   * Cancels a pending restart and prevents further ones. A pending restart would keep the process alive for
+   * up to 30 s.
+   */
   giveUp(): void;
 }
 
-/** Starts the capture thread. If a thread that was ready ends, starts another one with back-off. */
+/**
+ * Starts the capture thread. If it ends after it was ready, starts another thread after a delay (back-off).
+ */
 function keepRunning(
   config: () => AgentConfig,
   options: AgentOptions,

@@ -1,6 +1,6 @@
 /**
- * Runs one capture thread for the main thread: starts it, sends requests, forwards what it reports, and knows why it
- * cannot answer. After a failure, the supervisor starts another thread.
+ * Runs one capture thread for the main thread: starts it, sends requests, and forwards its messages. Keeps
+ * the reason why the thread cannot answer. After a failure, the supervisor starts another thread.
  */
 import { appendFileSync } from 'node:fs';
 import { extname } from 'node:path';
@@ -17,9 +17,12 @@ import { makeRequests, type Request } from './requests.ts';
 export interface ThreadOptions {
   input: Omit<CaptureInput, 'pulse'>;
   log: Log;
-  /** Called when the thread answers requests. */
+  /** Called when the capture is set up and the thread answers requests. */
   onReady(): void;
-  /** Called when the capture failed and the thread is ending. `final`: another attempt would fail in the same way. */
+  /**
+   * Called when the capture has failed. The thread is then terminated. `final`: another attempt would fail in
+   * the same way.
+   */
   onFatal(reason: string, final: boolean): void;
   onExit(reason: string): void;
   onTraces?: ((traces: readonly TraceRecord[]) => void) | undefined;
@@ -31,15 +34,21 @@ export interface CaptureThread {
   answers(): boolean;
   /** Why the thread cannot answer, or why some events do not arrive; '' if it answers and all events arrive. */
   problem(): string;
-  /** Why the buffers were not read within the limit; '' if they were, or if the thread has not begun to read them. */
+  /**
+   * Returns a message if the thread has not read the buffers for more than `limitMs`. Otherwise, or if the
+   * thread is not ready yet or has ended, returns ''.
+   */
   late(limitMs: number): string;
-  /** Milliseconds since the last drain or, before the first one, since the thread was ready. Undefined until then. */
+  /**
+   * Milliseconds since the last drain or, before the first drain, since the thread was ready. Undefined
+   * before the thread is ready.
+   */
   drainAgeMs(): number | undefined;
   /** CPU time that this thread has used for reading and decoding. */
   phaseCpu(): PhaseCpu;
   /** Resolves to the answer. Rejects if the thread cannot answer or does not answer in time. */
   ask<T>(request: Request, timeoutMs?: number): Promise<T>;
-  /** The thread's metrics. Undefined while the capture is down or is being set up. */
+  /** The thread's metrics. Undefined if the thread is not ready, has failed, or does not answer in time. */
   snapshot(): Promise<MetricSnapshot | undefined>;
   terminate(): Promise<unknown>;
 }
@@ -51,7 +60,7 @@ export function startThread(options: ThreadOptions): CaptureThread {
   let isRunning = true;
   /** Why the thread cannot answer; '' if it can. */
   let failure = 'the capture thread is still starting';
-  /** Why events are missing although the thread answers; '' if no events are missing. */
+  /** Why events are missing although the thread answers; '' if all events arrive. */
   let problem = '';
 
   const input: CaptureInput = { ...options.input, pulse: pulse.memory };

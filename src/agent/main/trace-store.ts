@@ -1,6 +1,6 @@
 /**
- * Keeps traces on the node, with or without a backend: the newest and the slowest traces of each kind. Limits their
- * number and their size, because a call tree can be large.
+ * Keeps traces in the agent's memory, with or without a backend: the newest and the slowest traces of each
+ * kind. Limits the number of traces and of their spans, because the trace of a call tree can be large.
  */
 
 import { SPAN_KINDS, type SpanKind, type SpansConfig, type TraceRecord } from '../../model/span.ts';
@@ -14,7 +14,7 @@ export interface SlowTraces {
 }
 
 export interface TraceStore {
-  /** Kinds that are on. */
+  /** Enabled kinds of traces. */
   kinds: readonly SpanKind[];
   add(traces: readonly TraceRecord[]): void;
   /** Returns at most `limit` traces in each list. If `kind` is undefined, each kind gets a fair share. */
@@ -24,8 +24,8 @@ export interface TraceStore {
   /** Traces with this id, newest first. Several traces have the same id if an application set the id. */
   find(traceId: string, kind: SpanKind | undefined, limit: number): TraceRecord[];
   /**
-   * Ids of the root spans of all stored traces. A trace id does not identify a trace, because several traces can have
-   * the trace id of one application.
+   * Ids of the root spans of all stored traces. A trace id does not identify a trace, because several traces
+   * in one application's trace have the same trace id.
    */
   roots(): ReadonlySet<string>;
 }
@@ -34,7 +34,7 @@ export interface StoreLimits {
   /** Maximum number of traces in each of the two lists of a kind. */
   traces: number;
   spans: number;
-  /** Traces older than this are removed from the lists of the slowest. */
+  /** Traces older than this are removed from the list of the slowest traces. */
   keptMs: number;
 }
 
@@ -130,7 +130,7 @@ export function makeTraceStore(
   };
 }
 
-/** The first entries of each list, `limit` in total. Each list gets a fair share. */
+/** Returns the first entries of each list, `limit` in total. Each list gets a fair share. */
 function fairly(lists: readonly (readonly Kept[])[], limit: number): Kept[] {
   const wanted = lists.map(({ length }) => length);
   const shares = fairShares(wanted, limit);

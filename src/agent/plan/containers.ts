@@ -1,6 +1,7 @@
 /**
- * Containers in the capture: adds the helper probe that tracks tasks, declares metrics about containers, and makes
- * notes about missing containers for probes with `per_container`.
+ * Adds containers to a capture: adds the helper probe (a probe without metrics) that follows tasks from
+ * container to container, declares metrics about containers, and explains why probes with `per_container` may
+ * not show all containers.
  */
 import type { MetricStore } from '../../metrics/store.ts';
 import {
@@ -14,10 +15,13 @@ import type { ProbeStatus } from '../../model/status.ts';
 import { CONTAINER_EVENTS, containerEvents } from '../../probes/helpers/container-events.ts';
 import type { EnabledProbe } from './plan.ts';
 
-/** Minimum time between reads of control group files (two per container), because snapshots can come every second. */
+/**
+ * Minimum time between two reads of the control groups. A read opens two files per container, which would
+ * cost too much in every snapshot, because snapshots can come every second.
+ */
 const READ_EVERY_MS = 5000;
 
-/** Value of `onlyFor` for the helper probe that tracks tasks. */
+/** Value of `onlyFor` for the helper probe that follows tasks. */
 export const CONTAINERS = 'containers';
 
 export function isPerContainer({ options }: Pick<EnabledProbe, 'options'>): boolean {
@@ -50,7 +54,7 @@ export function containerNotes(
   return [...unseen, ...table.notes()];
 }
 
-/** Declares the metrics about containers that do not belong to a probe. */
+/** Declares the container metrics that belong to no probe, and updates their values before each snapshot. */
 export function declareContainerMetrics(
   store: MetricStore,
   containers: Containers | undefined,
@@ -77,7 +81,7 @@ export function declareContainerMetrics(
   };
   if (containers === undefined) return;
   const kinds = ['throttledSeconds', 'pressureSeconds'] as const;
-  /** Values of each control group's counters at the last read, by slot. */
+  /** Totals of each container's control group at the last read, by the container's slot in the table. */
   const written = new Map<number, { throttledSeconds: number; pressureSeconds: number }>();
   let readMs = Number.NEGATIVE_INFINITY;
 

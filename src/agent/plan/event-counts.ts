@@ -13,7 +13,9 @@ export function countEvents(first: Pick<EventPlan, 'eventCounts'>) {
   const counts = (): Map<string, number> => sumsOf([plan.eventCounts(), before]);
   return {
     counts,
-    /** Switches to the next plan. Drops the counts of probes that the next plan does not have. */
+    /**
+     * Switches to the next plan after a reload. Drops the counts of probes that the next plan does not have.
+     */
     goesOn: (next: typeof first): void => {
       const names = next.eventCounts();
       before = new Map([...counts()].filter(([name]) => names.has(name)));

@@ -1,4 +1,7 @@
-/** Decides which probes continue after a reload, with their counters and open operations. Ends the other probes. */
+/**
+ * Decides which running probes continue after a reload. These probes keep their counters and their open
+ * operations (operations that have begun but not ended). Ends the other probes.
+ */
 import { isDeepStrictEqual } from 'node:util';
 import type { MetricStore } from '../../metrics/store.ts';
 import type { Containers } from '../../model/containers.ts';
@@ -14,7 +17,7 @@ import type { Gap } from './suspension.ts';
 export interface MadeProbe {
   enabled: EnabledProbe;
   probe: Probe;
-  /** The latest period in which the probe missed events, and why. */
+  /** The latest period in which the probe missed events, and the reason. */
   gap: Gap;
   needs: readonly EventNeed[];
   notes: readonly string[];
@@ -32,7 +35,7 @@ export interface MadeProbe {
   counts: readonly KernelCount[];
 }
 
-/** Whether `now` has the same name, options and purpose as the running probe. */
+/** Whether `now` has the same name, options, purpose and container table as the running probe. */
 function isAlike({ enabled: before }: MadeProbe, now: EnabledProbe): boolean {
   const isSameModule =
     before.module === now.module ||
@@ -45,13 +48,16 @@ function isAlike({ enabled: before }: MadeProbe, now: EnabledProbe): boolean {
   );
 }
 
-/** Whether `now` has the same name, options, purpose and sinks as the running probe. */
+/** Whether `now` has the same name, options, purpose, container table and sinks as the running probe. */
 export function isUnchanged(made: MadeProbe, now: EnabledProbe): boolean {
   const hasSink = (sink: keyof IntervalSinks) => made.enabled.intervals?.[sink] === now.intervals?.[sink];
   return isAlike(made, now) && [...made.sinks].every(hasSink);
 }
 
-/** Returns the running probe that can continue as `now`; undefined if none can. `needs`: events that `now` needs. */
+/**
+ * Returns the running probe that can continue as `now`; undefined if no probe can. `needs`: events that `now`
+ * needs.
+ */
 export function keptProbe(
   made: readonly MadeProbe[],
   now: EnabledProbe,
@@ -61,8 +67,8 @@ export function keptProbe(
   return made.find((one) => {
     if (!isUnchanged(one, now)) return false;
     const events = new Set(one.needs.map(({ event }) => event));
-    // Compare events and formats, because a kernel module may have added events, and an event that was removed and
-    // created again may have another format.
+    // Compare events and formats, because they can change without a change of the config: a kernel module may
+    // have added events, or an event may have been removed and created again with another format.
     return (
       needs.every(({ event }) => events.has(event) || formatOf(event) === undefined) &&
       [...one.formats].every(([event, format]) => isDeepStrictEqual(format, formatOf(event)))
@@ -70,7 +76,11 @@ export function keptProbe(
   });
 }
 
-/** Returns the metrics of the previous probe, which `now` continues if only sinks or event formats changed. */
+/**
+ * Returns the metrics of the running probe with the same options; undefined if there is none. If only sinks
+ * or event formats have changed, the agent creates the probe again, and the new probe continues these
+ * metrics.
+ */
 export function continuedMetrics(made: readonly MadeProbe[], now: EnabledProbe): MetricStore | undefined {
   return made.find((one) => isAlike(one, now))?.metrics;
 }
@@ -103,7 +113,10 @@ export function watchedSinks(sinks: IntervalSinks = {}): {
   return { intervals, used };
 }
 
-/** Ends the probes that the next plan lacks. Drops their metrics unless a probe of the next plan continues them. */
+/**
+ * Ends the probes that the next plan lacks. Drops their metrics, except metrics that a probe of the next plan
+ * continues.
+ */
 export function endProbes(
   store: MetricStore,
   before: readonly MadeProbe[],

@@ -1,7 +1,8 @@
 /**
- * Counts the losses of one buffer. Compares the number of events that the kernel reports as read with the number that
- * this agent read. If the kernel's number is higher, another reader took events. If it is lower, another user emptied
- * the buffer, which resets the kernel's counters. The counted losses never decrease.
+ * Counts the losses of one buffer. Compares the number of events that the kernel reports as read with the
+ * number that this agent has read. If the kernel's number is higher, another reader took events. If it is
+ * lower, another user emptied the buffer, because this resets the kernel's counters. The counted losses never
+ * decrease.
  */
 import type { BufferStats } from '../../model/source.ts';
 import type { CpuLoss, LossReport } from '../../model/status.ts';
@@ -18,7 +19,10 @@ export const NOTHING_LOST: CpuLoss = {
 type KernelCounts = Pick<CpuLoss, 'overrun' | 'commitOverrun' | 'dropped'>;
 
 interface Account {
-  /** The kernel's count of read events minus the agent's count, at the last check. A new loss changes this offset. */
+  /**
+   * The kernel's count of read events minus the agent's count, at the last check. A new loss changes this
+   * difference.
+   */
   offset: number;
   givenUp: number;
   loss: CpuLoss;
@@ -28,18 +32,26 @@ interface Account {
 
 export type Finding = 'even' | 'taken' | 'cleared';
 
-/** Events that this agent read from a CPU's buffer, and pages (`givenUp`) that it could not decode completely. */
+/**
+ * What this agent read from a CPU's buffer: the number of events, and the number of parts (pages or text
+ * lines) that it could not decode completely (`givenUp`).
+ */
 export interface OwnCount {
   events: number;
   givenUp: number;
 }
 
 export interface LossLedger {
-  /** `readEvents` is the kernel's count at the same moment as `own`. The first call for a CPU always returns `even`. */
+  /**
+   * Compares the kernel's count of read events with the agent's count at the same moment, and counts a
+   * difference as a loss. The first call for a CPU only stores the counts and returns `even`.
+   */
   look(cpu: number, readEvents: number, own: OwnCount): Finding;
   /** Counts an interruption of recording on all CPUs. */
   pause(): void;
-  /** Adds the growth of the kernel's loss counters to the CPU's losses, and returns the CPU's losses so far. */
+  /**
+   * Adds the growth of the kernel's loss counters to the CPU's losses, and returns the CPU's total losses.
+   */
   add(cpu: number, stats: BufferStats): CpuLoss;
 }
 
@@ -64,7 +76,8 @@ export function makeLossLedger(): LossLedger {
       const change = surplus - account.offset;
       account.offset = surplus;
       if (account.givenUp !== givenUp) {
-        // The agent did not count the events in pages that it could not decode, so the change does not show a loss.
+        // The agent has not counted the events in parts that it could not decode, so the difference is not a
+        // loss.
         account.givenUp = givenUp;
         return 'even';
       }

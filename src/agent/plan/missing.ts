@@ -1,4 +1,7 @@
-/** Why a probe cannot use an event: it is missing, lacks a field, or has text or addresses that cannot be read. */
+/**
+ * Finds out why a probe cannot use an event: the event is missing or lacks a field, its text cannot be
+ * parsed, or no function names are available for its addresses.
+ */
 import type { didYouMean } from '../../config/suggest.ts';
 import type { EventFormat } from '../../model/format.ts';
 import type { FunctionLookup } from '../../model/function-names.ts';
@@ -44,7 +47,7 @@ export function hasAddresses({ addresses = [] }: EventNeed): boolean {
   return addresses.length > 0;
 }
 
-/** Returns a `FunctionLookup` that calls `lookup` at most once for each `place` and then repeats its result. */
+/** Returns a `FunctionLookup` that calls `lookup` only once for each `place` and then repeats the result. */
 export function lookedUpOnce(lookup: FunctionLookup): FunctionLookup {
   const results = new Map<string, ReturnType<FunctionLookup>>();
   return (place) => {

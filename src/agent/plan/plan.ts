@@ -1,6 +1,8 @@
 /**
- * Plans what to trace: compares what probes need with what this kernel provides. The plan contains the events to
- * enable, the handler of each event type, and why a probe is off. Nothing here uses tracefs.
+ * Plans what to trace: compares what probes need with what the kernel or the recording provides. The plan
+ * contains the events to enable, the handler of each event type, and the reason why a probe is off. Some
+ * probes are helpers, which have no metrics but support traces or container labels. This file does not use
+ * tracefs.
  */
 
 import { didYouMean } from '../../config/suggest.ts';
@@ -51,9 +53,12 @@ export interface PlanInput {
   /** Looks up function names, if a probe reads addresses. If absent, events with such addresses count as missing. */
   functions?: FunctionLookup;
   maxWindowMs?: number;
-  /** Returns why the reader cannot provide an event's fields; undefined if it can. Absent if it always can. */
+  /**
+   * Returns why the reader cannot provide an event's fields; undefined if it can. If absent, the reader can
+   * always provide them.
+   */
   unreadable?: ((type: PlannedType) => string | undefined) | undefined;
-  /** Makes handlers for additional events, if these events exist. The plan does not enable them. */
+  /** Makes handlers for additional events that exist. The plan does not enable these events. */
   extra?: Readonly<Record<string, (format: EventFormat) => EventHandler>>;
 }
 
@@ -74,13 +79,16 @@ export interface EventPlan extends Suspensions {
   types: readonly PlannedType[];
   dispatcher: Dispatcher;
   probes: readonly ProbeStatus[];
-  /** The probes that work, including helpers. */
+  /** The working probes, including helpers. */
   made: readonly MadeProbe[];
   /** Status of the helper probes. */
   helpers: readonly ProbeStatus[];
   /** Whether a running probe reads addresses of functions. */
   readsAddresses: boolean;
-  /** Whether a running probe sees every syscall or function call. */
+  /**
+   * `high` if the module of a running probe has the rate `high`, for example because the probe sees every
+   * syscall.
+   */
   rate: 'low' | 'high';
   /** Number of events that each probe has received, by name. Helpers are counted by their purpose (`onlyFor`). */
   eventCounts(): Map<string, number>;
@@ -104,8 +112,8 @@ interface Wanted extends PlannedType {
 }
 
 /**
- * Makes a plan. Unchanged probes of the previous plan (`earlier`) continue. No closure here may refer to `earlier`,
- * because each plan would then keep all previous plans in memory.
+ * Makes a plan. Unchanged probes of the previous plan (`earlier`) continue. No closure in this function may
+ * refer to `earlier`, because each plan would then keep all previous plans in memory.
  */
 export function planEvents(input: PlanInput, earlier: readonly MadeProbe[] = []): EventPlan {
   const formats = new FormatCache(input.metadata);
@@ -195,7 +203,10 @@ function countByOwner(types: readonly Wanted[], { calls }: Dispatcher): Map<stri
   return counts;
 }
 
-/** Returns an event's filter, which passes every record that a handler needs. Empty if a handler needs all records. */
+/**
+ * Combines the filters of an event's handlers into one that passes every record that a handler needs. Returns
+ * an empty list if a handler needs all records.
+ */
 function filterOfAll(event: string, filters: readonly (string | undefined)[]): [string, string][] {
   const texts = filters.filter((filter) => filter !== undefined);
   return texts.length < filters.length ? [] : [[event, [...new Set(texts)].join(' || ')]];
@@ -224,7 +235,7 @@ function makeProbe(
   const { module, options, onlyFor } = enabled;
   const { intervals, used: sinks } = watchedSinks(enabled.intervals);
   const { where = 'this kernel' } = input;
-  // Suggest similar names only for declared metrics, because users write only these event names themselves.
+  // Suggest similar names only for declared metrics: only in these can a missing event be a user's typo.
   const hint = module.name.startsWith(METRICS_PREFIX) ? didYouMean : () => '';
   const names = () => input.functions(module.tracer === undefined ? 'inside' : 'start');
   const missingFor = (need: EventNeed) =>

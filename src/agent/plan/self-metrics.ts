@@ -1,10 +1,13 @@
-/** Metrics of the capture thread about itself, from the pipeline and the kernel's statistics. */
+/**
+ * Metrics of the capture thread about itself, such as its losses, its decode errors and the duration of
+ * drains.
+ */
 import { PAGE_ERRORS, type PageError } from '../../decode/page.ts';
 import type { MetricStore } from '../../metrics/store.ts';
 import type { CpuLoss, ProbeStatus } from '../../model/status.ts';
 import type { UnmatchedReason } from '../../probes/probe.ts';
 
-/** Bucket bounds for the duration of a drain tick: 10 µs to 100 ms. */
+/** Bucket bounds in seconds for the duration of a drain: 10 µs to 100 ms. */
 const DRAIN_BOUNDS = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1];
 
 const LOST = {
@@ -16,15 +19,15 @@ const LOST = {
 /** Counters of one CPU's buffer. */
 export interface BufferReading {
   cpu: number;
-  /** Number of processed events. */
+  /** Number of events that the agent has processed. */
   events: number;
-  /** Bytes of the events that were read. */
+  /** Number of bytes of the events that the agent has read. */
   bytes: number;
-  /** Losses so far. Undefined if the source reports no losses. */
+  /** Losses since the start. Undefined if the source reports no losses. */
   loss: CpuLoss | undefined;
-  /** Bytes of unread events in the buffer. */
+  /** Number of bytes of unread events in the buffer. */
   unreadBytes: number;
-  /** Bytes the buffer can hold. */
+  /** Number of bytes that the buffer can hold. 0 for a recording. */
   capacityBytes: number;
 }
 
@@ -36,7 +39,7 @@ export interface SelfMetrics {
   /** Records the time between the previous drain and this one. */
   drainedAfter(ns: number): void;
   probesAre(probes: readonly ProbeStatus[]): void;
-  /** Drops the series of a probe that is no longer on. */
+  /** Drops the series of a probe that is no longer enabled. */
   forgetProbe(name: string): void;
   /** Drops the series of a buffer that was removed. */
   forgetBuffer(name: string): void;
@@ -46,14 +49,14 @@ export interface SelfMetrics {
   lostBefore(probe: string, reason: 'no_room' | 'missed', count: number): void;
   /** Sets the number of events that each probe has received, by the probe's name. */
   probeEventsAre(events: ReadonlyMap<string, number>): void;
-  /** Sets the number of late events in all buffers. */
+  /** Sets the number of late events (processed after younger events) in all buffers. */
   lateEventsAre(count: number): void;
 }
 
 export interface LiveOnly {
-  /** Window of `ftrace_exporter_max_drain_gap_seconds`. */
+  /** Length in ms of the window of `ftrace_exporter_max_drain_gap_seconds`. */
   maxWindowMs: number;
-  /** Estimated CPU time that the kernel needs to record one event. */
+  /** Estimated CPU time in ns that the kernel needs to record one event. */
   recordingNs: number;
 }
 

@@ -13,8 +13,9 @@ export interface BufferSizes {
 }
 
 /**
- * Divides the total between the CPUs, 0.5 to 16 MiB each. Large sub-buffers cost less per event. Small sub-buffers cost
- * less per check of a quiet CPU. Real-time kernels get small ones, because copying a sub-buffer turns interrupts off.
+ * Divides the total between the CPUs: 0.5 to 16 MiB per CPU, unless `perCpuBytes` is set. Large sub-buffers
+ * cost less CPU time per event. Small sub-buffers cost less CPU time per check of a quiet CPU. Real-time
+ * kernels always get small sub-buffers, because the kernel disables interrupts while it copies a sub-buffer.
  */
 export function bufferSizes(
   wanted: { totalBytes: number; perCpuBytes?: number | undefined; subbufferBytes: number | 'auto' },
@@ -32,20 +33,21 @@ export function bufferSizes(
   return { bufferBytesPerCpu, subbufferBytes, note };
 }
 
-/** The smallest sizes, for a buffer that is never read. */
+/** Returns the smallest sizes, for a buffer that the agent never reads. */
 export function leastSizes(kernel: { cpus: number; realtime: boolean }): BufferSizes {
   return { ...bufferSizes({ totalBytes: 0, subbufferBytes: 'auto' }, kernel, 'low'), note: undefined };
 }
 
 /**
- * Longest time between two reads if all probes have a low rate. On machines with few CPUs, the interval is short enough
- * for the buffer to hold a sudden burst: the fastest burst of such probes (two tasks that switch as fast as they can)
- * writes 40 MB/s on its CPU. On machines with many CPUs, buffers are smaller and each read costs more, so the interval
- * is always this long, and a burst loses events until the next read shortens the interval.
+ * Longest time between two reads if all probes have a low rate. On machines with few CPUs, the time is
+ * shortened so that the buffer can hold a sudden burst: the fastest burst of these probes (two tasks that
+ * switch as fast as they can) writes 40 MB/s on its CPU. On machines with many CPUs, buffers are smaller and
+ * each read costs more, so the time is not shortened in advance. A burst can then lose events until the next
+ * read notices the fill rate and shortens the time.
  */
 export const LONGEST_QUIET_NS = 250e6;
 const FEW_CPUS = 8;
-/** Rate of the fastest burst times 1.5, as a safety margin. */
+/** Rate of the fastest burst (40 MB/s) times 1.5, as a safety margin. */
 const BURST_BYTES_PER_NS = 0.06;
 const SHORTEST_TICK_NS = 2e6;
 
@@ -56,7 +58,10 @@ export interface TickRule {
   cpus: number;
 }
 
-/** Time to the next tick. Depends on the rate of the probes, and is shorter if a buffer fills fast. */
+/**
+ * Returns the time to the next tick (drain). The time depends on the rate of the probes, and is shorter if a
+ * buffer fills fast.
+ */
 export function nextTickNs(rule: TickRule, fastestFillNs: DurationNs): DurationNs {
   return Math.min(calmTickNs(rule), Math.max(SHORTEST_TICK_NS, fastestFillNs / 4));
 }

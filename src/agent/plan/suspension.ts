@@ -1,15 +1,16 @@
 /**
- * Suspends probes of a plan: removes their handlers, and returns the events that the kernel need not record for any
- * other probe. Operations that are open when a suspension begins count as `suspended`.
+ * Suspends probes of a plan: removes their handlers, and returns the events that no other probe needs, so
+ * that the caller can disable them. Operations that are open (begun but not ended) when a suspension begins
+ * are counted as `suspended`.
  */
 import type { EventHandler } from '../../model/record.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import type { Probe, UnmatchedReason } from '../../probes/probe.ts';
 
-/** The handlers of an event, and the name of the probe that each handler belongs to. */
+/** The handlers of an event. `owners` contains the name of the probe to which each handler belongs. */
 export interface SharedEvent {
   event: string;
-  /** Called for each record, in this order. A suspension changes the list. */
+  /** The dispatcher calls these handlers for each record, in this order. A suspension changes the list. */
   handlers: EventHandler[];
   owners: readonly string[];
 }
@@ -17,13 +18,13 @@ export interface SharedEvent {
 /** The latest period in which a probe missed events. Operations that began before the period's end have no duration. */
 export interface Gap {
   reason: 'lost' | 'suspended';
-  /** Whether some or all events of the probe are switched off now. The agent switches them off one by one. */
+  /** True while some or all events of the probe are disabled. The agent disables the events one by one. */
   isOff: boolean;
 }
 
 /**
- * Counts operations without a duration. If a suspension is the cause, counts them as `suspended`, a series that is
- * created on first use.
+ * Returns a function that counts operations that have no duration. If a suspension is the cause, the function
+ * counts them as `suspended`, and creates this series on first use.
  */
 export function countByGap(
   gap: Gap,
@@ -48,13 +49,22 @@ export interface RunningProbe {
 }
 
 export interface Suspensions {
-  /** Suspends a probe, which still handles earlier events. Returns the events that no probe needs now. */
+  /**
+   * Suspends a probe. Until `detach`, the probe still handles events that were recorded before. Returns the
+   * events that no probe needs now.
+   */
   suspend(name: string): string[];
-  /** Removes the handlers and open operations of a suspended probe that has handled its events up to `untilNs`. */
+  /**
+   * Removes the handlers of a suspended probe, and drops its operations that began before `untilNs`. Call
+   * this when the probe has handled its events up to `untilNs`.
+   */
   detach(name: string, untilNs: TimestampNs): void;
-  /** Resumes a probe. Returns the events to switch on again. */
+  /** Resumes a probe. Returns the events that the caller must enable again. */
   resume(name: string): string[];
-  /** Ends a suspension after the kernel resumed recording at `untilNs`. Drops operations that began before then. */
+  /**
+   * Ends a suspension after the kernel resumed recording at `untilNs`. Drops operations that began before
+   * `untilNs`.
+   */
   attach(name: string, untilNs: TimestampNs): void;
   /** Drops operations of one probe that began before `untilNs`, because events were lost on an unknown CPU. */
   onLossOf(name: string, untilNs: TimestampNs): void;
@@ -74,7 +84,7 @@ export function makeSuspensions(
 
   const reroute = (): void => {
     events.forEach((shared, i) => {
-      // No probe needs the event, so the kernel does not record it, and its handlers do not matter.
+      // If no probe needs the event, the kernel does not record it, so its handlers need no update.
       if (!isNeeded(shared)) return;
       const handlers = all[i].filter((_, at) => !off.has(shared.owners[at]));
       shared.handlers.splice(0, shared.handlers.length, ...handlers);

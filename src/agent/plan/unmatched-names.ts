@@ -1,6 +1,6 @@
 /**
- * Finds names in the config that match nothing, and returns a sentence for each. `ProbeModule.names` lists the
- * configured names and the existing names that they can match.
+ * Finds names in the config that match nothing, and returns a sentence for each. `ProbeModule.names` returns
+ * the configured names, and the existing names that they can match.
  */
 import { globMatcher } from '../../config/units/globs.ts';
 import type { CommonOptions, HostFacts, KernelOffer, ProbeModule } from '../../probes/probe.ts';

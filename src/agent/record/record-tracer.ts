@@ -17,7 +17,7 @@ import type { EnabledProbe } from '../plan/plan.ts';
 export interface RecordedTracer {
   /** The instance, or the top level, to record from. */
   instance: Instance;
-  /** Sets the tracer after the instance was prepared. Throws `KernelError`. */
+  /** Starts the tracer. Call this after the instance was prepared. Throws `KernelError`. */
   start(): void;
   /** Stops the tracer and restores the kernel's settings. Close the page files before this call. */
   close(): void;
@@ -54,7 +54,10 @@ export function recordedTracer(
   };
 }
 
-/** The tracer of the enabled probes; undefined if no enabled probe needs a tracer. */
+/**
+ * The tracer of the enabled probes; undefined if no enabled probe needs a tracer. Throws a `UsageError` if
+ * the tracer cannot be recorded, or if the probes need more than one.
+ */
 function requestOf(enabled: readonly EnabledProbe[]): TracerRequest | undefined {
   const requests = enabled.flatMap(({ module, options }) => module.tracer?.(options) ?? []);
   if (requests.length === 0) return undefined;

@@ -29,11 +29,20 @@ import { symbolsText } from './symbols-text.ts';
 /** The only sub-buffer size that all readers of trace.dat accept. */
 const SUBBUFFER_BYTES = 4096;
 const TICK_MS = 50;
-/** Interval for recording the container table again: container names can change, and events do not show every task. */
+/**
+ * The container table is recorded again at this interval, because container names can change, and because
+ * events do not show every task.
+ */
 const MARK_CONTAINERS_MS = 5000;
-/** Tracer records whose formats go to the file, if the kernel has them. They are not among the enabled events. */
+/**
+ * Record types of tracers. The agent cannot enable them like events, but writes their formats to the file if
+ * the kernel has them.
+ */
 export const TRACER_FORMATS = ['funcgraph_entry', 'funcgraph_exit', 'osnoise', 'timerlat', 'hwlat'];
-/** Maximum number of pages per CPU and tick. Without it, a tick might never end: reading pages causes new events. */
+/**
+ * Maximum number of pages per CPU and tick. Without this limit, a tick might never end, because reading pages
+ * can cause new events.
+ */
 const MOST_PAGES_A_TICK = 4096;
 
 export interface RecordOptions {
@@ -51,14 +60,18 @@ export interface Recorded {
   lost: number;
 }
 
-/** Name of the instance for a recording. It differs from the agent's instance, so both can run. */
+/**
+ * Name of the instance for a recording. The name differs from the agent's instance, so that a recording and
+ * the agent can run at the same time.
+ */
 export function recordingInstance(config: Pick<AgentConfig, 'instance'>): string {
   return `${config.instance}-record`;
 }
 
 /**
- * Records the events of the enabled probes and the records of one tracer for the configured time. Throws a
- * `KernelError`, or a `UsageError` if the config cannot be recorded. Removes everything it created in tracefs.
+ * Records the events of the enabled probes and the records of one tracer for `durationMs`, or until `signal`
+ * aborts. Removes everything that it created in tracefs. Throws a `KernelError`, or a `UsageError` if the
+ * config cannot be recorded.
  */
 export async function recordCapture(config: AgentConfig, options: RecordOptions): Promise<Recorded> {
   const root = findTracefs({ path: config.tracefsPath, mayMount: true });
@@ -95,7 +108,7 @@ async function recordFrom(
     store,
     self: makeSelfMetrics(store),
     isSelf: () => false,
-    // A recording contains symbols instead of function names, so only replay looks up names.
+    // A recording contains the kernel's symbols, so only a replay looks up function names.
     functions: () => NAMELESS,
   });
   for (const { name, up, reason } of plan.probes)
@@ -149,7 +162,8 @@ async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOpti
         writer.addPage(cpu, page.bytes.subarray(0, length));
         done.pages++;
         done.bytes += length;
-        // The kernel is probably still writing to a page that is less than half full: read the rest in the next tick.
+        // The kernel is probably still writing to a page that is less than half full. Read the rest in the
+        // next tick.
         if (!untilEmpty && !broken && page.end < layout.pageSize / 2) break;
       }
     }
@@ -161,8 +175,9 @@ async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOpti
   try {
     instance.start();
     for (const line of factsMarkers(listBlockDevices())) instance.writeMarker(line);
-    // Record the containers before enabling the events, so that the tasks of the first events have containers. Record
-    // them again afterwards, because tasks can begin or move in between.
+    // Record the containers before enabling the events, so that the tasks of the first events have
+    // containers. Record them again after enabling the events, because tasks can begin or move in the
+    // meantime.
     markContainers();
     instance.enable(plan.events);
     markContainers();

@@ -1,11 +1,11 @@
-/** Reads the kernel's symbols for a recording whose probes need names for addresses of functions. */
+/** Reads the kernel's symbols for a recording, if a probe needs names for addresses of functions. */
 import { readFileSync } from 'node:fs';
 import type { Log } from '../../model/log.ts';
 import { functionAddresses } from '../../tracefs/functions.ts';
 
 /**
- * Returns the text of /proc/kallsyms or, if that file hides the addresses, the traceable functions in the same format.
- * Returns '' if tracefs has no addresses either; the recording then has no function names.
+ * Returns the text of /proc/kallsyms or, if that file hides the addresses, the traceable functions in the
+ * same format. If tracefs has no addresses either, returns '', and the recording has no function names.
  */
 export function symbolsText(root: string, log: Log): string {
   const text = readFileSync('/proc/kallsyms', 'utf8');

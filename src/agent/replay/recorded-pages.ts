@@ -8,7 +8,7 @@ import { Pipeline } from '../stream/pipeline.ts';
 import type { OpenOptions, Recording } from './recording.ts';
 import { pagesOf, replaySource } from './replay-source.ts';
 
-/** Throws the errors of `openCapture`. */
+/** Opens the file. Throws the errors of `openCapture`. */
 export function openPages(file: string, options: OpenOptions): Recording {
   const { instance, onProgress, pagesPerRound } = options;
   const capture = openCapture(file, { instance });

@@ -1,4 +1,4 @@
-/** Plans a replay: which probes can use the recording, and why the others are off. */
+/** Plans a replay: decides which probes can use the recording, and explains why the others are off. */
 import type { AgentConfig } from '../../config/schema.ts';
 import { bytesReader, textOf } from '../../decode/fields.ts';
 import { bareFormatText } from '../../decode/text/known-formats.ts';
@@ -83,7 +83,9 @@ export function planRecording(
   return { ...plan, probes: [...plan.probes, ...off], end };
 }
 
-/** Why the recording contains nothing for a probe. Undefined if the recording may contain something. */
+/**
+ * Why the recording contains nothing for a probe. Undefined if the recording may contain something for it.
+ */
 function whyAbsent(
   { module, options, intervals }: EnabledProbe,
   { metadata, latency, hasEvent }: Recording,
@@ -96,7 +98,8 @@ function whyAbsent(
       : `this recording is not from the tracer ${module.name}`;
   }
   const needs = module.needs(options, metadata, host, intervals);
-  // The recording is useful if it has an event, even an optional one, from the same system as a required event.
+  // The recording is useful for the probe if it has an event, even an optional one, from the same system as a
+  // required event. If all events are optional, any of them suffices.
   const essential = needs.filter(({ without }) => without === undefined);
   const systems = new Set((essential.length > 0 ? essential : needs).map(({ event }) => systemOf(event)));
   const wanted = needs.map(({ event }) => event).filter((event) => systems.has(systemOf(event)));
@@ -111,8 +114,9 @@ function systemOf(event: string): string {
 }
 
 /**
- * Text has event names without systems. If the config names an event in full, such as `bpf_trace:bpf_trace_printk`,
- * assumes that the text's event with this name is the same event. It can be counted, but has no fields.
+ * Returns metadata with the events that the `events` probe counts. Text contains event names without systems.
+ * If the config has the full name of an event, such as `bpf_trace:bpf_trace_printk`, this function assumes
+ * that the text's event of this name is the same event. The event can be counted, but has no fields.
  */
 function withNamedEvents(
   { metadata, namesWithoutSystem = [] }: Recording,

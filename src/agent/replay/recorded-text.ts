@@ -9,7 +9,7 @@ import type { OpenOptions, Recording } from './recording.ts';
 
 const SYSCALL_NUMBERS = 'raw_syscalls:sys_enter';
 
-/** Throws the errors of `openTextTrace`. */
+/** Opens the file. Throws the errors of `openTextTrace`, or a `UsageError` if `instance` is set. */
 export function openText(file: string, { instance, onProgress }: OpenOptions): Recording {
   if (instance !== undefined) throw new UsageError(`${file} is text: it has no instances to choose`);
   const trace = openTextTrace(file);
@@ -69,7 +69,10 @@ export function openText(file: string, { instance, onProgress }: OpenOptions): R
   };
 }
 
-/** Warnings about lines that are not events. Each contains the number of such lines, the first line, and the reason. */
+/**
+ * Returns warnings about lines that cannot be parsed or do not begin like an event. Each warning contains the
+ * number of these lines, and the first line.
+ */
 function unreadLines(
   trace: TextTrace,
   file: string,
@@ -85,7 +88,7 @@ function unreadLines(
         `The first is line ${broken}, ${JSON.stringify(first.text)}: ${first.why}`,
     );
   }
-  // If this line was also the first broken line, the warning above already contains it.
+  // If the first of these lines is also the first broken line, the warning above already contains it.
   if (otherLines > 0 && firstOther !== undefined && firstOther.number !== broken) {
     warnings.push(
       `${file}: ${otherLines} of ${all} lines do not begin like an event. They count as a part of the event before them, ` +

@@ -15,22 +15,34 @@ export interface Recording {
   functions: FunctionLookup;
   /** Returns why the recording cannot provide an event's fields; undefined if it can. */
   unreadable?(type: PlannedType): string | undefined;
-  /** Nanoseconds per unit of the timestamps. If undefined (unknown unit), the replay measures no durations. */
+  /**
+   * Nanoseconds per unit of the timestamps. If the unit is unknown, this is undefined, and the replay
+   * measures no durations.
+   */
   nsPerStamp: number | undefined;
-  /** The latency record of a latency tracer's text, which contains no events. Undefined for other recordings. */
+  /**
+   * The latency record, if the recording is the text of a latency tracer, which contains no events. Otherwise
+   * undefined.
+   */
   latency: LatencyRecord | undefined;
   /** Whether the recording can contain an event: the text contains it, or the file has its format. */
   hasEvent(event: string): boolean;
-  /** Event names whose systems are unknown. Absent if the recording contains the systems. */
+  /** Event names whose systems are unknown. Absent if the recording contains the systems of all events. */
   namesWithoutSystem?: readonly string[];
-  /** Opens the stream for a plan. If a line cannot be parsed, the stream calls `onBroken` to drop open operations. */
+  /**
+   * Opens the stream for a plan. The stream calls `onBroken` to drop open operations if it cannot parse a
+   * line.
+   */
   stream(
     plan: EventPlan & { onBroken?(cpu: number, untilNs: TimestampNs): void },
     onError: (cpu: number, error: PageError) => void,
   ): EventStream;
   /** Loss counters of a CPU; undefined if the recording contains none. */
   stats(cpu: number): BufferStats | undefined;
-  /** Warnings to show after the recording was read. `hasErrors`: the decoder reported errors. */
+  /**
+   * Warnings to show after the whole recording was read. `hasErrors`: whether the decoder has reported
+   * errors.
+   */
   problems(hasErrors: boolean): string[];
   /** Whether a CPU's last pages are missing from the file. */
   isCut(cpu: number): boolean;
@@ -40,7 +52,7 @@ export interface Recording {
 export interface OpenOptions {
   /** Name of the buffer to read, if the file has several. */
   instance: string | undefined;
-  /** Called with the number of pages or bytes read so far, and the total. */
+  /** Called with the number of pages or bytes that were read, and the total. */
   onProgress: (done: number, total: number) => void;
   pagesPerRound: number | undefined;
 }

@@ -9,10 +9,10 @@ import type { Capture as RecordedCapture } from '../../tracedat/read.ts';
 
 /** Top byte of the 64-bit page timestamp `NEVER`. */
 const NEVER_TOP_BYTE = 0x40;
-/** A timestamp later than any event, for a loss without an end. */
+/** A timestamp later than that of any event. Marks a loss without an end. */
 export const NEVER = 2 ** 62;
 
-/** `onPages` is called after every page with the number of pages read so far. */
+/** Returns a source that calls `onPages` after every page with the number of pages that were read. */
 export function replaySource(capture: RecordedCapture, onPages: (pages: number) => void): PageSource {
   const { source, metadata } = capture;
   const ended = new Set<number>();
@@ -24,7 +24,8 @@ export function replaySource(capture: RecordedCapture, onPages: (pages: number) 
       const read = source.readPage(cpu, into);
       const count = (pagesRead.get(cpu) ?? 0) + 1;
       pagesRead.set(cpu, count);
-      // A recorder may pad a CPU's pages with a last page of zeros. An earlier page of zeros is a hole in the file.
+      // A recorder may add a last page of zeros to a CPU's pages. An earlier page of zeros is a hole in the
+      // file.
       const isPadding = count === capture.cpuPages(cpu) && isZero(into, metadata.layout);
       if (read > 0 && !isPadding) {
         onPages(++pages);
@@ -42,8 +43,8 @@ function isZero(page: Uint8Array, layout: PageLayout): boolean {
 }
 
 /**
- * Writes a page without events that reports a loss without an end. The missing pages may contain the end of any open
- * operation, so operations that are open at this point, on any CPU, have no duration.
+ * Writes a page without events that marks a loss without an end. The missing pages may contain the end of any
+ * open operation. So operations that are open at this point, on any CPU, have no duration.
  */
 function endOfCut(into: Uint8Array, layout: PageLayout): number {
   into.fill(0, 0, layout.pageSize);

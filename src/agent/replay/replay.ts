@@ -23,7 +23,7 @@ import { openText } from './recorded-text.ts';
 import type { OpenOptions, Recording } from './recording.ts';
 import { NEVER } from './replay-source.ts';
 
-/** Name of the buffer in labels, the same as in a live capture. */
+/** Value of the label `buffer`, the same as in a live capture. */
 const BUFFER = 'events';
 
 export interface ReplayOptions {
@@ -32,9 +32,9 @@ export interface ReplayOptions {
   pagesPerRound?: number;
   /** Name of the buffer to replay. Default: the top level's buffer or, if it is empty, the first non-empty buffer. */
   instance?: string | undefined;
-  /** Called with the number of pages or bytes read so far, and the total. */
+  /** Called with the number of pages or bytes that were read, and the total. */
   onProgress?: (done: number, total: number) => void;
-  /** Whether to keep the history of the metrics, for the web page. */
+  /** Whether to keep the history of the metrics, which the web page shows. */
   withHistory?: boolean;
 }
 
@@ -92,7 +92,7 @@ function replay(
     },
   );
   const snapshotNow = () => {
-    // Leave out losses, because the recording contains only their totals for the whole recording.
+    // Leave out losses, because the recording contains only their totals for its whole duration.
     self.update(
       BUFFER,
       cpus.map((cpu) => ({ ...readingOf(recording, stream, cpu), loss: undefined })),
@@ -115,10 +115,11 @@ function replay(
         `CPU ${cpu}: the end of its recording is missing: operations that had not ended by then, on any CPU, have no duration`,
       );
     if (!lossy.has(cpu)) continue;
-    // A full page has no space for its number of lost events, so the file's counters can exceed the sum of all pages.
+    // A full page has no space for the number of events lost before it, so the sum over the pages can be too
+    // low. Use the larger number.
     const lost = Math.max(counted?.overrun ?? 0, stream.flaggedLost(cpu)) || 'an unknown number of';
     const loss = `CPU ${cpu}: ${lost} events were lost while recording: the operations to which they belong have no duration`;
-    // Log this as info, because the recording itself reports the loss and the metrics count it.
+    // Log at level `info`, because the loss is a part of the recording and the metrics count it.
     log.info({ file }, loss);
     warnings.push(loss);
   }

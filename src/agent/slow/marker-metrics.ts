@@ -8,7 +8,7 @@ const MARKERS = {
   labels: ['outcome'],
 };
 
-/** The counters of all outcomes start at 0. */
+/** Declares the counters of all outcomes, which start at 0. Returns a function that counts one marker. */
 export function declareMarkerCounts(store: MetricStore): (outcome: MarkerOutcome) => void {
   const markers = store.counter(MARKERS);
   const slots = Object.fromEntries(

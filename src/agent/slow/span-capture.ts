@@ -1,6 +1,7 @@
 /**
- * Traces of slow operations, in the capture thread. Connects the probes that report single operations to the configured
- * kinds of traces, adds helper probes where needed, and returns finished traces once per second.
+ * Makes traces of slow operations, in the capture thread. Connects the probes to sinks, to which they report
+ * single operations. Adds helper probes (probes without metrics) for operations that no enabled probe
+ * reports. Returns finished traces once per second.
  */
 import { getRandomValues } from 'node:crypto';
 import { globMatcher } from '../../config/units/globs.ts';
@@ -27,25 +28,35 @@ import { makeWallClock } from './wall-clock.ts';
 /** Value of `onlyFor` for helper probes. */
 export const SPANS = 'spans';
 
-/** Time limit for making traces on shutdown, because full buffers can contain very many operations. */
+/** Time limit in ns for making traces on shutdown, because full buffers can contain very many operations. */
 const LAST_TRACES_NS = 1e9;
 
 export interface SpanCapture {
-  /** Replaces the connected probes after a reload. Unchanged probes keep their sinks. */
+  /**
+   * Replaces the connected probes after a reload. The sinks stay the same, so unchanged probes can continue.
+   */
   connect(enabled: readonly EnabledProbe[]): void;
-  /** The enabled probes, connected to the sinks, and helper probes for operations that no enabled probe reports. */
+  /** The enabled probes, connected to the sinks, and the helper probes. */
   readonly probes: EnabledProbe[];
-  /** Helper probe for a buffer with only applications' markers. Undefined if no kind of traces uses markers. */
+  /**
+   * Helper probe for a buffer that contains only applications' markers. Undefined if no kind of traces uses
+   * markers.
+   */
   topLevelMarkers: EnabledProbe | undefined;
-  /** Returns whether each kind of traces works, given the status of the helper probes and of the other probes. */
+  /**
+   * Returns whether each kind of traces works, from the status of the helper probes and of the other probes.
+   */
   status(helpers: readonly ProbeStatus[], probes: readonly ProbeStatus[]): KindStatus[];
   /** Name of the probe that reports the operations of a kind, or SPANS if a helper probe reports them. */
   reporter(kind: string): string;
-  /** Stops making traces while the helper probe that tracks tasks is suspended, because traces would have no causes. */
+  /**
+   * Stops (`true`) or resumes (`false`) making traces. Call this when helper probes are suspended or resumed,
+   * because traces without the helpers' events would lack the causes of waits.
+   */
   pause(isPaused: boolean): void;
   /** Returns the finished traces; called about once a second. */
   take(): TraceRecord[];
-  /** Called when the agent stops. Limits the time for making further traces, so that the agent stops soon. */
+  /** Limits the time for making further traces. Called when the agent stops, so that it stops soon. */
   end(): void;
 }
 
@@ -115,7 +126,10 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
   };
 }
 
-/** Generates random bytes in blocks, because one call per id would cost more than all other work for a span. */
+/**
+ * Returns a generator of random bytes. Calls `getRandomValues` for whole blocks, because one call per id
+ * would cost more than all other work for a span.
+ */
 function makeRandom(): (into: Uint8Array) => void {
   const page = new Uint8Array(4096);
   let used = page.length;
@@ -162,8 +176,8 @@ function withSinks(
 }
 
 /**
- * The returned function looks up the label values of the histogram series that counts an operation. The result is
- * undefined if the probe reports the operation for spans but does not count it.
+ * Returns a function that looks up the label values of the histogram series that counts an operation. The
+ * function returns undefined if no series counts the operation.
  */
 function seriesOf(enabled: readonly EnabledProbe[], host: HostFacts): SpanDeps['seriesOf'] {
   const probes = new Map(
@@ -204,7 +218,8 @@ function kindStatus(
         : module.name === reporterOf(kind),
     );
     const ofIt = statuses.filter(({ name }) => needed.some(({ module }) => module.name === name));
-    // The kind `metrics` works if one of its probes is up. Every other kind needs all of its probes, including helpers.
+    // The kind `metrics` works if one of its probes is up. Every other kind works only if all its probes are
+    // up, including helpers.
     const status = ofIt.find(({ up }) => up === isOfMetrics) ?? ofIt.at(0);
     if (status?.up === true) return { kind, up: true, reason: '' };
     const isThere = needed.some(({ intervals }) => intervals !== undefined);

@@ -1,6 +1,6 @@
 /**
- * Looks up the process and the container of a span's task in /proc, if /proc shows the host's processes. Attributes
- * follow OpenTelemetry's semantic conventions (process, container, k8s).
+ * Looks up the process and the container of a span's task in /proc, if /proc shows the host's processes. The
+ * attributes follow OpenTelemetry's semantic conventions (process, container, k8s).
  */
 import type { ContainerIds } from '../../host/container-paths.ts';
 import { makeProcessLookup } from '../../host/processes.ts';
@@ -19,7 +19,10 @@ const NOTHING: TaskFacts = { attributes: {}, resource: {} };
 const NOT_THE_HOSTS =
   'the agent runs in its own pid namespace: run it in the host’s (hostPID: true in a pod, --pid=host in a container)';
 
-/** `table` returns the container table, if the agent has one. For tasks that are not in the table, reads /proc. */
+/**
+ * `table` returns the container table, if the agent has one. If a task is not in the table, its container is
+ * read from /proc.
+ */
 export function openTaskFacts(options: {
   containers: boolean;
   procDir?: string;
@@ -55,7 +58,8 @@ export function openTaskFacts(options: {
 }
 
 function resourceOf({ containerId, podUid }: ContainerIds, labels: ContainerLabels | undefined) {
-  // If /var/log/pods cannot be read, the label `pod` has the uid and the namespace is empty. Add no names then.
+  // If /var/log/pods cannot be read, the label `pod` has the uid and the namespace is empty. In this case,
+  // add no names.
   const [namespace, pod, name] = labels?.[0] ? labels : [];
   return {
     'container.id': containerId,
@@ -69,7 +73,10 @@ function resourceOf({ containerId, podUid }: ContainerIds, labels: ContainerLabe
   };
 }
 
-/** `procIsHosts`: whether process ids in /proc are the same as in the trace. */
+/**
+ * Returns which facts are available. `procIsHosts`: whether process ids in /proc are the same as in the
+ * trace.
+ */
 export function factsOfTasks(
   { containers }: { containers: boolean },
   procIsHosts: boolean,

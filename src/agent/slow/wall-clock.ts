@@ -1,21 +1,25 @@
 /**
- * Converts timestamps of the trace clock to the wall clock. Node returns the wall clock only in whole milliseconds. So
- * this file finds, to less than a microsecond, when the millisecond changes, and compares the clocks at that moment.
- * Measures again if the wall clock was set, and every 10 s, because NTP slews the wall clock.
+ * Converts timestamps of the trace clock to the wall clock. Node returns the wall clock only in whole
+ * milliseconds. So this file finds the moment when the millisecond changes, to less than a microsecond, and
+ * compares the two clocks at this moment. Repeats the measurement if the wall clock was set, and every 10 s,
+ * because NTP slews the wall clock.
  */
 import type { WallTime } from '../../model/span.ts';
 import type { TimestampNs } from '../../model/time.ts';
 
 const MS = 1e6;
 const S = 1e9;
-/** If the difference between the clocks changed by more than this, the wall clock was set. */
+/** If the difference between the two clocks has changed by more than this, the wall clock was set. */
 const STEP_NS = 5 * MS;
 const MEASURE_EVERY_NS = 10 * S;
-/** A measurement ends when its bounds differ by at most the time of this many clock reads, or at the limit below. */
+/**
+ * A measurement ends when its bounds differ by at most the time of this many clock reads, or after
+ * LONGEST_MEASUREMENT_NS.
+ */
 const EXACT_READS = 3;
 const SLOWEST_READ_NS = 5_000;
 const LONGEST_MEASUREMENT_NS = 20 * MS;
-/** If the bounds of a measurement are wider than this, it replaces the previous one only if the wall clock was set. */
+/** A measurement with bounds wider than this replaces the previous one only if the wall clock was set. */
 const GOOD_NS = 50_000;
 
 export interface WallClock {
@@ -24,7 +28,7 @@ export interface WallClock {
   refresh(): void;
 }
 
-/** `traceNow` returns the trace clock; `wallMs` returns the milliseconds since 1970. */
+/** `traceNow` returns the time of the trace clock in ns; `wallMs` returns the milliseconds since 1970. */
 export function makeWallClock(traceNow: () => TimestampNs, wallMs: () => number = Date.now): WallClock {
   /** Wall clock at time 0 of the trace clock, split into whole milliseconds and additional nanoseconds. */
   let baseMs = 0;
@@ -32,9 +36,10 @@ export function makeWallClock(traceNow: () => TimestampNs, wallMs: () => number 
   let measuredNs = 0;
 
   /**
-   * Each read of the wall clock happens between two reads of the trace clock, which gives a lower and an upper bound of
-   * the difference. When the wall clock's millisecond changes, the bounds come close together. If the thread was
-   * preempted during that read, the bounds stay wide, and the loop waits for the next millisecond.
+   * Measures the difference between the clocks. Each read of the wall clock happens between two reads of the
+   * trace clock, which give a lower and an upper bound of the difference. When the wall clock's millisecond
+   * changes, the bounds come close together. If the thread was preempted during that read, the bounds stay
+   * wide, and the loop waits for the next millisecond.
    */
   const measure = (wasSet: boolean): void => {
     const startMs = wallMs();

@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import type { TimestampNs } from '../../model/time.ts';
 
 /**
- * Returns the trace clock. The kernel's clock `mono` is CLOCK_MONOTONIC, which `process.hrtime` reads. In a time
- * namespace, `process.hrtime` has an offset to the kernel's clock: time_namespaces(7).
+ * Returns a function that returns the time of the trace clock in ns. The kernel's trace clock `mono` is
+ * CLOCK_MONOTONIC, which `process.hrtime` reads. In a time namespace, `process.hrtime` has an offset to the
+ * kernel's clock, which this function subtracts: time_namespaces(7).
  */
 export function makeTraceClock(offsetsFile = '/proc/self/timens_offsets'): () => TimestampNs {
   const offsetNs = monotonicOffsetNs(offsetsFile);
@@ -23,7 +24,7 @@ function monotonicOffsetNs(file: string): number {
   }
 }
 
-/** CPU time in seconds that the calling thread has used. NaN if the kernel does not report it. */
+/** Returns the CPU time in seconds that the calling thread has used. NaN if the kernel does not report it. */
 export function threadCpuSeconds(): number {
   try {
     // Fields: nanoseconds on a CPU, nanoseconds of waiting, time slices (Documentation/scheduler/sched-stats.rst).

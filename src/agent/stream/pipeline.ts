@@ -1,6 +1,6 @@
 /**
- * Reads every CPU's pages from a `PageSource`, merges the events by time and calls their handlers. Live captures,
- * replays and simulations share this code.
+ * Reads every CPU's pages from a `PageSource`, merges the events by time, and calls the events' handlers.
+ * Live captures, replays and simulations share this code.
  */
 import { Merger } from '../../decode/merge.ts';
 import { lastStamp, type PageError } from '../../decode/page.ts';
@@ -10,13 +10,13 @@ import type { TimestampNs } from '../../model/time.ts';
 import type { EventPlan } from '../plan/plan.ts';
 import type { EventStream, PhaseTimes } from './stream.ts';
 
-/** Number of pages read from one CPU before the next CPU. Limits memory; does not affect speed. */
+/** Number of pages that are read from one CPU before the next CPU. Limits memory; does not affect speed. */
 const PAGES_PER_ROUND = 4;
 /** Number of page buffers per CPU that stay allocated between ticks. */
 const PAGES_KEPT = PAGES_PER_ROUND + 2;
 /** An event can become visible up to 0.3 ms after its timestamp, so events of the last 2 ms wait for the next tick. */
 export const SETTLE_NS = 2e6;
-/** If a page's timestamp is later than the tick's start by more than this, the page is broken. */
+/** If a timestamp in a page is later than the tick's start by more than this, the page is broken. */
 const IMPLAUSIBLE_AHEAD_NS = 5e9;
 
 export interface PipelineOptions {
@@ -32,13 +32,19 @@ export class Pipeline implements EventStream {
   readonly spent: PhaseTimes = { readMs: 0, decodeMs: 0 };
   readonly #source: PageSource;
   readonly #pagesPerRound: number;
-  /** Bytes of events read so far, by CPU, without page headers and unused space. */
+  /** Number of bytes of events that were read, by CPU, without page headers and unused space. */
   readonly #bytes: number[] = [];
-  /** The timestamp up to which each CPU has been read, for CPUs that are not finished in this tick. */
+  /**
+   * Timestamp of the last page that was read, by CPU; 0 if none was read in this tick. Contains only CPUs
+   * that are not finished in this tick.
+   */
   readonly #readUpTo = new Map<number, TimestampNs>();
   #onLoss: EventPlan['onLoss'];
   readonly #onError: PipelineOptions['onError'];
-  /** End of an interruption of recording. 0 after all events from before that time have been processed. */
+  /**
+   * End of an interruption of recording. 0 if there was none, or if all events from before its end have been
+   * processed.
+   */
   #gapUntil: TimestampNs = 0;
 
   constructor(options: PipelineOptions) {
@@ -71,7 +77,10 @@ export class Pipeline implements EventStream {
     return this.merger.givenUp(cpu);
   }
 
-  /** Drops open operations now, and again after the events before `untilNs`, which can begin new operations. */
+  /**
+   * Drops open operations now. Drops them again when the events before `untilNs` have been processed, because
+   * these events can begin new operations.
+   */
   voidUntil(untilNs: TimestampNs): void {
     this.#gapUntil = untilNs;
     this.#tellGap();
@@ -99,9 +108,11 @@ export class Pipeline implements EventStream {
   }
 
   /**
-   * Reads what was recorded before `tickStart` and processes the events older than the watermark. A CPU is finished
-   * when it has no more pages, or returns a page from after the tick's start. The second condition is needed if the
-   * agent's own system calls are traced, because the buffer then might never become empty. `maxRounds` limits the work.
+   * Reads what was recorded before `tickStart`, and processes the events up to the watermark, a time before
+   * which no CPU has unread events. A CPU is finished when it has no more pages, or returns a page with
+   * events from after `tickStart`. The second condition is needed if the agent's own system calls are traced,
+   * because its buffer might then never become empty. `maxRounds` limits the number of rounds; a round reads
+   * a few pages of each CPU. Returns true if all CPUs are finished.
    */
   tick(tickStart: TimestampNs, maxRounds: number): boolean {
     const { merger, spent } = this;
@@ -114,8 +125,8 @@ export class Pipeline implements EventStream {
       let lowest = Number.POSITIVE_INFINITY;
       for (const stamp of pending.values()) if (stamp < lowest) lowest = stamp;
       for (const [cpu, stamp] of pending) {
-        // A CPU that is ahead waits. Otherwise the pages of an idle CPU would fill the memory while a busy CPU catches
-        // up.
+        // Read only the CPUs that are furthest behind. Otherwise the pages of an idle CPU would fill the
+        // memory while a busy CPU catches up.
         if (stamp <= lowest && this.#readSome(cpu, tickStart)) pending.delete(cpu);
       }
       let watermark = tickStart - SETTLE_NS;
@@ -136,7 +147,7 @@ export class Pipeline implements EventStream {
     this.#run(Number.POSITIVE_INFINITY);
   }
 
-  /** Reads one CPU's pages of a round. Returns true if the CPU is finished for this tick. */
+  /** Reads the next few pages of one CPU. Returns true if the CPU is finished for this tick. */
   #readSome(cpu: number, tickStart: TimestampNs): boolean {
     const { merger } = this;
     const { layout } = merger;
@@ -150,7 +161,7 @@ export class Pipeline implements EventStream {
       if (!merger.add(cpu, page, length)) continue;
       this.#bytes[cpu] = (this.#bytes[cpu] ?? 0) + page.end - layout.dataOffset;
       if (page.timestampNs >= tickStart) return true;
-      // The kernel may still be writing to a page that is less than 7/8 full, so check for events after `tickStart`.
+      // The kernel may still be writing to a page that is less than 7/8 full, so check its last event, too.
       const partFilled = page.end < layout.pageSize - (layout.pageSize >> 3);
       if (partFilled && lastStamp(page, layout) >= tickStart) return true;
       this.#readUpTo.set(cpu, page.timestampNs);

@@ -11,31 +11,36 @@ export interface PhaseTimes {
 
 /** Converts a buffer's data to handler calls, from pages (`pipeline.ts`) or from text (`text-pipeline.ts`). */
 export interface EventStream {
-  /** Cumulative times of all ticks. */
+  /** Total times of all ticks. */
   readonly spent: Readonly<PhaseTimes>;
   /**
-   * Reads what was recorded before `tickStart` and processes the events older than the watermark. `maxRounds` limits
-   * the work. Returns false if there is more to read. Then call `tick` again soon, after ticks of the other buffers.
+   * Reads what was recorded before `tickStart`, and processes the events that are older than the watermark
+   * (see `pipeline.ts`). `maxRounds` limits the work. If there is more to read, returns false; the caller
+   * should then call `tick` again soon, after the ticks of the other buffers.
    */
   tick(tickStart: TimestampNs, maxRounds: number): boolean;
   /** Reads and processes everything that remains, at the end of a recording. */
   flush(): void;
-  /** Bytes of one CPU's events that were read so far. */
+  /** Number of bytes of one CPU's events that were read. */
   bytesRead(cpu: number): number;
-  /** Number of one CPU's processed events, with or without a handler. Comparable to the kernel's `read events`. */
+  /**
+   * Number of one CPU's processed events, with or without a handler. Comparable to `read events` in the
+   * kernel's `stats` file.
+   */
   events(cpu: number): number;
-  /** Number of one CPU's events that were read but not processed yet. Undefined if unknown. */
+  /** Number of one CPU's events that were read but not yet processed. Undefined if unknown. */
   pendingEvents(cpu: number): number | undefined;
   /** Number of parts of one CPU's data that could not be decoded. No count contains the events in these parts. */
   givenUp(cpu: number): number;
   /**
-   * Drops operations that began before `untilNs`, because recording was interrupted on all CPUs. Call it between ticks.
+   * Drops operations that began before `untilNs`, because recording was interrupted on all CPUs. Call this
+   * between ticks.
    */
   voidUntil(untilNs: TimestampNs): void;
   /** Switches to the handlers of another plan. Absent if this reader does not support it. */
   replan?(plan: Pick<EventPlan, 'dispatcher' | 'onLoss'>): void;
-  /** Number of one CPU's lost events according to the pages or the text. */
+  /** Number of one CPU's lost events, as marked in the pages or in the text. */
   flaggedLost(cpu: number): number;
-  /** Number of events processed after younger events. */
+  /** Number of events that were processed after younger events. */
   lateEvents(): number;
 }

@@ -1,10 +1,11 @@
 /**
  * Reads text from `trace_pipe` or a file and calls the handlers, as `pipeline.ts` does with pages.
  *
- * The kernel merges the CPUs when it writes the text, so lines are ordered by time. But a `LOST EVENTS` line appears
- * only with the first event after the loss on the same CPU, and younger lines of other CPUs can come before it.
- * Therefore this file reads the kernel's loss counters after it has read the text and before it decodes the text. The
- * counters then include every loss before the last line, so no operation is ever completed across a loss.
+ * The kernel merges the CPUs when it writes the text, so lines are ordered by time. But a `LOST EVENTS` line
+ * appears only with the first event after the loss on the same CPU, and younger lines of other CPUs can come
+ * before it. Therefore this file reads the kernel's loss counters after it has read the text and before it
+ * decodes the text. The counters then include every loss before the last line. So an operation that began
+ * before a loss is dropped before its end is decoded.
  */
 
 import type { Dispatcher } from '../../decode/dispatch.ts';
@@ -17,9 +18,12 @@ import type { TextSource } from '../../model/source.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import type { EventStream, PhaseTimes } from './stream.ts';
 
-/** Amount of text that is read before it is decoded. Limits memory; does not affect speed. */
+/** Number of bytes of text that are read before they are decoded. Limits memory; does not affect speed. */
 const ROUND_BYTES = 1 << 20;
-/** Minimum space for a read. The kernel returns at most two pages, and whole lines only if the space suffices. */
+/**
+ * Minimum space in bytes for a read. The kernel returns at most two pages, and only whole lines if the space
+ * suffices.
+ */
 const LEAST_ROOM = 1 << 16;
 /**
  * A tick ends after this time, so that other buffers and requests do not wait until all text is read. The kernel
@@ -40,16 +44,16 @@ export interface TextPipelineOptions {
   functions: FunctionInterner;
   /** All CPU numbers are below this. */
   cpuCount: number;
-  /** Whether the lines are those of the function_graph tracer. */
+  /** Whether the text comes from the function_graph tracer. */
   isGraph: boolean;
-  /** Whether the last line lacks its newline: see `makeTextDecoder`. */
+  /** Whether the last line of the text lacks its newline (see `makeTextDecoder`). */
   endsOpen?: boolean;
   /**
-   * Calls `visit` for every CPU with the number of events that the CPU has lost so far, from the kernel's counters
-   * (overrun, commit overrun and dropped events). Absent for a file.
+   * Calls `visit` for every CPU with the total number of events that the CPU has lost, from the kernel's
+   * counters (overrun, commit overrun and dropped events). Absent for a file.
    */
   losses?(visit: (cpu: number, lost: number) => void): void;
-  /** The trace clock. */
+  /** Returns the time of the trace clock. */
   now(): TimestampNs;
   onError(cpu: number, error: PageError, cause?: unknown): void;
   roundBytes?: number;
@@ -71,7 +75,10 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
   let waitingBytes = 0;
   const lostBefore: number[] = [];
   const spent: PhaseTimes = { readMs: 0, decodeMs: 0 };
-  /** End of an interruption of recording. 0 after all events from before that time have been processed. */
+  /**
+   * End of an interruption of recording. 0 if there was none, or if all events from before its end have been
+   * processed.
+   */
   let gapUntil = 0;
 
   const tellGap = (): void => {
@@ -81,7 +88,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
   const visitLoss = (cpu: number, lost: number): void => {
     const before = lostBefore[cpu] ?? 0;
     lostBefore[cpu] = lost;
-    // Drop all operations up to now, because the loss happened at an unknown time.
+    // Drop all operations that began before now, because the loss happened at an unknown time.
     if (lost > before) plan.onLoss(cpu, options.now());
   };
 
@@ -123,7 +130,8 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
       const endsAtMs = performance.now() + (options.longestTickMs ?? LONGEST_TICK_MS);
       for (let i = 0; i < maxRounds; i++) {
         if (round(tickStart)) {
-          // All text from before the end of the interruption is now decoded: drop the operations that began in it.
+          // All text from before the end of the interruption is now decoded. Drop the operations that began
+          // during it.
           if (gapUntil > 0 && tickStart >= gapUntil) {
             tellGap();
             gapUntil = 0;
