@@ -1,6 +1,7 @@
 /**
- * Keeps the agent within its CPU budget: measures its CPU time, suspends and resumes probes of the events buffer, and
- * reports this in log, status and metrics. Never suspends tracers with their own buffer, but counts their cost.
+ * Keeps the agent within its CPU budget: measures its CPU time, suspends and resumes probes of the events
+ * buffer, and reports suspensions in log, status and metrics. Never suspends probes of tracers, which have
+ * their own buffers, but their CPU time counts.
  */
 import type { BudgetConfig } from '../../config/budget.ts';
 import type { MetricStore } from '../../metrics/store.ts';
@@ -27,18 +28,24 @@ export interface BudgetKeeperParts {
 }
 
 export interface BudgetKeeper {
-  /** Called after each tick. */
+  /**
+   * Compares the used CPU time with the budget. Called after each tick with the capture thread's total CPU
+   * times.
+   */
   ticked(cpu: PhaseCpu): void;
-  /** Updates the metric of suspended time. */
+  /** Updates the metric `ftrace_exporter_probe_suspended_seconds_total`. */
   update(): void;
-  /** Why the probe is suspended; undefined if it is not. */
+  /** Why and until when the probe is suspended; undefined if it is not. */
   suspended(probe: string): { reason: string; until: string } | undefined;
   status(): BudgetStatus;
   candidates: readonly string[];
   resumeAll(): void;
-  /** Drops the series of all probes except `candidates`. */
+  /** Drops the series of all probes except the given `candidates`. */
   forgetAllBut(candidates: readonly string[]): void;
-  /** Warnings for the status: one per suspended probe, and one if the budget is exceeded with no probe to suspend. */
+  /**
+   * Warnings for the status: one per suspended probe, and one if the agent exceeds its budget and no probe is
+   * worth suspending.
+   */
   warnings(): string[];
 }
 

@@ -1,14 +1,14 @@
 /**
- * Decides which probes to suspend so that the agent keeps its CPU budget, and when to resume them. The caller measures
- * and acts.
+ * Decides which probes to suspend so that the agent keeps its CPU budget, and when to resume them. The caller
+ * measures the CPU time, and suspends and resumes the probes.
  *
- * The agent is over its budget if it has used more CPU time within the window than the budget allows for a whole
- * window. So a small excess is noticed only after a whole window, but if a storm of events keeps a CPU busy, that is
- * usually noticed within a second.
+ * The agent is over its budget if it has used more CPU time within the window than the budget allows for a
+ * whole window. So a small excess is noticed only after a whole window. If a storm of events keeps a CPU
+ * busy, the excess is usually noticed within a second.
  */
 
 export interface BudgetLimits {
-  /** CPU time that the agent may use, in CPUs. */
+  /** Average number of CPUs that the agent may use. */
   cores: number;
   windowMs: number;
   /** Length of a probe's first suspension. Each further suspension is twice as long, up to `longestMs`. */
@@ -41,13 +41,13 @@ export interface BudgetStep {
 export interface Budget {
   /** Decides what to do now. Call this a few times per second. `candidates`: probes that may be suspended. */
   step(nowMs: number, usage: Usage, candidates: readonly string[]): BudgetStep;
-  /** CPU time within the window, as an average number of CPUs. */
+  /** Average number of CPUs that the agent has used within the window. */
   usedCores(): number;
   /** Whether the agent is over its budget and no probe is worth suspending. */
   isExceeded(): boolean;
 }
 
-/** A probe is worth suspending only if that saves at least this share of the budget. */
+/** A probe is worth suspending only if the suspension saves at least this share of the budget. */
 const LEAST_SAVING = 0.1;
 
 interface Suspended {
@@ -56,7 +56,7 @@ interface Suspended {
 }
 
 export function makeBudget({ cores, windowMs, suspendMs, longestMs }: BudgetLimits): Budget {
-  /** Samples, oldest first. The first sample was taken just before the window began. */
+  /** Samples, oldest first. The first sample was taken at or before the start of the window. */
   const samples: (Usage & { atMs: number })[] = [];
   const suspended = new Map<string, Suspended>();
   /** Length and end of each probe's last suspension. */
@@ -66,12 +66,15 @@ export function makeBudget({ cores, windowMs, suspendMs, longestMs }: BudgetLimi
 
   const nextDuration = (probe: string, nowMs: number): number => {
     const last = history.get(probe);
-    // If the probe has since run for at least as long as its last suspension, start again with the first length.
+    // If the probe has run since its last suspension for at least as long as the suspension, use the first
+    // length again.
     if (last === undefined || nowMs - last.endMs >= last.durationMs) return suspendMs;
     return Math.min(2 * last.durationMs, longestMs);
   };
 
-  /** The candidate with the most events in the window, if suspending it would save enough. */
+  /**
+   * Returns the candidate with the most events in the window, if its suspension would save enough CPU time.
+   */
   const mostExpensive = (candidates: readonly string[]): string | undefined => {
     const [first, last] = [samples[0], samples[samples.length - 1]];
     const grown = new Map([...last.events].map(([name, n]) => [name, n - (first.events.get(name) ?? 0)]));

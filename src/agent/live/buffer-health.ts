@@ -1,5 +1,6 @@
 /**
- * Notices when other users change a buffer of the agent (for example its size), and undoes the change after a delay.
+ * Notices when other users of tracefs change a buffer of the agent (for example its size), and undoes the
+ * change after a delay.
  */
 import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
@@ -39,25 +40,30 @@ export interface HealthWatchParts {
   /** Why the kernel itself may have stopped recording; '' if it never stops on its own. */
   stopsWhen: string;
   shared: Shared;
-  /** Drops open operations on all CPUs, because events before this moment are missing. */
+  /** Drops open operations on all CPUs, because events before this moment may be missing. */
   voidOpen(): void;
   /** Called when recording was interrupted, or may have been. */
   onPause(): void;
-  /** Called at each check with the current size, because other users can change it. */
+  /** Called at each check with the current buffer size, because other users can change it. */
   onSize(bufferBytesPerCpu: number): void;
 }
 
 export interface HealthWatch extends Pick<OwnSwitches, 'switchEvents'> {
-  /** Stores the current state as the expected state. Call this when recording has begun. */
+  /**
+   * Stores the current state as the expected state, and starts watching. Call this after recording has begun.
+   */
   start(): void;
   /**
-   * Calls `change`, which switches the instance to another plan, and returns its result. From then on, expects the
-   * events of that plan. Still notices changes that other users made before the switch.
+   * Calls `change`, which switches the instance to another plan, and returns its result. Afterwards, expects
+   * the events of the new plan. Still notices changes that other users made before the switch.
    */
   replan<T extends { plan: EventPlan }>(change: () => T): T;
   /** Whether another user has written to a control file since the last `check`. */
   wasTouched(): boolean;
-  /** Throws if another user changed the clock, the sub-buffer size or the tracer. `nowMs` is monotonic. */
+  /**
+   * Compares the current state with the expected state, and undoes changes after a delay. Throws if another
+   * user changed the clock, the sub-buffer size or the tracer. `nowMs` is monotonic.
+   */
   check(nowMs: number): BufferHealth;
   close(): void;
 }
@@ -74,7 +80,7 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
   /** Whether inotify may still report the agent's own writes. */
   let isUndoing = false;
   const own = makeOwnSwitches(instance, log);
-  /** All reasons found by the last check, as one text. */
+  /** The reasons of all changes that the last check found, as one text. */
   let wrongBefore = '';
   let undoAtMs = Number.POSITIVE_INFINITY;
 
@@ -140,7 +146,8 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
     switchEvents: own.switchEvents,
     check: (nowMs) => {
       let changes = interfered();
-      // inotify does not report every change. A change that only this check finds happened at an unknown time.
+      // inotify does not report every change. If only this check finds a change, the time of the change is
+      // unknown, so drop all open operations.
       if (isTouched || wrongOf(changes) !== wrongBefore) {
         parts.onPause();
         voidOpen();
@@ -160,7 +167,10 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
   };
 }
 
-/** Returns the expected state after the agent itself has switched to another plan. */
+/**
+ * Returns the expected state after the agent itself has switched to another plan. Keeps the expected limits
+ * that the switch has not changed.
+ */
 function expectedAfter(expected: Expected, before: EventPlan, next: EventPlan, now: InstanceState): Expected {
   const limits = new Map(now.limits);
   for (const event of next.events) {

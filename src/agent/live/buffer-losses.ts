@@ -1,4 +1,7 @@
-/** Counts events that a buffer has lost: the kernel dropped or missed them, or other users took or deleted them. */
+/**
+ * Counts events that a buffer has lost: the kernel dropped or missed them, or other users read or deleted
+ * them.
+ */
 import type { CpuLoss } from '../../model/status.ts';
 import { openCpuStats } from '../../tracefs/cpu-stats.ts';
 import type { Instance } from '../../tracefs/instance.ts';
@@ -13,11 +16,20 @@ import type { Shared } from './shared.ts';
 const LOG_EVERY_MS = 60_000;
 
 export interface Losses {
-  /** Call this before the agent makes the kernel empty the buffer, so that the next `look` does not blame others. */
+  /**
+   * Call this before the agent makes the kernel empty the buffer, so that the next `look` does not log that
+   * another user has emptied it.
+   */
   emptiedByAgent(): void;
-  /** Compares the kernel's counts of read events on these CPUs with the number of events that this agent has read. */
+  /**
+   * Compares the kernel's counts of read events on these CPUs with the number of events that this agent has
+   * read. Counts differences as losses.
+   */
   look(cpus: readonly number[]): void;
-  /** Like `look`, but for one CPU, and also reads the kernel's loss counters. */
+  /**
+   * Makes the same comparison for one CPU. Returns all losses of the CPU, including the kernel's loss
+   * counters, and the number of unread bytes.
+   */
   read(cpu: number): { loss: CpuLoss | undefined; unreadBytes: number };
   /** Called when recording was interrupted, or may have been. */
   pause(): void;
@@ -74,7 +86,7 @@ export function readingOf(cpu: number, stream: EventStream, losses: Losses, rule
   return { cpu, ...counts, ...losses.read(cpu), capacityBytes: rule.bufferBytesPerCpu };
 }
 
-/** Returns a function that counts the kprobe hits that the kernel has missed. */
+/** Returns a function that counts the kprobe hits that the kernel has missed, as lost events. */
 export function countMissedHits(
   { missed, shared }: { missed?: (() => ReadonlyMap<string, number>) | undefined; shared: Shared },
   plan: () => EventPlan,

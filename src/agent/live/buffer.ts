@@ -1,6 +1,7 @@
 /**
- * Opens one kernel buffer (an instance, or the top level) for a plan. Returns the stream to drain, its counters, and a
- * health check that notices when other users disable events, or read or clear what was recorded.
+ * Opens one kernel buffer (an instance, or the top level) for a plan. Returns the stream to drain, its
+ * counters, and a health check. The check notices when other users disable events, or read or clear recorded
+ * events.
  */
 import { KernelError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
@@ -38,7 +39,10 @@ export interface LiveBufferParts
   missed?: (() => ReadonlyMap<string, number>) | undefined;
   /** Called after recording has begun. */
   whenStarted?(): void;
-  /** Switches the tracer off after all files of the buffer were closed. Returns what could not be restored. */
+  /**
+   * Stops the tracer. Called after all files of the buffer were closed. Returns messages about what could not
+   * be restored.
+   */
   stopTracer?(): readonly string[];
 }
 
@@ -49,14 +53,23 @@ export interface LiveBuffer
   readonly plan: EventPlan;
   /** Switches to the plan that `make` returns. Call this between ticks. `make` may write control files of events. */
   replan(make: () => PlannedStream): PlannedStream;
-  /** Disables these events and processes their remaining records, so that the caller can remove the events. */
+  /**
+   * Disables these events and processes their remaining records, so that the caller can then remove the
+   * events.
+   */
   release(events: readonly string[]): void;
   readonly drained: Drained | undefined;
   /** Enables the events of the plan and starts recording. */
   start(): void;
-  /** Adapts to CPUs that went online or offline, and calls the sweeps of probes. */
+  /**
+   * Adapts to CPUs that went online or offline, and calls the sweeps of the probes. Called about once a
+   * second.
+   */
   refresh(): void;
-  /** Called before a tick reads. If other users took or deleted events since the last tick, drops open operations. */
+  /**
+   * Called before a tick reads. If other users have read or deleted events since the last tick, drops open
+   * operations.
+   */
   beforeTick(): void;
   readings(): BufferReading[];
   /** Number of events that each probe has received, including events from before a reload. */
@@ -198,7 +211,7 @@ function notRestored({ dir }: Instance, problems: readonly string[]): KernelErro
   return new KernelError({ file: dir, errno: '', action: 'restore', remedy: problems.join('; ') });
 }
 
-/** The plan without the events `gone`, which were switched off. */
+/** Returns the plan without the events `gone`, which were disabled. */
 function withoutEvents(plan: EventPlan, gone: readonly string[]): EventPlan {
   const stays = (event: string) => !gone.includes(event);
   const filters = new Map([...plan.filters].filter(([event]) => stays(event)));
@@ -206,8 +219,8 @@ function withoutEvents(plan: EventPlan, gone: readonly string[]): EventPlan {
 }
 
 /**
- * Switches events and filters to those of the next plan. Only logs if the kernel refuses an event, because the health
- * check reports the event's probes as down and tries again.
+ * Switches events and filters to those of the next plan. If the kernel refuses an event, only logs this,
+ * because the health check then reports the event's probes as down and tries again.
  */
 function switchEvents(instance: Instance, before: EventPlan, next: EventPlan, log: Log): void {
   const attempt = (step: () => void): void => {
@@ -229,8 +242,9 @@ function switchEvents(instance: Instance, before: EventPlan, next: EventPlan, lo
 }
 
 /**
- * Sets filters in the kernel, so that it does not record events that all probes would drop. Probes still filter,
- * because the kernel can reject a filter, and because another probe can need more records.
+ * Sets filters in the kernel, so that it does not record events that all probes would drop. The probes still
+ * filter their events, because the kernel can reject a filter, and because another probe can need more
+ * records.
  */
 function narrowEvents(instance: Instance, filters: ReadonlyMap<string, string>, log: Log): void {
   for (const [event, filter] of filters) {

@@ -1,31 +1,45 @@
-/** The drain loop: ticks on a timer. The buffer that fills fastest sets the interval. */
+/**
+ * The drain loop: a timer starts each tick, in which all buffers are drained. The buffer that fills fastest
+ * sets the interval.
+ */
 import type { DurationNs, TimestampNs } from '../../model/time.ts';
 import { LONGEST_QUIET_NS, nextTickNs, type TickRule } from '../plan/sizes.ts';
 import { makeTraceClock } from '../stream/clock.ts';
 import type { EventStream } from '../stream/stream.ts';
 
 const CHORES_EVERY_NS = 1e9;
-/** Maximum number of rounds per tick. A full buffer needs far fewer, so only a bug reaches this limit. */
+/**
+ * Maximum number of rounds per tick; a round reads a few pages of each CPU. A full buffer needs far fewer
+ * rounds, so only a bug reaches this limit.
+ */
 export const MOST_ROUNDS = 4096;
 
 export interface Drained {
   stream: EventStream;
   rule: TickRule;
   cpus(): readonly number[];
-  /** Called when this stream cannot be read any more. The other streams continue. If absent, the whole loop stops. */
+  /**
+   * Called when this stream can no longer be read. The other streams continue. If absent, the whole loop
+   * stops.
+   */
   onFailure?(error: unknown): void;
 }
 
 export interface DrainOptions {
   /** Every tick reads all buffers. */
   buffers: readonly Drained[];
-  /** Called just before a tick reads, after inotify has reported all writes from before the tick's start. */
+  /**
+   * Called just before a tick reads. By then, inotify has reported all writes from before the tick's start.
+   */
   before(): void;
-  /** Called with the duration of a tick, and the time between its start and the start of the previous tick. */
+  /**
+   * Called after each tick with its duration, and with the time from the previous tick's start to its own
+   * start.
+   */
   onTick(tookNs: DurationNs, sinceLastNs: DurationNs): void;
   /** Called about once a second, between ticks, for CPU hotplug and sweeps of probes. */
   chores(): void;
-  /** Called when reading failed permanently and the loop has stopped. */
+  /** Called when reading has failed permanently and the loop has stopped. */
   onFailure(error: unknown): void;
 }
 
@@ -37,7 +51,10 @@ export interface Drain {
   tickNs(): DurationNs;
 }
 
-/** Returns a function that estimates the time until some CPU's buffer is full, at the fill rate since the last call. */
+/**
+ * Returns a function that estimates the time until the first CPU's buffer is full, at the fill rate since the
+ * last call.
+ */
 function makeFillWatch({ stream, rule, cpus }: Drained): (elapsedNs: DurationNs) => DurationNs {
   const before: number[] = [];
   return (elapsedNs) => {
@@ -58,7 +75,10 @@ export function startDraining(options: DrainOptions): Drain {
   const traceNow = makeTraceClock();
   let lastStart = traceNow();
   let choresAt = lastStart + CHORES_EVERY_NS;
-  /** Returns the time until the next tick. `elapsedNs`: time since the previous tick; infinite for the first tick. */
+  /**
+   * Returns the time until the next tick. `elapsedNs`: time since the previous tick; infinite before the
+   * first tick.
+   */
   const pace = (elapsedNs: DurationNs): DurationNs =>
     watched.reduce(
       (soonest, { rule, fastestFill }) => Math.min(soonest, nextTickNs(rule, fastestFill(elapsedNs))),
@@ -69,7 +89,7 @@ export function startDraining(options: DrainOptions): Drain {
   let immediate: NodeJS.Immediate | undefined;
   let isStopped = false;
 
-  /** Reads all streams. Returns whether each has been read up to `start`. */
+  /** Drains all streams. Returns whether each stream has been read up to `start`. */
   const readAll = (start: TimestampNs): boolean => {
     let isDone = true;
     for (const buffer of watched) {
@@ -84,8 +104,9 @@ export function startDraining(options: DrainOptions): Drain {
     return isDone;
   };
 
-  // The event loop polls between `begin` and `tick`. So when the tick begins, inotify has reported every write to a
-  // control file that was made before `start`, and the tick processes only events from before `start`.
+  // The event loop polls file descriptors between `begin` and `tick`. So before the tick reads, inotify has
+  // reported every write to a control file from before `start`, and the tick processes only events from
+  // before `start`.
   const begin = () => {
     const start = traceNow();
     immediate = setImmediate(() => tick(start));

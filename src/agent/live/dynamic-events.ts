@@ -1,6 +1,7 @@
 /**
- * Defines the kprobes and uprobes of declared metrics in the agent's own event group, and removes them when the agent
- * stops. If an agent was killed, the next agent of the same name or `cleanup` removes its events.
+ * Defines the kprobes and uprobes of declared metrics (metrics that the config defines) in the agent's own
+ * event group, and removes them when the agent stops. If an agent was killed, the next agent of the same
+ * name, or `cleanup`, removes its events.
  */
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -20,15 +21,15 @@ export interface DynamicEvents {
   /** Returns the number of kprobe hits that the kernel has missed since the last call, by probe. */
   missed(): ReadonlyMap<string, number>;
   /**
-   * Defines the events that these probes need and removes all others. Calls `release` first, because an event cannot be
-   * removed while the kernel records it.
+   * Defines the events that these probes need and removes all others. Before the removal, calls `release`
+   * with the events, because the kernel refuses to remove an event that it records.
    */
   update(probes: readonly EnabledProbe[], release: (events: readonly string[]) => void): void;
-  /** Disables the instance's events, then removes the kprobes and uprobes. Throws `KernelError`. */
+  /** Disables the instance's events, then removes the agent's kprobes and uprobes. Throws `KernelError`. */
   remove(instanceDir: string): void;
 }
 
-/** Registers of a function's first six arguments in the machine's ABI. */
+/** Registers that contain a function's first six arguments in the ABI of each architecture. */
 const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   x64: ['%di', '%si', '%dx', '%cx', '%r8', '%r9'],
   arm64: ['%x0', '%x1', '%x2', '%x3', '%x4', '%x5'],
@@ -102,7 +103,7 @@ export function defineEvents(root: string, instance: string, probes: readonly En
     },
     remove: (dir) => {
       if (defined.size === 0) return;
-      // An event cannot be removed while the kernel records it.
+      // The kernel refuses to remove an event that it records.
       quietly(() => disableEvents(dir));
       const problems = removeEvents(root, group);
       if (problems.length > 0) throw notRemoved(root, problems);
@@ -115,7 +116,10 @@ function notRemoved(root: string, problems: readonly string[]): KernelError {
   return new KernelError({ file, errno: '', action: 'remove events from', remedy: problems.join('; ') });
 }
 
-/** Returns `FUNCTION` or `PATH:OFFSET`, as in the kernel's syntax. Throws an `Error` if there is no such function. */
+/**
+ * Returns the place of a kprobe or uprobe in the kernel's syntax: `FUNCTION+OFFSET` or `PATH:OFFSET`. Throws
+ * an `Error` if there is no such function.
+ */
 export function placeOf({ kind, target }: DynamicEvent): string {
   if (kind.startsWith('k')) return target;
   const colon = target.lastIndexOf(':');
@@ -125,7 +129,10 @@ export function placeOf({ kind, target }: DynamicEvent): string {
   return `${path}:0x${(offset + Number(more)).toString(16)}`;
 }
 
-/** The kernel supports `$arg1` only in kprobes, so uprobes get the registers that contain the arguments. */
+/**
+ * Replaces `$arg1` to `$arg6` in uprobes by the registers that contain the arguments, because the kernel
+ * supports `$argN` only in kprobes.
+ */
 function withRegisters(definition: DynamicEvent): DynamicEvent {
   const registers = definition.kind.startsWith('u') ? ARGUMENTS[process.arch] : undefined;
   if (registers === undefined) return definition;

@@ -7,7 +7,10 @@ import type { FunctionFilter } from '../../model/tracer.ts';
 import { functionAddresses } from '../../tracefs/functions.ts';
 
 export interface FunctionSymbols {
-  /** Undefined if no source has addresses. The records must then be read as text, which contains the names. */
+  /**
+   * Undefined if no source has addresses. The agent must then read the records as text, which contains the
+   * names.
+   */
   names: FunctionNames | undefined;
   warnings: readonly string[];
   /** Checks whether modules were loaded or removed. If so, updates the names and returns true. */
@@ -15,8 +18,8 @@ export interface FunctionSymbols {
 }
 
 /**
- * Reads function names for the records of function tracers: from tracefs if it exposes addresses (which requires no
- * capability), otherwise from /proc/kallsyms. Keeps only functions that the tracer can record with this filter.
+ * Reads function names for the records of function tracers. Prefers tracefs, which requires no capability, to
+ * /proc/kallsyms. Keeps only functions that the tracer can record with this filter.
  */
 export function functionSymbols(root: string, filter: FunctionFilter): FunctionSymbols {
   const wanted = wantedBy(filter);
@@ -39,13 +42,13 @@ export function functionSymbols(root: string, filter: FunctionFilter): FunctionS
 
 export interface EventSymbols {
   lookup: FunctionLookup;
-  /** Updates the names if names have been looked up and modules were loaded or removed since then. */
+  /** Updates the names if `lookup` was called and modules were loaded or removed since then. */
   refresh(): void;
 }
 
 /**
- * Reads function names for the addresses in events, which can be anywhere in any function. Prefers /proc/kallsyms,
- * because tracefs lists only traceable functions.
+ * Reads function names for the addresses in events. These addresses can point into the middle of any
+ * function. Prefers /proc/kallsyms, because tracefs lists only traceable functions.
  */
 export function eventSymbols(root: string): EventSymbols {
   const modules = watchModules();
@@ -64,12 +67,15 @@ export function eventSymbols(root: string): EventSymbols {
   };
 }
 
-/** With `maxDepth` 1, the tracer records only functions that the filter matches; else also the functions they call. */
+/**
+ * Returns whether to keep a function's name. With `maxDepth` 1, the tracer records only functions that the
+ * filter matches. Otherwise it also records the functions that they call.
+ */
 function wantedBy({ functions, maxDepth }: FunctionFilter): (name: string) => boolean {
   return functions.length === 0 || maxDepth !== 1 ? () => true : globMatcher(functions);
 }
 
-/** Addresses from tracefs, or the reason why it has none. */
+/** Returns the addresses from tracefs, or the reason why tracefs has none. */
 function addressesIn(root: string, wanted?: Parameters<typeof functionAddresses>[1]) {
   return (
     functionAddresses(root, wanted) ?? {

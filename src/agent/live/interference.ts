@@ -1,7 +1,7 @@
 /**
- * Finds what other users have changed in a buffer that this agent records. Compares the state when recording began with
- * the current state. Returns the changes that stop or reduce events, each with a message and the writes that undo the
- * change.
+ * Finds what other users of tracefs have changed in a buffer that this agent records. Compares the state when
+ * recording began with the current state. Returns the changes, each with a message and, if the agent can undo
+ * the change, the writes that undo it.
  */
 import { basename, dirname, join } from 'node:path';
 import {
@@ -12,7 +12,7 @@ import {
   PID_LISTS,
 } from '../../tracefs/instance-state.ts';
 
-/** The agent waits this long before it undoes a change, because the other user may need the change. */
+/** The agent waits this long before it undoes a change, because the other user may still need the change. */
 export const UNDO_AFTER_MS = 60_000;
 const MOST_NAMED = 5;
 
@@ -46,13 +46,15 @@ export interface Expected {
   state: InstanceState;
   /** Why the kernel itself may have stopped recording; '' if it never stops on its own. */
   stopsWhen: string;
-  /** True at the top level, where the agent does not undo changes, because other users share it. */
+  /**
+   * True at the top level. The agent does not undo changes there, because other users share the top level.
+   */
   isTopLevel: boolean;
 }
 
 /**
- * Returns what has changed since recording began. Throws if the events that are recorded now cannot be used, because
- * the clock, the sub-buffer size or the tracer is different.
+ * Returns what has changed since recording began. Throws if events can no longer be used, because the clock,
+ * the sub-buffer size or the tracer has changed.
  */
 export function interferences(expected: Expected, now: InstanceState): Interference[] {
   const { dir, state } = expected;
@@ -136,13 +138,16 @@ function eventsOn({ dir, switchedOff }: Expected, now: InstanceState): Interfere
   ];
 }
 
-/** Returns changes of filters, CPU masks and pid lists, which limit what the kernel records. */
+/**
+ * Returns changes of event filters, of the CPU mask and of pid lists, which limit what the kernel records.
+ */
 function narrowed({ dir, state }: Expected, now: InstanceState): Interference[] {
   const all: Interference[] = [];
   for (const [file, before] of state.limits) {
     const text = now.limits.get(file);
     if (text === undefined || text === before) continue;
-    // The kernel changes such a list at each fork and exit, so a change by another user cannot be recognised.
+    // With `options/function-fork`, the kernel changes these lists at each fork and exit, so a change by
+    // another user cannot be recognised.
     if (state.followsForks && FORKED_LISTS.includes(file)) continue;
     const change = text === '' ? 'emptied' : `written ${JSON.stringify(text.split('\n')[0].slice(0, 80))} to`;
     const reason = `not all events are recorded: another user has ${change} ${dir}/${file}`;
@@ -158,7 +163,7 @@ function narrowed({ dir, state }: Expected, now: InstanceState): Interference[] 
   return all;
 }
 
-/** `events/SYSTEM/NAME/filter` → `SYSTEM:NAME` */
+/** Converts `events/SYSTEM/NAME/filter` to `SYSTEM:NAME`. */
 function eventOf(file: string): string {
   const event = dirname(file);
   return `${basename(dirname(event))}:${basename(event)}`;

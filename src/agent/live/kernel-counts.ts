@@ -1,6 +1,6 @@
 /**
- * Lets the kernel count events, with hist triggers in the agent's instance, and reads the counts before each snapshot.
- * Counts an event as lost if the kernel's table had no space for its values.
+ * Lets the kernel count events, with hist triggers in the agent's instance, and reads the counts before each
+ * snapshot. If the kernel's table had no space for an event's values, counts the event as lost.
  */
 import type { KernelCount, KernelCountRequest } from '../../model/kernel-count.ts';
 import { type HistTrigger, histTrigger, requireHistTriggers } from '../../tracefs/hist-triggers.ts';
@@ -9,25 +9,25 @@ import type { SelfMetrics } from '../plan/self-metrics.ts';
 import type { BufferHealth } from './buffer-health.ts';
 
 export interface KernelCounts {
-  /** Makes the kernel count for a probe. Throws a `KernelError` if the kernel refuses. */
+  /** Makes the kernel count events for a probe. Throws a `KernelError` if the kernel refuses. */
   count(probe: string, request: KernelCountRequest): KernelCount;
-  /** Ends the counts of these events, so that the events can be removed. */
+  /** Ends the counts of these events, so that the caller can remove the events. */
   forget(events: readonly string[]): void;
   /** Whether the kernel counts nothing. */
   isEmpty(): boolean;
   health(): BufferHealth;
-  /** Ends all counts, so that the agent's kprobes and uprobes can be removed. */
+  /** Ends all counts, so that the caller can remove the agent's kprobes and uprobes. */
   close(): void;
 }
 
-/** A trigger, and how many metrics read it. */
+/** A trigger, and the number of counts that read it. */
 interface Used extends KernelCountRequest {
   trigger: HistTrigger;
   users: number;
 }
 
 export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelCounts {
-  /** Triggers by event and keys. Metrics that count the same event by the same keys share a trigger. */
+  /** Triggers by event and keys. Counts of the same event by the same keys share a trigger. */
   const triggers = new Map<string, Used>();
   const down = new Map<string, string>();
   let closed = false;
@@ -53,7 +53,7 @@ export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelC
       const before = new Map<string, number>();
       let droppedBefore = 0;
       if (used.users > 1) {
-        // Another metric already uses the trigger, so subtract the hits from before this metric was added.
+        // Another count already uses the trigger. Subtract the hits from before this count began.
         const begun = trigger.read();
         for (const { values, hits } of begun?.entries ?? []) before.set(values.join(' '), hits);
         droppedBefore = begun?.dropped ?? 0;
@@ -77,7 +77,7 @@ export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelC
             const key = values.join(' ');
             const last = before.get(key) ?? 0;
             before.set(key, hits);
-            // A lower value means that another user has cleared the counts.
+            // A lower value means that another user has cleared the trigger's counts.
             if (hits !== last) visit(values, hits > last ? hits - last : hits);
           }
           if (reading.dropped <= droppedBefore) return;

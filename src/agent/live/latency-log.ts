@@ -1,6 +1,7 @@
 /**
- * Keeps the slowest records of each latency tracer during the last `max_window`. The kernel reports a latency only if
- * it is the longest since the last reset, so the agent resets the maximum once per window (an eighth of `max_window`).
+ * Keeps the longest latencies that each latency tracer recorded during the last `max_window`. The kernel
+ * records a latency only if it is the longest since the last reset of the maximum. So the agent resets the
+ * maximum once per window, an eighth of `max_window`.
  */
 import type { LatencyRecord } from '../../model/tracer.ts';
 import type { Instance } from '../../tracefs/instance.ts';
@@ -11,7 +12,7 @@ const WINDOWS = 8;
 export interface LatencyLog {
   /**
    * Starts to watch a tracer. Discards a maximum from before recording began, because it has no trace. Throws
-   * `KernelError`. Later read errors go to `onError`.
+   * `KernelError`. Calls `onError` if a later read fails.
    */
   watch(
     instance: Pick<Instance, 'dir' | 'set'>,
@@ -27,7 +28,10 @@ export interface LatencyLog {
 
 interface Watched {
   watch: LatencyWatch;
-  /** For each window, newest first: the slowest record and the slowest record with a trace (often the same one). */
+  /**
+   * For each window, newest first: the longest latency, and the longest latency with a trace (often the same
+   * one).
+   */
   windows: LatencyRecord[][];
   endsAtMs: number;
 }
@@ -56,7 +60,7 @@ export function makeLatencyLog(maxWindowMs: number): LatencyLog {
       const watched = byTracer.get(tracer);
       if (watched === undefined || nowMs < watched.endsAtMs) return;
       watched.endsAtMs = nowMs + windowMs;
-      // Reset before the new window starts, because a reset still records the old window's maximum.
+      // Reset before the new window starts, because the reset can still report a maximum of the old window.
       watched.watch.reset();
       watched.windows.unshift([]);
       if (watched.windows.length > WINDOWS + 1) watched.windows.length = WINDOWS + 1;

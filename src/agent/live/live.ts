@@ -18,12 +18,14 @@ import { openSources, type Sources } from './sources.ts';
 import { type PlannedStream, planStream } from './stream.ts';
 import type { StartedTracers, Tracers } from './tracers.ts';
 
-/** The opened buffers. `probes` contains the status of all probes, with and without a tracer. */
+/**
+ * The opened buffers. `probes` contains the status of all probes except helpers, with and without a tracer.
+ */
 export interface Opened extends StartedTracers {
   helpers: readonly ProbeStatus[];
 }
 
-/** The running kernel, and what the agent has created in it. */
+/** The running kernel, and what the agent has created there. */
 export interface Kernel {
   /** Kprobes and uprobes that the agent has defined. */
   dynamic?: DynamicEvents;
@@ -32,7 +34,10 @@ export interface Kernel {
   /** The events buffer. Absent until it is opened. */
   events?: LiveBuffer;
   markers?: MarkerStatus | undefined;
-  /** Whether a kind of traces uses markers and the kernel can copy markers from the top level to the instance. */
+  /**
+   * True if a kind of traces uses markers, and the kernel can copy markers from the top level to the
+   * instance.
+   */
   copiesMarkers?: boolean;
   instance: Instance;
   root: string;
@@ -44,13 +49,13 @@ export interface Live {
   kernel: Kernel;
   shared: Shared;
   symbols: EventSymbols;
-  /** Actual sizes of the events buffer. */
+  /** Actual sizes of the events buffer, which can differ from the requested sizes. */
   inForce: BuffersInForce;
   /** Whether the agent has its own pid namespace. */
   isNested: boolean;
   /** Why the scheduling classes of tasks are unknown; '' if they are known. */
   classProblem(): string;
-  /** Warnings from the start, which stay after a reload. */
+  /** Warnings from the start of the capture. They stay after a reload. */
   warnings: readonly string[];
   /** The current plan of the events buffer. */
   plan?: EventPlan;
@@ -97,13 +102,17 @@ export function openBuffers(live: Live, { enabled, spans }: Sources, planned: Pl
   return {
     probes: [...planned.plan.probes, ...started.probes],
     helpers: planned.plan.helpers,
-    // Drain the markers first, because an application's span must begin before the events inside it.
+    // Drain the markers first, because the agent must know an application's span before it processes the
+    // events inside the span.
     buffers: [...(top?.buffers ?? []), ...buffers],
     warnings: [...started.warnings, ...(top?.warnings ?? [])],
   };
 }
 
-/** Reads markers from the top level, if the config requests this and the kernel cannot copy them to the instance. */
+/**
+ * Reads markers from the top level's buffer, if the config requests this and the kernel cannot copy the
+ * markers to the instance.
+ */
 function readTopLevel(live: Live, spans: SpanCapture | undefined): TopLevelMarkers | undefined {
   const { kernel, shared } = live;
   const { markers } = kernel;
@@ -125,7 +134,9 @@ function followMarkers(kernel: Kernel, spans: SpanCapture | undefined): void {
   if (kernel.copiesMarkers && kernel.events !== undefined) startCopies(instance);
 }
 
-/** The share of the buffer memory for each buffer, from 0 to 1. Buffers that are never read do not count. */
+/**
+ * Returns each buffer's share of the buffer memory, from 0 to 1. Buffers that are never read do not count.
+ */
 export function memoryShare(enabled: readonly EnabledProbe[]): number {
   const ofTracers = enabled.filter(({ module }) => module.tracer !== undefined);
   const read = ofTracers.filter(({ module, options }) => module.tracer?.(options).reads !== 'latency').length;

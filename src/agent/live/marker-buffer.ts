@@ -1,6 +1,6 @@
 /**
- * Reads applications' markers from the top level's buffer. Always reads raw pages, even if the other buffers are read
- * as text.
+ * Reads applications' markers from the top level's buffer. Always reads raw pages, even if the config makes
+ * the agent read other buffers as text.
  */
 import { KernelError } from '../../model/errors.ts';
 import type { MarkerStatus } from '../../model/status.ts';
@@ -13,7 +13,10 @@ import { type LiveBuffer, openLiveBuffer } from './buffer.ts';
 import type { Shared } from './shared.ts';
 import { planStream } from './stream.ts';
 
-/** Opens the top level's buffer to read markers. Throws a `KernelError` if another user uses the top level. */
+/**
+ * Opens the top level's buffer to read markers. Throws a `KernelError` if another user uses the top level. If
+ * another user starts to use it later, the buffer's `refresh` throws.
+ */
 export function openMarkerBuffer(
   probe: EnabledProbe,
   journal: Journal,

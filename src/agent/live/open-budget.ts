@@ -1,6 +1,6 @@
 /**
- * Connects the CPU budget with the events buffer, with traces and with reloads. A reload makes a new plan of the
- * events, so it first resumes all suspended probes.
+ * Connects the CPU budget with the events buffer and with traces. Before a reload, which makes a new plan of
+ * the events, resumes all suspended probes.
  */
 import type { BudgetStatus, KindStatus } from '../../model/status.ts';
 import { CONTAINERS } from '../plan/containers.ts';
@@ -18,7 +18,7 @@ export interface BudgetedState {
 /** The budget of a capture. Does nothing if the config has no budget. */
 export interface OpenBudget extends Pick<BudgetKeeper, 'ticked' | 'update' | 'suspended' | 'warnings'> {
   status(): BudgetStatus | undefined;
-  /** Status of kinds of traces. A kind is down while a probe that it needs is suspended. */
+  /** Returns the status of all kinds of traces. A kind is down while a probe that it needs is suspended. */
   kinds(all: readonly KindStatus[]): KindStatus[];
   /** Switches to another config. `change` makes a new plan of the events buffer. */
   reload(change: () => void): void;
@@ -48,7 +48,10 @@ export function openBudget(shared: Shared, state: () => BudgetedState): OpenBudg
   };
 }
 
-/** Returns undefined if the config has no budget or no probe reads events. Never suspends the helper for containers. */
+/**
+ * Starts to keep the budget. Returns undefined if the config has no budget or no probe reads events. The
+ * helper probe that follows tasks from container to container is never suspended.
+ */
 function open(
   { config, store, log, onlineCpus }: Shared,
   state: () => BudgetedState,

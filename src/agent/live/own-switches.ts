@@ -1,4 +1,7 @@
-/** Switches events of suspended probes. Remembers its writes, so that the agent does not blame another user. */
+/**
+ * Disables and enables events of suspended probes. Remembers which files it has written, so that the agent
+ * does not attribute these writes to another user.
+ */
 import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
@@ -10,7 +13,10 @@ export interface OwnSwitches {
   off: ReadonlySet<string>;
   /** Whether the write to `file` that inotify has just reported was made by the agent itself. */
   isOwnWrite(file: string): boolean;
-  /** Does not throw. If the kernel refuses, logs the reason, and the next check of the buffer finds the difference. */
+  /**
+   * Enables or disables events. Does not throw: if the kernel refuses, logs the reason, and the next check of
+   * the buffer finds the difference.
+   */
   switchEvents(events: readonly string[], isOn: boolean): void;
 }
 

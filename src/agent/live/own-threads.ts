@@ -1,4 +1,7 @@
-/** Remembers the host pids of the agent's own threads: one byte per possible pid, so that a check is a single load. */
+/**
+ * Remembers the host pids of the agent's own threads in an array with one byte per possible pid, so that a
+ * check needs only one memory access.
+ */
 const PIDS = 4194304;
 
 export interface OwnThreads {

@@ -1,6 +1,7 @@
 /**
- * Computes the CPU time of the capture thread by phase. Streams measure their phases with a clock that also advances
- * while the thread waits for a CPU. So this file multiplies their times by the ratio of CPU time to busy time.
+ * Computes the CPU time of the capture thread by phase (reading, decoding). The streams measure their phases
+ * with a clock that also advances while the thread waits for a CPU. So this file multiplies their times by
+ * the ratio of CPU time to busy time.
  */
 import type { PhaseCpu } from '../contract/pulse.ts';
 import type { PhaseTimes } from '../stream/stream.ts';
@@ -17,7 +18,10 @@ export function threadTimes(): ThreadTimes {
   return { cpuMs: (user + system) / 1e3, busyMs: performance.eventLoopUtilization().active };
 }
 
-/** Returns the function to call after each tick. The caller may change `streams`. `now` returns the thread's times. */
+/**
+ * Returns a function that returns the total CPU times; call it after each tick. The caller may change the
+ * list `streams` between calls. `now` returns the thread's times.
+ */
 export function makePhaseCpu(streams: readonly { spent: PhaseTimes }[], now = threadTimes): () => PhaseCpu {
   const cpu: PhaseCpu = { readSeconds: 0, decodeSeconds: 0 };
   let before = { ...now(), readMs: 0, decodeMs: 0 };

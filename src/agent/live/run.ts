@@ -1,6 +1,6 @@
 /**
- * A running capture of the live kernel. A timer drains its buffers, and a check notices changes by other users. Answers
- * requests for snapshots, status and traces until it is stopped.
+ * A running capture of the live kernel. A timer drains its buffers, and a regular check notices changes by
+ * other users of tracefs. The capture answers requests for snapshots, status and traces until it is stopped.
  */
 import type { AgentConfig } from '../../config/schema.ts';
 import type { ModuleWatch } from '../../host/modules.ts';
@@ -25,18 +25,27 @@ import type { Tracers } from './tracers.ts';
 
 /** Minimum time between two log lines about lost events. */
 const LOSS_LOG_MS = 60_000;
-/** Chores run once a second. In every fifth run, they also look for changes that inotify does not report. */
+/**
+ * The chores of the drain loop run about once a second. Every fifth time, they also look for changes that
+ * inotify does not report.
+ */
 const CHECK_EVERY = 5;
 
 export interface LiveOptions {
   log: Log;
-  /** Asks the main thread to write a text to a trace marker, to learn the main thread's id. */
+  /**
+   * Makes the main thread write `text` to the trace marker `file`, so that the capture learns the main
+   * thread's id.
+   */
   markFromMain(file: string, text: string): Promise<void>;
-  /** Called when reading failed permanently, after the instances were removed. */
+  /** Called when reading has failed permanently, after the instances were removed. */
   onFatal(error: unknown): void;
-  /** Called with the new reason when the reason for missing events changes, or with '' when all events arrive again. */
+  /**
+   * Called when the reason for missing events changes: with the new reason, or with '' when all events arrive
+   * again.
+   */
   onProblem(problem: string): void;
-  /** Called about once a second with the traces of slow operations. */
+  /** Called with the finished traces of slow operations, about once a second. */
   onTraces?: ((traces: readonly TraceRecord[]) => void) | undefined;
   onDrained?(cpu: PhaseCpu): void;
 }
@@ -47,7 +56,7 @@ export type LiveFacts = Omit<CaptureStatus, 'buffers' | 'tickMs' | 'loss' | 'war
 /** The part of a capture that a reload replaces. */
 export interface LiveState {
   spans: SpanCapture | undefined;
-  /** In the order of draining. */
+  /** The buffers, in the order in which they are drained. */
   buffers: readonly LiveBuffer[];
   facts: LiveFacts;
   warnings: readonly string[];
@@ -58,14 +67,17 @@ export interface LiveParts {
   counts: KernelCounts;
   tracers: Tracers;
   modules: ModuleWatch;
-  /** Called about once a second, before probes look up names of functions. */
+  /** Updates the function names. Called about once a second, before the sweeps of the probes. */
   refreshNames(): void;
-  /** Whether /proc shows the host pids of the agent's new threads. */
+  /** Whether /proc shows host pids, so that the agent can find its new threads there. */
   followsThreads: boolean;
   state: LiveState;
-  /** Switches to another config. Removes buffers that the config does not need, but does not start new buffers. */
+  /**
+   * Switches to another config. Removes the buffers of tracers that the config no longer needs. Opens new
+   * buffers, but does not start them.
+   */
   reload(config: AgentConfig): LiveState;
-  /** Removes everything. Returns the errors of all steps. */
+  /** Removes everything that the capture has created in tracefs. Returns the errors of all steps. */
   close(): unknown[];
   options: LiveOptions;
 }
@@ -81,7 +93,7 @@ export function runCapture(parts: LiveParts): Capture {
   let chores = 0;
 
   for (const buffer of state.buffers) buffer.start();
-  // The cost per event must not include loading and set-up, so measure from here.
+  // Measure from here, because the cost per event must not include loading and set-up.
   const cpuSecondsBefore = threadCpuSeconds();
   const drained = () => state.buffers.flatMap((buffer) => buffer.drained ?? []);
   const streams = drained().map(({ stream }) => stream);
@@ -179,13 +191,17 @@ function beforeTick({ buffers }: LiveState, health: CaptureHealth): void {
 
 function refresh({ shared, tracers, followsThreads, refreshNames }: LiveParts, { buffers }: LiveState): void {
   if (followsThreads) shared.own.add(ownThreadIds());
-  // Refresh the function names before the buffers, because sweeps of probes check whether names have changed.
+  // Refresh the function names before the buffers, because the sweeps of the probes check whether names have
+  // changed.
   refreshNames();
   tracers.refresh();
   for (const buffer of buffers) buffer.refresh();
 }
 
-/** Whether kernel modules were loaded or removed, so that a probe that is off may now find its events and functions. */
+/**
+ * Whether kernel modules were loaded or removed while a probe is off. The probe may now find its events and
+ * functions.
+ */
 function hasNewModules({ shared, modules }: LiveParts, { facts }: LiveState): boolean {
   const off = facts.probes.filter(({ up }) => !up).map(({ name }) => name);
   if (off.length === 0 || shared.config.reader === 'trace_pipe' || !modules.changed()) return false;

@@ -1,6 +1,6 @@
 /**
- * Sets up a capture of the running kernel: one instance for the events and one for each tracer, as their plans require.
- * Always creates the instance for the events, because holding this instance reserves the agent's name.
+ * Sets up a capture of the running kernel: an instance for the events, and a buffer for each tracer. Creates
+ * the instance for the events even if no probe reads events, because this instance reserves the agent's name.
  */
 
 import type { AgentConfig } from '../../config/schema.ts';
@@ -29,7 +29,9 @@ import { type Shared, shareOfMemory } from './shared.ts';
 import { openSources } from './sources.ts';
 import { failureOf, openTracers, type Tracers } from './tracers.ts';
 
-/** Sets up the instances and starts draining. On an error, removes everything that was created. */
+/**
+ * Sets up the instances and starts draining. On an error, removes everything that this function has created.
+ */
 export async function openLiveCapture(config: AgentConfig, options: LiveOptions): Promise<Capture> {
   const { log } = options;
   const root = findTracefs({ path: config.tracefsPath, mayMount: true });
@@ -53,8 +55,8 @@ export async function openLiveCapture(config: AgentConfig, options: LiveOptions)
 }
 
 /**
- * Removes everything. Removes the instance for the events last, because holding this instance reserves the agent's
- * name. If a step fails, the other steps still run. Returns all errors.
+ * Removes everything that the capture has created. Removes the instance for the events last, because it
+ * reserves the agent's name. If a step fails, the other steps still run. Returns all errors.
  */
 function closeAll({ tracers, counts, events, dynamic, instance }: Kernel): unknown[] {
   const removeDynamic = () => dynamic?.remove(instance.dir);

@@ -32,7 +32,10 @@ export interface OpenStream {
 export interface PlannedStream {
   plan: EventPlan;
   reader: ReaderKind;
-  /** Opens the files to read. While they are open, the kernel refuses to change the tracer. Throws `KernelError`. */
+  /**
+   * Opens the files to read. While they are open, the kernel refuses to change the tracer. Returns undefined
+   * if the agent does not read the buffer. Throws `KernelError`.
+   */
   open(): OpenStream | undefined;
 }
 
@@ -42,9 +45,9 @@ export interface StreamParts extends Pick<PlanInput, 'enabled' | 'refused' | 'co
   /** Tracer of the buffer; `nop` if it records only events. */
   tracer: string;
   shared: Shared;
-  /** Looks up names for addresses in pages. Text needs no look-ups, because it contains the names. */
+  /** Looks up function names for addresses in pages. Not used for text, which contains the names. */
   functions: FunctionLookup;
-  /** Only on a reload: probes of the previous plan. */
+  /** Probes of the previous plan. Only set on a reload. */
   made?: readonly MadeProbe[] | undefined;
 }
 
@@ -128,7 +131,10 @@ function planText(parts: StreamParts): PlannedStream {
   return { plan, reader, open };
 }
 
-/** Returns our own format of the blk tracer's records, for which the kernel has no format file. */
+/**
+ * Returns the agent's own format of the blk tracer's records, for which the kernel has no format file.
+ * Undefined for all other events.
+ */
 export function textFormat(event: string): string | undefined {
   return event === BLOCK_EVENT ? BLOCK_FORMAT_TEXT : undefined;
 }

@@ -1,10 +1,11 @@
 /**
- * Suspends probes of a buffer: the kernel stops recording the events that only suspended probes read. A suspended probe
- * still handles the events that were recorded before the suspension; then its open operations are dropped.
+ * Suspends probes of a buffer: the kernel stops recording the events that only suspended probes read. A
+ * suspended probe still handles the events that were recorded before the suspension. After these events, the
+ * probe's open operations are dropped.
  */
 import type { EventPlan } from '../plan/plan.ts';
 
-/** A tick that begins at least this long after an event was recorded is certain to process the event. */
+/** A tick that begins at least this long after an event was recorded always processes the event. */
 const SETTLED_AFTER_NS = 10e6;
 
 export interface Suspender {
@@ -20,7 +21,9 @@ export function makeSuspender(
   switchEvents: (events: readonly string[], isOn: boolean) => void,
   now: () => number,
 ): Suspender {
-  /** When each suspension began, by probe. Contains only probes whose events may still be in the buffer. */
+  /**
+   * Start of each suspension in ns, by probe. Contains only probes whose events may still be in the buffer.
+   */
   const leaving = new Map<string, number>();
   let tickedNs = 0;
   const detach = (probe: string): void => {

@@ -1,6 +1,6 @@
 /**
- * Sets up one tracer of the running kernel for the probe that uses the tracer, in a separate instance or at the top
- * level. Returns the tracer's buffer, ready to start.
+ * Sets up one tracer of the running kernel for the probe that uses it, in a separate instance or at the top
+ * level. Returns the tracer's buffer, which the caller can then start.
  */
 import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
@@ -22,14 +22,20 @@ import { planStream, type ReaderKind } from './stream.ts';
 export interface TracerBufferParts {
   probe: EnabledProbe;
   request: TracerRequest;
-  /** Any of the agent's instances: its `available_tracers` lists the tracers that work in instances. */
+  /**
+   * One of the agent's instances. Its `available_tracers` lists the tracers that the kernel allows in
+   * instances.
+   */
   base: Instance;
   journal: Journal;
   /** Share of the buffer memory that this tracer may use. */
   share: number;
   shared: Shared;
   latencies: LatencyLog;
-  /** Probes of tracers that a reload has removed. A new probe with the same name and options continues the metrics. */
+  /**
+   * Probes of tracers that a reload has removed. A new probe with the same name and options continues the
+   * metrics of the removed probe.
+   */
   made?: readonly MadeProbe[];
   /** Called when the tracer stops working after it was opened. */
   giveUp(error: unknown): void;
@@ -39,11 +45,17 @@ export interface TracerBuffer {
   buffer: LiveBuffer;
   events: string[];
   warnings: readonly string[];
-  /** Updates function names and latency maxima. Called about once a second. */
+  /**
+   * Updates function names and resets the latency maximum when its window has ended. Called about once a
+   * second.
+   */
   refresh(): void;
 }
 
-/** Opens the tracer's buffer. If the kernel or another user prevents that, undoes all and throws `KernelError`. */
+/**
+ * Opens the tracer's buffer. If the kernel or another user prevents this, undoes all steps and throws a
+ * `KernelError`.
+ */
 export function openTracerBuffer(parts: TracerBufferParts): TracerBuffer {
   const { request, base, journal, shared } = parts;
   if (request.functions && !shared.features.functionTracing.ok)
@@ -61,24 +73,31 @@ export function openTracerBuffer(parts: TracerBufferParts): TracerBuffer {
   }
 }
 
-/** Where a tracer runs on this kernel; undefined if it cannot run. `base` is one of the agent's instances. */
+/**
+ * Returns where a tracer runs on this kernel; undefined if it cannot run. `base` is one of the agent's
+ * instances.
+ */
 export function whereItRuns(request: TracerRequest, base: Instance): 'instance' | 'top' | undefined {
   const place = placeOf(request, offeredTracers(base.root), instanceTracers(base.dir));
   return 'refused' in place ? undefined : place.place;
 }
 
-/** Where a tracer runs on this kernel. Throws a `KernelError` if it cannot run. */
+/** Returns where a tracer runs on this kernel. Throws a `KernelError` if it cannot run. */
 export function placeOrRefuse(request: TracerRequest, base: Instance): 'instance' | 'top' {
   const place = placeOf(request, offeredTracers(base.root), instanceTracers(base.dir));
   if ('refused' in place) throw refused(base.root, place.refused);
   return place.place;
 }
 
-/** Adds steps to `undo`, which the caller runs in reverse order if a later step fails. */
+/**
+ * Sets up the tracer and its buffer. Adds steps to `undo`, which the caller runs in reverse order if this
+ * function throws.
+ */
 function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknown)[]): TracerBuffer {
   const { probe, request, journal, shared, latencies, giveUp } = parts;
   const { tracer } = request;
-  // The agent never drains a latency tracer's buffer, because the kernel keeps the slowest trace in another buffer.
+  // The agent never drains a latency tracer's buffer, because the kernel keeps the trace of the longest
+  // latency in another buffer.
   const rate = request.reads === 'latency' ? undefined : probe.module.rate;
   const inForce = instance.prepare({ ...shareOfMemory(shared, parts.share, rate), clock: 'mono' });
   const symbols = request.functions && functionSymbols(shared.root, request.functions);
@@ -130,7 +149,10 @@ function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknow
   };
 }
 
-/** Falls back to the text reader if the addresses of functions are unknown, because text contains the names. */
+/**
+ * Returns how to read the buffer. Falls back to text if the addresses of functions are unknown, because text
+ * contains the names.
+ */
 function readerFor(
   request: TracerRequest,
   configured: 'raw' | 'trace_pipe',
@@ -141,7 +163,10 @@ function readerFor(
   return configured;
 }
 
-/** Why the kernel itself may stop recording, if the request sets such a limit (`stop_tracing_us`); '' otherwise. */
+/**
+ * Returns why the kernel itself may stop recording, if the request sets such a limit (`stop_tracing_us`);
+ * otherwise ''.
+ */
 function stopsWhen({ tracer, knobs }: TracerRequest): string {
   const stops = knobs.filter(({ file, value }) => /(^|\/)stop_tracing/.test(file) && value !== '0');
   return stops.length === 0

@@ -21,20 +21,35 @@ import type { Shared } from './shared.ts';
 import { openTracerBuffer, type TracerBufferParts, whereItRuns } from './tracer-buffer.ts';
 
 export interface Tracers {
-  /** Problems found and logged at the start: files that were not restored, and another user's top-level tracer. */
+  /**
+   * Problems that were found and logged at the start: what a killed agent left and this agent could not
+   * remove or restore, and another user's tracer at the top level.
+   */
   leftovers: readonly string[];
   /**
-   * Sets up these tracers. Each new tracer gets `share` of the buffer memory. Unchanged tracers continue; other running
-   * tracers are removed. Does not throw if the kernel refuses a tracer.
+   * Sets up the tracers of these probes. Each new tracer gets `share` of the buffer memory. Unchanged tracers
+   * continue to run; other running tracers are removed. If the kernel refuses a tracer, does not throw.
    */
   start(probes: readonly EnabledProbe[], share: number, shared: Shared): StartedTracers;
-  /** Reads applications' markers at the top level. Throws a `KernelError` if another user uses the top level. */
+  /**
+   * Opens the top level's buffer to read applications' markers. Throws a `KernelError` if another user uses
+   * the top level.
+   */
   readMarkers(probe: EnabledProbe, shared: Shared): { buffer: LiveBuffer; warnings: readonly string[] };
-  /** Called about once a second. Adds functions of new modules to filters, and resets expired latency maxima. */
+  /**
+   * Adds functions of new modules to filters, and resets latency maxima whose window has ended. Called about
+   * once a second.
+   */
   refresh(): void;
-  /** Records of a latency tracer, slowest first. Undefined if the tracer is not running. */
+  /**
+   * The longest latencies that a latency tracer recorded, longest first. Undefined if the tracer is not
+   * running.
+   */
   latency(tracer: string): LatencyRecord[] | undefined;
-  /** Removes the buffers and restores everything in the journal. Throws `KernelError` if a buffer cannot be removed. */
+  /**
+   * Removes the buffers and restores all files in the journal. Throws a `KernelError` if a buffer cannot be
+   * removed.
+   */
   close(): void;
 }
 
@@ -132,7 +147,9 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
   };
 }
 
-/** Opens the buffer of a tracer. If the kernel refuses, the status says why the probe is off. */
+/**
+ * Opens the buffer of a tracer. If the kernel refuses the tracer, the returned status contains the reason.
+ */
 function openTracer(parts: Omit<TracerBufferParts, 'giveUp'>, log: Log): Running {
   const { probe, shared } = parts;
   const status: ProbeStatus = { name: probe.module.name, up: true, reason: '', events: [] };
@@ -160,7 +177,10 @@ function openTracer(parts: Omit<TracerBufferParts, 'giveUp'>, log: Log): Running
   }
 }
 
-/** Puts tracers at the top level first, because tracers in instances depend on its state, mainly on its clock. */
+/**
+ * Puts tracers that run at the top level first, because tracers in instances depend on the top level's state,
+ * mainly on its clock.
+ */
 function inOrder(
   probes: readonly EnabledProbe[],
   base: Instance,
@@ -173,7 +193,7 @@ function inOrder(
   return [...all.filter(isTop), ...all.filter((one) => !isTop(one))];
 }
 
-/** Wraps a buffer so that a failure stops only this buffer. */
+/** Wraps a buffer. If a step fails, calls `giveUp` and stops only this buffer. */
 function guarded(buffer: LiveBuffer, isUp: () => boolean, giveUp: (error: unknown) => void): LiveBuffer {
   const attempted = <T>(step: () => T, otherwise: T) => attempt(step, isUp, otherwise, giveUp);
   return {
