@@ -37,7 +37,7 @@ export interface HealthWatchParts {
   disks: readonly string[];
   /** Files with settings of the tracer, relative to the root of tracefs. */
   settings: readonly string[];
-  /** Why the kernel itself may have stopped recording; '' if it never stops on its own. */
+  /** Why the kernel itself may have stopped recording; '' if the kernel never stops on its own. */
   stopsWhen: string;
   shared: Shared;
   /** Drops open operations on all CPUs, because events before this moment may be missing. */

@@ -29,7 +29,7 @@ export const EVENTS_BUFFER = 'events';
 export interface LiveBufferParts
   extends Pick<HealthWatchParts, 'stopsWhen'>,
     Partial<Pick<HealthWatchParts, 'disks' | 'settings'>> {
-  /** Value of the label `buffer`: `events`, or the tracer's name. */
+  /** Value of the label `buffer`: `events`, `markers` or the tracer's name. */
   name: string;
   instance: Instance;
   planned: PlannedStream;
@@ -195,8 +195,9 @@ function tickRule({ planned, inForce, shared }: LiveBufferParts): TickRule {
 }
 
 /**
- * Switches off events that will be removed, and waits until the next tick can process all their records. The kernel may
- * give the id of a removed event to a new event, so a record that is read later could be mistaken for the new event.
+ * Disables events that will be removed, and waits until the next tick can process all their records. The
+ * kernel may give the id of a removed event to a new event, so a record that is read later could be mistaken
+ * for the new event.
  */
 function disableForGood({ name, instance, shared }: LiveBufferParts, events: readonly string[]): void {
   shared.log.info(

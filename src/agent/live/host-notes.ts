@@ -7,7 +7,7 @@ import type { EnabledProbe } from '../plan/plan.ts';
 export interface HostNotes {
   /** Why the scheduling classes of tasks are unknown; '' if they are known. */
   classProblem: string;
-  /** Sentences about what metrics by container do not contain. */
+  /** Sentences about what is missing in metrics by container. */
   containers: readonly string[];
 }
 

@@ -44,7 +44,7 @@ export interface Expected {
   switchedOff: ReadonlySet<string>;
   /** State of the buffer when recording began. */
   state: InstanceState;
-  /** Why the kernel itself may have stopped recording; '' if it never stops on its own. */
+  /** Why the kernel itself may have stopped recording; '' if the kernel never stops on its own. */
   stopsWhen: string;
   /**
    * True at the top level. The agent does not undo changes there, because other users share the top level.

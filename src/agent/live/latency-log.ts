@@ -22,7 +22,7 @@ export interface LatencyLog {
   forget(tracer: string): void;
   /** Starts the tracer's next window if the current one is over. `nowMs` is monotonic. Throws `KernelError`. */
   refresh(tracer: string, nowMs: number): void;
-  /** The tracer's records, slowest first. Undefined if the tracer is not watched. */
+  /** The tracer's records, longest latency first. Undefined if the tracer is not watched. */
   records(tracer: string): LatencyRecord[] | undefined;
 }
 

@@ -9,7 +9,10 @@ import type { EventPlan } from '../plan/plan.ts';
 const SETTLED_AFTER_NS = 10e6;
 
 export interface Suspender {
-  /** Stops passing events to a probe, and stops recording events that no other probe reads. */
+  /**
+   * Stops recording the events that no other probe reads. The probe handles its earlier events, then gets no
+   * more.
+   */
   suspend(probe: string): void;
   resume(probe: string): void;
   beforeTick(): void;

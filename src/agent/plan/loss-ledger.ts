@@ -47,7 +47,7 @@ export interface LossLedger {
    * difference as a loss. The first call for a CPU only stores the counts and returns `even`.
    */
   look(cpu: number, readEvents: number, own: OwnCount): Finding;
-  /** Counts an interruption of recording on all CPUs. */
+  /** Counts one interruption of recording, for all CPUs. */
   pause(): void;
   /**
    * Adds the growth of the kernel's loss counters to the CPU's losses, and returns the CPU's total losses.

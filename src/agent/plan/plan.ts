@@ -50,7 +50,9 @@ export interface PlanInput {
   refused?: ReadonlyMap<string, string> | undefined;
   /** Makes the kernel count events for a probe. If absent, the agent counts them. */
   countInKernel?: ((probe: string, request: KernelCountRequest) => KernelCount) | undefined;
-  /** Looks up function names, if a probe reads addresses. If absent, events with such addresses count as missing. */
+  /**
+   * Looks up function names. If absent, an event counts as missing if a probe needs names for its addresses.
+   */
   functions?: FunctionLookup;
   maxWindowMs?: number;
   /**

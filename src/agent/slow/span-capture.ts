@@ -25,7 +25,7 @@ import { declareMarkerCounts } from './marker-metrics.ts';
 import { declareSpanCounts } from './span-metrics.ts';
 import { makeWallClock } from './wall-clock.ts';
 
-/** Value of `onlyFor` for helper probes. */
+/** Value of `onlyFor` for the helper probes of traces. */
 export const SPANS = 'spans';
 
 /** Time limit in ns for making traces on shutdown, because full buffers can contain very many operations. */

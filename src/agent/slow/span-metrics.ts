@@ -1,6 +1,6 @@
 /**
- * Counts traces and spans by outcome. Both threads declare these metrics: the capture thread counts what it drops, the
- * main thread counts what is exported or kept.
+ * Counts traces and spans by outcome. Both threads declare these metrics. The capture thread counts what it
+ * drops; the main thread counts what is exported or kept.
  */
 import type { MetricStore } from '../../metrics/store.ts';
 import { type SpanKind, type SpanOutcome, type SpansConfig, TASK_KINDS } from '../../model/span.ts';

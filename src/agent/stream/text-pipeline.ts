@@ -26,8 +26,8 @@ const ROUND_BYTES = 1 << 20;
  */
 const LEAST_ROOM = 1 << 16;
 /**
- * A tick ends after this time, so that other buffers and requests do not wait until all text is read. The kernel
- * formats the text during the read, which takes some microseconds per event.
+ * A tick ends after this time, so that other buffers and requests do not wait until all text is read. Reading
+ * is slow, because the kernel formats the text during the read, at a cost of some microseconds per event.
  */
 const LONGEST_TICK_MS = 50;
 const NEWLINE = 0x0a;
