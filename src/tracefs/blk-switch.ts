@@ -12,7 +12,10 @@ import type { JournalPart } from './journal/journal.ts';
 
 const BLOCK_DIR = '/sys/block';
 
-/** Returns whole disks that match the globs, sorted. Leaves out drives without a medium, whose size is 0. */
+/**
+ * Returns the whole disks (not partitions) that match one of the globs, sorted. Leaves out drives without a
+ * medium, which have size 0.
+ */
 export function matchingDisks(globs: readonly string[], blockDir = BLOCK_DIR): string[] {
   const patterns = globs.map(globPattern);
   let names: string[];
@@ -28,8 +31,8 @@ export function matchingDisks(globs: readonly string[], blockDir = BLOCK_DIR): s
 }
 
 /**
- * Switches on block tracing of the disks; restoring `part` of the journal switches it off. Skips disks that another
- * user traces or that cannot be traced, with a warning.
+ * Switches on block tracing of the matching disks. `part.restore()` switches it off. Skips a disk with a
+ * warning if another user traces the disk or the kernel cannot trace it.
  */
 export function switchOnDisks(
   part: JournalPart,

@@ -47,7 +47,7 @@ const OPTIONS: Readonly<Record<string, '0' | '1'>> = {
   'sym-offset': '0',
 };
 
-/** Makes the kernel copy markers from the top level to the instance. */
+/** Option that makes the kernel copy markers from the top level to the instance. */
 export const COPY_MARKERS = 'options/copy_trace_marker';
 
 const SMALLEST_KB = 4;
@@ -58,8 +58,8 @@ const FALLBACK_SHARE = 1 / 8;
 export type WriteControl = (file: string, value: string) => void;
 
 /**
- * Stops recording and sets options, sizes and clock, in an order that works on every kernel. `write` replaces the plain
- * write, for example to use a journal. Throws `KernelError`.
+ * Stops recording and sets options, sizes and clock, in an order that works on every kernel. `write` writes a
+ * control file; for the top level, it uses the journal. Throws `KernelError`.
  */
 export function prepareBuffers(
   dir: string,
@@ -68,12 +68,13 @@ export function prepareBuffers(
 ): BuffersInForce {
   const warnings: string[] = [];
   write('tracing_on', '0');
-  // With overwrite off, the kernel drops new events without marking the loss in the pages.
+  // If overwrite is off, the kernel drops new events and does not flag the loss in the pages.
   write('options/overwrite', '1');
   setOptions({ dir, set: write }, OPTIONS);
 
-  // Set the size before any event is enabled, because otherwise kernels 5.10 and 6.1 enlarge the top level's buffer.
-  // Make the buffer small before changing sub-buffers, because the change needs old and new memory at the same time.
+  // Set the size before any event is enabled, because otherwise kernels 5.10 and 6.1 enlarge the top level's
+  // buffer. Make the buffer small before changing the sub-buffer size, because during the change the kernel
+  // holds both the old and the new buffer in memory.
   write('buffer_size_kb', String(SMALLEST_KB));
   const subbufferBytes = setSubbuffers(dir, wanted.subbufferBytes, warnings, write);
   const cpus = Math.max(1, possibleCpus(dir).length);
@@ -86,13 +87,13 @@ export function prepareBuffers(
   if (gotKb < wantedKb)
     warnings.push(`the kernel has no memory for ${wantedKb} KiB of buffer per CPU: using ${gotKb} KiB`);
 
-  // Writing the clock empties the buffer, so do it after the sizes.
+  // Set the clock last, because a change of the clock empties the buffer.
   write('trace_clock', wanted.clock);
   write('options/disable_on_free', '1');
   return { bufferBytesPerCpu: bufferSizeKb(dir) * 1024, subbufferBytes, warnings };
 }
 
-/** Sets options of an instance, or of the top level with a journal. Skips options that the kernel lacks. */
+/** Sets options with `target.set`. Skips options that the kernel lacks or that already have the value. */
 export function setOptions(
   target: { dir: string; set: WriteControl },
   options: Readonly<Record<string, '0' | '1'>>,
@@ -119,8 +120,9 @@ function setSubbuffers(dir: string, wantedBytes: number, warnings: string[], wri
 }
 
 /**
- * Writes `first`. Each time the kernel refuses with ENOMEM, tries half the value, but not more than `fallback` and not
- * less than `least`. Returns the value that the kernel accepted. Rethrows other errors of `write`.
+ * Writes `first`. Each time the kernel refuses with ENOMEM, writes half the value, limited to at most
+ * `fallback()` and at least `least`. Returns the value that the kernel accepted. Rethrows other errors of
+ * `write`.
  */
 export function writeHalving(
   write: (value: number) => void,
@@ -138,7 +140,10 @@ export function writeHalving(
   }
 }
 
-/** Current buffer size of an instance in KiB per CPU; the smallest size if CPUs differ. Throws `KernelError`. */
+/**
+ * Returns the buffer size of an instance in KiB per CPU; the smallest size if CPUs differ. Throws
+ * `KernelError`.
+ */
 export function bufferSizeKb(dir: string): number {
   const file = join(dir, 'buffer_size_kb');
   const all = parseSizeKb(readText(file));
@@ -157,7 +162,10 @@ export function parseSizeKb(text: string): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** Layout of an instance's sub-buffers, which can differ from the top level's. Throws `KernelError`. */
+/**
+ * Returns the layout of an instance's sub-buffers, whose size can differ from the top level's. Throws
+ * `KernelError`.
+ */
 export function instanceLayout(dir: string): PageLayout {
   const file = join(dir, 'events', 'header_page');
   return parseHeaderPage(readText(file), file);

@@ -1,6 +1,6 @@
 /**
- * Cleans up after killed agents: removes their kprobes, uprobes and instances, whose enabled events and tracers cost
- * time even if recording has stopped, and restores the files in their journals.
+ * Cleans up after killed agents: removes their kprobes, uprobes and instances, and restores the files in
+ * their journals. Enabled events and tracers slow the machine down even if the buffer does not record.
  */
 import { readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ import { TRACERS } from './tracer-traits.ts';
 export interface CleanupReport {
   /** Names of instances that were removed. */
   removed: string[];
-  /** Names of instances that were not touched because a process holds them. */
+  /** Names of instances that were not removed, because a process has their files open. */
   busy: string[];
   /** Files that were restored. */
   restored: string[];
@@ -27,9 +27,10 @@ export interface CleanupReport {
 }
 
 /**
- * Cleans up after killed agents with exactly these names; an instance that only begins with a name may belong to
- * another tool. Reports an instance that a running agent holds as `busy`, and does not touch it. Without `stateDir`,
- * ignores journals. Throws `KernelError`.
+ * Cleans up after killed agents with these names. Removes only the instances NAME and NAME-TRACER, because
+ * another instance whose name begins with NAME may belong to another tool. If a running agent holds an
+ * instance (keeps its `free_buffer` open), reports the instance as `busy` and does not change it. Without
+ * `stateDir`, ignores journals. Throws `KernelError`.
  */
 export function cleanup(root: string, names: readonly string[], stateDir?: string): CleanupReport {
   const report = emptyReport();
@@ -39,7 +40,8 @@ export function cleanup(root: string, names: readonly string[], stateDir?: strin
       definedEvents(root, dynamicGroup(name)).length > 0 ||
       TRACERS.some((tracer) => present.includes(tracerInstanceName(name, tracer))) ||
       (stateDir !== undefined && stateIsThere(stateDir, name));
-    // Hold the instance during the clean-up, so that no agent with this name can start before everything is restored.
+    // Hold the instance during the clean-up, so that no agent with this name can start before all files are
+    // restored.
     if (more) cleanHolding(root, name, stateDir, report);
     else if (present.includes(name)) removeInstance(root, name, report);
   }
@@ -64,9 +66,10 @@ function cleanHolding(root: string, name: string, stateDir: string | undefined, 
 }
 
 /**
- * Cleans up at the start of an agent, in case an agent of the same name was killed. The caller must hold the base
- * instance. Removes tracers before it uses the journal, because some tracers restore values themselves. Reports a
- * journal that cannot be trusted, because the agent cannot journal changes until that journal is removed. Throws
+ * Cleans up at the start of an agent, in case an agent of the same name was killed. The caller must hold the
+ * base instance, `instances/NAME`. Removes the instances of tracers before it uses the journal, because the
+ * kernel restores some values itself when a tracer stops. Reports a journal that cannot be trusted in
+ * `problems`, because the agent cannot journal changes until a user removes that journal. Throws a
  * `KernelError` if an instance cannot be removed.
  */
 export function recover(place: JournalPlace): CleanupReport {
@@ -99,7 +102,7 @@ function recoverInto(
   }
 }
 
-/** Returns false if a process holds the instance. */
+/** Removes an instance if it exists. Returns false if a process has one of its files open. */
 function removeInstance(root: string, name: string, report: CleanupReport): boolean {
   const dir = join(root, 'instances', name);
   try {

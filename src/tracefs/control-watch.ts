@@ -1,7 +1,8 @@
 /**
- * Reports writes to control files that determine what an instance records. Uses inotify, which detects even a switch
- * that is off for less than a millisecond. Watches only files that programs rarely write, and never the directory of
- * `trace_marker`. Sources: fs/notify/fsnotify.c, fs/tracefs/event_inode.c.
+ * Reports writes to control files that determine what an instance records. Uses inotify, because polling
+ * would miss a file that another user changes only briefly. Watches only files that programs rarely write.
+ * Does not watch the directory that contains `trace_marker`, because each marker would then cause an inotify
+ * event. Sources: fs/notify/fsnotify.c, fs/tracefs/event_inode.c.
  */
 import { closeSync, constants, type FSWatcher, openSync, watch } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -33,7 +34,7 @@ const FILES = [
 const IN_EVENT_DIRS = ['enable', 'filter', 'trigger'];
 const IN_CPU_DIRS = ['trace', 'buffer_size_kb', 'snapshot'];
 
-/** What to watch in addition to the files of the instance. */
+/** What to watch in addition to `FILES`. */
 export interface WatchedParts {
   /** Events that are recorded, as `system:name`. */
   events: readonly string[];
@@ -42,7 +43,10 @@ export interface WatchedParts {
   others: readonly string[];
 }
 
-/** Calls `onWrite` with the path of each file that is written. Skips files that the kernel lacks. */
+/**
+ * Calls `onWrite` with the path of a watched file each time a process writes to it. Skips files that the
+ * kernel lacks.
+ */
 export function watchControls(
   dir: string,
   { events, cpus, others }: WatchedParts,
@@ -77,7 +81,8 @@ export function watchControls(
   for (const cpu of cpus) addDirectory(join(dir, 'per_cpu', `cpu${cpu}`), IN_CPU_DIRS);
   for (const path of eventDirectories(dir, events)) {
     addDirectory(path, IN_EVENT_DIRS);
-    // Keep the directory open, because kernels since 6.6 drop and later recreate a directory that no process has open.
+    // Keep the directory open. Kernels since 6.6 drop a directory that no process has open and later create
+    // it again, and the new directory would not be watched.
     attempt(path, () => held.push(openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)));
   }
   return {
@@ -89,7 +94,10 @@ export function watchControls(
   };
 }
 
-/** Returns the directories of the events and of their systems, and `events`: each contains a file `enable`. */
+/**
+ * Returns `events`, and the directories of the given events and of their systems. Each of these directories
+ * contains a file `enable`. Returns nothing if no events are given.
+ */
 function eventDirectories(dir: string, events: readonly string[]): string[] {
   const top = join(dir, 'events');
   const own = events.map((event) => join(top, event.replace(':', '/')));

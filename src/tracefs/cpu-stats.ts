@@ -1,6 +1,6 @@
 /**
- * Reads the kernel's counters in `per_cpu/cpuN/stats`. The files stay open, so that a read costs about as much as a
- * check for a new page. Source: kernel/trace/trace.c, tracing_stats_read().
+ * Reads the kernel's counters in `per_cpu/cpuN/stats`. Keeps the files open, so that a read costs only one
+ * system call. Source: kernel/trace/trace.c, tracing_stats_read().
  */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,10 @@ import { parseStats } from './stats.ts';
 export interface CpuStats {
   /** Throws `KernelError`. */
   stats(cpu: number): BufferStats;
-  /** Number of events read by all readers together since the buffer was created or emptied. Throws `KernelError`. */
+  /**
+   * Number of events of this CPU that all readers together have read since the buffer was created or emptied.
+   * Throws `KernelError`.
+   */
   readEvents(cpu: number): number;
   /** Closes all files. The kernel does not remove the instance while they are open. */
   close(): void;

@@ -8,14 +8,17 @@ import { refusal } from './files.ts';
 
 const SWITCH = /^\/sys\/block\/([^/]+)\/trace\/[^/]+$/;
 
-/** Calls `access`, which uses `file`. If the kernel requires an open disk, opens the disk during the call. */
+/**
+ * Calls `access`, which reads or writes `file`, and returns its result. If the kernel refuses with ENXIO,
+ * opens the disk and calls `access` again.
+ */
 export function withDiskOpen<T>(file: string, access: () => T): T {
   try {
     return access();
   } catch (error) {
     const disk = SWITCH.exec(file)?.[1];
     if (disk === undefined || !(error instanceof KernelError) || error.errno !== 'ENXIO') throw error;
-    // The kernel writes `!` instead of `/` in device names. Opening for reading never changes a disk.
+    // Device names in sysfs contain `!` instead of `/`. Opening a disk for reading never changes the disk.
     const fd = openDevice(`/dev/${disk.replaceAll('!', '/')}`);
     try {
       return access();

@@ -1,6 +1,7 @@
 /**
- * Defines and removes kprobes and uprobes in the agent's own group. Definitions are system-wide, but each instance
- * enables and records the events separately. Sources: kernel/trace/trace_kprobe.c, trace_uprobe.c, trace_dynevent.c.
+ * Defines and removes kprobes and uprobes. All of an agent's kprobes and uprobes are in one group, which is
+ * the system in `system:name`. Definitions are system-wide, but each instance enables and records the events
+ * separately. Sources: kernel/trace/trace_kprobe.c, trace_uprobe.c, trace_dynevent.c.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +14,10 @@ const UPROBES = 'uprobe_events';
 /** Matches a line of a definitions file and captures `group/name`. */
 const DEFINITION = /^[pr]\d*:(\S+)/gm;
 
-/** Returns the file for definitions of this kind. Throws a `KernelError` if the kernel lacks the file. */
+/**
+ * Returns the control file that defines events of this kind. Throws a `KernelError` if the kernel lacks the
+ * file.
+ */
 export function definitionsFile(root: string, { kind }: Pick<DynamicEvent, 'kind'>): string {
   const isKernel = kind.startsWith('k');
   const file = isKernel ? KPROBES : UPROBES;
@@ -31,12 +35,15 @@ export function defineEvent(root: string, event: string, definition: DynamicEven
   writeControl(root, file, `${letter}:${event.replace(':', '/')} ${place}${fields.join('')}`);
 }
 
-/** Events of a group, as `system:name`. */
+/** Returns the defined events of a group, as `system:name`. */
 export function definedEvents(root: string, group: string): string[] {
   return [KPROBES, UPROBES].flatMap((file) => linesOf(root, file, group).map(([event]) => event));
 }
 
-/** Removes the events of a group that `isGone` accepts. Returns errors for events in use, which the kernel keeps. */
+/**
+ * Removes the events of a group for which `isGone` returns true. Returns the kernel's errors: the kernel does
+ * not remove an event that is in use.
+ */
 export function removeEvents(
   root: string,
   group: string,
@@ -57,8 +64,9 @@ export function removeEvents(
 }
 
 /**
- * Returns how many hits of each kprobe of a group the kernel has missed, by `system:name`. The kernel does not count
- * missed hits of uprobes. `kprobe_profile` has no groups, but lists all kprobes in the order of their definitions.
+ * Returns how many hits of each kprobe of a group the kernel has missed, by `system:name`. The kernel does
+ * not count missed hits of uprobes. `kprobe_profile` does not show groups, but lists all kprobes in the same
+ * order as `kprobe_events`.
  */
 export function missedHits(root: string, group: string): Map<string, number> {
   const counts = (tryReadText(join(root, 'kprobe_profile')) ?? '').matchAll(/^ +(\S+) +\d+ +(\d+)$/gm);

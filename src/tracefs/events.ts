@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
 import { readText, tryReadText, writeControl } from './files.ts';
 
-/** Matches `system:name`, but no path, option or command. Also excludes names that consist only of dots. */
+/** Matches `system:name`. Excludes paths, options, commands, and names that consist only of dots. */
 const EVENT = /^(?!\.+:)[A-Za-z0-9_.-]+:(?!\.+$)[A-Za-z0-9_.-]+$/;
 
-/** All events that can be enabled, as `system:name`, in the kernel's order. Throws `KernelError`. */
+/** Returns all events that can be enabled, as `system:name`, in the kernel's order. Throws `KernelError`. */
 export function listEvents(root: string): string[] {
   const text = tryReadText(join(root, 'available_events'));
   if (text !== undefined) return text.split('\n').filter((event) => EVENT.test(event));
@@ -16,7 +16,7 @@ export function listEvents(root: string): string[] {
   for (const system of subdirectories(dir)) {
     for (const name of subdirectories(join(dir, system))) {
       const event = `${system}:${name}`;
-      // Events of the system `ftrace` are records of tracers, which have a format but cannot be enabled.
+      // Events of the system `ftrace` are records of tracers. They have a format, but cannot be enabled.
       if (system !== 'ftrace' && EVENT.test(event)) events.push(event);
     }
   }
@@ -39,8 +39,8 @@ export function formatText(root: string, event: string): string | undefined {
 }
 
 /**
- * Enables events in an instance. `write` replaces the plain write, for example to use a journal. Throws a `KernelError`
- * for the first event that cannot be enabled; earlier events stay enabled.
+ * Enables events in an instance. `write` writes a control file; for the top level, it uses the journal.
+ * Throws a `KernelError` for the first event that cannot be enabled; earlier events stay enabled.
  */
 export function enableEvents(
   instanceDir: string,

@@ -1,4 +1,7 @@
-/** Detects which tracing features this kernel has, for plans, `doctor` and `list`. Writes nothing. */
+/**
+ * Detects which tracing features this kernel has. The agent uses the result to decide what to record; the
+ * commands `doctor` and `list` print it. Writes nothing.
+ */
 import { closeSync, constants, existsSync, openSync, readdirSync } from 'node:fs';
 import { machine, release, version } from 'node:os';
 import { join } from 'node:path';
@@ -14,24 +17,24 @@ export interface KernelFeatures {
   tracers: string[];
   /** Tracers that instances accept, read from an existing instance. Undefined if there is no instance. */
   instanceTracers: string[] | undefined;
-  /** Reasons why the agent cannot use tracers that the kernel lists, by tracer. */
+  /** Why the agent cannot use a tracer that the kernel lists, by tracer. */
   refusedTracers: Readonly<Record<string, string>>;
   clocks: string[];
   /** Whether sub-buffers can be larger than a page (since 6.8). */
   subbufferSizes: boolean;
-  /** Whether functions can be traced, and the reason if not. */
+  /** Whether functions can be traced. If not, `reason` says why; otherwise it is ''. */
   functionTracing: { ok: boolean; reason: string };
   /** Whether this is a real-time kernel (PREEMPT_RT). */
   realtime: boolean;
   /** The machine's clocksource; '' if unknown. */
   clocksource: string;
-  /** Whether an instance can receive what programs write to the top level's `trace_marker`. */
+  /** Whether an instance can record the markers that programs write to the top level's `trace_marker`. */
   copyTraceMarker: boolean;
-  /** Properties of this machine that make measurements worse, for the log. */
+  /** Log messages about properties of this machine that make measurements costly or imprecise. */
   warnings: string[];
 }
 
-/** Files outside tracefs with facts about the machine. Tests replace them. */
+/** Files outside tracefs that describe the machine. Tests replace them. */
 export interface FeatureFiles {
   realtimeFile: string;
   clocksourceFile: string;
@@ -48,10 +51,16 @@ const LIVE: FeatureFiles = {
 const MMIOTRACE_REASON =
   'mmiotrace takes all CPUs except one offline while it runs, so ftrace-exporter never uses it';
 
-/** Clocksources that take a microsecond to read. The kernel reads the clocksource for each event. */
+/**
+ * Clocksources that take about a microsecond to read. With the trace clock `mono`, the kernel reads the
+ * clocksource for each event.
+ */
 const SLOW_CLOCKSOURCES = ['hpet', 'acpi_pm'];
 
-/** Detects the features of the kernel whose tracefs is at `root`. A feature is missing if its file cannot be read. */
+/**
+ * Detects the features of the kernel. `root` is the root of tracefs. If the file of a feature cannot be read,
+ * reports the feature as missing.
+ */
 export function kernelFeatures(root: string, files: FeatureFiles = LIVE): KernelFeatures {
   const tracers = words(tryReadText(join(root, 'available_tracers')));
   const functions = functionTracing(root, tracers, files.ftraceEnabledFile);
@@ -107,7 +116,8 @@ function functionTracing(
     return { ok: false, reason: 'this kernel is built without the function tracer (CONFIG_FUNCTION_TRACER)' };
   if (tryReadText(switchFile)?.trim() === '0')
     return { ok: false, reason: 'function tracing is switched off: sysctl kernel.ftrace_enabled is 0' };
-  // Hardened kernels list the tracer but refuse access to its files, so open one. Opening for reading changes nothing.
+  // Hardened kernels list the tracer but refuse access to its files, so try to open one of these files.
+  // Opening it for reading changes nothing.
   const file = join(root, 'set_ftrace_filter');
   try {
     closeSync(openSync(file, constants.O_RDONLY));

@@ -19,7 +19,10 @@ const REMEDIES: Record<string, string> = {
   ENOMEM: 'the kernel has too little free memory for this: free some memory or use smaller buffers',
 };
 
-/** Advice if the switch of block tracing is read-only. /sys/block contains links, so the switch is in /sys/devices. */
+/**
+ * Advice if `/sys/block/DISK/trace/enable` is read-only. The entries of /sys/block are links, so the file
+ * itself is in /sys/devices.
+ */
 const READ_ONLY_SYSFS =
   "/sys is read-only, as in a container: mount the host's /sys/devices writable at /sys/devices, and make sure that no AppArmor profile denies it";
 
@@ -46,7 +49,10 @@ export function refusal(
   return new KernelError({ ...rest, errno, remedy });
 }
 
-/** Whole text of a file. Throws `KernelError`, with the usual remedy for the errno if `remedy` returns none. */
+/**
+ * Returns the whole text of a file. If the file cannot be read, throws a `KernelError` with the advice that
+ * `remedy` returns or, without this advice, the usual advice for the errno.
+ */
 export function readText(file: string, remedy?: () => string | undefined): string {
   try {
     return readFileSync(file, 'utf8');
@@ -65,9 +71,9 @@ export function tryReadText(file: string): string | undefined {
 }
 
 /**
- * Writes a value to a control file of `root`, which is the top level or an instance's directory. Never truncates the
- * file when opening it, because that would clear `set_event`, the filters and `trace`. Throws a `KernelError`; `remedy`
- * replaces the advice for the errno.
+ * Writes a value to a control file of `root`, which is the top level or an instance's directory. Never
+ * truncates the file when opening it, because truncation would clear `set_event`, the filters and `trace`.
+ * Throws a `KernelError`; `remedy` replaces the advice for the errno.
  */
 export function writeControl(root: string, file: string, value: string, remedy?: string): void {
   const path = join(root, file);
@@ -94,7 +100,7 @@ function writeWhole(path: string, text: string): void {
     }
     failed = false;
   } finally {
-    // Some files report errors on close, but such an error must not hide an error of the write.
+    // Some files report errors on close. An error on close must not replace an earlier error of the write.
     try {
       closeSync(fd);
     } catch (error) {
@@ -105,8 +111,9 @@ function writeWhole(path: string, text: string): void {
 }
 
 /**
- * Returns the new entries of an `error_log`, joined into one line. An entry begins with a line that has a time, as in
- * `[ 12.345678] …`, and contains the indented lines below it. The kernel keeps the last eight entries.
+ * Returns the entries of an `error_log` that are in `after` but not in `before`, joined into one line. An
+ * entry begins with a line that has a time, as in `[ 12.345678] …`, and contains the indented lines below
+ * this line. The kernel keeps the last eight entries.
  */
 export function freshEntries(before: string, after: string): string {
   const earlier = new Set(entriesOf(before));

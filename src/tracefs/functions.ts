@@ -1,6 +1,6 @@
 /**
- * Lists the kernel's traceable functions with their addresses, and sets which of them a tracer records. Source:
- * kernel/trace/ftrace.c, filter_parse_regex().
+ * Lists the kernel's traceable functions with their addresses, and restricts a tracer to some of these
+ * functions. Source: kernel/trace/ftrace.c, filter_parse_regex().
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +18,10 @@ export interface KernelFunction {
   module: string;
 }
 
-/** Functions sorted by address. An address is two 32-bit words, as in records. */
+/**
+ * Functions sorted by address. `low[i]` and `high[i]` are the 32-bit halves of an address, as in records of
+ * tracers.
+ */
 export interface FunctionAddresses {
   low: Uint32Array;
   high: Uint32Array;
@@ -28,10 +31,10 @@ export interface FunctionAddresses {
 const NAMES_FILE = 'available_filter_functions';
 const ADDRESSES_FILE = 'available_filter_functions_addrs';
 const CHUNK_BYTES = 1 << 16;
-/** Name that the kernel shows for the address of code that was removed. */
+/** Beginning of the name that the kernel shows for an address whose code was removed. */
 const INVALID = '__ftrace_invalid_address__';
 
-/** Yields all traceable functions. A name can occur several times. Throws `KernelError`. */
+/** Yields all traceable functions. Several functions can have the same name. Throws `KernelError`. */
 export function* listFunctions(root: string): Generator<KernelFunction> {
   for (const line of linesOf(join(root, NAMES_FILE))) {
     const entry = functionOf(line);
@@ -40,8 +43,9 @@ export function* listFunctions(root: string): Generator<KernelFunction> {
 }
 
 /**
- * Returns the addresses of the `wanted` functions, or undefined if the kernel hides addresses. Kernels since 6.5 show
- * them, even to a process without capabilities. Tracers record the same addresses: those of the patched instructions.
+ * Returns the addresses of the `wanted` functions, or undefined if the kernel hides addresses. Kernels since
+ * 6.5 show addresses, even to a process without capabilities. Each address is that of the instruction in the
+ * function that ftrace patches; tracers record the same address.
  */
 export function functionAddresses(
   root: string,
@@ -74,7 +78,10 @@ export function functionAddresses(
   };
 }
 
-/** Parses `name` or `name [module]`. Returns undefined for lines with other commands, or for removed code. */
+/**
+ * Parses `name` or `name [module]`. Returns undefined for any other line, and for a function whose code was
+ * removed.
+ */
 function functionOf(line: string): KernelFunction | undefined {
   const [, name, module = ''] = /^(\S+)(?: \[([^\]]+)\])?$/.exec(line.trim()) ?? [];
   return name === undefined || name.startsWith(INVALID) ? undefined : { name, module };
@@ -110,10 +117,13 @@ function* linesOf(file: string): Generator<string> {
   }
 }
 
-/** Excludes a leading digit, because a number means a list index, and `:`, `!` and `[`, which form commands. */
+/**
+ * Allowed globs. Excludes a leading digit, because the kernel interprets a number as an index in the list of
+ * functions. Also excludes `:`, `!` and `[`, because the kernel interprets them as parts of commands.
+ */
 const GLOB = /^[A-Za-z_.$*?][A-Za-z0-9_.$*?]{0,255}$/;
 
-/** Returns the glob if it is allowed. Throws a `KernelError` otherwise. */
+/** Returns the glob if it is allowed. Otherwise, throws a `KernelError`. */
 export function checkedGlob(glob: string): string {
   if (GLOB.test(glob)) return glob;
   const remedy =
@@ -122,8 +132,9 @@ export function checkedGlob(glob: string): string {
 }
 
 /**
- * Sets which functions a tracer records. Call this before the tracer starts. For `function_graph`, `knobs` journals the
- * files that all instances share. Returns warnings. Throws a `KernelError` if no function is left to trace.
+ * Sets which functions a tracer records. Call this before the tracer starts. For `function_graph`, `knobs`
+ * journals the files that all instances share. Returns warnings. Throws a `KernelError` if a glob or pid is
+ * invalid, or if no function matches.
  */
 export function setFunctionFilter(
   target: Instance,
@@ -138,7 +149,7 @@ export function setFunctionFilter(
   if (functions.length > 0) {
     const refused = place.add(place.file, functions);
     const inForce = listLines(tryReadText(join(place.dir, place.file)) ?? '');
-    // An empty list would trace all functions.
+    // With an empty list, the kernel would trace all functions.
     if (refused.length === functions.length || inForce.length === 0) {
       const remedy =
         'this kernel has no traceable function with this name, or its module is not loaded; `ftrace-exporter list functions GLOB` lists functions';
@@ -178,14 +189,21 @@ export function reapplyFilter(
   if (filter.notrace.length > 0) target.add('set_ftrace_notrace', filter.notrace);
 }
 
-/** Unless the depth is 1, function_graph must instrument all functions, so its filter is `set_graph_function`. */
+/**
+ * Returns the directory and the file of the function filter. Unless the depth is 1, function_graph must also
+ * record the functions that a listed function calls. `set_ftrace_filter` would exclude these, so use
+ * `set_graph_function`.
+ */
 function placeOfFilter(target: Instance, tracer: string, filter: FunctionFilter, knobs: JournalPart) {
   return traitsOf(tracer).isGraph && filter.maxDepth !== 1
     ? { dir: target.root, file: 'set_graph_function', add: knobs.add }
     : { dir: target.dir, file: 'set_ftrace_filter', add: target.add };
 }
 
-/** Returns false for depth 1: `max_graph_depth` 1 without `set_graph_function` records only calls from user space. */
+/**
+ * Whether to write `max_graph_depth`. Returns false for depth 1, because `max_graph_depth` 1 without
+ * `set_graph_function` would record only calls from user space.
+ */
 function limitsDepth({ maxDepth }: FunctionFilter): boolean {
   return maxDepth > 1;
 }

@@ -1,6 +1,7 @@
 /**
- * Hist triggers of an instance: the kernel counts an event by its fields, and does not record the event. Sources:
- * kernel/trace/trace_events_hist.c, Documentation/trace/histogram.rst.
+ * Adds, reads and removes hist triggers of an instance. With a hist trigger, the kernel counts an event's
+ * hits by the values of its fields, without recording the event. Sources: kernel/trace/trace_events_hist.c,
+ * Documentation/trace/histogram.rst.
  */
 import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
@@ -35,7 +36,10 @@ export function requireHistTriggers(root: string): void {
   throw new KernelError({ file: join(root, 'events/*/*/hist'), errno: 'ENOENT', action: 'count in', remedy });
 }
 
-/** Makes a trigger for the instance at `dir`. An instance cannot have two triggers with the same event and keys. */
+/**
+ * Returns a trigger for the instance at `dir`; only `add` writes it to the kernel. An instance cannot have
+ * two triggers with the same event and keys.
+ */
 export function histTrigger(dir: string, { event, keys, room }: KernelCountRequest): HistTrigger {
   const eventDir = join('events', event.replace(':', '/'));
   const size = 2 ** Math.ceil(Math.log2(Math.min(LARGEST, Math.max(SMALLEST, room))));
@@ -51,7 +55,7 @@ export function histTrigger(dir: string, { event, keys, room }: KernelCountReque
 export function parseHist(text: string, keys: readonly string[]): HistReading | undefined {
   const head = `# trigger info: hist:keys=${keys.join(',')}:vals=hitcount:`;
   const parts = text.split('# event histogram');
-  // Kernel 7.3 writes the key common_cpu twice in this line.
+  // In the line `# trigger info`, kernel 7.3 writes the key common_cpu twice.
   const part = parts.find((one) => one.replace(/common_cpucommon_cpu(?=[,:])/, 'common_cpu').includes(head));
   if (part === undefined) return undefined;
   const entries = Array.from(part.matchAll(/^\{ (.+) \} hitcount: +(\d+)/gm), ([, values, hits]) => ({

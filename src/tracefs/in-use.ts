@@ -1,4 +1,7 @@
-/** Refuses a tracer if another user needs different values of its system-wide settings. */
+/**
+ * Refuses to start a tracer if another user of ftrace needs different values of the system-wide settings that
+ * the tracer uses.
+ */
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
@@ -13,7 +16,10 @@ import { groupOf, traitsOf } from './tracer-traits.ts';
 
 const GRAPH_LISTS = ['set_graph_function', 'set_graph_notrace'];
 
-/** Throws a `KernelError` if the tracer and another user would disturb each other. Call it before writing anything. */
+/**
+ * Throws a `KernelError` if the tracer would disturb another user, or the other user would disturb the
+ * tracer. Call this before writing any file.
+ */
 export function refuseWhatIsInUse(target: Instance, request: TracerRequest, place: JournalPlace): void {
   const { root } = target;
   const { tracer } = request;
@@ -52,8 +58,9 @@ export function refuseWhatIsInUse(target: Instance, request: TracerRequest, plac
 }
 
 /**
- * Options of osnoise (since Linux 6.3) that stay set if a tool is killed. The options disable interrupts or preemption
- * for some time, make the kernel panic when tracing stops, or prevent the kernel from starting the tracer's threads.
+ * Options of osnoise (since Linux 6.3) that stay set if the tool that set them is killed. The options disable
+ * interrupts or preemption for some time, make the kernel panic when tracing stops, or prevent the kernel
+ * from starting the tracer's threads.
  */
 const HARMFUL = ['OSNOISE_IRQ_DISABLE', 'OSNOISE_PREEMPT_DISABLE', 'PANIC_ON_STOP', 'NO_OSNOISE_WORKLOAD'];
 
@@ -69,7 +76,7 @@ interface OtherTracer {
   tracer: string;
 }
 
-/** Tracers that run in other instances and at the top level. */
+/** Returns the tracers that run at the top level and in instances, except in the directory `own`. */
 function otherTracers(root: string, own: string): OtherTracer[] {
   const instances = join(root, 'instances');
   let names: string[] = [];
@@ -136,8 +143,9 @@ const undoing = (agent: string) =>
   `stop that agent or, if it was killed, run \`ftrace-exporter cleanup --instance ${agent}\``;
 
 /**
- * Describes another agent whose journal lists changes to the top level, so that the current values there are not the
- * user's. Returns undefined if no other agent has changed the top level.
+ * If the journal of another agent lists changes to the top level, describes that agent. While these changes
+ * last, the files of the top level do not contain the user's own values. Returns undefined if no other agent
+ * has changed the top level.
  */
 export function otherTopLevelAgent({ stateDir, name }: JournalPlace): string | undefined {
   for (const { agent, entries } of journalsOfOthers(stateDir, name)) {

@@ -1,6 +1,7 @@
 /**
- * Reads the settings of an instance, or of the top level, that determine which events are recorded and that other users
- * can change during recording. Reading takes locks of the kernel's tracing code, so do not read on every tick.
+ * Reads the settings of an instance, or of the top level, that determine which events are recorded and that
+ * other users can change during recording. Do not read them on every tick (one read of all buffers), because
+ * the reads acquire locks of the kernel's tracing code.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +12,10 @@ import { readText, tryReadText } from './files.ts';
 
 export interface InstanceState {
   recording: boolean;
-  /** Whether new events replace the oldest. If not, the kernel drops new events without marking the loss. */
+  /**
+   * Whether new events replace the oldest events when the buffer is full. If false, the kernel drops new
+   * events and does not flag the loss in the pages.
+   */
   overwrite: boolean;
   clock: string;
   tracer: string;
@@ -19,27 +23,36 @@ export interface InstanceState {
   events: ReadonlySet<string>;
   /** Contents of the files that limit what is recorded, by path relative to the instance. */
   limits: ReadonlyMap<string, string>;
-  /** Whether the kernel itself changes the `FORKED_LISTS`: it adds children of the listed tasks, and removes tasks that end. */
+  /**
+   * Whether the kernel updates the `FORKED_LISTS` itself: adds children of the listed tasks, and removes
+   * tasks that exit.
+   */
   followsForks: boolean;
-  /** Contents of files with settings of a tracer, which all instances share, by path below the root of tracefs. */
+  /**
+   * Contents of the files with the tracer's settings, by path relative to the root of tracefs. All instances
+   * share these settings.
+   */
   settings: ReadonlyMap<string, string>;
-  /** Disks whose switch for block tracing is 0. */
+  /** Recorded disks for which `/sys/block/DISK/trace/enable` is 0. */
   disksOff: readonly string[];
   bufferBytesPerCpu: number;
   /** Size of a sub-buffer in bytes. */
   pageBytes: number;
 }
 
-/** Files with lists of pids. The kernel records only events of the listed tasks, or (`notrace`) excludes them. */
+/**
+ * Files with lists of pids. The kernel records only the events of the listed tasks. For `notrace` lists, it
+ * records only the events of other tasks.
+ */
 export const PID_LISTS = [
   'set_event_pid',
   'set_event_notrace_pid',
   'set_ftrace_pid',
   'set_ftrace_notrace_pid',
 ];
-/** The lists of the function tracers, which `options/function-fork` affects. */
+/** Pid lists of the function tracers. `options/function-fork` makes the kernel update these lists. */
 export const FORKED_LISTS: readonly string[] = ['set_ftrace_pid', 'set_ftrace_notrace_pid'];
-/** What the kernel prints for one of the `FORKED_LISTS` that was never written or was emptied. */
+/** Text of a file in `FORKED_LISTS` that was never written or was truncated. */
 const NO_PIDS = 'no pid';
 export const CPU_MASK = 'tracing_cpumask';
 
@@ -58,7 +71,9 @@ export function diskSwitch(disk: string): string {
 const GONE =
   'tracefs was unmounted or the instance was removed; the agent tries to create the instance again';
 
-/** What an instance records: events, disks, and the files with the settings of its tracer. */
+/**
+ * What an instance records. `settings`: files with settings of its tracer, relative to the root of tracefs.
+ */
 export interface Recorded {
   events: readonly string[];
   disks: readonly string[];
@@ -94,7 +109,10 @@ function contentsOf(dir: string, files: readonly string[]): Map<string, string> 
   return contents;
 }
 
-/** Whether block tracing of a disk is off. False for a disk that was removed and so has no switch. */
+/**
+ * Whether block tracing of a disk is off. Also false if the switch cannot be read, for example because the
+ * disk was removed.
+ */
 function isOff(disk: string): boolean {
   const file = diskSwitch(disk);
   try {

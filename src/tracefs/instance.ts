@@ -1,6 +1,7 @@
 /**
- * A tracing instance, in which the agent records: `instances/NAME`, with its own buffers, events and switches. Source:
- * kernel/trace/trace.c, instance_mkdir(), tracing_free_buffer_release().
+ * Creates, controls and removes a tracing instance: a directory `instances/NAME` that has its own buffers,
+ * enabled events and control files. Source: kernel/trace/trace.c, instance_mkdir(),
+ * tracing_free_buffer_release().
  */
 import { closeSync, constants, mkdirSync, openSync, rmdirSync } from 'node:fs';
 import { machine, release } from 'node:os';
@@ -28,15 +29,18 @@ export interface Instance {
   name: string;
   /** `ROOT/instances/NAME`. For the top level: the root itself. */
   dir: string;
-  /** Whether a killed agent had left an instance with this name, which was removed before this instance was created. */
+  /** Whether `createInstance` first removed an instance of the same name that a killed agent had left. */
   leftover: boolean;
   /** Highest logical CPU number for which the kernel has a buffer, plus 1. */
   cpuCount: number;
-  /** Writes a control file of the instance, relative to `dir`. Throws `KernelError`. */
+  /** Writes a value to a control file, whose path is relative to `dir`. Throws `KernelError`. */
   set(file: string, value: string): void;
-  /** Appends to a list such as `set_ftrace_filter`. Returns the values that match nothing. Throws `KernelError`. */
+  /**
+   * Appends values to a list file such as `set_ftrace_filter`. Returns the values that the kernel refuses
+   * with EINVAL, such as patterns that match no function. Throws `KernelError`.
+   */
   add(file: string, values: readonly string[]): string[];
-  /** Stops recording and sets sizes and clock. Call it before `enable` and `openPages`. */
+  /** Stops recording, then sets options, buffer size and clock. Call */
   prepare(request: BufferRequest): BuffersInForce;
   /** Enables events, given as `system:name`. */
   enable(events: readonly string[]): void;
@@ -44,38 +48,50 @@ export interface Instance {
   start(): void;
   /** Stops recording. Recorded events can still be read. */
   stop(): void;
-  /** Current metadata. Read it after `prepare`, which can change the layout. */
+  /** Returns the current metadata. Call this after `prepare`, because `prepare` can change the layout. */
   metadata(): TraceMetadata;
-  /** Reads the current settings, with the filters of recorded events. Too slow for every tick. Throws `KernelError`. */
+  /**
+   * Reads the current settings, with the filters of recorded events. Too slow to call on every tick (one read
+   * of all buffers). Throws `KernelError`.
+   */
   state(recorded: Recorded): InstanceState;
   stats(cpu: number): BufferStats;
-  /** Opens the raw pages of all online CPUs. Call it only once: a second reader would take pages from the first. */
+  /**
+   * Opens the raw pages of all online CPUs. Call this only once, because two readers would each get only part
+   * of the pages.
+   */
   openPages(): LivePages;
-  /** Names of tasks that the kernel remembers, as lines `pid comm`; '' if they cannot be read. */
+  /** Returns the task names that the kernel has cached, as lines `pid comm`; '' if they cannot be read. */
   savedCmdlines(): string;
   /** Writes a marker from the calling thread. While recording is off, the kernel refuses markers with EBADF. */
   writeMarker(text: string): void;
   /**
-   * Stops recording, disables events, closes files and removes the instance. Can be called again. Throws if another
-   * process holds the instance. For the top level: restores the journaled files and returns problems.
+   * Stops recording, disables events, closes files and removes the instance. A second call does nothing if
+   * the first succeeded. Throws a `KernelError` if another process has a file of the instance open. For the
+   * top level, restores the journaled files instead. Returns messages about files that could not be restored.
    */
   remove(): readonly string[];
 }
 
-/** Allows longer names than those of agents, because a tracer's instance is named after the agent and the tracer. */
+/**
+ * Valid names of instances. They can be longer than names of agents, because a tracer's instance has the name
+ * AGENT-TRACER.
+ */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/;
 const CREATE_TRIES = 5;
 const REMOVE_TRIES = 10;
 const REMOVE_PAUSE_MS = 20;
 
-/** Name of the instance in which an agent runs a tracer. */
+/** Returns the name of the instance in which an agent runs a tracer. */
 export function tracerInstanceName(name: string, tracer: string): string {
   return `${name}-${tracer}`;
 }
 
 /**
- * Creates `instances/NAME` and holds it: nobody can remove it, and its recording stops if the agent is killed. Replaces
- * an instance that no process holds. Throws a `KernelError`; EBUSY means that a running agent holds the instance.
+ * Creates `instances/NAME` and holds it: keeps its file `free_buffer` open. While the agent holds the
+ * instance, no process can remove the instance. If the agent is killed, the kernel stops recording in the
+ * instance. Replaces an existing instance of this name unless a process holds it. Throws a `KernelError`;
+ * EBUSY means that a running agent holds the instance.
  */
 export function createInstance(root: string, name: string): Instance {
   checkName(name);
@@ -112,7 +128,10 @@ function makeDirectory(dir: string): boolean {
   }
 }
 
-/** Removes an instance. Returns false if it does not exist. Throws a `KernelError` (EBUSY) if a process holds it. */
+/**
+ * Removes an instance. Returns false if the instance does not exist. Throws a `KernelError` (EBUSY) if a
+ * process has one of its files open.
+ */
 function removeLeftover(dir: string): boolean {
   try {
     rmdirSync(dir);
@@ -127,7 +146,7 @@ function removeLeftover(dir: string): boolean {
   }
 }
 
-/** Opens `free_buffer`. Returns undefined if the instance no longer exists. */
+/** Opens `free_buffer` and returns its descriptor. Returns undefined if the instance no longer exists. */
 function hold(dir: string): number | undefined {
   const file = join(dir, 'free_buffer');
   try {
@@ -150,7 +169,8 @@ function makeInstance(
   let removed = false;
   const { closePages, ...common } = commonOf(root, dir);
 
-  // Stop copying first, because the kernel refuses all markers if an instance copies markers but does not record.
+  // Stop copying markers first: if an instance copies markers but does not record, the kernel refuses all
+  // markers at the top level.
   const stop = () => {
     quietly(() => writeControl(dir, COPY_MARKERS, '0'));
     writeControl(dir, 'tracing_on', '0');
@@ -164,7 +184,8 @@ function makeInstance(
       closeSync(freeBuffer);
       released = true;
     }
-    // Stop the tracer first. Removing the instance also stops it, but fails if another process has a file open.
+    // Stop the tracer explicitly. The removal of the instance would also stop the tracer, but fails if
+    // another process has a file open.
     quietly(() => stopTracer(dir));
     removeDirectory(dir);
     removed = true;
@@ -185,7 +206,10 @@ function makeInstance(
   };
 }
 
-/** Members that an instance and the top level have in common. None of them changes a system-wide setting. */
+/**
+ * Returns the members that work in the same way for an instance and for the top level. No member changes a
+ * system-wide setting.
+ */
 export function commonOf(root: string, dir: string) {
   const cpuCount = Math.max(0, ...possibleCpus(dir)) + 1;
   const opened = new Set<LivePages>();
@@ -218,13 +242,16 @@ export function commonOf(root: string, dir: string) {
   };
 }
 
-/** Sets an instance's tracer to nop, unless it is already nop. Throws a `KernelError`: EBUSY while pages are open. */
+/**
+ * Sets an instance's tracer to nop, unless the tracer is already nop. Throws a `KernelError`, with EBUSY if a
+ * `trace_pipe` or `trace_pipe_raw` of the instance is open.
+ */
 export function stopTracer(dir: string): void {
   const tracer = tryReadText(join(dir, 'current_tracer'))?.trim();
   if (tracer !== undefined && tracer !== 'nop') writeControl(dir, 'current_tracer', 'nop');
 }
 
-/** Ignores a `KernelError` of a step, so that the removal reaches its last step, rmdir, which undoes everything. */
+/** Runs one step of a removal. Ignores a `KernelError`, so that the later steps of the removal still run. */
 export function quietly(step: () => void): void {
   try {
     step();
@@ -233,7 +260,10 @@ export function quietly(step: () => void): void {
   }
 }
 
-/** Removes the directory. Retries on EBUSY, because a file that was just closed can hold it. Throws `KernelError`. */
+/**
+ * Removes the directory. Retries on EBUSY, because an instance can stay busy briefly after its files are
+ * closed. Throws `KernelError`.
+ */
 function removeDirectory(dir: string): void {
   for (let tries = 1; ; tries++) {
     try {

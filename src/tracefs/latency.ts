@@ -1,7 +1,9 @@
 /**
- * Reports each new maximum of a latency tracer, with its trace. A reset of the maximum keeps the last trace. So a
- * record is missed only if the kernel makes it between the last read and the reset, and replaces it before the next
- * read. A latency that ends while a program reads a trace raises the maximum but has no trace. Source:
+ * Reports each new maximum latency of a latency tracer, with its trace. The maximum is in
+ * `tracing_max_latency`. When the agent resets the maximum to 0, the kernel keeps the last trace. So the
+ * agent misses a new maximum only if the kernel sets it between the agent's last read and the reset, and then
+ * replaces its trace before the next read. With the option pause-on-trace, a latency that ends while a
+ * program reads `trace` raises the maximum, but the kernel stores no trace of it. Source:
  * kernel/trace/trace.c, __update_max_tr(), update_max_tr_single(), latency_fsnotify().
  */
 import { closeSync, constants, openSync, readSync, watch, writeSync } from 'node:fs';
@@ -9,9 +11,12 @@ import { join } from 'node:path';
 import { readText, refusal, tryReadText } from './files.ts';
 
 export interface LatencyWatch {
-  /** Reports a new maximum, then sets it to 0, so that the next latency is a new maximum. Throws `KernelError`. */
+  /**
+   * Reports the maximum if it is new, then sets it to 0, so that the next latency is a new maximum. Throws
+   * `KernelError`.
+   */
   reset(): void;
-  /** Checks for a new maximum now. Throws `KernelError`. */
+  /** Reports the maximum if it is new. Throws `KernelError`. */
   look(): void;
   close(): void;
 }
@@ -19,9 +24,12 @@ export interface LatencyWatch {
 export interface LatencyWatchOptions {
   /** Maximum size of a trace's text in bytes. */
   traceBytes?: number;
-  /** Time between checks of the maximum, which are necessary because not every kernel reports changes. */
+  /**
+   * Time between checks of the maximum in milliseconds. The checks are necessary because some kernels do not
+   * report changes of the file through inotify.
+   */
   pollMs?: number;
-  /** Called if a check fails, because the instance no longer exists or cannot be read. */
+  /** Called if a check fails because the instance no longer exists or cannot be read. */
   onError?: (error: unknown) => void;
 }
 
@@ -31,8 +39,9 @@ const TRIES = 5;
 const MAXIMUM = 'tracing_max_latency';
 
 /**
- * Watches an instance that records and runs a latency tracer. Ignores earlier latencies. Calls `onRecord` with the
- * latency in nanoseconds (whole microseconds) and its trace, or '' if there is no trace. Throws `KernelError`.
+ * Watches an instance that records and runs a latency tracer. Ignores latencies from before the call. Calls
+ * `onRecord` with the latency in nanoseconds (a multiple of 1000) and its trace, or '' if there is no trace.
+ * Throws `KernelError`.
  */
 export function watchMaxLatency(
   dir: string,
@@ -40,7 +49,10 @@ export function watchMaxLatency(
   options: LatencyWatchOptions = {},
 ): LatencyWatch {
   const { traceBytes = TRACE_BYTES, pollMs = POLL_MS, onError } = options;
-  /** Trace of the last record. A new record always has a different trace, because its times differ. */
+  /**
+   * Trace of the last reported latency. A new latency always has a different trace, because its timestamps
+   * differ.
+   */
   let last = '';
   let lastMaximum = 0;
 
@@ -66,8 +78,8 @@ export function watchMaxLatency(
       reportedUs = latencyUs;
       onRecord(latencyUs * 1000, trace);
     }
-    // The maximum rises without a new trace if somebody has turned on options/pause-on-trace: the kernel then stores no
-    // trace during a read.
+    // The maximum rises without a new trace if another user has turned on options/pause-on-trace, because the
+    // kernel then stores no trace while a program reads `trace`.
     if (maximum > reportedUs) onRecord(maximum * 1000, '');
     lastMaximum = maximum;
   };
@@ -75,11 +87,13 @@ export function watchMaxLatency(
   const reset = (): void => {
     for (let tries = 0; tries < TRIES; tries++) {
       look();
-      // Write directly after this comparison, so that hardly any record can be missed in between.
+      // Write immediately after the comparison, so that the kernel has little time to set a new maximum in
+      // between.
       if (writeZeroIf(dir, (maximum) => maximum === lastMaximum || tries === TRIES - 1)) break;
     }
     lastMaximum = 0;
-    // If the kernel made a record just before the reset, its maximum is lost, but its trace can still be read.
+    // If the kernel set a new maximum just before the reset, this maximum is lost, but its trace can still be
+    // read.
     look();
   };
 
@@ -91,7 +105,8 @@ export function watchMaxLatency(
       onError(error);
     }
   };
-  // Some tracers measure before recording begins. Such a maximum has no trace, and would hide later, shorter latencies.
+  // Some tracers set the maximum before recording begins. This maximum has no trace, and would hide shorter
+  // latencies, so reset it.
   writeZeroIf(dir, () => true);
   const stopWatching = watchFile(join(dir, MAXIMUM), guarded);
   const timer = setInterval(() => {
@@ -109,7 +124,10 @@ export function watchMaxLatency(
   };
 }
 
-/** Watches with inotify if the kernel supports it for this file. Otherwise only the poll notices changes. */
+/**
+ * Watches a file with inotify if the kernel supports this. Otherwise, only the timer in `watchMaxLatency`
+ * notices changes. Returns a function that stops watching.
+ */
 function watchFile(file: string, onChange: () => void): () => void {
   try {
     const watcher = watch(file, { persistent: false }, (event) => {
@@ -122,7 +140,10 @@ function watchFile(file: string, onChange: () => void): () => void {
   }
 }
 
-/** Writes 0 to the maximum if `mayWrite` accepts its current value. Throws `KernelError`. */
+/**
+ * Writes 0 to the maximum if `mayWrite` returns true for the current maximum. Returns whether it wrote.
+ * Throws `KernelError`.
+ */
 function writeZeroIf(dir: string, mayWrite: (maximum: number) => boolean): boolean {
   const file = join(dir, MAXIMUM);
   let fd: number | undefined;
@@ -143,13 +164,16 @@ function readMaximum(dir: string): number {
   return Number.parseInt(readText(join(dir, MAXIMUM)), 10);
 }
 
-/** Parses the latency in microseconds from the trace's line `# latency: 26914 us, #6/6, CPU#1 | (M:…`. */
+/**
+ * Returns the latency in microseconds from the trace's line `# latency: 26914 us, #6/6, CPU#1 | (M:…`, or
+ * undefined if there is no such line.
+ */
 export function latencyOf(trace: string): number | undefined {
   const digits = /^# latency: (\d+) us,/m.exec(trace.slice(0, 1024))?.[1];
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** Reads the whole lines of `trace` that fit into `bound` bytes. Throws `KernelError`. */
+/** Returns the complete lines at the start of `trace` that fit into `bound` bytes. Throws `KernelError`. */
 export function readTrace(dir: string, bound: number): string {
   const file = join(dir, 'trace');
   let fd: number | undefined;

@@ -1,9 +1,11 @@
 /**
- * Finds where programs can write markers that an instance records: its own `trace_marker`, and the top level's if the
- * kernel copies markers (`options/copy_trace_marker` of an instance, kernel/trace/trace.c: update_marker_trace()).
+ * Finds the `trace_marker` files whose markers an instance records: its own file and, if the kernel has the
+ * option `copy_trace_marker`, the top level's file. Source: kernel/trace/trace.c, update_marker_trace(),
+ * tracing_mark_write().
  *
- * If an instance copies markers while its recording is off, the kernel refuses every marker at the top level with EBADF
- * (tracing_mark_write() stops at the first buffer that refuses). So an instance copies only while it records.
+ * If an instance copies markers while it does not record, the kernel refuses every marker at the top level
+ * with EBADF, because tracing_mark_write() stops at the first buffer that refuses the marker. So the agent
+ * turns copying on only while its instance records.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +16,10 @@ import { tryReadText } from './files.ts';
 import type { Instance } from './instance.ts';
 import { pathOnHost } from './mount.ts';
 
-/** Returns the files whose markers the instance can record, as host paths. `startCopies()` starts the copying. */
+/**
+ * Returns the host paths of the `trace_marker` files whose markers the instance can record. If the top
+ * level's file is not among them, `reason` says why. Turns copying off; `startCopies` turns it on.
+ */
 export function receiveMarkers(instance: Pick<Instance, 'root' | 'dir' | 'name' | 'set'>): MarkerStatus {
   const own = pathOnHost(instance.root, 'instances', instance.name, 'trace_marker');
   const top = pathOnHost(instance.root, 'trace_marker');
@@ -32,12 +37,15 @@ export function receiveMarkers(instance: Pick<Instance, 'root' | 'dir' | 'name' 
   }
 }
 
-/** Makes the kernel copy the top level's markers to an instance that records. */
+/** Makes the kernel copy the top level's markers to the instance. The instance must be recording. */
 export function startCopies(instance: Pick<Instance, 'set'>): void {
   instance.set(COPY, '1');
 }
 
-/** Returns why the kernel refuses markers at the top level, or undefined if no other instance causes refusals. */
+/**
+ * If another instance makes the kernel refuse markers at the top level, returns a message that names this
+ * instance. Otherwise, returns undefined. `own`: name of the agent's instance.
+ */
 export function markersRefused(root: string, own: string): string | undefined {
   const guilty = readdirSync(join(root, 'instances')).find((name) => {
     const shows = (file: string) => tryReadText(join(root, 'instances', name, file))?.trim();

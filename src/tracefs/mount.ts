@@ -9,10 +9,10 @@ import { errnoOf, KernelError } from '../model/errors.ts';
 import { tryReadText } from './files.ts';
 
 const USUAL_PLACE = '/sys/kernel/tracing';
-/** Where deploy/Dockerfile and the chart expect the host's tracefs in the container. */
+/** Path in the container at which deploy/Dockerfile and the Helm chart expect the host's tracefs. */
 const PLACE_IN_CONTAINERS = '/tracing';
 
-/** Files and commands of the system. Tests replace them. */
+/** System files and commands that `findTracefs` uses. Tests replace them. */
 export interface MountSystem {
   mountsFile: string;
   lockdownFile: string;
@@ -27,7 +27,11 @@ const LIVE: Omit<MountSystem, 'uid'> = {
   mount: mountTracefs,
 };
 
-/** Returns the root directory of tracefs. Accepts only `path` if it is given. Throws a `KernelError` with advice. */
+/**
+ * Returns the root directory of tracefs. If `path` is given, accepts only this directory. Otherwise, returns
+ * a mounted tracefs or, if none is mounted and `mayMount` is true, mounts tracefs. Throws a `KernelError`
+ * with advice.
+ */
 export function findTracefs(
   options: { path?: string | undefined; mayMount: boolean },
   system: MountSystem = { ...LIVE, uid: process.getuid?.() ?? 0 },
@@ -38,7 +42,7 @@ export function findTracefs(
   tracefs.sort((a, b) => Number(a.readOnly) - Number(b.readOnly));
   const usable = tracefs.find((mount) => looksRight(mount.dir));
   if (usable !== undefined) return usable.dir;
-  // When a program accesses `tracing` in debugfs, the kernel mounts tracefs there.
+  // When a program accesses the directory `tracing` of debugfs, the kernel mounts tracefs on this directory.
   const debugfs = mounts
     .filter((mount) => mount.type === 'debugfs')
     .map((mount) => join(mount.dir, 'tracing'));
@@ -52,7 +56,10 @@ export function findTracefs(
   return validated(USUAL_PLACE, system);
 }
 
-/** Path of a tracefs file on the host. Programs outside the agent's container need this path, not the agent's own. */
+/**
+ * Returns the path of a tracefs file on the host. Programs outside the agent's container cannot use the path
+ * that the file has in the container.
+ */
 export function pathOnHost(root: string, ...parts: string[]): string {
   return join(root === PLACE_IN_CONTAINERS ? USUAL_PLACE : root, ...parts);
 }
@@ -72,7 +79,10 @@ export function parseMounts(text: string): Mount[] {
   });
 }
 
-/** Decodes octal escapes. Each escape is a whole character, because the kernel escapes only ASCII characters. */
+/**
+ * Decodes octal escapes. Each escape stands for a whole character, because the kernel escapes only ASCII
+ * characters.
+ */
 function unescapeOctal(name: string): string {
   return name.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

@@ -1,4 +1,4 @@
-/** Finds other users of the kernel's tracing for `doctor`. Writes nothing. */
+/** Finds other users of ftrace for the command `doctor`. Writes nothing. */
 import { accessSync, constants, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../model/errors.ts';

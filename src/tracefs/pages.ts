@@ -11,8 +11,8 @@ import { refusal } from './files.ts';
 
 export interface LivePages extends PageSource {
   /**
-   * Opens the files of CPUs that have come online, and closes those of offline CPUs that have been read to the end. Do
-   * not call this between `cpus()` and the reads of a tick.
+   * Opens the files of CPUs that have come online, and closes the files of offline CPUs that have been read
+   * to the end. Do not call this between `cpus()` and the `readPage` calls for these CPUs.
    */
   refresh(): void;
   /** Closes all files. While they are open, the kernel does not remove the instance or change its tracer. */
@@ -22,15 +22,16 @@ export interface LivePages extends PageSource {
 interface CpuFile {
   fd: number;
   online: boolean;
-  /** Whether the CPU is offline and was empty at the last read. */
+  /** Whether the CPU is offline and its buffer was empty at the last read. */
   drained: boolean;
 }
 
 const INTERRUPTED_TRIES = 16;
 
 /**
- * Opens the files of all online CPUs. `pageSize` is from the instance's own `events/header_page`. An empty buffer makes
- * Node throw EAGAIN, which costs half as much with `Error.stackTraceLimit = 0`. Throws `KernelError`.
+ * Opens the files of all online CPUs. `pageSize` is from the instance's own `events/header_page`. Each read
+ * of an empty buffer makes Node throw EAGAIN; the error costs half as much CPU time if the reading thread
+ * sets `Error.stackTraceLimit = 0`. Throws `KernelError`.
  */
 export function openLivePages(instanceDir: string, pageSize: number, onlineFile = ONLINE_FILE): LivePages {
   const files: (CpuFile | undefined)[] = [];

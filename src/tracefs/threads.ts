@@ -1,8 +1,10 @@
 /**
- * Finds the host pids of the agent's own threads, because events contain host pids, and /proc shows other pids in a pid
- * namespace. Each thread writes a nonce to `trace_marker`, and the trace shows the nonce with the host pid. Threads
- * that cannot write (V8's helpers) get a signal that they ignore, and the event of the signal contains their host pid.
- * Lines of the file `trace` have the form `comm-pid [cpu] flags stamp: function: text`.
+ * Finds the host pids of the agent's own threads. Events contain host pids (thread ids of the initial pid
+ * namespace), but in another pid namespace /proc shows different ids. Threads that run the agent's code or
+ * file system calls write a nonce to `trace_marker`, and the trace shows each nonce with the writer's host
+ * pid. V8's helper threads cannot write a nonce, so in such a namespace the agent sends each of its threads a
+ * signal that the thread ignores; the signal's event contains the thread's host pid. Lines of the file
+ * `trace` have the form `comm-pid [cpu] flags stamp: function: text`.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, openSync, readdirSync, readlinkSync, write } from 'node:fs';
@@ -16,36 +18,45 @@ import type { Instance } from './instance.ts';
 export interface OwnThreadIds {
   /** Host pids of our threads, ascending. */
   ids: number[];
-  /** Whether the agent runs in its own pid namespace, so that `ownThreadIds` does not return host pids. */
+  /**
+   * Whether the agent runs in its own pid namespace, in which `ownThreadIds` does not return host pids. Also
+   * true if the agent cannot find its marker in the trace.
+   */
   nested: boolean;
   warnings: string[];
 }
 
 type Marked = Pick<Instance, 'dir' | 'start' | 'stop' | 'writeMarker'>;
 
-/** Text that a thread writes to `trace_marker` so that its pid can be found. */
+/** Returns the text that a thread writes to `trace_marker`, so that `findNonces` can find its host pid. */
 export function threadMark(nonce: string): string {
   return `ftrace-exporter-tid ${nonce}`;
 }
 
-/** A random text that no other program writes. */
+/** Returns a random text that no other program writes. */
 export function makeNonce(): string {
   return randomBytes(12).toString('hex');
 }
 
-/** Writes the nonce from the calling thread. The instance must be recording. Throws `KernelError`. */
+/**
+ * Writes the nonce to `trace_marker` in the calling thread. The instance must be recording. Throws
+ * `KernelError`.
+ */
 export function claimThreadId(instance: Pick<Instance, 'writeMarker'>, nonce: string): void {
   instance.writeMarker(threadMark(nonce));
 }
 
-/** Returns the host pid of the thread that wrote each nonce, if the trace contains the nonce. Throws `KernelError`. */
+/**
+ * Returns, by nonce, the host pid of the thread that wrote it. Leaves out nonces that the trace does not
+ * contain. Throws `KernelError`.
+ */
 export function findNonces(instance: Pick<Instance, 'dir'>, nonces: readonly string[]): Map<string, number> {
   return parseNonces(readText(join(instance.dir, 'trace')), nonces);
 }
 
 /**
- * Matches a line from its end, because the comm at its start can contain any characters. After the pid, the line has a
- * fixed form up to the nonce at its end. The columns for flags and tgid are optional.
+ * Matches the end of a line, because the comm at the start can contain any characters. After the pid, the
+ * line has a fixed form and ends with the nonce. The columns for flags and tgid are optional.
  */
 const MARK =
   /-(\d+)\s+(?:\([\s\d-]+\)\s+)?\[\d+\]\s+(?:\S+\s+)?\d+(?:\.\d+)?: [^\s:]+: ftrace-exporter-tid ([0-9a-f]+)$/;
@@ -59,15 +70,19 @@ export function parseNonces(trace: string, nonces: readonly string[]): Map<strin
   return pids;
 }
 
-/** Returns the ids of our threads in /proc, which are host pids unless the agent has a pid namespace of its own. */
+/**
+ * Returns the ids of our threads from /proc. They are host pids unless the agent has a pid namespace of its
+ * own.
+ */
 export function ownThreadIds(): number[] {
   return readdirSync('/proc/self/task').map(Number);
 }
 
 /**
- * Finds the host pids of all our threads. The instance must be prepared, without enabled events or open pages, and is
- * stopped and empty afterwards. `markElsewhere` makes another thread (the main thread) write a text to a file. Returns
- * warnings about threads that were not found. Throws a `KernelError` if markers cannot be written at all.
+ * Finds the host pids of all our threads. The instance must be prepared, and have no enabled events or open
+ * pages. Afterwards, the instance is stopped and its buffer is empty. `markElsewhere` makes the main thread
+ * write a text to a file. Returns warnings about threads that were not found. Throws a `KernelError` if the
+ * kernel refuses the marker of the calling thread.
  */
 export async function learnOwnThreads(
   instance: Marked,
@@ -90,7 +105,8 @@ export async function learnOwnThreads(
       warnings.push(
         'cannot find the marker that shows the id of the main thread: the metrics will include events caused by this thread',
       );
-    // Always use the pool, because it creates its threads on first use, and they must exist before they are listed.
+    // Always use libuv's pool here: it creates its threads on first use, and `ownThreadIds` lists only
+    // threads that exist.
     const pool = await markFromPool(instance, marker);
     const marked = new Set([...claimed.values(), ...pool]);
 
@@ -104,7 +120,7 @@ export async function learnOwnThreads(
   }
 }
 
-/** The calling thread's id in the pid namespace of /proc, from the link `PID/task/TID`. */
+/** Returns the calling thread's id in the pid namespace of /proc, from the link `PID/task/TID`. */
 function currentThreadId(): number {
   return Number(readlinkSync('/proc/thread-self').split('/').at(-1));
 }
@@ -135,8 +151,9 @@ const IGNORED_SIGNAL_NUMBER = osConstants.signals[IGNORED_SIGNAL];
 const SIGNAL_EVENT = 'events/signal/signal_generate';
 
 /**
- * Finds the host pids of threads that have other pids in /proc: sends a signal to each thread, because the signal's
- * event contains the target's host pid. `own`: host pid of the calling thread, to exclude signals from other threads.
+ * Sends a signal to each of our threads, and returns their host pids, which the signal's event contains.
+ * `own` is the host pid of the calling thread, which the event filter needs to exclude signals from other
+ * threads. If this fails, adds a warning and returns no pids.
  */
 function signalledThreads(instance: Pick<Instance, 'dir'>, own: number, warnings: string[]): number[] {
   const { dir } = instance;
@@ -167,7 +184,10 @@ function signal(tid: number): void {
   }
 }
 
-/** Matches lines from their end, because the target's comm, which comes before the pid, can contain any characters. */
+/**
+ * Returns the target pids of the `signal_generate` events in a trace. Matches the end of each line, because
+ * the target's comm before the pid can contain any characters.
+ */
 export function parseSignalTargets(trace: string): number[] {
   const pids = trace.split('\n').flatMap((line) => {
     const pid = / signal_generate: sig=\d+ .* pid=(\d+) grp=\d+ res=\d+$/.exec(line)?.[1];

@@ -1,7 +1,8 @@
 /**
- * Reads the markers of programs from the top level's buffer, on kernels that cannot copy markers to an instance. The
- * agent uses the top level only if nobody else does. It changes the clock, and the size and the option `markers` if
- * needed, through the journal. If the agent is killed, the top level continues to record, as before.
+ * Reads markers that programs write to the top level's `trace_marker`, on kernels that cannot copy markers to
+ * an instance. The agent uses the top level only if nobody else does. Through the journal, the agent sets the
+ * clock and, if needed, the buffer size and the option `markers`. If the agent is killed, the top level
+ * continues to record.
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,11 +16,17 @@ import { topLevelOwner } from './journal/owners.ts';
 import { topLevelUser } from './journal/top-level-user.ts';
 import { warningsOfRemoval } from './top-level.ts';
 
-/** Minimum size in KiB per CPU: enough for the markers of one tick at the highest accepted rate. */
+/**
+ * Minimum buffer size in KiB per CPU: enough for the markers of one tick (the time between two reads) at the
+ * highest rate that the agent accepts.
+ */
 const LEAST_KB = 256;
 const OWNER = topLevelOwner('markers');
 
-/** Takes the top level. Throws a `KernelError` that describes the other user if there is one. */
+/**
+ * Returns the top level as an `Instance` that records markers. If another user uses the top level, throws a
+ * `KernelError` that describes this user.
+ */
 export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
   const user = topLevelUser(root) ?? otherTopLevelAgent(journal.place);
   if (user !== undefined)
@@ -47,11 +54,13 @@ export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
     },
     enable: () => {},
     start: () => part.set('tracing_on', '1'),
-    // Do not stop recording, because it was on before.
+    // Do not stop recording, because the top level usually records by default. `remove` restores the old
+    // `tracing_on`.
     stop: () => {},
     remove: () => {
       closePages();
-      // Do not change the clock if a new user relies on it. The journal tries again when the agent exits.
+      // Do not restore the clock if another user now uses the top level and relies on the clock. The agent
+      // tries again when it exits.
       if (removed || topLevelUser(root) !== undefined) return [];
       removed = true;
       return part.restore().problems;

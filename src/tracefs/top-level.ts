@@ -1,7 +1,8 @@
 /**
- * The top level as an instance, for tracers that the kernel runs nowhere else. The agent uses the top level only if
- * nobody else does. It journals every file before writing to it, and restores all files when the tracer stops. Source:
- * kernel/trace/trace.c, tracing_open_pipe(), tracing_free_buffer_release().
+ * Presents the top level as an `Instance`, for tracers that the kernel cannot run in an instance. The agent
+ * uses the top level only if nobody else does. It saves the old text of every file in the journal before
+ * writing the file, and restores all files when the tracer stops. Source: kernel/trace/trace.c,
+ * tracing_open_pipe(), tracing_free_buffer_release().
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,9 +19,10 @@ import { topLevelUser } from './journal/top-level-user.ts';
 import { parseStats } from './stats.ts';
 
 /**
- * Prepares the top level for a tracer. `remove()` restores everything and returns what it could not restore. If the
- * agent is killed, the kernel stops recording and frees the buffer, as in an instance, and the next start restores the
- * rest from the journal. If there is another user, throws a `KernelError` that describes the user.
+ * Returns the top level as an `Instance` for a tracer. `remove()` restores all changed files and returns
+ * messages about files that it could not restore. If the agent is killed, the kernel stops recording and
+ * frees the buffer, as in an instance; the agent restores the other files from the journal at its next start.
+ * If another user uses the top level, throws a `KernelError` that describes this user.
  */
 export function takeTopLevel(root: string, journal: Journal, tracer: string): Instance {
   const user = topLevelUser(root) ?? otherTopLevelAgent(journal.place);
@@ -39,7 +41,7 @@ export function takeTopLevel(root: string, journal: Journal, tracer: string): In
     quietly(() => set('tracing_on', '0'));
     closePages();
     quietly(() => set('current_tracer', 'nop'));
-    // Closing the file shrinks the buffer, so restore sizes afterwards.
+    // Closing `free_buffer` shrinks the buffer, so restore the buffer size afterwards.
     if (freeBuffer !== undefined) closeSync(freeBuffer);
     freeBuffer = undefined;
     removed = true;
@@ -78,7 +80,10 @@ export function warningsOfRemoval(root: string, purpose: string): string[] {
   ];
 }
 
-/** Opens `free_buffer`: when this process ends, the kernel stops recording and frees the buffer (`disable_on_free`). */
+/**
+ * Opens `free_buffer` and returns its descriptor. When this process ends, the kernel closes the file, frees
+ * the buffer and, because of the option `disable_on_free`, stops recording.
+ */
 function holdBuffer(root: string): number {
   const file = join(root, 'free_buffer');
   try {

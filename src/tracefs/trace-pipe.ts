@@ -1,6 +1,6 @@
 /**
- * Reads the text of a buffer from `trace_pipe`, without blocking. The kernel merges all CPUs, and removes what was read
- * from the buffer. Source: kernel/trace/trace.c, tracing_read_pipe().
+ * Reads the text of a buffer from `trace_pipe`, without blocking. The kernel merges the events of all CPUs,
+ * and removes events from the buffer when they are read. Source: kernel/trace/trace.c, tracing_read_pipe().
  */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -34,9 +34,9 @@ const AS_READ: Readonly<Record<string, '0' | '1'>> = {
 /** Options for function_graph, with all columns on. */
 const GRAPH_AS_READ: Readonly<Record<string, '0' | '1'>> = {
   ...AS_READ,
-  // Adds a column with the flags, which other tracers always show.
+  // Adds the column with interrupt and scheduling flags, which the text of other tracers always has.
   'latency-format': '1',
-  // Without this option, the text does not show calls that nest too deeply.
+  // Without this option, the text does not report calls that are missing because they were nested too deeply.
   'funcgraph-overrun': '1',
   'funcgraph-abstime': '1',
   'funcgraph-proc': '1',
@@ -56,8 +56,9 @@ export function textOptions(tracer: string): Readonly<Record<string, '0' | '1'>>
 }
 
 /**
- * Opens `trace_pipe` of an instance or of the top level. An empty buffer makes Node throw EAGAIN, which costs half as
- * much with `Error.stackTraceLimit = 0` in the reading thread. Throws `KernelError`.
+ * Opens `trace_pipe` of an instance or of the top level. Each read of an empty buffer makes Node throw
+ * EAGAIN; the error costs half as much CPU time if the reading thread sets `Error.stackTraceLimit = 0`.
+ * Throws `KernelError`.
  */
 export function openTracePipe(dir: string): TracePipe {
   const file = join(dir, 'trace_pipe');

@@ -4,11 +4,13 @@
  */
 
 export interface TracerTraits {
-  /** The kernel runs only one tracer of a group at a time, or the tracers of a group share their settings. */
+  /** Tracers of the same group share settings, or the kernel runs only one of them at a time. */
   group?: 'osnoise' | 'hwlat' | 'wakeup' | 'irqsoff';
   /** The tracer drops durations below `tracing_thresh`. */
   obeysThreshold?: true;
-  /** The tracer uses `tracing_thresh` as its own threshold. Without a threshold, it reports more. */
+  /**
+   * The tracer uses `tracing_thresh` as its own threshold. If the file contains 0, the tracer reports more.
+   */
   takesThreshold?: true;
   /** The tracer sets `tracing_thresh` while it runs. */
   setsThreshold?: true;
@@ -16,14 +18,18 @@ export interface TracerTraits {
   hasOsnoiseOptions?: true;
   /** Files at the top level that the kernel itself changes while the tracer runs. */
   changes?: readonly string[];
-  /** The tracer records calls and returns, filters with `set_graph_function`, and prints other columns. */
+  /**
+   * The tracer records calls and returns, filters with `set_graph_function`, and prints different columns.
+   */
   isGraph?: true;
 }
 
 const WAKEUP: TracerTraits = { group: 'wakeup', obeysThreshold: true };
 const IRQSOFF: TracerTraits = { group: 'irqsoff', obeysThreshold: true };
 
-/** Must contain every tracer that the agent runs, because cleanup searches for the instances of these tracers. */
+/**
+ * Must contain every tracer that the agent runs, because cleanup removes only the instances of these tracers.
+ */
 const TRAITS: Readonly<Record<string, TracerTraits>> = {
   function: {},
   function_graph: { isGraph: true, obeysThreshold: true },
@@ -46,7 +52,9 @@ export function traitsOf(tracer: string): TracerTraits {
   return TRAITS[tracer] ?? {};
 }
 
-/** Returns all tracers of the same group, including this tracer. Empty if the tracer has no group. */
+/**
+ * Returns all tracers of the tracer's group, including the tracer itself. Empty if the tracer has no group.
+ */
 export function groupOf(tracer: string): readonly string[] {
   const { group } = traitsOf(tracer);
   return group === undefined ? [] : TRACERS.filter((name) => TRAITS[name].group === group);

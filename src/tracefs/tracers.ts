@@ -1,6 +1,6 @@
 /**
- * Starts a tracer in a prepared instance or at the top level, according to a request, and stops it. All system-wide
- * changes go through the journal. Source: kernel/trace/trace.c, tracing_set_tracer().
+ * Starts and stops a tracer in a prepared instance or at the top level. The journal saves the old value
+ * before each change of a system-wide file. Source: kernel/trace/trace.c, tracing_set_tracer().
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,18 +25,21 @@ export interface StartedTracer {
   disks: readonly string[];
   /** Files at the top level that determine what the tracer records, relative to the root of tracefs. */
   settings: readonly string[];
-  /** Applies the function filter to functions of new modules. Returns problems. */
+  /** Applies the function filter to functions of modules that were loaded later. Returns error messages. */
   reapplyFilter(): string[];
-  /** Sets the tracer to nop and restores its knobs. Open files `trace_pipe` and `trace_pipe_raw` cause EBUSY. */
+  /**
+   * Sets the tracer to nop and restores its knobs (see `Knob`). While a `trace_pipe` or `trace_pipe_raw` of
+   * the target is open, the kernel refuses with EBUSY; `problems` then contains the error.
+   */
   stop(): Restored;
 }
 
-/** Tracers of the kernel, including mmiotrace. Empty if the list cannot be read. */
+/** Returns the tracers that the top level accepts, including mmiotrace. Empty if the list cannot be read. */
 export function offeredTracers(root: string): string[] {
   return words(join(root, 'available_tracers'));
 }
 
-/** Tracers that an instance accepts. These are fewer than at the top level. */
+/** Returns the tracers that an instance accepts. The top level accepts more tracers. */
 export function instanceTracers(dir: string): string[] {
   return words(join(dir, 'available_tracers'));
 }
@@ -59,11 +62,12 @@ export function placeOf(
 }
 
 /**
- * Sets options, filters and knobs, then the tracer. The tracer starts immediately, but its records are kept only after
- * `target.start()`. Latency tracers require this order: if the instance already recorded and the top level's
- * `tracing_on` were 0, the tracer would do nothing until the instance's `tracing_on` changes from 0 to 1
- * (kernel/trace/trace.c, rb_simple_write()). The target must be prepared, with no pages open. After an error, only the
- * target's own files are still changed.
+ * Sets options, filters and knobs (top-level control files), then the tracer. The target must be prepared and
+ * have no open pages. The tracer runs at once, but the buffer keeps no records before `target.start()`.
+ * Latency tracers require this order: if the instance already recorded and the top level's `tracing_on` were
+ * 0, the tracer would do nothing until the instance's `tracing_on` changes from 0 to 1 (kernel/trace/trace.c,
+ * rb_simple_write()). If this function throws, it has restored the system-wide files, but not the target's
+ * own files.
  */
 export function startTracer(target: Instance, request: TracerRequest, journal: Journal): StartedTracer {
   const { tracer, functions } = request;
@@ -117,8 +121,8 @@ function settingsOf(root: string, { tracer, knobs }: TracerRequest): string[] {
 }
 
 /**
- * Up to Linux 6.12 (but not in 7.3), all instances share the options of a tracer. So a change in our instance also
- * changes the top level, and is journaled.
+ * Sets options of the tracer. Up to Linux 6.12 (but not in 7.3), all instances share a tracer's options, so a
+ * change in the agent's instance also changes the top level. The journal saves these shared options.
  */
 function setTracerOptions(target: Instance, options: TracerRequest['options'], knobs: JournalPart): void {
   if (target.dir === target.root) {
@@ -133,7 +137,10 @@ function setTracerOptions(target: Instance, options: TracerRequest['options'], k
   setOptions({ dir: target.dir, set }, options);
 }
 
-/** Stops the tracer. If that fails, keeps the knobs, because a running tracer with empty filters traces everything. */
+/**
+ * Stops the tracer and restores its knobs. If the kernel refuses to stop the tracer, does not restore them,
+ * because a running tracer with empty filters traces every function.
+ */
 function stop(target: Instance, knobs: JournalPart): Restored {
   const problems: string[] = [];
   try {
@@ -149,9 +156,10 @@ function stop(target: Instance, knobs: JournalPart): Restored {
 }
 
 /**
- * Sets the instance's clock to that of the top level, because a latency tracer takes the start of a latency from the
- * top level's clock. The trace leaves out events from before the start. If the instance used `mono`, these would often
- * be all events. Source: kernel/trace/trace.c, ftrace_now(), __update_max_tr(), tracing_iter_reset().
+ * Sets the instance's clock to the top level's clock. A latency tracer reads the start time of a latency from
+ * the top level's clock, and the file `trace` omits events from before the start. If the instance used
+ * `mono`, `trace` would often omit all events. Source: kernel/trace/trace.c, ftrace_now(), __update_max_tr(),
+ * tracing_iter_reset().
  */
 function useTopLevelClock(target: Instance, tracer: string): void {
   const file = join(target.root, 'trace_clock');
@@ -178,8 +186,9 @@ function setTracer(target: Instance, tracer: string): void {
 }
 
 /**
- * Writes the knobs. Knobs limit each other (a runtime must not exceed its period), so the right order depends on the
- * old values. Tries a refused knob again after the others.
+ * Writes the knobs. One knob can limit another (osnoise's runtime must not exceed its period), so the order
+ * that the kernel accepts depends on the old values. If the kernel refuses a knob with EINVAL, writes it
+ * again after the other knobs.
  */
 function setKnobs(root: string, { tracer, knobs }: TracerRequest, part: JournalPart): void {
   let remaining = knobs.filter((knob) => isThere(root, tracer, knob));

@@ -27,7 +27,8 @@ export function set(store: JournalStore, owner: string, file: string, value: str
   const entry = store.claim(owner, file, form, text);
   const { left: previous } = entry;
   delete entry.left;
-  // Ignore a full disk, so that a tracer can be stopped: the saved journal already has what is needed to restore.
+  // Ignore errors of this save, such as a full disk, so that the agent can still stop a tracer. The state
+  // file on disk already contains what is needed to restore the file.
   if (isOwner && (isChangedByKernel(file) || wanted === normalForm(form, entry.before)))
     store.saveIfPossible();
   else store.saveFor(owner);
@@ -78,7 +79,10 @@ export function add(store: JournalStore, owner: string, file: string, values: re
   return appendValues(path, values);
 }
 
-/** Called if a write failed. Drops the entry if the file is unchanged; otherwise restores the entry's `left`. */
+/**
+ * Updates an entry after a failed write. If the file has its original text, drops the entry; otherwise,
+ * restores the entry's `left`.
+ */
 function forgetIfUnchanged(
   store: JournalStore,
   entry: JournalEntry,

@@ -1,13 +1,14 @@
 /**
- * Formats of journaled files. For many files, the text to write differs from the text that the file contains. Sources:
- * kernel/trace/trace.c, ftrace.c, trace_osnoise.c, trace_hwlat.c, blktrace.c.
+ * Formats of the control files that the journal can restore. For many of these files, the text to write
+ * differs from the text that a read returns. Sources: kernel/trace/trace.c, ftrace.c, trace_osnoise.c,
+ * trace_hwlat.c, blktrace.c.
  */
 
 /**
- * Formats of files. `value`: the text as written. `choice`: all choices, the current one in brackets. `mask`: CPUs in
- * hexadecimal words. `size`: a number, or `7 (expanded: 1408)`. `words`: options such as `A NO_B`, written one by one.
- * `switch`: `0`, `1` or `1*`. `functions` and `pids`: lists. The agent appends only to an empty list, so it restores
- * the list by emptying it.
+ * Formats of files. `value`: the text as written. `choice`: all choices, the current one in brackets. `mask`:
+ * CPUs in hexadecimal words. `size`: a number, or `7 (expanded: 1408)`. `words`: options such as `A NO_B`,
+ * written one by one. `switch`: `0` or `1`, followed by `*` if a trigger uses the event. `functions` and
+ * `pids`: lists. The agent appends only to an empty list, so it restores a list by emptying it.
  */
 export type Form = 'value' | 'choice' | 'mask' | 'size' | 'words' | 'switch' | 'functions' | 'pids';
 
@@ -25,11 +26,14 @@ const FORMS: readonly (readonly [RegExp, Form])[] = [
   [new RegExp(`^events/${WORD}/${WORD}/enable$`), 'switch'],
   [/^(set_ftrace_filter|set_ftrace_notrace|set_graph_function|set_graph_notrace)$/, 'functions'],
   [/^(set_ftrace_pid|set_ftrace_notrace_pid)$/, 'pids'],
-  // DISK is the name of a directory, such as `cciss!c0d0`.
+  // In /sys/block, a disk's name can contain `!`, as in `cciss!c0d0`.
   [/^\/sys\/block\/(?!\.+\/)[A-Za-z0-9_!.:+-]+\/trace\/enable$/, 'switch'],
 ];
 
-/** Returns the form of a control file (see `JournalPart`), or undefined if the file must not be journaled. */
+/**
+ * Returns the form of a control file (a path as in `JournalPart`), or undefined if the file must not be
+ * journaled.
+ */
 export function formOf(file: string): Form | undefined {
   return FORMS.find(([pattern]) => pattern.test(file))?.[1];
 }
@@ -38,7 +42,10 @@ export function isList(form: Form): form is 'functions' | 'pids' {
   return form === 'functions' || form === 'pids';
 }
 
-/** Converts a file's text, or a value to write, to a form that can be compared. */
+/**
+ * Converts a file's text, or a value to write, to its normal form. Texts with the same normal form mean the
+ * same setting.
+ */
 export function normalForm(form: Form, text: string): string {
   const trimmed = text.trim();
   switch (form) {
@@ -63,17 +70,20 @@ export function normalForm(form: Form, text: string): string {
   }
 }
 
-/** Values to write, one by one, so that the file contains `text` again. */
+/** Returns the values to write, one per write, so that the file contains `text` again. */
 export function valuesToWrite(form: Form, text: string): string[] {
   if (form === 'words') return words(text);
-  // Write the `expanded` size. The kernel expands the buffer only once, when the top level is first used, so the next
-  // user would get a buffer that is too small.
+  // Write the `expanded` size. The kernel expands the buffer only once, when the top level is first used.
+  // With the size in front, the next user would get a buffer that is too small.
   if (form === 'size') return [/\(expanded: (\d+)\)/.exec(text)?.[1] ?? normalForm(form, text)];
   if (form === 'mask') return [text.trim()];
   return [normalForm(form, text)];
 }
 
-/** Splits a text into words. Leaves out `DEFAULTS`, which only means that all other words have their default. */
+/**
+ * Splits a text into words. Leaves out `DEFAULTS`, which the kernel prints if all options have their
+ * defaults.
+ */
 function words(text: string): string[] {
   return text.split(/\s+/).filter((word) => word !== '' && word !== 'DEFAULTS');
 }

@@ -12,28 +12,40 @@ export type { JournalPlace, Restored };
 
 export interface Journal {
   place: JournalPlace;
-  /** The part of the journal for the files that one tracer changes. */
+  /** Returns the part of the journal for the files that one owner (see `owners.ts`) changes. */
   part(owner: string): JournalPart;
-  /** Restores everything in reverse order. Removes the state file, unless another attempt is needed. */
+  /**
+   * Restores all journaled files, the last changed file first. Removes the state file, unless another attempt
+   * is needed.
+   */
   restore(): Restored;
 }
 
 /** In all methods, `file` is relative to the root of tracefs, or is `/sys/block/DISK/trace/enable`. */
 export interface JournalPart {
-  /** Saves the old text, then writes. Throws `KernelError` on a refusal, or if another tracer needs another value. */
+  /**
+   * Saves the file's old text, then writes the value. Throws a `KernelError` if the kernel refuses the value,
+   * or if another tracer needs a different value.
+   */
   set(file: string, value: string): void;
   /** Appends to a list that was empty. Returns the values that the kernel refuses with EINVAL. Throws `KernelError`. */
   add(file: string, values: readonly string[]): string[];
   /** Saves the old text of a file that the kernel itself will change. Throws `KernelError`. */
   keep(file: string): void;
-  /** Calls `step`, which writes another file. If that also changes `file`, saves its old text. Rethrows errors. */
+  /**
+   * Calls `step`, which writes another file. If the kernel then also changes `file`, keeps the old text of
+   * `file` in the journal. Rethrows errors of `step`.
+   */
   keepIfFollows(file: string, step: () => void): void;
-  /** Call this if the tracer could not be stopped. Its settings then stay in force and in the journal. */
+  /**
+   * Call this if the tracer could not be stopped. `restore` then keeps the tracer's settings, in the kernel
+   * and in the journal.
+   */
   stillRuns(): void;
   restore(): Restored;
 }
 
-/** Opens an agent's journal. Touches no file until something must be written. */
+/** Opens an agent's journal. Does not read or write the state file until this is necessary. */
 export function openJournal(place: JournalPlace): Journal {
   const store = openStore(place);
   /** Tracers that could not be stopped. */
@@ -53,8 +65,9 @@ export function openJournal(place: JournalPlace): Journal {
 }
 
 /**
- * Restores the files that a killed agent with this name changed. Stop its tracers first, because some restore values
- * themselves. Does not touch files of tracers in `stillRunning`. Throws `KernelError` if the file cannot be trusted.
+ * Restores the files that a killed agent with this name changed. Stop the agent's tracers first, because the
+ * kernel restores some values itself when a tracer stops. Does not restore files of tracers in
+ * `stillRunning`. Throws a `KernelError` if the state file cannot be trusted.
  */
 export function restoreJournal(place: JournalPlace, stillRunning: readonly string[] = []): Restored {
   return restoreEntries(openStore(place), { running: new Set(stillRunning), isRecovery: true });

@@ -1,4 +1,7 @@
-/** Describes tracers and settings that another user left in the kernel and that this process may be unable to undo. */
+/**
+ * Describes the tracer that another user runs at the top level, and the files that an agent has not yet
+ * restored.
+ */
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, KernelError } from '../../model/errors.ts';
@@ -7,14 +10,20 @@ import { pathOf } from './put-back.ts';
 import { bootId, type JournalEntry, loadEntries, stateFileOf } from './state.ts';
 import type { JournalPlace } from './store.ts';
 
-/** Describes another user's tracer at the top level. Check this before the agent itself uses the top level. */
+/**
+ * Describes another user's tracer at the top level; undefined if no tracer runs. Call this before the agent
+ * itself uses the top level, because the function cannot distinguish the agent's own tracer.
+ */
 export function foreignTracer(root: string): string | undefined {
   const tracer = tryReadText(join(root, 'current_tracer'))?.trim() ?? '';
   if (tracer === '' || tracer === 'nop') return undefined;
   return `tracer ${tracer} runs at the top level of ${root}, and this agent did not start it, or cannot stop it: if it is not needed, write nop to ${join(root, 'current_tracer')}, or run \`ftrace-exporter cleanup\` with the state directory of the agent that started it`;
 }
 
-/** Describes the files in an agent's journal and why they cannot be restored here. Undefined if there are none. */
+/**
+ * Describes the files that an agent's journal lists and, if this process cannot write one of them, the
+ * reason. Undefined if the journal lists no files.
+ */
 export function journalState({ root, stateDir, name }: JournalPlace): string | undefined {
   const stateFile = stateFileOf(stateDir, name);
   let entries: JournalEntry[];

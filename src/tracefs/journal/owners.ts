@@ -1,4 +1,7 @@
-/** Owners of journal entries. An owner is a tracer, or a tracer's changes to the top level itself. */
+/**
+ * Names of the owners of journal entries. A tracer's name owns its knobs and options. `TRACER at the top
+ * level` owns the changes of the top level's own settings while the tracer runs at the top level.
+ */
 
 const AT_TOP_LEVEL = ' at the top level';
 

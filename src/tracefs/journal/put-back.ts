@@ -1,6 +1,6 @@
 /**
- * Restores one journaled file, unless another user has changed it since. Files are relative to the root of tracefs, or
- * are `/sys/block/DISK/trace/enable`.
+ * Restores one journaled file, unless another user has changed the file after the agent. Paths of files are
+ * relative to the root of tracefs, or are `/sys/block/DISK/trace/enable`.
  */
 import { isAbsolute, join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
@@ -11,8 +11,8 @@ import { coveredBy, type Form, formOf, isList, normalForm, valuesToWrite } from 
 import type { JournalEntry } from './state.ts';
 
 /**
- * Files that the kernel itself can change: when the agent is killed, the kernel stops recording and frees the buffer.
- * If a user moves hwlat's thread to other CPUs, the kernel changes hwlat's mode.
+ * Files that the kernel itself can change. When the agent is killed, the kernel stops recording and frees the
+ * buffer. When a user moves hwlat's thread to other CPUs, the kernel changes hwlat's mode.
  */
 const CHANGED_BY_KERNEL = ['tracing_on', 'buffer_size_kb', 'hwlat_detector/mode'];
 
@@ -44,7 +44,11 @@ export function writeValue(root: string, file: string, value: string): void {
   else writeControl(root, file, value);
 }
 
-/** Restores a file. Returns `restored`, `nothing` (nothing to do), or why it kept the file. Throws `KernelError`. */
+/**
+ * Restores a file. Returns `restored`; `nothing` if the file needs no change; or a message that says why the
+ * file does not have its old value. `tracerIsOurs`: false if the agent could not restore `current_tracer`,
+ * for example because another user has changed it. Throws `KernelError`.
+ */
 export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean): string {
   const { file, before } = entry;
   const form = checkedForm(file);
@@ -53,7 +57,8 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
   const present = normalForm(form, text);
   const wanted = isList(form) ? '' : normalForm(form, before);
   if (present === wanted && form !== 'size') {
-    // If all listed tasks have ended, the empty list matches no task. Truncating it makes it match all tasks again.
+    // After all listed tasks have exited, the kernel keeps an empty list, which matches no task. Truncating
+    // the file removes the list, so that all tasks match again.
     if (form === 'pids' && text.trim() === '') emptyList(path);
     return 'nothing';
   }
@@ -74,10 +79,12 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
 
 function isOurs(entry: JournalEntry, form: Form, present: string, tracerIsOurs: boolean): boolean {
   if (isChangedByKernel(entry.file)) return true;
-  // Forks add pids to the list, so its contents do not show who wrote it. If the tracer is ours, so is the list.
+  // The kernel adds pids to the list when listed tasks fork, so the contents do not show which program wrote
+  // the list. Assume that the list is ours if the tracer is ours.
   if (form === 'pids') return tracerIsOurs;
   if (form === 'functions') {
-    // Loading or removing a module changes the list, so check that all functions in it match our globs.
+    // Loading or removing a module changes the list, so only check that each function in it matches one of
+    // our globs.
     return tracerIsOurs && coveredBy(present, entry.added ?? []);
   }
   return entry.left === undefined || entry.left === present;

@@ -17,7 +17,9 @@ export interface RestoreRequest {
   owner?: string;
   /** Tracers that could not be stopped. `restoreEntries` updates the set. */
   running: Set<string>;
-  /** Set after a crash. An untrusted state file is then an error, even if this journal has changed nothing. */
+  /**
+   * True after a crash. An untrusted state file is then an error, even if this process has journaled nothing.
+   */
   isRecovery?: boolean;
 }
 
@@ -28,7 +30,8 @@ export function restoreEntries(store: JournalStore, request: RestoreRequest): Re
   if (mine.length === 0 && !isStaleFileThere(store, request)) return report;
   const isTracer = ({ file }: JournalEntry) => file === 'current_tracer';
   let tracerIsOurs = true;
-  // Restore the tracer first: if its filters were emptied while it runs, it would trace everything.
+  // Restore `current_tracer` first: if a tracer still runs when its filters are emptied, it traces every
+  // function.
   for (const entry of mine.filter(isTracer)) {
     if (isOnlyGivenUp(entry, request)) continue;
     const outcome = tryPutBack(store, entry, true);
@@ -36,8 +39,9 @@ export function restoreEntries(store: JournalStore, request: RestoreRequest): Re
     tracerIsOurs = outcome === 'restored' || outcome === 'nothing';
     noteTracer(store, entry, { tracerIsOurs, running: request.running });
   }
-  // Search for another user only before restoring everything. If a single tracer ends, the top level has no other user:
-  // the tracer took it only because it was free, and stopping the tracer stopped every recording there.
+  // Search for another user of the top level only when restoring all entries. When a single tracer stops, the
+  // top level has no other user: the agent started the tracer only because the top level was free, and has
+  // stopped all recording at the top level.
   const user = request.owner === undefined ? otherTopLevelUser(store.place.root, mine) : undefined;
   for (const entry of mine.filter((one) => !isTracer(one)).reverse()) {
     if (isOnlyGivenUp(entry, request)) continue;
@@ -53,13 +57,17 @@ function entriesOf(store: JournalStore, { owner, isRecovery = false }: RestoreRe
   try {
     return store.reload().filter(({ owners }) => owner === undefined || owners.includes(owner));
   } catch (error) {
-    // Ignore the error: it was reported when the agent started, and the file contains no entry of this journal.
+    // Ignore the error, because the agent reported it at the start and the file contains no entry of this
+    // process.
     if (error instanceof KernelError && !isRecovery && !store.hasClaimed()) return [];
     throw error;
   }
 }
 
-/** Whether a state file exists that has no entries from this boot. The caller removes it after restoring everything. */
+/**
+ * Whether a state file exists although there are no entries to restore, for example a file from an earlier
+ * boot. False if only one owner's files are restored. If true, `finish` removes the file.
+ */
 function isStaleFileThere(
   { place, hasClaimed }: JournalStore,
   { owner, isRecovery }: RestoreRequest,
@@ -80,7 +88,10 @@ interface TracerState {
   running: Set<string>;
 }
 
-/** Keeps the entry if the top level's tracer was not restored, and notes whether the tracer still runs. */
+/**
+ * If the top level's tracer was not restored, keeps its entry in the journal. Updates `running`, the set of
+ * tracers that could not be stopped.
+ */
 function noteTracer(store: JournalStore, entry: JournalEntry, { tracerIsOurs, running }: TracerState): void {
   const couldNot = store.entries().includes(entry);
   if (!tracerIsOurs && !couldNot) store.entries().push(entry);
@@ -99,14 +110,17 @@ function whyItWaits(
   if (tracers.some((tracer) => running.has(tracer)))
     return `: tracer ${tracers.join(', ')} could not be stopped`;
   if (!entry.owners.every(isTopLevelOwner)) return undefined;
-  // Restoring clock or size would empty the other user's buffer; restoring tracing_on would start a recording that they
-  // stopped.
+  // Restoring the clock or the size would empty the other user's buffer. Restoring tracing_on could start a
+  // recording that the other user has stopped.
   const later = 'the next start or `ftrace-exporter cleanup` restores it';
   if (!tracerIsOurs) return ` while another user needs the top level: ${later}`;
   return user === undefined ? undefined : ` while another user needs the top level (${user}): ${later}`;
 }
 
-/** Calls `putBack`, and drops the entry unless another attempt can succeed. */
+/**
+ * Calls `putBack`, and drops the entry unless another attempt can succeed. Returns the result of `putBack` or
+ * an error message.
+ */
 function tryPutBack(store: JournalStore, entry: JournalEntry, tracerIsOurs: boolean): string {
   try {
     const outcome = putBack(store.place.root, entry, tracerIsOurs);
@@ -124,10 +138,11 @@ function noteOutcome(report: Restored, entry: JournalEntry, outcome: string): vo
   else if (outcome !== 'nothing') report.problems.push(outcome);
 }
 
-/** Updates the state file, so that the next attempt does not repeat finished work. */
+/** Saves the remaining entries, so that the next attempt does not restore the same files again. */
 function finish(store: JournalStore, { owner }: RestoreRequest, report: Restored): void {
   if (owner !== undefined) {
-    // Ignore a full disk: before it exits, the agent restores everything and removes the file, which needs no space.
+    // Ignore a full disk. Before the agent exits, it restores all files and removes the state file, which
+    // needs no disk space.
     store.saveIfPossible();
     return;
   }

@@ -1,6 +1,7 @@
 /**
- * Loads and saves the state file of a restore journal, which survives the process. Accepts only entries for files that
- * the agent may write. Refuses a file that is broken or that another user could have written, and does not change it.
+ * Loads and saves the state file of a restore journal. The file remains on disk when the process ends.
+ * Accepts only entries for files that the agent may write. Refuses a state file that is malformed or that
+ * another user could have written, and does not change this file.
  */
 import {
   closeSync,
@@ -27,11 +28,11 @@ export interface JournalEntry {
   file: string;
   /** Text before the first write; '' for lists, because the agent uses a list only if it is empty. */
   before: string;
-  /** Text after our write, in normal form. Absent until our write is complete. */
+  /** Text after our write, in normal form (see `normalForm`). Undefined until our write is complete. */
   left?: string;
   /** Values that were appended to a list. */
   added?: string[];
-  /** Tracers that need the current value of the file. */
+  /** Owners (see `owners.ts`) that need the current value of the file. */
   owners: string[];
 }
 
@@ -47,20 +48,23 @@ export function stateFileOf(stateDir: string, name: string): string {
 /** Temporary name of the state file. A file with this name remains if the process is killed during a write. */
 const unfinished = (file: string) => `${file}.new`;
 
-/** Whether an agent's journal exists, complete or not. */
+/** Whether an agent's state file exists, even if it was not written completely. */
 export function stateIsThere(stateDir: string, name: string): boolean {
   const file = stateFileOf(stateDir, name);
   return existsSync(file) || existsSync(unfinished(file));
 }
 
-/** ID of the current boot. Entries from another boot do not count, because a boot resets all files. */
+/**
+ * Returns the ID of the current boot. Entries from another boot are ignored, because a reboot resets all
+ * control files.
+ */
 export function bootId(file = BOOT_ID_FILE): string {
   return readText(file).trim();
 }
 
 /**
- * Entries of the state file, oldest first. Empty if there is no file, or if it is from another boot. Throws a
- * `KernelError` if the file cannot be read or trusted.
+ * Returns the entries of the state file, oldest first. Empty if the file does not exist or is from another
+ * boot. Throws a `KernelError` if the file cannot be read or trusted.
  */
 export function loadEntries(file: string, boot: string): JournalEntry[] {
   const text = readTrusted(file);
@@ -87,11 +91,11 @@ export function loadEntries(file: string, boot: string): JournalEntry[] {
 function readTrusted(file: string): string | undefined {
   let fd: number;
   try {
-    // Open without blocking, because the file could be a pipe.
+    // Use O_NONBLOCK, because the file could be a pipe, and opening a pipe blocks until it has a writer.
     fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     const errno = errnoOf(error);
-    // If a part of the path is not a directory, the next save reports that.
+    // If a part of the path is not a directory (ENOTDIR), the next save reports this error.
     if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined;
     if (errno === 'ELOOP') throw distrust(file, 'the file is a symbolic link');
     throw refusal(error, { file, action: 'read the restore journal' });
@@ -140,8 +144,8 @@ function isEntry(value: unknown): value is JournalEntry {
 }
 
 /**
- * Replaces the state file atomically, or removes it if there are no entries. Creates the directory, accessible only to
- * its owner. Throws a `KernelError` whose message contains `neededBy`.
+ * Replaces the state file atomically, or removes it if there are no entries. Creates the directory if needed,
+ * accessible only to its owner. Throws a `KernelError` with a message that contains `neededBy`.
  */
 export function saveEntries(
   stateDir: string,
@@ -167,7 +171,10 @@ export function saveEntries(
   syncDirectory(stateDir);
 }
 
-/** Does not use `rmSync`, because it throws errors without a code on a read-only file system. */
+/**
+ * Removes a file if it exists. Does not use `rmSync`, because `rmSync` throws errors without a code on a
+ * read-only file system.
+ */
 function removeIfThere(file: string): void {
   try {
     unlinkSync(file);
@@ -177,7 +184,10 @@ function removeIfThere(file: string): void {
   }
 }
 
-/** Creates the directory and its parents. Node's `recursive` would loop forever on some special file systems. */
+/**
+ * Creates the directory and its parents. Does not use the option `recursive` of Node's `mkdirSync`, because
+ * it loops forever on some special file systems.
+ */
 function makeDirectory(dir: string, mayMakeParent = true): void {
   try {
     mkdirSync(dir, 0o700);
@@ -202,7 +212,10 @@ function writeSynced(file: string, text: string): void {
   }
 }
 
-/** Writes the rename to disk if possible. Errors do not matter, because a reboot makes the journal void anyway. */
+/**
+ * Syncs the directory, so that the rename is on disk. Ignores errors, because the journal is needed only
+ * until the next reboot.
+ */
 function syncDirectory(dir: string): void {
   try {
     const fd = openSync(dir, constants.O_RDONLY);

@@ -6,7 +6,7 @@ import { bootId, type JournalEntry, loadEntries, saveEntries, stateFileOf } from
 export interface JournalPlace {
   /** Directory of state files; created when needed. */
   stateDir: string;
-  /** Name of the agent, which must hold the base instance of that name. */
+  /** Name of the agent. The agent must hold the instance with this name (keep its `free_buffer` open). */
   name: string;
   /** Root of tracefs. */
   root: string;
@@ -19,16 +19,25 @@ export interface JournalStore {
   /** All entries, including those that remain after a crash because they could not be restored. */
   entries(): JournalEntry[];
   find(file: string): JournalEntry | undefined;
-  /** Returns the entry of a file, and creates it if needed. Save the journal before writing the file. */
+  /**
+   * Returns the entry of a file, after adding `owner` to it. Creates the entry if needed, with `text` as the
+   * old text. Save the journal before writing the file.
+   */
   claim(owner: string, file: string, form: Form, text: string): JournalEntry;
   drop(entry: JournalEntry): void;
-  /** Whether `claim` was called. Entries from before a crash do not count. */
+  /** Whether `claim` was called. Entries that were loaded from the state file do not count. */
   hasClaimed(): boolean;
-  /** Saves before a write, because a change must not be made unless it is journaled. Throws `KernelError`. */
+  /**
+   * Saves the journal before a control file is written, so that every change is journaled. Throws a
+   * `KernelError` that names `owner`.
+   */
   saveFor(owner: string): void;
-  /** Throws `KernelError`. */
+  /** Saves the journal. Throws `KernelError`. */
   save(): void;
-  /** Saves after a write. Ignores errors, because the state on disk is already sufficient to restore. */
+  /**
+   * Saves the journal after a control file was written. Ignores errors, because the state file is already
+   * sufficient to restore the file.
+   */
   saveIfPossible(): void;
 }
 

@@ -6,7 +6,7 @@ import { tryReadText } from '../files.ts';
 import { listLines, normalForm, valuesToWrite } from './control-forms.ts';
 import type { JournalEntry } from './state.ts';
 
-/** Files with lists that limit what is recorded. If a list is not empty, a tool relies on it. */
+/** Files with lists that select what is recorded. If a list is not empty, a tool uses the top level. */
 const LISTS = [
   'set_event',
   'set_event_pid',
@@ -28,7 +28,11 @@ export function topLevelUser(root: string): string | undefined {
   return userOf(root, LISTS);
 }
 
-/** Describes the user of the top level after a crash. Ignores changes that are in the killed agent's journal. */
+/**
+ * Describes a user of the top level other than the agent, while the agent's own changes are still in force.
+ * `entries` is the agent's journal; changes in it do not count as another user's. Undefined if there is no
+ * other user.
+ */
 export function otherTopLevelUser(root: string, entries: readonly JournalEntry[]): string | undefined {
   const isOurs = (list: string) =>
     entries.some(({ file }) => file === list || (list === 'set_event' && file.startsWith('events/')));
@@ -53,7 +57,7 @@ function userOf(root: string, lists: readonly string[]): string | undefined {
   return pipeIsOpen(root) ? 'another user reads its trace_pipe' : undefined;
 }
 
-/** Whether `trace_pipe` is open. The kernel allows only one process to open it. */
+/** Whether a process has `trace_pipe` open. The kernel allows only one process at a time to open it. */
 function pipeIsOpen(root: string): boolean {
   try {
     closeSync(openSync(join(root, 'trace_pipe'), constants.O_RDONLY | constants.O_NONBLOCK));
@@ -64,8 +68,9 @@ function pipeIsOpen(root: string): boolean {
 }
 
 /**
- * Detects another user by a buffer size that is neither the agent's nor the original size. The kernel rounds sizes up
- * to whole sub-buffers, which the agent may have enlarged. After a kill, the kernel keeps a few sub-buffers.
+ * Describes another user if the buffer is larger than its original size and does not have the size that the
+ * agent set. The original size is rounded up here as the kernel does: to whole sub-buffers, which the agent
+ * may have enlarged, and to at least the sub-buffers that the kernel keeps when it frees a buffer.
  */
 function grownBuffer(root: string, entries: readonly JournalEntry[]): string | undefined {
   const size = entries.find(({ file }) => file === SIZE);
