@@ -68,9 +68,9 @@ function cleanHolding(root: string, name: string, stateDir: string | undefined, 
 /**
  * Cleans up at the start of an agent, in case an agent of the same name was killed. The caller must hold the
  * base instance, `instances/NAME`. Removes the instances of tracers before it uses the journal, because the
- * kernel restores some values itself when a tracer stops. Reports a journal that cannot be trusted in
- * `problems`, because the agent cannot journal changes until a user removes that journal. Throws a
- * `KernelError` if an instance cannot be removed.
+ * kernel restores some values itself when a tracer stops. If the journal cannot be trusted, adds a message to
+ * `problems`; the agent then cannot journal changes until a user removes this journal. Throws a `KernelError`
+ * if an instance cannot be removed.
  */
 export function recover(place: JournalPlace): CleanupReport {
   const report = emptyReport();

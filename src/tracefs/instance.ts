@@ -40,7 +40,7 @@ export interface Instance {
    * with EINVAL, such as patterns that match no function. Throws `KernelError`.
    */
   add(file: string, values: readonly string[]): string[];
-  /** Stops recording, then sets options, buffer size and clock. Call */
+  /** Stops recording, then sets options, buffer size and clock. Call this before `enable` and `openPages`. */
   prepare(request: BufferRequest): BuffersInForce;
   /** Enables events, given as `system:name`. */
   enable(events: readonly string[]): void;

@@ -74,7 +74,7 @@ export function normalForm(form: Form, text: string): string {
 export function valuesToWrite(form: Form, text: string): string[] {
   if (form === 'words') return words(text);
   // Write the `expanded` size. The kernel expands the buffer only once, when the top level is first used.
-  // With the size in front, the next user would get a buffer that is too small.
+  // With the smaller size, the next user would get a buffer that is too small.
   if (form === 'size') return [/\(expanded: (\d+)\)/.exec(text)?.[1] ?? normalForm(form, text)];
   if (form === 'mask') return [text.trim()];
   return [normalForm(form, text)];
