@@ -1,6 +1,7 @@
 /**
- * Lists the pages of a recording that can't be decoded, with CPU, page and byte. Used after a replay with errors. Reads
- * the file again page by page, because the replay reads ahead and so can't name the page in which an error occurs.
+ * Lists the pages of a recording that can't be decoded, with CPU, page and byte. Replay calls this after
+ * errors. The code reads the file again page by page, because replay reads several pages ahead and so does
+ * not know the page of an error.
  */
 import { makeDispatcher } from '../decode/dispatch.ts';
 import { Merger } from '../decode/merge.ts';

@@ -1,6 +1,6 @@
 /**
- * Determines from the trace clock how many nanoseconds a unit of a recording's timestamps has.
- * Source: kernel/trace/trace.c, trace_clocks[]; trace-cmd's timestamp_calc().
+ * Determines the unit of a recording's timestamps, in nanoseconds, from the trace clock. Source:
+ * kernel/trace/trace.c, trace_clocks[]; trace-cmd's timestamp_calc().
  */
 import type { Facts } from './options.ts';
 
@@ -13,21 +13,26 @@ const NANOSECONDS: ReadonlySet<string> = new Set([
   'boot',
   'tai',
 ]);
-/** Clocks that count CPU cycles. With `tsc2nsec`, the file contains the factors to convert cycles to nanoseconds. */
+/**
+ * Clocks that count CPU cycles. The option TSC2NSEC contains the factors to convert cycles to nanoseconds.
+ */
 const TSC: ReadonlySet<string> = new Set(['x86-tsc', 'tsc2nsec']);
 const LARGEST_SHIFT = 63;
 
 export interface Clock {
   name: string;
-  /** Nanoseconds per timestamp unit. If undefined, timestamps give an order, but no durations. */
+  /** Nanoseconds per timestamp unit. If undefined, timestamps show the order of events, but no durations. */
   nsPerStamp: number | undefined;
   problems: string[];
 }
 
-/** `bufferClock`: clock in the buffer's option; only a fallback, because trace-cmd 3.1 gets it wrong for instances. */
+/**
+ * Returns the clock of a recording. `bufferClock` is the clock in the buffer's option. It counts only if the
+ * file has no other clock, because trace-cmd 3.1 writes a wrong clock for instances.
+ */
 export function clockOf(facts: Facts, bufferClock: string): Clock {
   const problems: string[] = [];
-  // A file without any clock is from an old trace-cmd, which recorded with the kernel's default clock.
+  // A file that names no clock is from an old trace-cmd, which used the kernel's default clock.
   const name = facts.clock || bufferClock || 'local';
   const { tsc2nsec } = facts;
   let nsPerStamp = NANOSECONDS.has(name) ? 1 : undefined;

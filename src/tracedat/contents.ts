@@ -128,7 +128,8 @@ function readVersion(cursor: Cursor, file: string): 6 | 7 {
     );
   if (cursor.number(1, 'the byte order') !== 0)
     throw new UsageError(`${file} was recorded on a big-endian machine, which is not supported`);
-  // Skip user space's size of long and the page size, because header_page has both for the buffer.
+  // Skip the size of a C long in user space and the page size. The reader uses the sizes in header_page
+  // instead.
   cursor.skip(5, 'the sizes of long and page');
   return version === '6' ? 6 : 7;
 }

@@ -1,6 +1,7 @@
 /**
- * Reads parts of a capture in sequence, from the file or from uncompressed memory. The lengths of the parts come from
- * the file and may be wrong, so a cursor throws a `Broken` with the position if a part does not fit.
+ * Reads parts of a trace.dat file in sequence, from the file or from uncompressed bytes in memory. The
+ * lengths of the parts come from the file and may be wrong. If a part extends beyond the end, a cursor throws
+ * a `Broken` with the position.
  */
 import { readAt } from './file-io.ts';
 
@@ -8,7 +9,7 @@ import { readAt } from './file-io.ts';
 export const MAX_PART = 1 << 28;
 const MAX_NAME = 256;
 
-/** The file ends early or is invalid at some position. */
+/** Thrown if the file ends early or is invalid at some position. */
 export class Broken extends Error {
   constructor(position: number, what: string, part = '') {
     super(`at byte ${position}${part}: ${what}`);
@@ -19,9 +20,12 @@ export class Broken extends Error {
 /** Bytes that a cursor reads. */
 export interface Input {
   size: number;
-  /** `the file`, or the name of a decompressed part; used in messages. */
+  /** `the file`, or the name of an uncompressed part; used in messages. */
   name: string;
-  /** Fills `into` from `position`. Returns the number of bytes, which is below `into.length` only at the end. */
+  /**
+   * Fills `into` with the bytes at `position`. Returns the number of bytes, which is less than `into.length`
+   * only at the end of the input.
+   */
   read(into: Uint8Array, position: number): number;
 }
 
@@ -54,12 +58,12 @@ export class Cursor {
     return this.#input.size;
   }
 
-  /** Returns another cursor over the same bytes. */
+  /** Returns another cursor over the same bytes, at `position`. */
   at(position: number): Cursor {
     return new Cursor(this.#input, position);
   }
 
-  /** `what`: name of the part, for the message of a `Broken`. */
+  /** Reads `length` bytes. `what` names the part in the message of a `Broken`. */
   bytes(length: number, what: string): Buffer {
     this.#check(length, what);
     const bytes = Buffer.alloc(length);

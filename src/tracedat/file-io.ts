@@ -2,7 +2,10 @@
 import { constants, openSync, readSync, writeSync } from 'node:fs';
 import { errnoOf, KernelError } from '../model/errors.ts';
 
-/** O_NONBLOCK, because otherwise opening a pipe without a writer blocks. */
+/**
+ * Flags to open a file for reading. Without O_NONBLOCK, opening a pipe would block until the pipe has a
+ * writer.
+ */
 export const READ_AT_ONCE = constants.O_RDONLY | constants.O_NONBLOCK;
 
 export function openFile(file: string, flags: string | number): number {
@@ -23,7 +26,10 @@ export function writeAll(fd: number, file: string, bytes: Uint8Array, position: 
   }
 }
 
-/** Fills `into` from `position`. Returns the number of bytes, which is below `into.length` only at the end. */
+/**
+ * Fills `into` with the bytes at `position`. Returns the number of bytes, which is less than `into.length`
+ * only at the end of the file.
+ */
 export function readAt(fd: number, file: string, into: Uint8Array, position: number): number {
   let done = 0;
   while (done < into.length) {

@@ -1,4 +1,4 @@
-/** Reads a file's first bytes, which show what kind of recording it is. */
+/** Reads a file's first bytes, from which the caller recognises the kind of recording. */
 import { closeSync, fstatSync } from 'node:fs';
 import { UsageError } from '../model/errors.ts';
 import { openFile, READ_AT_ONCE, readAt } from './file-io.ts';
@@ -6,7 +6,10 @@ import { MAGIC } from './trace-dat.ts';
 
 const HEAD_BYTES = 1 << 16;
 
-/** Returns up to 64 KiB. Throws `KernelError` if the file can't be read, `UsageError` for a pipe or a device. */
+/**
+ * Returns the first bytes of a file, up to 64 KiB. Throws `KernelError` if the file can't be read,
+ * `UsageError` for a pipe or a device.
+ */
 export function headOf(file: string): Uint8Array {
   const fd = openFile(file, READ_AT_ONCE);
   try {

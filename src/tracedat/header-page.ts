@@ -5,7 +5,7 @@
 import { parseFields } from '../decode/format.ts';
 import type { PageLayout } from '../model/format.ts';
 
-/** Larger pages are impossible, because the data length in a page's header has 27 bits. */
+/** Maximum page size in bytes. The data length in a page's header has 27 bits. */
 export const MAX_PAGE = 1 << 27;
 
 export function headerPageText(layout: PageLayout): string {

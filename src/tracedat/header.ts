@@ -67,7 +67,8 @@ export function headerBytes(parts: HeaderParts): Uint8Array {
     for (const format of formats) sized(format, 8);
   }
   sized(parts.kallsyms, 4);
-  // Write no printk formats, because they contain kernel addresses, which must not leave the machine without need.
+  // Write no printk formats, because they contain kernel addresses, and a recording must not reveal addresses
+  // unnecessarily.
   number(0, 4);
   sized(parts.cmdlines, 8);
   number(metadata.cpuCount, 4);
@@ -81,7 +82,7 @@ export function headerBytes(parts: HeaderParts): Uint8Array {
   return Buffer.concat(chunks);
 }
 
-/** `value` is an integer of at most 53 bits. */
+/** Encodes an integer of at most 53 bits. */
 export function littleEndian(value: number, bytes: 1 | 2 | 4 | 8): Uint8Array {
   const out = new Uint8Array(bytes);
   let rest = value;

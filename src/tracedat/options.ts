@@ -1,6 +1,6 @@
 /**
- * Reads options of trace.dat files (ID and data) into facts about the recording. Source: trace-cmd.dat.v7(5). Version 6
- * uses only the lower IDs, and its option BUFFER ends after the name.
+ * Parses the options of trace.dat files (each has an ID and data), and collects their values in `Facts`.
+ * Source: trace-cmd.dat.v7(5). Version 6 uses only the lower IDs, and its option BUFFER ends after the name.
  */
 import type { BufferStats } from '../model/source.ts';
 import { bufferOfCpuStats, parseCpuStats } from './cpu-stats.ts';
@@ -21,7 +21,7 @@ import {
 /** More CPUs than any kernel supports. A larger number means that the file is broken. */
 export const MAX_CPUS = 65536;
 
-/** Position of a CPU's pages (possibly compressed) as read from the file, before any check. */
+/** Position of a CPU's pages (possibly compressed) in bytes, as in the file and not yet checked. */
 export interface Extent {
   cpu: number;
   offset: number;
@@ -38,7 +38,7 @@ export interface BufferEntry {
   /** 0 if the file does not contain the page size. */
   pageSize: number;
   extents: Extent[];
-  /** Contains the text of a latency tracer instead of pages. */
+  /** Whether the buffer contains the text of a latency tracer instead of pages. */
   isText: boolean;
 }
 
@@ -48,7 +48,7 @@ export interface Facts {
   machine: string;
   kernelRelease: string;
   cpuCount: number;
-  /** Counters per buffer name. */
+  /** Counters of the CPUs, by buffer name. */
   stats: Map<string, BufferStats[]>;
   /** Name of the buffer that the next CPUSTAT options describe. */
   statsBuffer: string;
@@ -57,7 +57,7 @@ export interface Facts {
   /** Names of options that shift all timestamps by a constant. */
   shifts: Set<string>;
   hasTimeShift: boolean;
-  /** Offsets of the sections of version 7 by section ID. */
+  /** Offsets of the sections of a version 7 file, by section ID. */
   sections: Map<number, number>;
 }
 
@@ -78,7 +78,9 @@ export function noFacts(): Facts {
   };
 }
 
-/** Adds one option to the facts. Ignores options irrelevant to metrics. Returns an error message, or ''. */
+/**
+ * Adds one option to the facts. Ignores options that metrics do not need. Returns an error message, or ''.
+ */
 export function takeOption(facts: Facts, id: number, data: Buffer, version: 6 | 7): string {
   const cursor = new Cursor(memoryInput(data, `option ${id}`));
   try {
@@ -132,7 +134,7 @@ function take(facts: Facts, id: number, cursor: Cursor, data: Buffer, version: 6
   }
 }
 
-/** Returns the clock in brackets: `mono` for `local [mono] boot`; '' if no clock is in brackets. */
+/** Returns the clock that is in brackets: `mono` for `local [mono] boot`; '' if there are no brackets. */
 export function selectedClock(text: string): string {
   return /\[([^\]]+)\]/.exec(text)?.[1] ?? '';
 }

@@ -9,10 +9,16 @@ import { parseHeaderPage } from './header-page.ts';
 
 /** Maximum number of messages per kind of problem. */
 export const MAX_PROBLEMS = 5;
-/** If there are more invalid formats, reading stops, because this part of the file must contain something else. */
+/**
+ * Maximum number of invalid formats. Reading stops after more, because this part of the file must contain
+ * something else.
+ */
 const MAX_BAD_FORMATS = 100;
 
-/** Returns the layout, or the reason why `header_page` is invalid. Throws `Broken`. */
+/**
+ * Reads `header_page` and `header_event`. Returns the page layout, or the reason why `header_page` is
+ * invalid. Throws `Broken`.
+ */
 export function readHeaderInfo(cursor: Cursor): PageLayout | { error: string } {
   expect(cursor, 'header_page\0');
   const layout = parseHeaderPage(cursor.text(8, 'header_page'));
@@ -28,20 +34,28 @@ function expect(cursor: Cursor, word: string): void {
   if (actual !== word) throw cursor.broken(start, `${word.slice(0, -1)} is missing`);
 }
 
-/** Format texts by `system:name`, filled while the file is read. */
+/**
+ * Formats that were read so far. `texts`: format texts by `system:name`. `bad`: number of invalid formats.
+ */
 export interface Formats {
   texts: Map<string, string>;
   problems: string[];
   bad: number;
 }
 
-/** Reads formats of the tracers' own records. If it throws `Broken`, `formats` keeps what was read before. */
+/**
+ * Reads the formats of the tracers' own records. If this throws `Broken`, `formats` keeps the formats that
+ * were read before the error.
+ */
 export function readFtraceFormats(cursor: Cursor, formats: Formats): void {
   const count = cursor.number(4, 'the number of ftrace formats');
   for (let i = 0; i < count; i++) readFormat(cursor, 'ftrace', formats);
 }
 
-/** Reads formats of events, system by system. If it throws `Broken`, `formats` keeps what was read before. */
+/**
+ * Reads the formats of events, system by system. If this throws `Broken`, `formats` keeps the formats that
+ * were read before the error.
+ */
 export function readEventFormats(cursor: Cursor, formats: Formats): void {
   const systems = cursor.number(4, 'the number of systems');
   for (let s = 0; s < systems; s++) {

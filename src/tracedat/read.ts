@@ -1,6 +1,6 @@
 /**
- * Reads captures: trace.dat files (version 6 or 7, little-endian). Returns the metadata and a `PageSource`, which reads
- * pages from the file on request. Format: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5).
+ * Reads captures, which are trace.dat files (version 6 or 7, little-endian). Returns the metadata and a
+ * `PageSource`, which reads pages from the file on request. Format: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5).
  */
 import { closeSync, fstatSync } from 'node:fs';
 import type { BufferStats, PageSource, TraceMetadata } from '../model/source.ts';
@@ -11,11 +11,11 @@ import { openRegion, type RegionReader } from './region-reader.ts';
 
 export interface Capture {
   metadata: TraceMetadata;
-  /** Counters of all CPUs whose counters the file contains. */
+  /** Counters of the buffer's CPUs, except CPUs for which the file contains none. */
   stats: readonly BufferStats[];
   /** Pages of each CPU in recorded order. `source.cpus()` returns the CPUs with pages or counters. */
   source: PageSource;
-  /** Nanoseconds per timestamp unit. If undefined, timestamps give an order, but no durations. */
+  /** Nanoseconds per timestamp unit. If undefined, timestamps show the order of events, but no durations. */
   nsPerStamp: number | undefined;
   /** The buffer that is read; '' is the top level. */
   instance: string;
@@ -23,7 +23,7 @@ export interface Capture {
   cpuPages(cpu: number): number;
   /** Whether the last pages of a CPU are missing. Reliable only after all pages have been read. */
   isCut(cpu: number): boolean;
-  /** Returns the position of a page as text for messages: `byte 8192`. */
+  /** Returns the position of a page as text, such as `byte 8192`. Page numbers start at 0. */
   placeOf(cpu: number, page: number): string;
   /** Text of the recording machine's /proc/kallsyms; '' if the file does not contain it. Call this before `close`. */
   kallsyms(): string;

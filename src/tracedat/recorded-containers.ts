@@ -1,11 +1,12 @@
 /**
- * Stores in a recording which task is in which container at the start. The information is in markers with JSON, which
- * trace-cmd shows as lines of text. From this start, a replay follows the recorded events of new and moved tasks.
+ * Stores in a recording which container each task belongs to when the recording starts. Each marker contains
+ * JSON; trace-cmd shows a marker as a line of text. Replay reads these markers first, and then follows the
+ * recorded events of new and moved tasks.
  */
 import type { RecordedPart } from '../model/containers.ts';
 
 const PREFIX = 'ftrace-exporter: containers ';
-/** Limits the length of a marker, because some kernels cut a marker at 1 KiB. */
+/** Maximum number of ids per marker. Some kernels cut off a marker after 1 KiB. */
 const IDS_A_MARKER = 80;
 
 /** Returns markers for the parts. Divides a long list of ids among several markers. */
@@ -26,7 +27,7 @@ function chunksOf(ids: readonly number[]): (readonly number[])[] {
   return Array.from({ length: count }, (_, i) => ids.slice(i * IDS_A_MARKER, (i + 1) * IDS_A_MARKER));
 }
 
-/** Parses a marker. Returns undefined for a marker of another kind, or one that was cut. */
+/** Parses a marker. Returns undefined for other markers, and for a marker that the kernel has cut off. */
 export function recordedPart(line: string): RecordedPart | undefined {
   if (!line.startsWith(PREFIX)) return undefined;
   try {

@@ -6,10 +6,13 @@ import type { EventHandler } from '../model/record.ts';
 
 const PREFIX = 'ftrace-exporter: block devices ';
 
-/** Limits the length of a marker, because some kernels cut a marker at 1 KiB. */
+/** Maximum number of devices per marker. Some kernels cut off a marker after 1 KiB. */
 const DEVICES_A_MARKER = 32;
 
-/** Returns lines that end with names such as `254:0=vda 8:0=sda`, with the major and minor number of each device. */
+/**
+ * Returns markers that list the major number, minor number and name of each device: `254:0=vda 8:0=sda`. The
+ * keys of `devices` are the kernel's dev_t.
+ */
 export function factsMarkers(devices: ReadonlyMap<number, string>): string[] {
   const named = [...devices].map(([dev, name]) => `${dev >>> 20}:${dev & 0xfffff}=${name}`);
   const lines: string[] = [];
@@ -19,7 +22,10 @@ export function factsMarkers(devices: ReadonlyMap<number, string>): string[] {
   return lines;
 }
 
-/** Makes a handler of `ftrace:print` records that adds the devices to a map, with the kernel's dev_t as key. */
+/**
+ * Returns a handler of `ftrace:print` records that adds the devices to a map, with the kernel's dev_t as key.
+ * `text` returns the text of a record's marker.
+ */
 export function factsReader(
   text: (record: Parameters<EventHandler>[0]) => string,
   devices: Map<number, string>,

@@ -1,6 +1,6 @@
 /**
- * Reads the pages of one CPU in sequence from a region of the file. Uncompresses one chunk at a time. If a chunk is
- * unreadable, sets the flag for lost events in the next page, as the kernel does after a loss.
+ * Reads the pages of one CPU in sequence from a region of the file. Uncompresses one chunk at a time. If a
+ * chunk is unreadable, sets the flag for lost events in the next page, as the kernel does after a loss.
  */
 import { reasonOf } from '../model/errors.ts';
 import type { PageLayout } from '../model/format.ts';
@@ -62,7 +62,9 @@ function chunkReader(opening: Opening, chunks: readonly Chunk[]): RegionReader {
   let lost = false;
   let bad = 0;
 
-  /** Loads the chunk of the next page into `bytes`. Skips unreadable chunks. Returns false at the end. */
+  /**
+   * Loads the chunk of the next page into `bytes`. Skips unreadable chunks. Returns false if no page remains.
+   */
   const load = (): boolean => {
     while (next < region.pages) {
       const chunk = chunks[at];
@@ -112,7 +114,7 @@ function chunkReader(opening: Opening, chunks: readonly Chunk[]): RegionReader {
   };
 }
 
-/** Sets RB_MISSED_EVENTS, but not RB_MISSED_STORED, because the number of lost events is unknown. */
+/** Sets RB_MISSED_EVENTS and clears RB_MISSED_STORED, because the number of lost events is unknown. */
 function flagLoss(page: Uint8Array, { commitOffset }: PageLayout): void {
   page[commitOffset + 3] = (page[commitOffset + 3] & ~0x40) | 0x80;
 }

@@ -1,6 +1,6 @@
 /**
- * Checks a buffer's extents against the file, and finds each CPU's region of pages. Compressed pages are in chunks:
- * trace-cmd.dat.v7(5), COMPRESSION FORMAT OF THE TRACE DATA.
+ * Checks that a buffer's extents are possible positions in the file, and finds the pages of each CPU. The
+ * file stores compressed pages in chunks: trace-cmd.dat.v7(5), COMPRESSION FORMAT OF THE TRACE DATA.
  */
 import { Broken, type Cursor, MAX_PART } from './cursor.ts';
 import { type Extent, MAX_CPUS } from './options.ts';
@@ -8,18 +8,18 @@ import { MAX_PROBLEMS } from './parts.ts';
 
 /** Pages of one CPU that were compressed together. */
 export interface Chunk {
-  /** Offset of the compressed bytes in the file. */
+  /** Offset of the compressed bytes in the file. `size` is their number. */
   offset: number;
   size: number;
   firstPage: number;
   pages: number;
 }
 
-/** Pages of one CPU. */
+/** Position and number of one CPU's pages. */
 export interface Region {
   offset: number;
   pages: number;
-  /** The last pages are missing: the file is truncated or damaged. */
+  /** Whether the last pages are missing, because the file is truncated or damaged. */
   cut: boolean;
   /** Undefined if the pages are not compressed. */
   chunks: Chunk[] | undefined;

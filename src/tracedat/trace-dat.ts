@@ -1,6 +1,6 @@
 /** Constants of the file format trace.dat. Source: trace-cmd's trace-cmd.dat.v6(5) and trace-cmd.dat.v7(5). */
 
-/** 0x17 0x08 0x44 "tracing"; the version follows as a string. */
+/** First bytes of a file: 0x17 0x08 0x44 "tracing". The version follows as a string. */
 export const MAGIC = '\x17\x08Dtracing';
 /** The version that we write. */
 export const VERSION = '6';
@@ -11,7 +11,7 @@ export const OPTIONS = 'options  \0';
 export const LATENCY = 'latency  \0';
 export const FLYRECORD = 'flyrecord\0';
 
-/** Options that matter for metrics. Readers ignore options that they don't know. */
+/** IDs of the options that the reader or the writer uses. Readers ignore options that they don't know. */
 export const OPTION_DONE = 0;
 export const OPTION_DATE = 1;
 export const OPTION_CPUSTAT = 2;
@@ -24,7 +24,10 @@ export const OPTION_TIME_SHIFT = 12;
 export const OPTION_TSC2NSEC = 14;
 export const OPTION_BUFFER_TEXT = 22;
 
-/** Sections of version 7. An option with the same number contains the section's offset. */
+/**
+ * IDs of sections in version 7, and a flag in a section's header. The option with the same ID contains the
+ * section's offset.
+ */
 export const SECTION_OPTIONS = 0;
 export const SECTION_BUFFER = 3;
 export const SECTION_HEADER_INFO = 16;

@@ -1,14 +1,20 @@
 /** Uncompresses parts of a trace.dat of version 7, with the algorithms that trace-cmd can use: zlib and zstd. */
 import { inflateSync, zstdDecompressSync } from 'node:zlib';
 
-/** Returns `size` bytes, or throws an `Error` with the reason. */
+/**
+ * Returns the uncompressed bytes. Throws an `Error` with the reason if this fails or there are not exactly
+ * `size` bytes.
+ */
 export type Uncompress = (compressed: Uint8Array, size: number) => Uint8Array;
 
 type Algorithm = (bytes: Uint8Array, options: { maxOutputLength: number }) => Uint8Array;
 
 const ALGORITHMS: Readonly<Record<string, Algorithm>> = { zlib: inflateSync, zstd: zstdDecompressSync };
 
-/** Returns the function for a compression named in a file's header; undefined if it is unsupported or `none`. */
+/**
+ * Returns the function that uncompresses data of the compression `name`, as named in a file's header.
+ * Undefined if `name` is `none` or is not supported.
+ */
 export function uncompressOf(name: string): Uncompress | undefined {
   const algorithm = Object.hasOwn(ALGORITHMS, name) ? ALGORITHMS[name] : undefined;
   if (algorithm === undefined) return undefined;

@@ -1,6 +1,6 @@
 /**
- * Reads formats, options and tables of CPUs of a trace.dat file of version 6. Reads as much as possible of a damaged
- * file. Format: trace-cmd.dat.v6(5).
+ * Reads formats, options and tables of CPUs from a trace.dat file of version 6. Reads as much as possible of
+ * a damaged file. Format: trace-cmd.dat.v6(5).
  */
 import { UsageError } from '../model/errors.ts';
 import { Broken, type Cursor } from './cursor.ts';
@@ -8,7 +8,10 @@ import { type BufferEntry, type Extent, type Facts, MAX_CPUS, selectedClock, tak
 import { type Formats, MAX_PROBLEMS, readEventFormats, readFtraceFormats } from './parts.ts';
 import { FLYRECORD, LATENCY, OPTION_DONE, OPTIONS, SECTION_BYTES } from './trace-dat.ts';
 
-/** Contents of a file of version 6 or 7. Filled during reading, so the readable parts of a truncated file are kept. */
+/**
+ * Contents of a file of version 6 or 7. The readers add each part as soon as they have read it, so the parts
+ * before a damage remain usable.
+ */
 export interface FileParts {
   formats: Formats;
   facts: Facts;
@@ -17,7 +20,10 @@ export interface FileParts {
   kallsyms(): string;
 }
 
-/** Reads everything after `header_event`. Adds the buffers to `facts`, the top level first. Throws `Broken`. */
+/**
+ * Reads everything from the formats to the tables of CPUs. Adds the buffers to `facts`, the top level first.
+ * Throws `Broken`.
+ */
 export function readV6(cursor: Cursor, file: string, parts: FileParts): void {
   const { facts } = parts;
   readFtraceFormats(cursor, parts.formats);
@@ -83,7 +89,10 @@ function readClock(cursor: Cursor, facts: Facts): void {
   }
 }
 
-/** Reads an instance's table of CPUs. Options precede the table only if the instance has another number of CPUs. */
+/**
+ * Reads an instance's table of CPUs. Options precede the table only if the instance has a different number of
+ * CPUs.
+ */
 function readInstance(
   cursor: Cursor,
   file: string,

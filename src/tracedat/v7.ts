@@ -1,6 +1,7 @@
 /**
- * Reads the sections of a trace.dat file of version 7 with page layout, formats and options. Reads as much as possible
- * of a damaged file. Format: trace-cmd.dat.v7(5). Ignores the sections' names, because the IDs are enough.
+ * Reads the sections of a trace.dat file of version 7 that contain page layout, formats, options and
+ * kallsyms. Reads as much as possible of a damaged file. Format: trace-cmd.dat.v7(5). Ignores the names of
+ * sections, because their IDs are enough.
  */
 import { reasonOf, UsageError } from '../model/errors.ts';
 import type { PageLayout } from '../model/format.ts';
@@ -59,7 +60,7 @@ export function readOptions7(sections: SectionFile, parts: FileParts): void {
   }
 }
 
-/** Reads one section of options. Returns the offset of the next such section, or 0. */
+/** Reads one section of options. Returns the offset of the next section of options, or 0. */
 function readSection(cursor: Cursor, { facts, problems }: FileParts): number {
   for (;;) {
     const at = cursor.position;
@@ -124,7 +125,10 @@ export function readFormats7(sections: SectionFile, { facts, formats, problems }
   }
 }
 
-/** Sets `parts.kallsyms`, which reads the section only on request and throws `Broken` if that fails. */
+/**
+ * Sets `parts.kallsyms` to a function that reads the section on request and throws `Broken` if the read
+ * fails.
+ */
 export function findSymbols7(sections: SectionFile, parts: FileParts): void {
   const offset = parts.facts.sections.get(SECTION_KALLSYMS);
   if (offset === undefined) return;
@@ -142,7 +146,7 @@ export function isCompressed({ cursor, uncompress }: SectionFile, buffer: Buffer
   );
 }
 
-/** Number of CPUs according to a buffer's extents. */
+/** Returns the highest CPU number in a buffer's extents, plus 1; 0 without extents. */
 export function cpusOf(buffer: BufferEntry): number {
   return buffer.extents.reduce((cpus, { cpu }) => (cpu < MAX_CPUS ? Math.max(cpus, cpu + 1) : cpus), 0);
 }

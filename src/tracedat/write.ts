@@ -1,9 +1,10 @@
 /**
- * Writes pages from `trace_pipe_raw` to a trace.dat file (version 6), which trace-cmd, KernelShark and `read.ts` can
- * read. Format: trace-cmd.dat.v6(5).
+ * Writes pages from `trace_pipe_raw` to a trace.dat file (version 6), which trace-cmd, KernelShark and
+ * `read.ts` can read. Format: trace-cmd.dat.v6(5).
  *
- * The table of CPUs precedes the pages and contains the size of each CPU's pages. So until `finish`, pages go to one
- * temporary file per CPU, next to the target. These files are unlinked immediately, so a crash leaves none behind.
+ * In the file, a table with the size of each CPU's pages precedes the pages. These sizes are unknown until
+ * `finish`, so the writer first stores the pages in one temporary file per CPU, next to the target. It
+ * unlinks each temporary file immediately after creating it, so that a crash leaves no file behind.
  */
 import { closeSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { parseFormat } from '../decode/format.ts';
@@ -14,7 +15,10 @@ import { headerBytes, littleEndian, type SystemFormats } from './header.ts';
 
 /** Records of tracers that any buffer can contain. trace-cmd needs at least the formats of the first two. */
 const FTRACE_FORMATS = ['function', 'print', 'bprint', 'bputs', 'raw_data', 'kernel_stack', 'user_stack'];
-/** Pages are written in blocks of this size, because each write is a syscall, which may add events to the recording. */
+/**
+ * The writer writes pages in blocks of this size, because each write is a syscall, which may add events to
+ * the recording.
+ */
 const WRITE_BYTES = 65536;
 const COPY_BYTES = 1 << 20;
 
@@ -22,7 +26,7 @@ export interface CaptureWriterOptions {
   metadata: TraceMetadata;
   /** Recorded events, `system:name`; each must have a format. */
   events: readonly string[];
-  /** Names of further records of the system `ftrace` whose formats are written, such as `funcgraph_entry`. */
+  /** Names of more records of the system `ftrace` whose formats the file needs, such as `funcgraph_entry`. */
   ftraceFormats?: readonly string[];
 }
 
@@ -36,11 +40,14 @@ export interface CaptureEnd {
 }
 
 export interface CaptureWriter {
-  /** Appends a copy of a page of one CPU: at most `pageSize` bytes, padded with zeros. */
+  /**
+   * Appends a copy of a page of one CPU. The page has at most `pageSize` bytes; the writer pads it with
+   * zeros.
+   */
   addPage(cpu: number, page: Uint8Array): void;
   /** Writes the file. Nothing can be added afterwards. */
   finish(end: CaptureEnd): void;
-  /** Removes what was written so far. No effect after `finish`. */
+  /** Removes the unfinished file. No effect after `finish`. */
   discard(): void;
 }
 
@@ -176,7 +183,7 @@ function ftraceFormatsOf({ metadata, events, ftraceFormats = [] }: CaptureWriter
   return [...names].flatMap((name) => metadata.formatText(`ftrace:${name}`) ?? []);
 }
 
-/** Formats by system, in the order of the events. */
+/** Returns the formats by system, in the order of the events. */
 function systemsOf({ metadata, events }: CaptureWriterOptions): SystemFormats[] {
   const systems = new Map<string, string[]>();
   for (const event of new Set(events)) {
