@@ -1,7 +1,7 @@
 /**
- * Opens a file with text from `trace` or `trace_pipe`, and reports what the file contains. Such a file has no event
- * formats, so those of `known-formats.ts` are used. The file does not name the machine, so syscall numbers get the
- * names that they have on the machine that runs the replay.
+ * Opens a file with text from `trace` or `trace_pipe`, and reports what the file contains. The text contains
+ * no event formats, so the decoder uses those of `known-formats.ts`. The text also does not contain the
+ * machine's architecture, so replay names syscalls as on the machine on which it runs.
  */
 import { closeSync } from 'node:fs';
 import { machine } from 'node:os';
@@ -18,26 +18,41 @@ export interface TextTrace
     TextSurvey,
     'tracer' | 'isGraph' | 'overwritten' | 'eventLines' | 'otherLines' | 'firstOther'
   > {
-  /** Returns the file's text once, from start to end. */
+  /**
+   * Returns the file's text once, from start to end. Returns no text if the file is the `trace` of a latency
+   * tracer.
+   */
   source: TextSource;
   /** Number of bytes of the file that `source` has read. */
   bytesRead(): number;
   bytes: number;
   /** CPUs with events, ascending. */
   cpus: readonly number[];
-  /** Metadata for the plan: the events that the text contains, and all known formats. */
+  /**
+   * Metadata of the recording. `events()` returns the known events in the text; `formatText()` returns the
+   * format of any known event.
+   */
   metadata: Omit<TraceMetadata, 'layout'>;
-  /** Nanoseconds per timestamp unit. Undefined if the trace clock does not measure time, so durations are unknown. */
+  /**
+   * Nanoseconds per timestamp unit. Undefined if the trace clock does not measure time; durations are then
+   * unknown.
+   */
   nsPerStamp: 1 | undefined;
-  /** Longest latency, if the file is the `trace` of a latency tracer. `source` returns no text then. */
+  /** Longest latency in nanoseconds. Undefined unless the file is the `trace` of a latency tracer. */
   latencyNs: number | undefined;
-  /** Text of a latency tracer's `trace`, up to 1 MiB; otherwise empty. */
+  /** Text of a latency tracer's `trace`, up to 1 MiB; '' for other files. */
   latencyTrace: string;
   /** Names of unknown events. The text does not contain the events' systems. */
   otherNames: readonly string[];
-  /** Message to use if the last line has no newline and can't be parsed. Undefined if the text ends with a newline. */
+  /**
+   * Message for the user if the last line has no newline and can't be parsed. Undefined if the last line has
+   * a newline, or if the file is the `trace` of a latency tracer.
+   */
   openEnd: string | undefined;
-  /** Returns the number of the line that starts at this offset in the text from `source`. */
+  /**
+   * Returns the number of the line that contains this byte offset of the text from `source`. The first line
+   * is 1.
+   */
   lineAt(offset: number): number;
   /** Sentences about what the file can't provide. */
   problems: string[];
@@ -46,7 +61,7 @@ export interface TextTrace
 
 const HEAD_BYTES = 1 << 16;
 const PIECE_BYTES = 1 << 20;
-/** Maximum bytes of a latency trace to show. */
+/** Maximum size in bytes of `latencyTrace`. */
 const LONGEST_LATENCY_TRACE = 1 << 20;
 const NEWLINE = 0x0a;
 
@@ -113,7 +128,7 @@ function* piecesOf(fd: number, file: string): Generator<Uint8Array> {
   }
 }
 
-/** Reads a file's text once, from the start. */
+/** Reads a file's text once, from start to end. */
 interface Reader extends TextSource {
   /** Number of bytes read from the file so far. */
   position(): number;
@@ -131,7 +146,9 @@ function asItIs(fd: number, file: string, bytes: number): Reader {
   };
 }
 
-/** Makes a reader that rewrites the lines to the form that the decoder can parse. */
+/**
+ * Returns a reader that rewrites the lines of other kernels and tools to the form that the decoder can parse.
+ */
 function rewritten(fd: number, file: string): Reader {
   const canonical = makeCanonical();
   const piece = Buffer.alloc(PIECE_BYTES);

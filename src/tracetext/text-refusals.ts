@@ -1,7 +1,7 @@
-/** Identifies a file that is not a recording by its first bytes, and suggests what to do. */
+/** Identifies the kind of a file that replay can't read by its first bytes, and suggests what to do. */
 
 interface Kind {
-  /** Matches the first bytes, one character per byte. */
+  /** Matches the file's first bytes, converted to text with one character per byte. */
   pattern: RegExp;
   is: string;
 }
@@ -9,7 +9,7 @@ interface Kind {
 const UNPACK = (by: string, how: string) =>
   `is compressed with ${by}: unpack it first (${how}) and replay the unpacked file`;
 
-/** The patterns are tried in this order. */
+/** Kinds of files. The first pattern that matches determines the kind. */
 const KINDS: readonly Kind[] = [
   { pattern: /^$/, is: 'is empty' },
   { pattern: /^\x1f\x8b/, is: UNPACK('gzip', 'gunzip') },
@@ -66,7 +66,10 @@ const KINDS: readonly Kind[] = [
 
 const LOOKED_AT = 8192;
 
-/** Returns the text after the file's name in an error, such as `is empty`. An unknown kind of file also gets a text. */
+/**
+ * Returns the part of an error message after the file's name, such as `is empty`. Never empty, even if no
+ * pattern matches.
+ */
 export function whatItIs(head: Uint8Array): string {
   const text = Buffer.from(head.subarray(0, LOOKED_AT)).toString('latin1');
   return (

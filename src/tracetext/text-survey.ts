@@ -1,6 +1,6 @@
 /**
- * Surveys a text of `trace` or `trace_pipe`: finds its headings, CPUs and events.
- * Source: kernel/trace/trace.c, print_event_info() and print_trace_header().
+ * Scans a text of `trace` or `trace_pipe` once to find its headings, CPUs and events. Source:
+ * kernel/trace/trace.c, print_event_info() and print_trace_header().
  */
 
 import { makeCanonical } from '../decode/text/canonical.ts';
@@ -11,7 +11,7 @@ import { unnamedEvent } from '../decode/text/unnamed.ts';
 import { LATENCY_TRACERS } from '../model/tracer.ts';
 
 export interface TextSurvey {
-  /** At least one line is an event, or the text is the `trace` of a latency tracer. */
+  /** Whether at least one line is an event, or the text is the `trace` of a latency tracer. */
   hasLines: boolean;
   tracer: string;
   isGraph: boolean;
@@ -24,19 +24,22 @@ export interface TextSurvey {
   /** Names of unknown events. The text does not contain the events' systems. */
   otherNames: string[];
   eventLines: number;
-  /** Number of lines that the kernel does not print, and the first of them. */
+  /** Number of lines that do not have a form that the kernel prints. `firstOther` is the first of them. */
   otherLines: number;
   firstOther: ShownLine | undefined;
-  /** The text has headings of `trace`, but no events below them. */
+  /** Whether the text has headings of `trace`, but no events below them. */
   isEmpty: boolean;
-  /** The option latency-format was on. */
+  /** Whether the option latency-format was on. */
   isLatencyFormat: boolean;
-  /** The text must be rewritten before decoding: its prefixes come from another kernel or tool. */
+  /**
+   * Whether the text must be rewritten before decoding, because its line prefixes come from another kernel or
+   * tool.
+   */
   isForeign: boolean;
   isReport: boolean;
-  /** The last line has no newline. */
+  /** Whether the last line has no newline. */
   isOpen: boolean;
-  /** Timestamps are counts, because the trace clock does not measure time. */
+  /** Whether timestamps are counts, because the trace clock does not measure time. */
   isPlain: boolean;
   overwritten: number;
   latencyUs: number | undefined;
@@ -49,14 +52,14 @@ export interface TextSurvey {
   cutBytes: number;
 }
 
-/** A line of the file, to show to people. */
+/** A line of the file, as shown to the user. */
 export interface ShownLine {
   /** The file's first line has number 1. */
   number: number;
   text: string;
 }
 
-/** A line with this CPU number or a higher one is not an event. */
+/** Limit for CPU numbers. A line with this or a higher CPU number is not an event. */
 const MOST_CPUS = 8192;
 const NEWLINE = 0x0a;
 const GRAPH_LINE = /^ *(?:(\d+)\.\d{6} \| +)?(\d+)\) .{12}.*\|/;
@@ -64,7 +67,7 @@ const NAME = /^(?:([A-Za-z_]\w*): |(sys_\w+)( -> 0x|\())/;
 /** Matches headings that `trace` prints even if the buffer contains no events. */
 const COLUMNS = /^#(?: entries-in-buffer\/entries-written: 0\/| +(?:TASK-PID|CPU|TIME|cmd) )/;
 const GRAPH_DURATION = /\d us +\|/;
-/** Only this many bytes of a line are examined. */
+/** Number of bytes at the start of a line that the survey examines. */
 const LONGEST_LINE = 512;
 const SHOWN = 120;
 
@@ -108,7 +111,8 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
 
   const heading = (line: string): void => {
     if (survey.eventLines > 0) return;
-    // Old kernels print this heading twice if another tracer of the same family runs; the last heading is right.
+    // Old kernels print this heading twice if another tracer of the same family runs; the last heading is
+    // correct.
     survey.tracer = /^# tracer: (\S+)/.exec(line)?.[1] ?? survey.tracer;
     hasColumns ||= COLUMNS.test(line);
     const entries = /^# entries-in-buffer\/entries-written: (\d+)\/(\d+)/.exec(line);
@@ -169,7 +173,8 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
     const call = shown.toString('latin1');
     const graph = GRAPH_LINE.exec(call);
     if (graph === null || Number(graph[2]) >= MOST_CPUS) {
-      // Don't count further lines of function_graph as `otherLines`, because `graph-lines.ts` parses them.
+      // Don't count the remaining lines of function_graph as `otherLines`, because `graph-lines.ts` parses
+      // them.
       if (!survey.isGraph) otherLine(bytes, from, end);
       return;
     }
