@@ -27,8 +27,8 @@ export interface Clock {
 }
 
 /**
- * Returns the clock of a recording. `bufferClock` is the clock in the buffer's option. It counts only if the
- * file has no other clock, because trace-cmd 3.1 writes a wrong clock for instances.
+ * Returns the clock of a recording. `bufferClock` is the clock in the buffer's option. The function uses it
+ * only if the file names no other clock, because trace-cmd 3.1 writes a wrong clock for instances.
  */
 export function clockOf(facts: Facts, bufferClock: string): Clock {
   const problems: string[] = [];

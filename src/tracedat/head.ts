@@ -1,4 +1,4 @@
-/** Reads a file's first bytes, from which the caller recognises the kind of recording. */
+/** Reads a file's first bytes, and recognises trace.dat files. */
 import { closeSync, fstatSync } from 'node:fs';
 import { UsageError } from '../model/errors.ts';
 import { openFile, READ_AT_ONCE, readAt } from './file-io.ts';

@@ -35,7 +35,8 @@ function expect(cursor: Cursor, word: string): void {
 }
 
 /**
- * Formats that were read so far. `texts`: format texts by `system:name`. `bad`: number of invalid formats.
+ * Formats that the readers have collected. `texts`: format texts by `system:name`. `bad`: number of invalid
+ * formats.
  */
 export interface Formats {
   texts: Map<string, string>;

@@ -11,7 +11,7 @@ import { openRegion, type RegionReader } from './region-reader.ts';
 
 export interface Capture {
   metadata: TraceMetadata;
-  /** Counters of the buffer's CPUs, except CPUs for which the file contains none. */
+  /** Counters of those CPUs for which the file contains counters. */
   stats: readonly BufferStats[];
   /** Pages of each CPU in recorded order. `source.cpus()` returns the CPUs with pages or counters. */
   source: PageSource;

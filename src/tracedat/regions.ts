@@ -1,6 +1,7 @@
 /**
- * Checks that a buffer's extents are possible positions in the file, and finds the pages of each CPU. The
- * file stores compressed pages in chunks: trace-cmd.dat.v7(5), COMPRESSION FORMAT OF THE TRACE DATA.
+ * Checks that a buffer's extents (see `Extent`) are possible positions in the file, and finds the pages of
+ * each CPU. The file stores compressed pages in chunks: trace-cmd.dat.v7(5), COMPRESSION FORMAT OF THE TRACE
+ * DATA.
  */
 import { Broken, type Cursor, MAX_PART } from './cursor.ts';
 import { type Extent, MAX_CPUS } from './options.ts';
@@ -15,7 +16,7 @@ export interface Chunk {
   pages: number;
 }
 
-/** Position and number of one CPU's pages. */
+/** Pages of one CPU: their offset in the file and their number. */
 export interface Region {
   offset: number;
   pages: number;

@@ -9,8 +9,8 @@ import { type Formats, MAX_PROBLEMS, readEventFormats, readFtraceFormats } from 
 import { FLYRECORD, LATENCY, OPTION_DONE, OPTIONS, SECTION_BYTES } from './trace-dat.ts';
 
 /**
- * Contents of a file of version 6 or 7. The readers add each part as soon as they have read it, so the parts
- * before a damage remain usable.
+ * Contents of a file of version 6 or 7. The readers add each part as soon as they have read it, so a damaged
+ * file still provides the parts before the damage.
  */
 export interface FileParts {
   formats: Formats;

@@ -4,7 +4,8 @@
  *
  * In the file, a table with the size of each CPU's pages precedes the pages. These sizes are unknown until
  * `finish`, so the writer first stores the pages in one temporary file per CPU, next to the target. It
- * unlinks each temporary file immediately after creating it, so that a crash leaves no file behind.
+ * unlinks each temporary file immediately after creating it, so that a crash leaves only the file
+ * `path.partial` behind.
  */
 import { closeSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { parseFormat } from '../decode/format.ts';

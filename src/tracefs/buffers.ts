@@ -87,7 +87,7 @@ export function prepareBuffers(
   if (gotKb < wantedKb)
     warnings.push(`the kernel has no memory for ${wantedKb} KiB of buffer per CPU: using ${gotKb} KiB`);
 
-  // Set the clock last, because a change of the clock empties the buffer.
+  // Set the clock after the sizes, because writing the clock empties the buffer.
   write('trace_clock', wanted.clock);
   write('options/disable_on_free', '1');
   return { bufferBytesPerCpu: bufferSizeKb(dir) * 1024, subbufferBytes, warnings };

@@ -44,8 +44,8 @@ export function* listFunctions(root: string): Generator<KernelFunction> {
 
 /**
  * Returns the addresses of the `wanted` functions, or undefined if the kernel hides addresses. Kernels since
- * 6.5 show addresses, even to a process without capabilities. Each address is that of the instruction in the
- * function that ftrace patches; tracers record the same address.
+ * 6.5 show addresses, even to a process without capabilities. Each address is that of the instruction that
+ * ftrace patches in the function; tracers record the same address.
  */
 export function functionAddresses(
   root: string,

@@ -2,8 +2,8 @@
  * Reports each new maximum latency of a latency tracer, with its trace. The maximum is in
  * `tracing_max_latency`. When the agent resets the maximum to 0, the kernel keeps the last trace. So the
  * agent misses a new maximum only if the kernel sets it between the agent's last read and the reset, and then
- * replaces its trace before the next read. With the option pause-on-trace, a latency that ends while a
- * program reads `trace` raises the maximum, but the kernel stores no trace of it. Source:
+ * replaces the trace of this maximum before the next read. With the option pause-on-trace, a latency that
+ * ends while a program reads `trace` raises the maximum, but the kernel stores no trace of it. Source:
  * kernel/trace/trace.c, __update_max_tr(), update_max_tr_single(), latency_fsnotify().
  */
 import { closeSync, constants, openSync, readSync, watch, writeSync } from 'node:fs';
@@ -12,11 +12,11 @@ import { readText, refusal, tryReadText } from './files.ts';
 
 export interface LatencyWatch {
   /**
-   * Reports the maximum if it is new, then sets it to 0, so that the next latency is a new maximum. Throws
-   * `KernelError`.
+   * Calls `onRecord` if there is a new maximum, then sets the maximum to 0, so that the next latency is a new
+   * maximum. Throws `KernelError`.
    */
   reset(): void;
-  /** Reports the maximum if it is new. Throws `KernelError`. */
+  /** Calls `onRecord` if there is a new maximum. Throws `KernelError`. */
   look(): void;
   close(): void;
 }

@@ -1,7 +1,7 @@
 /**
- * Finds the `trace_marker` files whose markers an instance records: its own file and, if the kernel has the
- * option `copy_trace_marker`, the top level's file. Source: kernel/trace/trace.c, update_marker_trace(),
- * tracing_mark_write().
+ * Finds the `trace_marker` files whose markers an instance records: the instance's own file and, if the
+ * kernel has the option `copy_trace_marker`, the top level's file. Source: kernel/trace/trace.c,
+ * update_marker_trace(), tracing_mark_write().
  *
  * If an instance copies markers while it does not record, the kernel refuses every marker at the top level
  * with EBADF, because tracing_mark_write() stops at the first buffer that refuses the marker. So the agent

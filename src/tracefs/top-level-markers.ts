@@ -17,8 +17,8 @@ import { topLevelUser } from './journal/top-level-user.ts';
 import { warningsOfRemoval } from './top-level.ts';
 
 /**
- * Minimum buffer size in KiB per CPU: enough for the markers of one tick (the time between two reads) at the
- * highest rate that the agent accepts.
+ * Minimum buffer size in KiB per CPU: enough for the markers that programs write between two reads of the
+ * buffer, at the highest rate that the agent accepts.
  */
 const LEAST_KB = 256;
 const OWNER = topLevelOwner('markers');
@@ -54,13 +54,13 @@ export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
     },
     enable: () => {},
     start: () => part.set('tracing_on', '1'),
-    // Do not stop recording, because the top level usually records by default. `remove` restores the old
+    // Do not stop recording, because recording is normally on at the top level. `remove` restores the old
     // `tracing_on`.
     stop: () => {},
     remove: () => {
       closePages();
-      // Do not restore the clock if another user now uses the top level and relies on the clock. The agent
-      // tries again when it exits.
+      // If another user now uses the top level, restore nothing, because this user relies on the clock. The
+      // agent tries again when it exits.
       if (removed || topLevelUser(root) !== undefined) return [];
       removed = true;
       return part.restore().problems;

@@ -66,8 +66,8 @@ export function placeOf(
  * have no open pages. The tracer runs at once, but the buffer keeps no records before `target.start()`.
  * Latency tracers require this order: if the instance already recorded and the top level's `tracing_on` were
  * 0, the tracer would do nothing until the instance's `tracing_on` changes from 0 to 1 (kernel/trace/trace.c,
- * rb_simple_write()). If this function throws, it has restored the system-wide files, but not the target's
- * own files.
+ * rb_simple_write()). If this function throws, it has restored the system-wide files, or the error's message
+ * says why it could not. It does not restore the target's own files.
  */
 export function startTracer(target: Instance, request: TracerRequest, journal: Journal): StartedTracer {
   const { tracer, functions } = request;
@@ -138,8 +138,8 @@ function setTracerOptions(target: Instance, options: TracerRequest['options'], k
 }
 
 /**
- * Stops the tracer and restores its knobs. If the kernel refuses to stop the tracer, does not restore them,
- * because a running tracer with empty filters traces every function.
+ * Stops the tracer and restores its knobs. If the kernel refuses to stop the tracer, does not restore the
+ * knobs, because a running tracer with empty filters traces every function.
  */
 function stop(target: Instance, knobs: JournalPart): Restored {
   const problems: string[] = [];

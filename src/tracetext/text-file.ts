@@ -1,7 +1,7 @@
 /**
  * Opens a file with text from `trace` or `trace_pipe`, and reports what the file contains. The text contains
  * no event formats, so the decoder uses those of `known-formats.ts`. The text also does not contain the
- * machine's architecture, so replay names syscalls as on the machine on which it runs.
+ * machine's architecture, so replay uses the syscall names of the machine on which it runs.
  */
 import { closeSync } from 'node:fs';
 import { machine } from 'node:os';
@@ -130,7 +130,7 @@ function* piecesOf(fd: number, file: string): Generator<Uint8Array> {
 
 /** Reads a file's text once, from start to end. */
 interface Reader extends TextSource {
-  /** Number of bytes read from the file so far. */
+  /** Number of bytes that this reader has read from the file. */
   position(): number;
 }
 

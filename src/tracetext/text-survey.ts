@@ -173,8 +173,8 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
     const call = shown.toString('latin1');
     const graph = GRAPH_LINE.exec(call);
     if (graph === null || Number(graph[2]) >= MOST_CPUS) {
-      // Don't count the remaining lines of function_graph as `otherLines`, because `graph-lines.ts` parses
-      // them.
+      // Don't count lines of function_graph that `GRAPH_LINE` does not match as `otherLines`, because
+      // `graph-lines.ts` parses them.
       if (!survey.isGraph) otherLine(bytes, from, end);
       return;
     }

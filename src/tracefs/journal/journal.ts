@@ -1,7 +1,7 @@
 /**
- * The restore journal: before the agent writes a system-wide control file, it saves the file's old text on disk. It
- * restores the text when it stops or, after a crash, at its next start. Each agent has one journal, and each tracer
- * restores its own part of the journal.
+ * The restore journal: before the agent changes a system-wide setting, it saves the old text of the setting's
+ * file on disk. It restores the text when it stops or, after a crash, at its next start. Each agent has one
+ * journal, and each tracer restores its own part of the journal.
  */
 import { add, keep, keepIfFollows, set } from './changes.ts';
 import { tracerOf } from './owners.ts';
@@ -14,10 +14,7 @@ export interface Journal {
   place: JournalPlace;
   /** Returns the part of the journal for the files that one owner (see `owners.ts`) changes. */
   part(owner: string): JournalPart;
-  /**
-   * Restores all journaled files, the last changed file first. Removes the state file, unless another attempt
-   * is needed.
-   */
+  /** Restores all journaled files. Removes the state file, unless another attempt is needed. */
   restore(): Restored;
 }
 

@@ -11,8 +11,8 @@ import { bootId, type JournalEntry, loadEntries, stateFileOf } from './state.ts'
 import type { JournalPlace } from './store.ts';
 
 /**
- * Describes another user's tracer at the top level; undefined if no tracer runs. Call this before the agent
- * itself uses the top level, because the function cannot distinguish the agent's own tracer.
+ * Describes the tracer that runs at the top level; undefined if none runs. Call this before the agent itself
+ * uses the top level, because the function cannot distinguish the agent's tracer from another user's.
  */
 export function foreignTracer(root: string): string | undefined {
   const tracer = tryReadText(join(root, 'current_tracer'))?.trim() ?? '';

@@ -1,6 +1,7 @@
 /**
- * Names of the owners of journal entries. A tracer's name owns its knobs and options. `TRACER at the top
- * level` owns the changes of the top level's own settings while the tracer runs at the top level.
+ * Names of the owners of journal entries. `TRACER` owns the knobs and options of a tracer. `TRACER at the top
+ * level` owns the top level's own settings while the tracer runs at the top level; `markers at the top level`
+ * owns them while the agent reads markers from the top level's buffer.
  */
 
 const AT_TOP_LEVEL = ' at the top level';

@@ -1,4 +1,7 @@
-/** Restores journaled files in reverse order, except files that another user needs now. */
+/**
+ * Restores journaled files, except files that another user needs now. Restores `current_tracer` first, then
+ * the other files in reverse order of their first change.
+ */
 import { KernelError } from '../../model/errors.ts';
 import { isTopLevelOwner, tracerOf } from './owners.ts';
 import { putBack, shortened } from './put-back.ts';
@@ -141,8 +144,8 @@ function noteOutcome(report: Restored, entry: JournalEntry, outcome: string): vo
 /** Saves the remaining entries, so that the next attempt does not restore the same files again. */
 function finish(store: JournalStore, { owner }: RestoreRequest, report: Restored): void {
   if (owner !== undefined) {
-    // Ignore a full disk. Before the agent exits, it restores all files and removes the state file, which
-    // needs no disk space.
+    // Ignore a full disk. Before the agent exits, it restores all files and removes the state file; the
+    // removal needs no disk space.
     store.saveIfPossible();
     return;
   }
