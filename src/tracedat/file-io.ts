@@ -1,4 +1,6 @@
-/** Reads and writes capture files. Repeats short reads and writes. Throws a `KernelError` if a system call fails. */
+/**
+ * Reads and writes recordings. Repeats short reads and writes. Throws a `KernelError` if a system call fails.
+ */
 import { constants, openSync, readSync, writeSync } from 'node:fs';
 import { errnoOf, KernelError } from '../model/errors.ts';
 

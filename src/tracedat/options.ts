@@ -31,7 +31,10 @@ export interface Extent {
 /** A buffer of the recording: the top level, with the name '', or an instance. */
 export interface BufferEntry {
   name: string;
-  /** Offset of the buffer's section (version 7) or table of CPUs (version 6). */
+  /**
+   * In version 7, the offset of the buffer's section. In version 6, the offset of the buffer's table of CPUs;
+   * once the table has been read, the offset after the table.
+   */
   offset: number;
   /** '' in version 6. In version 7, trace-cmd 3.1 writes the top level's clock even for instances. */
   clock: string;

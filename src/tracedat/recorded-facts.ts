@@ -1,6 +1,7 @@
 /**
- * Stores the names of the recording machine's block devices as markers at the start of the trace, because the trace.dat
- * format has no place for such names. trace-cmd shows a marker as a line of text; replay parses the names.
+ * Stores the names of the recording machine's block devices as markers at the start of the trace, because the
+ * trace.dat format has no field for these names. trace-cmd shows a marker as a line of text; replay parses
+ * the names.
  */
 import type { EventHandler } from '../model/record.ts';
 

@@ -14,7 +14,10 @@ import type { BufferStats, TraceMetadata } from '../model/source.ts';
 import { openFile, readAt, refused, writeAll } from './file-io.ts';
 import { headerBytes, littleEndian, type SystemFormats } from './header.ts';
 
-/** Records of tracers that any buffer can contain. trace-cmd needs at least the formats of the first two. */
+/**
+ * Records of the system `ftrace` that any buffer can contain. trace-cmd needs at least the formats of the
+ * first two.
+ */
 const FTRACE_FORMATS = ['function', 'print', 'bprint', 'bputs', 'raw_data', 'kernel_stack', 'user_stack'];
 /**
  * The writer writes pages in blocks of this size, because each write is a syscall, which may add events to

@@ -11,7 +11,7 @@ import { tryReadText, writeControl } from './files.ts';
 
 const KPROBES = 'kprobe_events';
 const UPROBES = 'uprobe_events';
-/** Matches a line of a definitions file and captures `group/name`. */
+/** Matches a line of `kprobe_events` or `uprobe_events` and captures `group/name`. */
 const DEFINITION = /^[pr]\d*:(\S+)/gm;
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Finds tracefs at a path or in /proc/self/mounts. If tracefs is not mounted, mounts it, which requires CAP_SYS_ADMIN.
- * Source: kernel/trace/trace.c.
+ * Finds tracefs at a path or in /proc/self/mounts. If tracefs is not mounted, mounts it (needs
+ * CAP_SYS_ADMIN). Source: kernel/trace/trace.c.
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';

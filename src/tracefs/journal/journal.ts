@@ -25,7 +25,10 @@ export interface JournalPart {
    * or if another tracer needs a different value.
    */
   set(file: string, value: string): void;
-  /** Appends to a list that was empty. Returns the values that the kernel refuses with EINVAL. Throws `KernelError`. */
+  /**
+   * Appends to a list file that was empty before the agent used it. Returns the values that the kernel
+   * refuses with EINVAL. Throws `KernelError`.
+   */
   add(file: string, values: readonly string[]): string[];
   /** Saves the old text of a file that the kernel itself will change. Throws `KernelError`. */
   keep(file: string): void;

@@ -16,7 +16,7 @@ export interface Restored {
 }
 
 export interface RestoreRequest {
-  /** Restore only files that this tracer owns. If absent, restore all files. */
+  /** Restore only files that this owner (see `owners.ts`) has journaled. If undefined, restore all files. */
   owner?: string;
   /** Tracers that could not be stopped. `restoreEntries` updates the set. */
   running: Set<string>;
