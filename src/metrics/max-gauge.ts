@@ -80,7 +80,8 @@ export class MaxGaugeFamily implements Family {
     for (let s = 0; s < values.length; s++) {
       let max = Number.NEGATIVE_INFINITY;
       for (const part of this.#parts) if (part[s] > max) max = part[s];
-      values[s] = max === Number.NEGATIVE_INFINITY ? Number.NaN : max;
+      const isShown = max !== Number.NEGATIVE_INFINITY && this.table.labelsOf(s) !== undefined;
+      values[s] = isShown ? max : Number.NaN;
     }
     return { ...labelsSince(this.table, labelsFrom), values };
   }

@@ -215,6 +215,22 @@ describe('declared metrics', () => {
     assert.equal(h.value('ftrace_throttled_total', ...A), undefined);
   });
 
+  test('a maximum has its series when the name of the container is known', () => {
+    const containers = tasks([undefined, undefined]);
+    const max = { field: 'usec_delayed', unit: 'us' };
+    const event = 'vmscan:mm_vmscan_throttled';
+    const h = declared(
+      { name: 'throttled_max_seconds', event, max, per_container: true },
+      { host: { containers } },
+    );
+    h.feed(event, { ts: 1, by: 10, usec_delayed: 7 });
+    h.feed(event, { ts: 2, by: 20, usec_delayed: 5 });
+    assert.equal(h.samples(), 0);
+    containers.named[0] = A;
+    assert.equal(h.samples(), 1);
+    assert.equal(h.value('ftrace_throttled_max_seconds', ...A), 7000);
+  });
+
   test('the probes made of them: the victim of the OOM killer, the task that is woken', () => {
     const m = run(memory, { per_container: true }, machine());
     m.feed('oom:mark_victim', { ts: 1, by: 10, pid: 20 });
