@@ -58,9 +58,9 @@ const SOURCES: readonly Source[] = [
     end: 'sched:sched_switch',
     name: { field: 'next_comm' },
     key: [{ start: 'next_pid', end: 'prev_pid' }],
-    // The previous task was still runnable, so the next task took the CPU from it. The idle task does not
-    // count.
-    where: 'prev_state == 0 && prev_pid != 0',
+    // The previous task was still runnable (0x100: the kernel preempted it while it ran kernel code), so the next
+    // task took the CPU from it. The idle task does not count.
+    where: '(prev_state == 0 || prev_state == 0x100) && prev_pid != 0',
   },
   {
     source: 'workqueue',

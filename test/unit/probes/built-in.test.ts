@@ -228,6 +228,23 @@ describe('isolation', () => {
     assert.deepEqual(s.unmatched, {});
   });
 
+  test('a task that was preempted inside the kernel could run, too, on every kernel', () => {
+    for (const kernel of ['5.10-rt', '6.1-rt', '6.12-rt', '7.3-rt', undefined]) {
+      const directory = kernel === undefined ? '' : `../text/formats-${kernel}/`;
+      const text = readFileSync(new URL(`${directory}sched/sched_switch`, FORMATS), 'utf8');
+      const s = run(isolation, { cpus: 2 }, { formats: { 'sched:sched_switch': text } });
+      // 0x100 is "preempted"; the other states are sleeps or the end of a task.
+      for (const [i, state] of [0x100, 0x80, 0x40, 2].entries()) {
+        const tasks = { prev_pid: 7 + i, next_pid: 8 + i, next_comm: `c${8 + i}` };
+        s.feed('sched:sched_switch', { ts: 1000 + 500 * i, cpu: 2, prev_state: state, ...tasks });
+      }
+      assert.equal(s.value(INTERRUPTIONS, '2', 'thread', 'c8'), 1, kernel);
+      assert.equal(s.value(INTERRUPTIONS, '2', 'thread', 'c9'), undefined, kernel);
+      assert.equal(s.value(SECONDS, '2', 'thread'), 500, kernel);
+      assert.deepEqual(s.unmatched, {});
+    }
+  });
+
   test('who sends IPIs to it', () => {
     // `cpu: 3` is the CPU that recorded the event. The event's own field `cpu`, the target, stays 0.
     const counts = [0, 1].map((cpu) => {
