@@ -44,7 +44,7 @@ export const taskIntervals: ProbeModule<TaskIntervalOptions> = {
     { event: WAKEUP_NEW, fields: ['pid', 'target_cpu'] },
     {
       event: MIGRATE,
-      fields: ['pid', 'dest_cpu'],
+      fields: ['pid', 'orig_cpu', 'dest_cpu'],
       without:
         'if a waiting task is moved to another CPU, its trace shows only which tasks ran on the first CPU',
     },
@@ -117,10 +117,11 @@ function onWakeup(context: ProbeContext, event: string, absences: TaskAbsences):
 
 function onMigrate(context: ProbeContext, absences: TaskAbsences): EventHandler {
   const pidAt = context.word(MIGRATE, 'pid');
-  const cpuAt = context.word(MIGRATE, 'dest_cpu');
+  const fromAt = context.word(MIGRATE, 'orig_cpu');
+  const toAt = context.word(MIGRATE, 'dest_cpu');
   return ({ words, offset, timestampNs }) => {
     const at = offset >> 2;
-    absences.moved(words[at + pidAt], words[at + cpuAt], timestampNs);
+    absences.moved(words[at + pidAt], words[at + fromAt], words[at + toAt], timestampNs);
   };
 }
 

@@ -183,17 +183,15 @@ export class TaskAbsences {
     runnable.tags[place] = cpu;
   }
 
-  /** A task moves to the run queue of another CPU (sched_migrate_task). */
-  moved(pid: number, cpu: number, nowNs: TimestampNs): void {
-    const runnable = this.#runnable;
-    const place = runnable.at(pid);
-    const sinceNs = runnable.stamps[place];
+  /** A task moves from the run queue of CPU `from` to that of CPU `to` (sched_migrate_task). */
+  moved(pid: number, from: number, to: number, nowNs: TimestampNs): void {
+    const sinceNs = this.#runnable.get(pid);
     // Ignore a task that moves before its wake-up is complete, because it does not wait in a run queue yet.
     if (sinceNs === 0 || sinceNs < this.#lostUntil) return;
     // Report the task that runs on the old CPU, because no later event would report its turn in time for the
     // trace.
-    this.#cpus.reportTurn(runnable.tags[place], nowNs);
-    this.#sink.moved(pid, cpu, nowNs);
+    this.#cpus.reportTurn(from, nowNs);
+    this.#sink.moved(pid, to, nowNs);
   }
 
   /**

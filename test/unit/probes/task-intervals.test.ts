@@ -302,6 +302,17 @@ test('a task that is moved while it waits is reported, one that is being woken i
   assert.deepEqual(t.turns[0], [0, 600, 500, 2000, 't600']);
 });
 
+test('a task that is moved twice: the turn on the second CPU is reported up to the second move', () => {
+  const t = tasks(0);
+  for (const cpu of [0, 1]) t.switch(500, cpu, 0, 0, 600 + cpu);
+  t.wake(1000, 7, 500, 1, 0);
+  t.feed('sched:sched_migrate_task', { ts: 2000, pid: 7, orig_cpu: 0, dest_cpu: 1 });
+  t.feed('sched:sched_migrate_task', { ts: 3000, pid: 7, orig_cpu: 1, dest_cpu: 2 });
+  t.switch(4000, 2, 0, 0, 7);
+  assert.deepEqual(t.turns[1], [1, 601, 500, 3000, 't601']);
+  assert.equal(t.back[0].queueCpu, 0, 'the first queue');
+});
+
 test('turns of the idle task are reported where its switches are recorded', () => {
   const t = tasks(0);
   t.switch(1000, 0, 500, S, 0);
