@@ -29,7 +29,8 @@ interface Used extends KernelCountRequest {
 export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelCounts {
   /** Triggers by event and keys. Counts of the same event by the same keys share a trigger. */
   const triggers = new Map<string, Used>();
-  const down = new Map<string, string>();
+  /** By count: the probe, and why its events are not all counted. */
+  const down = new Map<object, [probe: string, reason: string]>();
   let closed = false;
 
   const started = (request: KernelCountRequest): Used => {
@@ -60,18 +61,18 @@ export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelC
       }
       return {
         end: () => {
-          down.delete(probe);
+          down.delete(before);
           if (--used.users === 0 && [...triggers.values()].includes(used)) remove(used);
         },
         read: (visit) => {
           if (closed) return;
           const reading = trigger.read();
           if (reading === undefined || reading.isPaused)
-            down.set(
+            down.set(before, [
               probe,
               `another user has ended or paused the hist trigger that counts ${request.event} in ${instance.dir}`,
-            );
-          else down.delete(probe);
+            ]);
+          else down.delete(before);
           if (reading === undefined) return;
           for (const { values, hits } of reading.entries) {
             const key = values.join(' ');
@@ -90,7 +91,11 @@ export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelC
       for (const used of [...triggers.values()]) if (events.includes(used.event)) remove(used);
     },
     isEmpty: () => triggers.size === 0,
-    health: () => ({ problems: [...new Set(down.values())], notices: [], down }),
+    health: () => ({
+      problems: [...new Set(Array.from(down.values(), ([, reason]) => reason))],
+      notices: [],
+      down: new Map(down.values()),
+    }),
     close: () => {
       closed = true;
       for (const used of [...triggers.values()]) remove(used);

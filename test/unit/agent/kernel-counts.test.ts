@@ -113,6 +113,18 @@ test('a trigger that somebody pauses or removes turns its probe off', (t) => {
   );
 });
 
+test('a probe with several counts is off as long as one of them has a problem', (t) => {
+  const k = counting(t);
+  const counts = [['id'], ['ret']].map((keys) => k.counts.count('events', { ...REQUEST, keys }));
+  k.fileIs(`${part('', { keys: 'id', state: 'paused' })}\n\n${part('', { keys: 'ret' })}`);
+  counts.map(visited);
+  assert.deepEqual([...k.counts.health().down.keys()], ['events']);
+  counts[1].end();
+  assert.equal(k.counts.health().problems.length, 1);
+  counts[0].end();
+  assert.deepEqual(k.counts.health(), { problems: [], notices: [], down: new Map() });
+});
+
 test('two metrics that count the same share a trigger', (t) => {
   const k = counting(t);
   const [a, b] = ['metrics/a', 'metrics/b'].map((probe) => k.counts.count(probe, REQUEST));
