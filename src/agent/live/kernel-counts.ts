@@ -81,8 +81,9 @@ export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelC
             // A lower value means that another user has cleared the trigger's counts.
             if (hits !== last) visit(values, hits > last ? hits - last : hits);
           }
-          if (reading.dropped <= droppedBefore) return;
-          self.lostBefore(probe, 'no_room', reading.dropped - droppedBefore);
+          if (reading.dropped < droppedBefore) droppedBefore = 0;
+          if (reading.dropped > droppedBefore)
+            self.lostBefore(probe, 'no_room', reading.dropped - droppedBefore);
           droppedBefore = reading.dropped;
         },
       };
