@@ -4,6 +4,7 @@
  */
 import type { AgentConfig } from '../../config/schema.ts';
 import type { ModuleWatch } from '../../host/modules.ts';
+import { reasonOf } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import type { TraceRecord } from '../../model/span.ts';
 import type { CaptureStatus, ProbeStatus } from '../../model/status.ts';
@@ -115,10 +116,7 @@ export function runCapture(parts: LiveParts): Capture {
       health.check();
       if (hasNewModules(parts, state)) reload(shared.config);
     },
-    onFailure: (error) => {
-      giveUp();
-      options.onFatal(error);
-    },
+    onFailure: (error) => options.onFatal(afterCleanUp(error, giveUp)),
   });
 
   function giveUp(): void {
@@ -148,8 +146,7 @@ export function runCapture(parts: LiveParts): Capture {
       try {
         reload(config);
       } catch (error) {
-        giveUp();
-        throw error;
+        throw afterCleanUp(error, giveUp);
       }
     },
     snapshot: (held) => {
@@ -172,11 +169,22 @@ export function runCapture(parts: LiveParts): Capture {
         for (const buffer of state.buffers) buffer.finish();
         passTraces(state, options);
         update();
-      } finally {
-        giveUp();
+      } catch (error) {
+        throw afterCleanUp(error, giveUp);
       }
+      giveUp();
     },
   };
+}
+
+/** Cleans up after `error`. Returns `error`, or an error with both reasons if the clean-up fails. */
+function afterCleanUp(error: unknown, cleanUp: () => void): unknown {
+  try {
+    cleanUp();
+    return error;
+  } catch (failure) {
+    return new Error(`${reasonOf(error)}; the clean-up after this error failed, too: ${reasonOf(failure)}`);
+  }
 }
 
 function passTraces({ spans }: LiveState, { onTraces }: LiveOptions): void {
