@@ -5,9 +5,9 @@ import type { Fate } from './connection.ts';
 
 const LOG_EVERY_MS = 60_000;
 
-/** `signal` is a field of each log line, for example "metrics". */
+/** `signal` is a field of each log line. */
 export function createOutcomes(
-  signal: string,
+  signal: 'metrics' | 'traces',
   counts: PushCounts,
   log: Log,
   now: () => number = () => performance.now(),
@@ -29,7 +29,8 @@ export function createOutcomes(
   };
   const logFailure = line('warn', 'OTLP: a push failed', 'failed');
   const logRecovery = line('info', 'OTLP: pushing works again', 'failed');
-  const logRejection = line('warn', 'OTLP: the backend rejected part of a push', 'points');
+  const rejected = signal === 'traces' ? 'spans' : 'points';
+  const logRejection = line('warn', 'OTLP: the backend rejected part of a push', rejected);
   /** Failures since the last success. */
   let failures = 0;
   let reason = '';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createOutcomes } from '../../../src/export/otlp/outcomes.ts';
 
-function outcomesOf() {
+function outcomesOf(signal: 'metrics' | 'traces' = 'metrics') {
   const lines: string[] = [];
   const counted = { exported: 0, failed: 0, rejected: 0 };
   const clock = { nowMs: 0 };
@@ -10,7 +10,7 @@ function outcomesOf() {
     lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
   };
   const outcomes = createOutcomes(
-    'metrics',
+    signal,
     {
       count: (outcome) => {
         counted[outcome]++;
@@ -76,6 +76,14 @@ test('rejected points are counted, and logged once a minute', () => {
     lines.map((line) => Number(/"points":(\d+)/.exec(line)?.[1])),
     [3, 18],
   );
+});
+
+test('for traces, rejected spans are counted', () => {
+  const { rejected, lines } = outcomesOf('traces');
+  rejected(3, 'too old');
+  assert.deepEqual(lines, [
+    'warn OTLP: the backend rejected part of a push {"signal":"traces","reason":"too old","spans":3}',
+  ]);
 });
 
 test('values that did not arrive at the end are logged, however recent the last line is', () => {
