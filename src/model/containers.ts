@@ -1,6 +1,7 @@
 /**
- * Containers as probes see them: each container has a small number (slot), and each slot has labels. Some slots are
- * fixed, for tasks outside of containers. A table maps thread ids to slots; the agent fills it.
+ * Types and constants with which probes assign tasks to containers. Each container has a small number
+ * (*slot*), and each slot has labels. Some slots are reserved for tasks outside of containers. The agent
+ * fills a table that contains the slot of each thread id.
  */
 
 /** The container of the task is unknown, for example because events were lost. The label is `other`. */
@@ -10,7 +11,7 @@ export const SURPLUS = 1;
 export const KERNEL = 2;
 /** User space tasks that are in no container and in no systemd unit. */
 export const SYSTEM = 3;
-/** The idle task: no task was using the CPU. */
+/** The idle task, which runs when no other task uses the CPU. */
 export const IDLE = 4;
 export const FIRST_CONTAINER = 5;
 /** Number of slots. A slot fits into one byte. */
@@ -49,7 +50,7 @@ export interface ContainerUsage {
 }
 
 export interface Containers {
-  /** Maps a thread id to a slot, for the hot path. */
+  /** The slot of each thread, indexed by thread id. */
   readonly table: Uint8Array;
   /** Counts a look-up that returned `UNKNOWN` or `SURPLUS`. */
   miss(slot: number): void;
@@ -66,22 +67,23 @@ export interface Containers {
   usage(slot: number): ContainerUsage | undefined;
   /**
    * Registers a callback that runs before a slot gets another container. Returns a function that unregisters
-   * it.
+   * the callback.
    */
   onRelease(callback: (slot: number) => void): () => void;
-  /** Number of look-ups that found no container: they returned `UNKNOWN` or `SURPLUS`. */
+  /** Number of look-ups that returned `UNKNOWN` or `SURPLUS`. */
   missed(): { unknown: number; surplus: number };
 }
 
 /**
- * A part of the table as a recording stores it: the threads in one control group, or the threads of one
- * process.
+ * A part of the table as a recording stores it: either the threads in one control group, or the threads of
+ * one process.
  */
 export interface RecordedPart {
   /** Number of the cgroup hierarchy. */
   hierarchy?: number;
   /**
-   * Control group of a container or systemd unit. '': tasks in neither (`SYSTEM`). Absent: kernel threads.
+   * Control group of a container or systemd unit. '': the threads are in neither (`SYSTEM`). Absent: they are
+   * kernel threads.
    */
   path?: string;
   /** Names of the container, if they are known. */
@@ -91,7 +93,10 @@ export interface RecordedPart {
   process?: readonly number[];
 }
 
-/** Returns a function that looks up the slot of a task. It counts look-ups that find no container. */
+/**
+ * Returns a function that looks up the slot of a task. The function also counts look-ups that find no
+ * container.
+ */
 export function slotLookup({ table, miss }: Pick<Containers, 'table' | 'miss'>): (tid: number) => number {
   return (tid) => {
     const slot = table[tid] ?? UNKNOWN;
@@ -108,11 +113,14 @@ export function hasNamesake(containers: Pick<Containers, 'slots' | 'labels'>, sl
 
 /** Receives the kernel's events that change the table. */
 export interface ContainerEvents {
-  /** A new task is in the same container as the task that created it. */
+  /** A task was created in the container of its parent. */
   forked(tid: number, parent: number, isThread?: boolean): void;
-  /** A new task was created directly in another control group (CLONE_INTO_CGROUP). */
+  /** A task was created directly in another control group (CLONE_INTO_CGROUP). */
   clonedInto(tid: number): void;
-  /** A task, perhaps with all threads of its process, was moved to a control group of this hierarchy. */
+  /**
+   * A task was moved to the control group `path` of this hierarchy. The other threads of its process may also
+   * have moved.
+   */
   attached(tid: number, hierarchy: number, path: string): void;
   /** Events were lost: the table may be wrong until the next scan. */
   lost(): void;

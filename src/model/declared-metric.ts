@@ -27,14 +27,14 @@ export const LABEL_FORMS = [
 export type LabelForm = (typeof LABEL_FORMS)[number];
 
 /**
- * What happens if a second start event with the same key occurs before the end event. `replace`: the end
- * event ends the last start. `stack`: each start has its own end, innermost first. `first`: the end event
- * ends the first start.
+ * How a metric handles a second start event with the same key before the end event. `replace`: the operation
+ * begins at the last start event. `first`: the operation begins at the first start event. `stack`: operations
+ * are nested, and an end event ends the innermost one.
  */
 export const NESTINGS = ['replace', 'stack', 'first'] as const;
 export type Nesting = (typeof NESTINGS)[number];
 
-/** Prefix of the probe name of each metric that the config declares. */
+/** Prefix of the names of probes that measure the metrics of the config. */
 export const METRICS_PREFIX = 'metrics/';
 /** As a field name in a key or a label, this name means the CPU that recorded the event. */
 export const CPU = 'cpu';
@@ -71,13 +71,16 @@ export interface DeclaredLabel {
   default?: string | undefined;
   /** A fixed label value. `field` is then ignored. */
   constant?: string;
-  /** The label value is `names[1]` if the field is at least as large as this other field, else `names[0]`. */
+  /**
+   * The label value is `names[1]` if the value of the label's `field` is not less than that of
+   * `reaches.field`, else `names[0]`.
+   */
   reaches?: { field: string; names: readonly [string, string] };
-  /** How many `__print_symbolic` calls for the field to skip in the print fmt, if it contains several. */
+  /** Which `__print_symbolic` call for the field to use, from 0, if the print fmt contains several. */
   nth?: number;
   /**
-   * Set: if the kernel lacks the field, the label value is `unknown`. Absent: if the kernel lacks the field,
-   * the whole metric is off.
+   * What happens if the kernel lacks the field. Set: the label value is `unknown`. Absent: the whole metric
+   * is off.
    */
   isOptional?: true;
 }
@@ -101,7 +104,7 @@ export function isOfContainer(label: Pick<DeclaredLabel, 'as'>): boolean {
 
 export interface Measure {
   field: string;
-  /** Field whose value is subtracted. */
+  /** Field whose value is subtracted from the value of `field`. */
   minus?: string;
   unit: Unit;
 }
@@ -120,8 +123,8 @@ export interface DeclaredMetric {
    */
   measure?: Measure | undefined;
   /**
-   * For a single event with a duration as `measure`. `spent`: the duration ended at the event. `spends`: the
-   * duration, a sleep of the task, begins at the event.
+   * Only if `measure` is a duration. `spent`: the duration ended at the event. `spends`: the duration begins
+   * at the event, because the task then sleeps for this time.
    */
   taskTime?: 'spent' | 'spends';
   /** Whether the kernel counts the events itself instead of recording them. */
@@ -133,19 +136,19 @@ export interface DeclaredMetric {
    * `end`: field of the end event.
    */
   between?: { start: string; end: string };
-  /** A second start before the end is normal: do not count it as `no_end`. */
+  /** A second start event before the end event is normal: do not count an unmatched operation (`no_end`). */
   startsAgain?: boolean;
   /**
-   * Field of `event` that contains the pid of the metric's task. Default: `common_pid` if the metric has a
-   * task. Set it if the metric is about another task. This field determines the container; `common_pid` still
-   * decides whether the agent itself caused an event.
+   * Field of `event` that contains the pid of the task that the metric is about. Default: `common_pid` if the
+   * metric has a task. The agent finds the container with this field. It always uses `common_pid` to decide
+   * whether the agent itself caused an event.
    */
   task?: string;
-  /** The events belong to no task, so events that interrupt one of the agent's threads also count. */
+  /** The events belong to no task. They count even if they interrupted one of the agent's threads. */
   isNobodys?: boolean;
   /** Only some kernels have these events. Other kernels report the same facts with other events. */
   isVariant?: boolean;
-  /** Ends without a start are normal: do not count them as unmatched. */
+  /** An end event without a start event is normal: do not count an unmatched operation (`no_start`). */
   endsAlone?: boolean;
   labels: readonly DeclaredLabel[];
 }

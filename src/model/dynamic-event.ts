@@ -1,4 +1,6 @@
-/** Dynamic events, which the agent defines on functions of the kernel or of programs, and their names. */
+/**
+ * Types and names of dynamic events: events that the agent defines on functions of the kernel or of programs.
+ */
 
 export const DYNAMIC_KINDS = ['kprobe', 'kretprobe', 'uprobe', 'uretprobe'] as const;
 export type DynamicKind = (typeof DYNAMIC_KINDS)[number];
@@ -18,7 +20,7 @@ export interface DynamicEvent {
 const LONGEST_NAME = 40;
 
 /**
- * Name of the event group (system) of an agent's dynamic events. The name contains the name of the agent's
+ * Name of the event group (system) of an agent's dynamic events. Contains the name of the agent's tracefs
  * instance, so each agent has its own group.
  */
 export function dynamicGroup(instance: string): string {
@@ -30,8 +32,8 @@ export function dynamicName(metric: string, side: 'start' | 'end' | 'event'): st
 }
 
 /**
- * Replaces other characters than letters, digits and `_`, and shortens long names. A name that this changes
- * gets a hash of the original, so that different names stay different.
+ * Replaces all characters except letters, digits and `_`, and shortens long names. If this changes the name,
+ * appends a hash of the original name, so that different names stay different.
  */
 function shortName(name: string): string {
   const plain = name.replace(/[^A-Za-z0-9_]/g, '_');

@@ -1,4 +1,7 @@
-/** The kernel or the system refused an operation. The message contains file, value, reason and what to do. */
+/**
+ * The operating system refused an operation. The message contains the file, the value, the reason and a
+ * remedy, if known.
+ */
 export class KernelError extends Error {
   /** The file or directory that the operation used. */
   readonly file: string;

@@ -15,7 +15,7 @@ const TOKEN =
 const MAX_DEPTH = 32;
 const COMPARISONS: readonly string[] = ['==', '!=', '<', '<=', '>', '>=', '&', '~'];
 
-/** Throws an `Error` that says what is wrong and how to correct it. */
+/** Parses a filter. Throws an `Error` with the reason if the filter is invalid or not supported. */
 export function parseEventFilter(text: string): EventFilter {
   const tokens = tokensOf(text);
   let at = 0;

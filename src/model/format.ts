@@ -19,7 +19,10 @@ export interface FieldFormat {
 export interface EventFormat {
   system: string;
   name: string;
-  /** `common_type` in the records, 16 bits. The kernel reuses it after a module or a dynamic event is removed. */
+  /**
+   * `common_type` in the records, 16 bits. The kernel can give the number to another event after a module or
+   * a dynamic event is removed.
+   */
   id: number;
   fields: readonly FieldFormat[];
   /** The text after `print fmt: `, unparsed. */
@@ -32,7 +35,9 @@ export interface PageLayout {
   pageSize: number;
   /** Byte offset of the page's u64 timestamp. */
   timestampOffset: number;
-  /** Byte offset of `commit`: the low 27 bits are the data length, the top bits flag lost events. */
+  /**
+   * Byte offset of `commit`. Its low 27 bits contain the length of the data; bits 30 and 31 flag lost events.
+   */
   commitOffset: number;
   /** Size of `commit` in bytes. It is a C `long`: 8 on 64-bit kernels, 4 on 32-bit kernels. */
   commitSize: 4 | 8;

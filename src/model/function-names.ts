@@ -1,12 +1,10 @@
 /**
- * Looks up names of kernel functions by address. An address is two 32-bit words, as in records. The text reader has no
- * addresses and uses its own numbers instead.
+ * Looks up names of kernel functions by address. An address is two 32-bit words, as in records. Trace text
+ * contains no addresses, so its decoder uses its own numbers instead.
  */
 export interface FunctionNames {
   /**
-   * Returns the name of the function that begins at this address or a few bytes before it. Tracers record an
-   * address a few bytes after the start of the function, because their hook is there. Returns undefined if
-   * unknown. Too slow for the hot path.
+   * Returns the name of the function at this address, or undefined if unknown. Too slow for the hot path.
    */
   nameOf(low: number, high: number): string | undefined;
   /**
@@ -14,7 +12,7 @@ export interface FunctionNames {
    * then invalid.
    */
   readonly generation: number;
-  /** True if `nameOf` expects the text reader's numbers instead of addresses. */
+  /** True if `nameOf` expects numbers of the text decoder instead of addresses. */
   readonly isOfText?: true;
   /**
    * Returns those of the given names that no longer belong to any kernel function. Absent if the list of
@@ -24,12 +22,14 @@ export interface FunctionNames {
 }
 
 /**
- * Returns the names, or the reason why none are available. `start`: looks up addresses at or just after the
- * start of a function. `inside`: looks up addresses anywhere in a function.
+ * Returns the names, or the reason why none are available. `start`: `nameOf` accepts addresses within a few
+ * bytes of a function's start, because the hooks of tracers are there. `inside`: `nameOf` accepts addresses
+ * anywhere in a function.
  */
 export type FunctionLookup = (place: 'start' | 'inside') => FunctionNames | { reason: string };
 
 /**
- * Knows no names. Used if this process does not decode the records, for example while it only records them.
+ * Contains no names. Used by a process that does not decode trace data, for example while it makes a
+ * recording.
  */
 export const NAMELESS: FunctionNames = { nameOf: () => undefined, generation: 0 };

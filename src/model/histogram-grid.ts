@@ -1,9 +1,10 @@
 /**
- * Defines the *fine buckets* in which a histogram counts. Their bounds are those of base-2 exponential
- * buckets of scale 3 (8 per octave, bounds 2^(i/8) seconds, upper bound inclusive), as in OpenTelemetry's
- * exponential histograms and in Prometheus' native histograms, and in addition the classic bounds of the
- * metric. Every exponential bucket and every classic bucket is therefore an exact sum of fine buckets. Bounds
- * are compared in the recorded unit: nanoseconds, or the unit that `divisor` defines.
+ * Defines the *fine buckets* in which a histogram counts. Their bounds are the bounds of exponential buckets
+ * and, in addition, the classic bounds of the metric. Every exponential bucket and every classic bucket is
+ * therefore an exact sum of fine buckets. The exponential buckets have base 2 and scale 3 (8 per octave,
+ * bounds 2^(i/8) seconds, upper bound inclusive), as in OpenTelemetry's exponential histograms and in
+ * Prometheus' native histograms. Bounds are compared in the recorded unit: nanoseconds, or the unit that
+ * `divisor` defines.
  */
 import type { MetricSpec } from './metric.ts';
 
@@ -30,10 +31,10 @@ export interface HistogramGrid {
   /** Number of blocks of 16 fine buckets per series. */
   blocksPerSeries: number;
   /**
-   * A look-up table with two numbers per cell, at the index that `cellOf` returns: a fine bucket, and the
-   * upper bound of this bucket, rounded down. A value of the cell that is above the bound belongs to the next
-   * bucket. If the cell contains several bounds, the first number is `~bucket` instead, and `bucketOf`
-   * searches upwards from that bucket.
+   * A look-up table with two numbers per cell. `cellOf` returns the index of a value's cell. The first number
+   * is a fine bucket, the second is the upper bound of this bucket, rounded down. A value of the cell that is
+   * above this bound belongs to the next bucket. If the cell contains several bounds, the first number is
+   * `~bucket` instead, and `bucketOf` searches upwards from `bucket`.
    */
   cells: Int32Array;
   /**
@@ -108,7 +109,7 @@ function makeSearch(upperNs: Float64Array): Pick<HistogramGrid, 'cells' | 'bucke
   const cells = new Int32Array((lastCell + 1) * 2);
   for (let cell = 0, fine = 0; cell <= lastCell; cell++) {
     while (upperNs[fine] < lowestInCell(cell)) fine++;
-    // If a cell has several bounds, `bucketOf` searches them: classic bounds can be close together.
+    // Classic bounds can be close together. If a cell contains several bounds, `bucketOf` must search them.
     const isSimple = fine + 1 >= upperNs.length || upperNs[fine + 1] >= lowestInCell(cell + 1) - 1;
     cells[cell * 2] = isSimple ? fine : ~fine;
     cells[cell * 2 + 1] = Math.min(Math.floor(upperNs[fine]), 2147483647);
@@ -136,7 +137,7 @@ function makeSearch(upperNs: Float64Array): Pick<HistogramGrid, 'cells' | 'bucke
   return { cells, bucketOf };
 }
 
-/** Index in `cells` for a whole number from 1 to 2^31 - 1. */
+/** Returns the index in `cells` of the cell of a whole number from 1 to 2^31 - 1. */
 export function cellOf(whole: number): number {
   const octave = 31 - Math.clz32(whole);
   const top = octave >= CELL_BITS ? whole >> (octave - CELL_BITS) : whole << (CELL_BITS - octave);

@@ -1,4 +1,7 @@
-/** Response types of `/api/v1/history` and `/api/v1/live`: see docs/http-api.md. The page and `top` read them. */
+/**
+ * Response types of `/api/v1/history` and `/api/v1/live`: see docs/http-api.md. The web page and the command
+ * `top` read these responses. A *column* contains the data of one time step.
+ */
 
 export interface HistoryIndex {
   /** `time`: times are Unix times. `recording`: times are relative to the first event of a recording. */
@@ -41,12 +44,15 @@ export interface HistoryAnswer {
   /** Number of seconds of data in each column; 0 if the column is a gap. */
   seconds: number[];
   /**
-   * Indexes of the columns in whose period some of the events that the agent requested were not available.
+   * Indexes of columns with incomplete data: in their time steps, some requested events were not available.
    */
   not_ready: number[];
   /** Sorted in descending order: counters by value, histograms by sum. */
   series: HistorySeries[];
-  /** Sum of the series that `series` leaves out because of the limit. */
+  /**
+   * Sum of the series that `series` leaves out because of the request's limit. `groups`: number of these
+   * series.
+   */
   rest?: Omit<HistorySeries, 'labels'> & { groups: number };
 }
 

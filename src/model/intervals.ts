@@ -1,10 +1,9 @@
 /**
- * How probes report single operations to the code that makes traces of slow ones. When a probe is created, it
- * gets a sink: the object whose methods it calls. If the sink has a threshold, the probe reports only
- * operations that reach the threshold. A fast operation therefore costs one comparison, and a probe without a
- * sink pays nothing. A *watched call* is a syscall for which a trace may be made. Timestamps are from the
- * trace clock. Probes report operations in the order in which they ended, except for late events (see
- * decode/merge.ts).
+ * How probes report single operations to the code that makes traces of slow operations. When a probe is
+ * created, it gets a *sink*: an object whose methods the probe calls. If the sink has a threshold, the probe
+ * reports only operations that reach the threshold, so a fast operation costs one comparison. A *watched
+ * call* is a syscall for which the agent may make a trace. Timestamps are from the trace clock. Probes report
+ * operations in the order in which they ended, except for late events (see decode/merge.ts).
  */
 import type { DeclaredMetric } from './declared-metric.ts';
 import type { FunctionNames } from './function-names.ts';
@@ -47,14 +46,15 @@ export interface SyscallSink {
   /** Whether the probe should report calls with this name. Called once per name. */
   wants(name: string): boolean;
   /**
-   * The probe calls this once, with a function that returns the start time of the task's current call, or 0
-   * if the task is in no call that the sink wants. The result is valid until the task's next call.
+   * The probe calls this once, with a function that returns the start time of the task's current call. The
+   * function returns 0 if the task is in no call, or in a call that the sink does not want. The result is
+   * valid until the task's next call.
    */
   watch(since: (pid: number) => TimestampNs): void;
   /**
-   * A call ended. `ret`: the return value; below 0: `-errno`; NaN: unknown. `lostUntilNs`: end of the last
-   * loss of events during the call; 0 or absent: no loss. The time before the loss may belong to an earlier
-   * call of the same name.
+   * A call ended. `ret`: the return value; below 0: `-errno`; NaN: unknown. `lostUntilNs`: when the last loss
+   * of events during the call ended; 0 or absent if no events were lost. The time before the loss may belong
+   * to an earlier call of the same syscall.
    */
   ended(
     name: string,
@@ -72,7 +72,7 @@ export interface BlockSink {
   ended(request: BlockRequest): void;
 }
 
-/** A completed request. The probe overwrites one object for every request. */
+/** A completed request. The probe reuses one object for all requests. */
 export interface BlockRequest {
   device: string;
   /** `read`, `write`, `flush`, `discard` or `other` */
@@ -80,14 +80,14 @@ export interface BlockRequest {
   bytes: number;
   sector: number;
   /**
-   * When the request was first inserted into the queue, or put back into the queue by the driver; 0 if
-   * neither happened.
+   * When the request was first put into the queue, by its insertion or by the driver after an issue; 0 if it
+   * never was in the queue.
    */
   insertNs: TimestampNs;
   /** When the request was issued. If the request was issued several times: the last time. */
   issueNs: TimestampNs;
   completeNs: TimestampNs;
-  /** Task that put the request into the queue or issued it. */
+  /** Task that put the request into the queue; if the request was never queued, the task that issued it. */
   pid: number;
   issueCpu: number;
   /** Task that issued the request; 0 if an interrupt did. */
@@ -101,7 +101,7 @@ export interface BlockRequest {
 }
 
 export interface TaskSink {
-  /** The probe reports every wait for a CPU that takes at least this long, of any task. */
+  /** The probe reports a wait of any task for a CPU if the wait takes at least this long. */
   readonly waitThresholdNs: number;
   /** Before the probe reports a wait of at least this length, it calls `ran` for the task that used the CPU. */
   readonly culpritNs: number;
@@ -113,14 +113,15 @@ export interface TaskSink {
   /** Returns the start time of the task's watched call; 0 if the task is in no watched call. */
   inCall(pid: number): TimestampNs;
   /**
-   * The probe calls this once, with its function `cameBack`. The sink calls `cameBack` when an event shows
-   * that a task runs although earlier events showed it as not running. The probe then reports that the task
-   * is running again.
+   * The probe calls this once, with its function `cameBack`. The sink calls `cameBack` if an event shows that
+   * a task is running, but earlier events showed that the task stopped running. The probe then reports that
+   * the task is running again.
    */
   watch(cameBack: (pid: number, cpu: number, nowNs: TimestampNs) => void): void;
   /**
-   * The probe calls this once, with a function that names the interrupt, softirq or timer in a code of
-   * `wakeCode`. The function returns undefined if another task woke the task, or if the waker is unknown.
+   * The probe calls this once, with a function that returns the name of what woke a task: an interrupt,
+   * softirq or timer. `wokenBy` is a code from `wakeCode`. The function returns undefined if another task
+   * woke the task, or if the waker is unknown.
    */
   names(nameOf: (wokenBy: number) => string | undefined): void;
   /**
@@ -146,11 +147,13 @@ export interface TaskSink {
   lost(cpu: number, fromNs: TimestampNs, untilNs: TimestampNs): void;
   /** A task that waits for a CPU was moved to the run queue of this CPU. */
   moved(pid: number, cpu: number, atNs: TimestampNs): void;
-  /** A task runs on a CPU again (see `follows`). `commAt`: as in `ran`. */
+  /**
+   * A task runs on a CPU again. `follows` determines which tasks the probe reports. `commAt`: as in `ran`.
+   */
   switchedIn(task: SwitchIn, words: Int32Array, commAt: number): void;
 }
 
-/** How a task returned to a CPU. The probe overwrites one object for every switch. */
+/** How a task returned to a CPU. The probe reuses one object for all returns. */
 export interface SwitchIn {
   pid: number;
   cpu: number;
@@ -162,7 +165,8 @@ export interface SwitchIn {
    */
   outNs: TimestampNs;
   /**
-   * Whether an event showed the switch. On some virtual machines, the idle task does not record its switches.
+   * Whether an event shows the switch to the task. False if `cameBack` reported the task: some switches are
+   * not recorded, for example from the idle task on some virtual machines.
    */
   isSeen: boolean;
   /** When the task became runnable: `outNs` if it was preempted; 0 if unknown. */
@@ -174,7 +178,7 @@ export interface SwitchIn {
   taskClass: number;
   /** CPU whose run queue the task joined first. */
   queueCpu: number;
-  /** Code of what woke the task, made by `wakeCode`. */
+  /** What woke the task, as a code from `wakeCode`. */
   wokenBy: number;
   /**
    * Task that woke this task. If an interrupt woke this task: the task that was interrupted. 0 if unknown.
@@ -183,8 +187,8 @@ export interface SwitchIn {
   /** CPU on which `waker` ran; negative if unknown. */
   wakerCpu: number;
   /**
-   * Flags of the kernel lock that the task waited for, as in LOCK_TYPES; negative if no such event was
-   * recorded.
+   * Flags of the kernel lock that the task waited for, as in LOCK_TYPES; negative if no event shows a wait
+   * for a lock.
    */
   lock: number;
 }
@@ -192,13 +196,15 @@ export interface SwitchIn {
 export interface FunctionSink {
   /** The probe passes an object that looks up names of the addresses that it reports. Called once. */
   names(functions: FunctionNames): void;
-  /** Called for every return, however short the call was. The probe has already reported the calls inside this call. */
+  /**
+   * Called for every return of a function, even after a very short call. The probe reports inner calls first.
+   */
   returned(call: FunctionReturn): void;
   /** Function returns before this timestamp may be missing. */
   lost(untilNs: TimestampNs): void;
 }
 
-/** A returned call. The probe overwrites one object for every return. */
+/** A function call that has returned. The probe reuses one object for all calls. */
 export interface FunctionReturn {
   /** Address of the function, as two 32-bit words. */
   low: number;
@@ -207,14 +213,15 @@ export interface FunctionReturn {
   pid: number;
   cpu: number;
   /**
-   * Call depth: number of callers that the kernel traces, including calls traced for other users of ftrace.
+   * Call depth on the kernel's stack of traced calls: 0 for the outermost call. Calls that only another user
+   * of ftrace traces also count.
    */
   depth: number;
   /** Time on the tracer's own clock, which is not the trace clock. */
   startNs: number;
   endNs: number;
   durationNs: number;
-  /** The record's timestamp from the trace clock: slightly after `endNs`. */
+  /** Timestamp of the record on the trace clock: slightly after `endNs`. */
   recordedNs: TimestampNs;
   inInterrupt: boolean;
 }
@@ -225,15 +232,15 @@ export interface InterruptSink {
   ended(kind: 'irq' | 'softirq', name: string, cpu: number, startNs: TimestampNs, endNs: TimestampNs): void;
 }
 
-/** An interruption of a timerlat or osnoise thread. The probe overwrites one object for every interruption. */
+/** An interruption of a timerlat or osnoise thread. The probe reuses one object for all interruptions. */
 export interface Noise {
   source: NoiseSource;
   cpu: number;
   /** Time on the tracer's own clock, which is not the trace clock. */
   startNs: number;
-  /** Duration without the time of inner interruptions. */
+  /** Duration, without the time of interruptions that occurred inside this one. */
   durationNs: number;
-  /** The record's timestamp on the trace clock: slightly after the end. */
+  /** Timestamp of the record on the trace clock: slightly after the interruption ended. */
   recordedNs: TimestampNs;
   /** Number of the irq, softirq vector or thread; 0 if it has none. */
   id: number;
@@ -244,8 +251,8 @@ export type NoiseSource = (typeof NOISE_SOURCES)[number];
 
 export interface NoiseSink {
   /**
-   * An interruption has ended. `bytes` contains its name from `nameStart` up to `nameEnd`; the range is empty
-   * if it has no name.
+   * An interruption has ended. `bytes` contains the name of its source from `nameStart` up to `nameEnd`; the
+   * range is empty if the source has no name.
    */
   held(noise: Noise, bytes: Uint8Array, nameStart: number, nameEnd: number): void;
   /** Records of this CPU before this timestamp may be missing. */
@@ -255,8 +262,8 @@ export interface NoiseSink {
 export interface TimerlatSink extends NoiseSink {
   readonly thresholdNs: number;
   /**
-   * A timerlat thread was late. Both latencies are relative to the time at which the timer should have fired. The
-   * interrupt's latency is NaN if its record is missing.
+   * A timerlat thread was late. Both latencies are relative to the time at which the timer should have fired.
+   * `irqLatencyNs` is NaN if the record of the interrupt is missing.
    */
   activated(cpu: number, atNs: TimestampNs, irqLatencyNs: number, threadLatencyNs: number, pid: number): void;
 }
@@ -268,13 +275,13 @@ export interface OsnoiseSink extends NoiseSink {
 
 export interface LatencySink {
   /**
-   * A latency tracer recorded a new maximum since its last reset. `trace`: text of the tracer's `trace` file,
-   * or ''.
+   * A latency tracer recorded the longest latency since its last reset. `trace`: text of the tracer's `trace`
+   * file, or ''.
    */
   record(tracer: (typeof LATENCY_TRACERS)[number], latencyNs: number, trace: string): void;
 }
 
-/** A span of an application, taken from a W3C `traceparent`. */
+/** A span of an application, as named by the W3C `traceparent` in a marker. */
 export interface MarkedSpan {
   /** 32 hex digits. */
   traceId: string;

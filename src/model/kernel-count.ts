@@ -1,9 +1,11 @@
 /**
- * Counts in the kernel: a hist trigger counts the occurrences of an event by its fields, and the event is not
- * recorded.
+ * Types for counting events in the kernel: a hist trigger counts an event by its fields, and the kernel does
+ * not record the event.
  */
 
-/** What counts: the agent, from recorded events, or the kernel. */
+/**
+ * Who counts the events. `agent`: the agent counts recorded events. `kernel`: the kernel counts them itself.
+ */
 export const COUNT_IN = ['agent', 'kernel'] as const;
 export type CountIn = (typeof COUNT_IN)[number];
 
@@ -15,7 +17,7 @@ export const MOST_KERNEL_KEYS = 3;
 export interface KernelCountRequest {
   /** `system:name` */
   event: string;
-  /** One to three fields that contain numbers, or `KERNEL_CPU`. */
+  /** One to three keys: names of fields that contain numbers, or `KERNEL_CPU`. */
   keys: readonly string[];
   /** Number of combinations of key values for which the kernel reserves memory. */
   room: number;

@@ -31,7 +31,7 @@ export interface MetricSpec {
 
 /**
  * A consistent copy of one family. While `epoch` stays the same, each series keeps its index. `labelValues`
- * begins with series `labelsFrom`, because a reader can keep the label values that it already received.
+ * begins with series `labelsFrom`, because the reader already has the label values of the series before it.
  */
 export interface FamilySnapshot {
   spec: MetricSpec;
@@ -60,9 +60,9 @@ export interface HistogramSnapshot {
 }
 
 /**
- * A store can create several parts over time, each with its own families. Epochs of part N begin at N times
- * this number, so an epoch identifies the part. If a later part declares a metric with the same name, readers
- * can see that its family is a new one.
+ * A store (src/metrics/store.ts) can create *parts*: further stores with their own families. Epochs of part N
+ * begin at N times this number, so an epoch identifies the part. If a later part declares a metric with the
+ * same name, readers can see that the family is a new one.
  */
 const EPOCHS_PER_PART = 2 ** 32;
 

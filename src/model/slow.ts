@@ -1,4 +1,6 @@
-/** Response types of `/api/v1/slow`, as described in docs/http-api.md. The page reads them. */
+/**
+ * Response types of `/api/v1/slow`, as described in docs/http-api.md. The web page reads these responses.
+ */
 import type { Attributes } from './span.ts';
 
 export interface SpanTree {

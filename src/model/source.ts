@@ -25,7 +25,7 @@ export interface TextSource {
 export interface TraceMetadata {
   layout: PageLayout;
   /**
-   * Name of the trace clock. The agent itself uses `mono`; recordings of other programs can have other
+   * Name of the trace clock. The agent itself uses `mono`; recordings made by other programs can use other
    * clocks.
    */
   clock: string;

@@ -1,6 +1,6 @@
 /**
- * Finished traces of slow operations, as plain data. The capture thread makes them. The main thread exports them, keeps
- * them for `/api/v1/slow`, and uses them as exemplars.
+ * Finished traces of slow operations, as plain data. The capture thread makes them. The main thread exports
+ * them, keeps them for `/api/v1/slow`, and adds their exemplars to histograms.
  */
 import type { TASK_CLASSES } from './task-classes.ts';
 import { LATENCY_TRACERS } from './tracer.ts';

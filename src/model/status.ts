@@ -12,7 +12,7 @@ export interface ProbeStatus {
 
 /** The agent's CPU budget, and the probes that the agent suspended to stay within the budget. */
 export interface BudgetStatus {
-  /** Average number of CPUs over the window: the budget (`cores`), and what the agent used (`usedCores`). */
+  /** The budget (`cores`) and the agent's average use over the window (`usedCores`), in CPUs. */
   cores: number;
   usedCores: number;
   windowSeconds: number;

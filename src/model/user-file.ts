@@ -28,8 +28,8 @@ export function openUserFile(file: string): number {
 }
 
 /**
- * Reads the whole file. Throws an `Error` as `openUserFile` does, also if the file is too long or keeps
- * changing.
+ * Reads the whole file. Throws an `Error` if the file can't be opened, is not a regular file, is longer than
+ * `maxBytes`, or keeps changing.
  */
 export function readUserFile(file: string, maxBytes = MAX_USER_FILE_BYTES): Buffer {
   const fd = openUserFile(file);
@@ -51,7 +51,7 @@ function contentOf(fd: number, maxBytes: number): Buffer {
   const chunks: Buffer[] = [];
   let length = 0;
   for (;;) {
-    // Don't rely on the reported size: the file may grow.
+    // Don't rely on the size from `fstat`: the file may grow.
     const chunk = Buffer.allocUnsafe(64 * 1024);
     const bytes = readSync(fd, chunk, 0, chunk.length, length);
     if (bytes === 0) return Buffer.concat(chunks, length);
