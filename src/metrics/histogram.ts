@@ -11,14 +11,14 @@ import type { Family } from './family.ts';
 import { labelsSince } from './series-labels.ts';
 import { SeriesTable } from './series-table.ts';
 
-// A local copy, because V8 would read an imported constant from memory at each use.
+// Local copies, because V8 would read an imported constant from memory at each use.
 const BLOCK_BITS = FINE_BLOCK_BITS;
 const IN_BLOCK = FINE_BLOCK_SIZE - 1;
 const TWO_POW_31 = 2147483648;
 
 /**
- * Initial array sizes. The system allocates memory pages only when they are first written, so the 324 KiB of
- * a family are mostly address space.
+ * Initial array sizes, 324 KiB per family. The system allocates a memory page only when it is first written,
+ * so most of this size uses no memory.
  */
 const FIRST_SERIES = 512;
 const FIRST_BLOCKS = 2048;
@@ -39,8 +39,9 @@ export class HistogramFamily implements Family {
   /** Records one duration in nanoseconds. */
   readonly record: (slot: number, ns: number) => void;
   /**
-   * Block number of each group of 16 fine buckets, by slot. Like `blocks` and `sums`, it is public and large
-   * enough for most families: V8 treats the array in a public field as a constant until the field changes.
+   * Number of the block that contains each group of 16 fine buckets, by slot. V8 treats an array in a public
+   * field as a constant until the field changes. Therefore `directory`, `blocks` and `sums` are public, and
+   * large enough that most families never replace them.
    */
   directory = new Int32Array(FIRST_SERIES * 32);
   blocks = new Float64Array(FIRST_BLOCKS * FINE_BLOCK_SIZE);

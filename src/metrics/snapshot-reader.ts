@@ -71,7 +71,7 @@ export function createSnapshotReader(): SnapshotReader {
   };
 }
 
-/** Returns whether the label values that the store sent again equal the reader's. */
+/** Returns whether the label values that are in both the snapshot and the reader are equal. */
 function agrees(have: Held, family: FamilySnapshot): boolean {
   const from = family.labelsFrom * have.width;
   const overlap = Math.min(family.labelValues.length, have.labelValues.length - from);

@@ -94,8 +94,8 @@ export class MetricStore {
   }
 
   /**
-   * Declares a histogram: of nanoseconds, exported in seconds, unless `unit` and `divisor` say otherwise.
-   * `bounds` are in `unit`.
+   * Declares a histogram. By default, recorded values are nanoseconds, exported as seconds; `unit` and
+   * `divisor` can change this. `bounds` are in the exported unit.
    */
   histogram(options: FamilyOptions & { bounds: readonly number[] }): HistogramFamily {
     return this.#declare(
