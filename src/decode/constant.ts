@@ -75,7 +75,7 @@ function endOfCast(tokens: readonly string[], from: number): number {
   return i > from && tokens[i] === ')' && i + 1 < tokens.length ? i + 1 : 0;
 }
 
-/** Reads a number as C does: a leading 0 means octal. */
+/** Parses a number as C does: a leading 0 means octal. Returns undefined for an invalid octal number. */
 function octalOr(token: string): bigint | undefined {
   if (!/^0\d/.test(token)) return BigInt(token);
   return /^[0-7]+$/.test(token) ? BigInt(`0o${token.slice(1)}`) : undefined;

@@ -4,36 +4,45 @@
  */
 import type { Page } from './page.ts';
 
-/** State of one cursor that the merge does not need for each event. `Columns` contains the rest. */
+/**
+ * The part of a cursor's state that the merge does not use for every event. `Columns` contains the other
+ * part.
+ */
 export interface Cursor {
   cpu: number;
   /** Index of this cursor in the columns. */
   at: number;
   queue: Page[];
-  /** Sum of the loss counts in pages. Can be less than `BufferStats.overrun`, because some pages have no loss count. */
+  /**
+   * Sum of `Page.lostCount`. Can be less than `BufferStats.overrun`, because not every page contains a number
+   * of lost events.
+   */
   flaggedLost: number;
-  /** Whether events were lost before the next event, so that `onLoss` must be called with the next event's time. */
+  /** Whether events of this CPU were lost before its next event. The merge then calls `onLoss`. */
   lossPending: boolean;
-  /** Number of pages dropped entirely or in part. */
+  /** Number of pages that the merge dropped entirely or in part. */
   givenUp: number;
 }
 
 /**
- * State of all cursors that the merge needs for each event or run of events: arrays with one element per
- * cursor. V8 never moves these arrays, so compiled code contains their addresses. If each cursor were an
- * object, V8 would box the doubles in its fields.
+ * The part of the cursors' state that the merge uses for every event. The arrays are indexed by cursor,
+ * except `heap` and `size`. V8 never moves the typed arrays, so compiled code contains their addresses. If
+ * each cursor were an object, V8 would store each of its doubles in a separate heap object.
  */
 export interface Columns {
-  /** Timestamp (`stamps`) and byte offset (`positions`) of the pending event. */
+  /** Timestamp (`stamps`) and byte offset in the page (`positions`) of each cursor's next event. */
   readonly stamps: Float64Array;
   readonly positions: Int32Array;
-  /** The page that contains the pending event. Undefined if no event is pending. */
+  /** The page that contains the cursor's next event. Undefined if the cursor has no next event. */
   readonly pages: (Page | undefined)[];
   readonly cpus: Int32Array;
-  /** Number of data events decoded, with or without a handler. */
+  /** Number of data events that the merge decoded, with or without a handler. */
   readonly events: Float64Array;
   readonly late: Float64Array;
-  /** Binary heap of the indices of cursors with a pending event, lowest timestamp first. */
+  /**
+   * Binary heap of the indices of the cursors that have a next event. The cursor with the lowest timestamp is
+   * first.
+   */
   readonly heap: Int32Array;
   /** Element 0: number of cursors in the heap. */
   readonly size: Int32Array;
@@ -71,8 +80,8 @@ export function grown(columns: Columns): Columns {
 }
 
 /**
- * Returns a function that restores the heap's order after the timestamp of its first cursor has grown. The
- * function is a closure, so that V8 can inline it together with the addresses of the arrays.
+ * Returns a function that restores the heap's order after the timestamp of the heap's first cursor has
+ * increased. The function is a closure, so that V8 can inline it together with the addresses of the arrays.
  */
 export function makeSift({ heap, stamps, size }: Columns): () => void {
   return () => {
@@ -92,7 +101,7 @@ export function makeSift({ heap, stamps, size }: Columns): () => void {
   };
 }
 
-/** Adds a cursor to the heap. The caller must have set its timestamp. */
+/** Adds a cursor to the heap. The caller must first set the cursor's timestamp. */
 export function push({ heap, stamps, size }: Columns, at: number): void {
   let i = size[0]++;
   while (i > 0) {
@@ -104,7 +113,7 @@ export function push({ heap, stamps, size }: Columns, at: number): void {
   heap[i] = at;
 }
 
-/** Removes the heap's first cursor. The caller must then restore the order. */
+/** Removes the heap's first cursor. The caller must then restore the heap's order. */
 export function dropRoot({ heap, size }: Columns): void {
   size[0]--;
   heap[0] = heap[size[0]];

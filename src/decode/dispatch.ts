@@ -1,8 +1,8 @@
 /**
  * Calls the handler of an event type. With `handlers[type](record)`, all handlers would share one call site,
  * so V8 could not inline them. Instead, each of the first 12 handlers has its own call site, so V8 can inline
- * these handlers, which halves the measured time per event. The remaining handlers share one call site. A
- * *slot* is the number of an event type in the list of handlers, from 1.
+ * these handlers. Inlining halves the measured time per event. The other handlers share one call site. A
+ * *slot* is the position of an event type in the list of handlers, counted from 1.
  */
 import type { EventHandler, EventRecord, PairForm, UsualForm } from '../model/record.ts';
 
@@ -11,32 +11,35 @@ const OWN_SITES = 12;
 export const UNHANDLED = 0;
 
 export interface Dispatcher {
-  /** Slot by `common_type` (16 bits). */
+  /** The slot of each `common_type` (16 bits). */
   readonly slots: Uint16Array;
   /** Per slot: minimum length in bytes of a record that contains all fields that the handler reads. */
   readonly minLengths: Uint16Array;
   /** Per slot: number of handled records. */
   readonly calls: Float64Array;
   /**
-   * Tries the handler's fast path (`EventHandler.usual`) on a record of `size` bytes. If the result is false, the
-   * caller must use `call()` instead.
+   * Calls the handler's fast path (`EventHandler.usual`) for a record of `size` bytes. If it returns false,
+   * the record is not handled, and the caller must call `call()`.
    */
   usual(slot: number, size: number, ...record: Parameters<UsualForm>): boolean;
   call(slot: number, record: EventRecord): void;
   readonly pair: DispatchedPair;
 }
 
-/** The slots of two event types whose records one fast path (`EventHandler.pair`) handles together. */
+/**
+ * Two event types (by slot), and a fast path (`EventHandler.pair`) that handles one record of each in one
+ * call.
+ */
 export interface DispatchedPair {
-  /** -1 if no handler has a `pair`. */
+  /** Slot of the first record's type; -1 if there is no pair. */
   first: number;
   second: number;
   handle: PairForm;
 }
 
 /**
- * The handler of one event type. Callers should list frequent types first, because only the first 12 get
- * their own call sites.
+ * An event type, by `common_type`, and its handler. Callers should list frequent types first, because only
+ * the first 12 get their own call sites.
  */
 export interface HandledType {
   id: number;
@@ -106,12 +109,12 @@ export function makeDispatcher(types: readonly HandledType[]): Dispatcher {
 const notUsual = () => false;
 const NO_PAIR: DispatchedPair = { first: -1, second: -1, handle: notUsual };
 
-/** Returns a copy of the dispatcher without fast paths, so that `call` handles every record. */
+/** Returns a copy of the dispatcher that has no fast paths and calls `call` for every record. */
 export function callAlways(dispatcher: Dispatcher, call: Dispatcher['call']): Dispatcher {
   return { ...dispatcher, usual: notUsual, pair: NO_PAIR, call };
 }
 
-/** Uses the `pair` of the first type that has one, because the loop in `run.ts` checks only one pair. */
+/** Returns the `pair` of the first handler that has one. The loop in `run.ts` checks only one pair. */
 function makePair(types: readonly HandledType[], calls: Float64Array): DispatchedPair {
   const start = types.findIndex(({ handler: { pair } }) => pair !== undefined);
   const pair = types[start]?.handler.pair;
@@ -130,7 +133,10 @@ function makePair(types: readonly HandledType[], calls: Float64Array): Dispatche
   };
 }
 
-/** Gives each of the first six fast paths (`usual`) its own call site, so that V8 can inline them. */
+/**
+ * Gives each of the first six fast paths (`usual`) its own call site, so that V8 can inline them. Ignores the
+ * others.
+ */
 function makeUsual(types: readonly HandledType[], calls: Float64Array): Dispatcher['usual'] {
   const withForm = types.flatMap(({ handler: { usual }, minLength }, i) =>
     usual === undefined ? [] : [{ usual, slot: i + 1, minLength }],

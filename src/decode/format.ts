@@ -30,7 +30,10 @@ export function parseFormat(system: string, text: string): EventFormat | { error
   return { system, name, id, fields, printFmt };
 }
 
-/** Parses all `field:…` lines of an event's format or of `events/header_page`. Ignores other lines. */
+/**
+ * Parses all `field:…` lines of an event's format or of `events/header_page`. Ignores other lines. Returns an
+ * error if a `field:…` line is malformed.
+ */
 export function parseFields(text: string): FieldFormat[] | { error: string } {
   const fields: FieldFormat[] = [];
   for (const line of text.split('\n')) {
@@ -52,7 +55,7 @@ function parseField(line: string): FieldFormat | undefined {
   return { ...declared, offset, size, signed };
 }
 
-/** Parses `unsigned long args[6]`, `char[16] name`, `__data_loc char[] name`, `void (*func)(int)` and the like. */
+/** Parses a declaration such as `unsigned long args[6]`, `char[16] name` or `void (*func)(int)`. */
 function parseDeclaration(
   text: string,
 ): Pick<FieldFormat, 'name' | 'type' | 'array' | 'location'> | undefined {

@@ -3,12 +3,14 @@
  * handler. The *watermark* is a time until which the caller has read the buffers of all CPUs. A *late* event
  * is older than the watermark of an earlier call of `run()`.
  *
- * Each CPU has a cursor, which stands at the CPU's next event. The merge handles events of the cursor with
- * the lowest timestamp until this cursor has passed the cursor with the next lowest timestamp. A burst on one
- * CPU therefore costs one comparison per event. The header of a page shows whether events before the page
- * were lost. The caller adds a CPU's next page before the merge reaches the end of the current page, so the
- * merge calls `onLoss` before it handles any event after the loss. If no next page exists, the CPU's buffer
- * was empty, so no event before the watermark was lost.
+ * Each CPU has a *cursor*: the position of the CPU's next event. The merge handles the events of the cursor
+ * with the lowest timestamp until another cursor has a lower timestamp. Each of these events therefore costs
+ * only one comparison.
+ *
+ * The header of a page shows whether events before the page were lost. The caller must add a CPU's next page
+ * before the merge reaches the end of the current page. The merge can then call `onLoss` before it handles
+ * any event after the loss. If the caller finds no next page, the CPU's buffer was empty, so no event before
+ * the watermark was lost.
  */
 import type { PageLayout } from '../model/format.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -39,7 +41,7 @@ import { makeRun, type Run } from './run.ts';
 
 export interface MergeTarget {
   dispatcher: Dispatcher;
-  /** Called if events of `cpu` were lost before the event at `untilNs`. */
+  /** Called if events of `cpu` before `untilNs` were lost. Can be called several times for the same loss. */
   onLoss(cpu: number, untilNs: TimestampNs): void;
   /** `cause`: the error that a handler threw, if `error` is `handler_failed`. */
   onError(cpu: number, error: PageError, cause?: unknown): void;
@@ -48,8 +50,8 @@ export interface MergeTarget {
 export class Merger {
   readonly layout: PageLayout;
   /**
-   * Highest plausible timestamp. The caller sets it before it adds pages. The merge drops an event with a
-   * later timestamp, and the rest of its page.
+   * Highest plausible timestamp. The caller sets it before it adds pages. If an event has a later timestamp,
+   * the merge drops the event and the rest of the page.
    */
   latest: TimestampNs = Number.POSITIVE_INFINITY;
   #target: MergeTarget;
@@ -62,8 +64,7 @@ export class Merger {
   #floor: TimestampNs = 0;
 
   /**
-   * `cpus`: expected number of CPUs. More CPUs also work, but then the merge must replace its arrays and its
-   * loop.
+   * `cpus`: expected number of CPUs. If more CPUs appear, the merge must replace its arrays and its loop.
    */
   constructor(layout: PageLayout, target: MergeTarget, cpus = 1) {
     this.layout = layout;
@@ -73,7 +74,7 @@ export class Merger {
     this.#run = this.#runOf(target);
   }
 
-  /** From now on, passes all events, including those of pages already added, to another target. */
+  /** Replaces the target. Events of added pages that were not handled yet go to the new target. */
   retarget(target: MergeTarget): void {
     this.#target = target;
     this.#run = this.#runOf(target);
@@ -107,7 +108,7 @@ export class Merger {
     if (error !== undefined) {
       this.#target.onError(cpu, error);
       page.end = this.layout.dataOffset;
-      // The page's events are lost, so operations that began before the CPU's next good page must be dropped.
+      // The page's events are lost. Report the loss, so that probes drop operations that began before it.
       page.lost = true;
       cursor.givenUp++;
     }
@@ -135,7 +136,7 @@ export class Merger {
     if (watermark > this.#floor && watermark !== Number.POSITIVE_INFINITY) this.#floor = watermark;
   }
 
-  /** Number of one CPU's data events that were decoded, with or without a handler. */
+  /** Number of one CPU's data events that the merge decoded, with or without a handler. */
   events(cpu: number): number {
     const cursor = this.#byCpu.get(cpu);
     return cursor === undefined ? 0 : this.#columns.events[cursor.at];
@@ -145,7 +146,7 @@ export class Merger {
     return this.#byCpu.get(cpu)?.flaggedLost ?? 0;
   }
 
-  /** Number of one CPU's data events that are in added pages but were not decoded yet. */
+  /** Number of one CPU's data events in added pages that the merge has not decoded yet. */
   pendingEvents(cpu: number): number {
     const cursor = this.#byCpu.get(cpu);
     if (cursor === undefined) return 0;
@@ -157,8 +158,8 @@ export class Merger {
   }
 
   /**
-   * Number of one CPU's pages that were dropped entirely or in part. No counter includes the events in the
-   * dropped parts.
+   * Number of one CPU's pages that the merge dropped entirely or in part. No counter includes the dropped
+   * events.
    */
   givenUp(cpu: number): number {
     return this.#byCpu.get(cpu)?.givenUp ?? 0;
@@ -197,8 +198,8 @@ export class Merger {
   }
 
   /**
-   * Runs the loop over plain events (`run.ts`). Decodes the other events itself, and moves a cursor at the
-   * end of its page to the next page.
+   * Runs the loop of `run.ts`, which handles plain data. When the loop returns at another event or at the end
+   * of a page, moves the cursor to its next data event.
    */
   #merge(watermark: TimestampNs): void {
     const run = this.#run;
@@ -245,7 +246,8 @@ export class Merger {
         pos += 8;
       } else {
         const size = word >>> 0;
-        // The size counts its own word. A data event also has at least the word that contains `common_type`.
+        // `size` includes the word that contains it. A data event has at least one more word, with
+        // `common_type`.
         if (size < (type === 0 ? 8 : 4)) return this.#broken(cursor, 'zero_length_event');
         if (size > end - pos - 4) return this.#broken(cursor, 'event_past_end');
         if (type === 0) return this.#standOn(cursor, pos, ts + delta);

@@ -1,11 +1,11 @@
 /**
  * Reads one sub-buffer of the kernel's ring buffer: checks its header and walks its events.
- * Layout: include/linux/ring_buffer.h (struct ring_buffer_event), kernel/trace/ring_buffer.c (RB_MISSED_EVENTS,
- * rb_fix_abs_ts), and the instance's events/header_page.
+ * Layout: include/linux/ring_buffer.h (struct ring_buffer_event), kernel/trace/ring_buffer.c
+ * (RB_MISSED_EVENTS, rb_fix_abs_ts), and the instance's events/header_page.
  *
  * An event starts with a 32-bit header: type_len in the low 5 bits, time delta in the high 27.
  *   1…28  data of 4 × type_len bytes after the header
- *   0     data; the next word is its length, including that word's own 4 bytes
+ *   0     data; the next word contains the length of the data plus 4, including that word's own 4 bytes
  *   29    padding: delta 0 ends the page; otherwise a discarded event, with its length in the next word
  *   30    time extend: delta + next word × 2^27
  *   31    absolute timestamp of 59 bits: delta + next word × 2^27
@@ -41,7 +41,7 @@ export type PageError = (typeof PAGE_ERRORS)[number];
 export interface Page {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly words: Int32Array<ArrayBuffer>;
-  /** Byte offset after the last event; the data offset if the page is empty. */
+  /** Byte offset after the last event; `PageLayout.dataOffset` if the page is empty. */
   end: number;
   /** Timestamp in the page's header. The time delta of the page's first event is relative to this time. */
   timestampNs: TimestampNs;
@@ -70,11 +70,11 @@ export function loadPage(page: Page, layout: PageLayout, length: number): PageEr
   const commit = words[layout.commitOffset >> 2];
   const dataLength = commit & COMMIT_LENGTH;
   const end = layout.dataOffset + dataLength;
-  // Set the flag even if the length is invalid, so that probes drop the operations that were open during the
-  // loss.
+  // Set the flag even if the length is invalid, so that probes drop the operations that were in progress
+  // during the loss.
   page.lost = (commit & MISSED_EVENTS) !== 0;
   if (end > length || (dataLength & 3) !== 0) return 'bad_commit';
-  // A page of zeros is a hole in a file: the kernel writes a timestamp even into an empty page.
+  // The kernel writes a timestamp even into an empty page. A page of zeros is a hole in a sparse file.
   if (commit === 0 && page.timestampNs === 0) return 'bad_commit';
   page.end = end;
   if (page.lost && (commit & MISSED_STORED) !== 0 && end + layout.commitSize <= length) {
@@ -85,8 +85,9 @@ export function loadPage(page: Page, layout: PageLayout, length: number): PageEr
 }
 
 /**
- * Completes an absolute timestamp, which has only 59 bits, with the top 5 bits of the previous timestamp,
- * `before`.
+ * Completes an absolute timestamp, of which the ring buffer stores only the low 59 bits. Copies the top 5
+ * bits from `before`, the previous timestamp, and adds 1 to them if the result would be less than `before`.
+ * Does nothing if `before` has fewer than 60 bits.
  */
 export function absoluteStamp(low27: number, word: number, before: TimestampNs): TimestampNs {
   const stamp = low27 + (word >>> 0) * TWO_POW_27;
@@ -95,7 +96,7 @@ export function absoluteStamp(low27: number, word: number, before: TimestampNs):
   return whole < before ? whole + TWO_POW_59 : whole;
 }
 
-/** Counts the data events of a loaded page, starting at `from`. Never reads past the page. */
+/** Counts the data events of a loaded page from byte offset `from` on. Never reads past the page. */
 export function countEvents({ words, end }: Page, from: number): number {
   let count = 0;
   for (let pos = from; pos < end; ) {

@@ -1,12 +1,12 @@
 /**
  * The hot loop of the merge: passes the events of all CPUs' current pages to their handlers, in the order of
  * time. See merge.ts for the watermark, cursors, and late events. *Plain data* is an event whose header has a
- * type from 1 to 28 (see page.ts). If another type follows, the loop returns, and merge.ts moves the cursor
- * to the next data event. A *slot* is the number of an event type's handler (see dispatch.ts).
+ * type from 1 to 28 (see page.ts). At any other event, the loop returns, and merge.ts moves the cursor to the
+ * next data event. A *slot* is the number of an event type's handler (see dispatch.ts).
  *
- * The loop is a separate closure over constant arrays, so that V8 can put their addresses into the compiled
- * code. If the loop were a method of `Merger`, V8 would load position, time and typed arrays from memory for
- * each event.
+ * The loop is a closure over constant arrays, so that V8 can put their addresses into the compiled code. If
+ * the loop were a method of `Merger`, V8 would load position, time and typed arrays from memory for each
+ * event.
  */
 import type { EventRecord } from '../model/record.ts';
 import { type Columns, makeSift } from './cursor.ts';
@@ -16,25 +16,25 @@ import type { Page } from './page.ts';
 export interface Run {
   /** Element 0: the watermark. Element 1: the highest earlier watermark; events before it count as late. */
   readonly times: Float64Array;
-  /** The event that is passed to a handler because no fast path handled it. */
+  /** The loop passes this object to a handler if no fast path handled the event. */
   readonly record: EventRecord;
   /**
-   * Handles the pending events up to the watermark. Returns false when no event up to the watermark is
-   * pending. Returns true when the heap's first cursor stands at the end of its page, or at something other
-   * than plain data. The caller must then decode what is at the cursor's offset and restore the order of the
-   * heap. In this case, the cursor's time is the timestamp of the last handled event.
+   * Handles events until no cursor has an event up to the watermark, and then returns false. Returns true
+   * earlier if the next item of the heap's first cursor is not plain data, or if its page has ended. The
+   * caller must then decode the page from the cursor's offset on, and restore the order of the heap. In this
+   * case, the cursor's timestamp is that of its last handled event.
    */
   go(): boolean;
 }
 
 /**
- * Less than any difference between two timestamps. Above 2^53 ns, rounding removes it, and late events are
- * miscounted.
+ * Less than the difference between any two different timestamps. Above 2^53 ns, subtracting it changes
+ * nothing, and late events are miscounted.
  */
 const LATE_EPSILON_NS = 0.5;
 /**
- * Length of a Float64Array that V8 stores outside its heap, because it has more than 64 bytes. V8 never moves
- * it, so access is faster.
+ * A Float64Array of this length has more than 64 bytes. V8 stores such an array outside its heap and never
+ * moves it, so access is faster.
  */
 const OUTSIDE_THE_HEAP = 32;
 
@@ -50,7 +50,7 @@ export function makeRun(dispatcher: Dispatcher, columns: Columns, onShort: (cpu:
   const restore = makeSift(columns);
   const record = emptyRecord();
   // One closure per slot. If all slots shared one closure, V8 would inline it with all handlers into the
-  // loop, and keep the loop's state in memory.
+  // loop, and keep the loop's state in memory instead of registers.
   const outside = Array.from(minLengths, () => (slot: number): void => {
     if (record.length >= minLengths[slot]) call(slot, record);
     else onShort(record.cpu);
@@ -135,8 +135,9 @@ export function makeRun(dispatcher: Dispatcher, columns: Columns, onShort: (cpu:
 }
 
 /**
- * Makes a function that returns up to which time the heap's first cursor may run: the time of the next
- * cursor, or the watermark. `start`: time of the first cursor.
+ * Makes a function that returns the lower of two times: the watermark, and the timestamp of the next cursor
+ * after the heap's first. Up to this time, the loop can handle the first cursor's events without comparing
+ * cursors. `start`: timestamp of the first cursor.
  */
 function makeLimit({ stamps, heap, size }: Columns, times: Float64Array) {
   const epsilon = LATE_EPSILON_NS;
@@ -145,8 +146,8 @@ function makeLimit({ stamps, heap, size }: Columns, times: Float64Array) {
     let limit = times[0];
     if (cursors > 1 && stamps[heap[1]] < limit) limit = stamps[heap[1]];
     if (cursors > 2 && stamps[heap[2]] < limit) limit = stamps[heap[2]];
-    // A run contains either only late events or none, so the loop can count the late events of a run at its
-    // end.
+    // Stop before the first event that is not late. The events up to the limit are then all late or all not
+    // late, so the loop can count them together.
     return start < times[1] && limit >= times[1] ? times[1] - epsilon : limit;
   };
 }
