@@ -1,6 +1,6 @@
 /**
- * Counts unreadable lines, keeps the first one for a message, and makes probes drop the operations that were
- * open at an unreadable line, through `onBroken` or `onLoss`.
+ * Counts unreadable lines and keeps the first one for a message. An unreadable line may have started or ended
+ * an operation. Therefore makes probes drop the operations in progress, by calling `onBroken` or `onLoss`.
  */
 import type { TimestampNs } from '../../model/time.ts';
 import type { TextTarget } from './types.ts';
@@ -31,10 +31,7 @@ export interface BrokenLines {
   readonly first: BrokenLine | undefined;
   /** `cpu` is -1 if the line does not contain a CPU. `latest` is the latest timestamp before the line. */
   add(cpu: number, latest: TimestampNs, why: string, place: Place): void;
-  /**
-   * Makes probes drop the open operations of a CPU (-1: of all CPUs), because a broken line may have started
-   * or ended one.
-   */
+  /** Makes probes drop the operations in progress on a CPU (-1: on all CPUs). Does not count a line. */
   voidUntil(cpu: number, latest: TimestampNs): void;
 }
 
@@ -42,8 +39,7 @@ export function makeBrokenLines(target: TextTarget, cpuCount: number): BrokenLin
   let count = 0;
   let first: BrokenLine | undefined;
   /**
-   * Time until which the operations of all CPUs were dropped. Another broken line at the same time need not
-   * drop them again.
+   * The time of the last call of `onBroken` for all CPUs. Another call with the same time is unnecessary.
    */
   let allVoidUntil = 0;
 

@@ -14,12 +14,12 @@ import { startsWith } from './search.ts';
 
 export interface Canonical {
   /**
-   * Returns the rewritten lines that `piece` completes. The result is valid until the next call. With
-   * `isLast`, the rest of the bytes becomes the last line. A line of more than 64 KiB is replaced by `?`,
-   * which the decoder counts as broken.
+   * Rewrites all lines whose newline is in `piece`, and returns them. The result is valid until the next
+   * call. With `isLast`, the bytes after the last newline become the last line. Replaces a line of more than
+   * 64 KiB by `?`, so that the decoder counts the line as broken.
    */
   rewrite(piece: Uint8Array, isLast: boolean): Uint8Array;
-  /** Whether the output so far equals the input. */
+  /** Whether `rewrite` has changed nothing until now. */
   isUnchanged(): boolean;
   /** Whether the text is output of `trace-cmd report`. */
   isReport(): boolean;

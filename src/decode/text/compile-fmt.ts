@@ -32,8 +32,8 @@ export interface CompileInput {
    */
   isVariant?: boolean;
   /**
-   * Set wanted fields that this print fmt does not contain to 0, instead of throwing an error, because other
-   * variants print them.
+   * Whether to set wanted fields to 0 if this print fmt does not contain them. Otherwise, they cause an
+   * error. Used if other variants of the event's text contain these fields.
    */
   lacksZeroes?: boolean;
   /** Names of string fields that never contain a newline, because programs can't choose their contents. */
@@ -41,7 +41,10 @@ export interface CompileInput {
   place: RecordPlace;
 }
 
-/** Throws an `Error` if a wanted field can't be read. The message gives the reason, but not the event's name. */
+/**
+ * Compiles a print fmt. Throws an `Error` if a wanted field can't be read. The message gives the reason, but
+ * not the event's name.
+ */
 export function compileFmt(input: CompileInput): steps.Program {
   const { format, fields, printFmt = format.printFmt, place } = input;
   const { isVariant = false, lacksZeroes = false, oneLine = [], addresses = [] } = input;
@@ -73,8 +76,8 @@ export function isCommon(field: string): boolean {
 }
 
 /**
- * Whether a match step can store the piece directly as the field: a string, or a number that is the whole
- * field.
+ * Whether one step of the program can store the field directly from this piece. The piece must be a string,
+ * or a number that contains the whole field.
  */
 function fillsAtOnce({ piece, meaning }: PrintedPiece): boolean {
   if (meaning?.kind === 'text') return true;
@@ -116,8 +119,8 @@ function assemble({ pieces, used, composed, wanted, place, isVariant }: Assembly
     return field === undefined ? [steps.STORE_NOTHING, 0] : placeOf(field, place);
   };
 
-  // The program can stop after the last used piece and the literal that ends it. But if a string can contain
-  // newlines, the program must match the whole line, to find the end of the line.
+  // The program can stop after the last used piece and the literal that ends it. But it must match the whole
+  // line if a string can contain newlines (to find the end of the line) or if the event has variants.
   const needsAll = isVariant || pieces.some((printed) => printed.isText);
   const last = pieces.findLastIndex((printed) => used.has(printed));
   const isEnded = last >= 0 && pieces[last + 1]?.piece.kind === 'literal';

@@ -24,8 +24,8 @@ import { makeTally, type Tally } from './tally.ts';
 import type { TextEventType, TextTarget } from './types.ts';
 
 /**
- * Number of bytes at the end of a text that are decoded only with the next text, because the last event may
- * be incomplete. An event's prefix and text are always shorter.
+ * Number of bytes at the end of a text that the decoder leaves for the next call, because the last event may
+ * be incomplete. The prefix and text of an event are always shorter.
  */
 export const HOLD_BACK = 12_288;
 const NEWLINE = 0x0a;
@@ -36,7 +36,7 @@ export interface TextDecoderOptions {
   types: readonly TextEventType[];
   dispatcher: Dispatcher;
   functions: FunctionInterner;
-  /** Number of possible CPUs. A line with a CPU number that is not below it counts as broken. */
+  /** Number of possible CPUs. A line with a CPU number of at least `cpuCount` counts as broken. */
   cpuCount: number;
   /** The text comes from the tracer function_graph. */
   isGraph: boolean;
@@ -85,12 +85,13 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   let isCut = false;
 
   /**
-   * Counts a line that can't be parsed. Makes probes drop the open operations of the CPU (-1: of all CPUs),
-   * because the line may have started or ended one.
+   * Counts a line that can't be parsed. Makes probes drop the operations in progress on the CPU (-1: on all
+   * CPUs), because the line may have started or ended one.
    */
   const broken = (cpu: number, bytes: Uint8Array, from: number, end: number, why: string): number => {
     const stop = skipLine(bytes, from, end);
-    // A comment of function_graph was copied to another buffer, so `from` is not a position in the current text.
+    // If the line is a comment of function_graph, `bytes` is a copy, and `from` is not a position in the
+    // current text.
     const isLine = bytes === current;
     if (endsOpen && isFinal && isLine && stop === end) {
       isCut = true;

@@ -29,7 +29,7 @@ export interface TextPosition {
   /** Start of the next line. Set before a handler is called, so that decoding can continue if the handler throws. */
   next: number;
   /**
-   * The form of the previous event's text is unknown, so the current line may be a continuation of this text.
+   * Whether the form of the previous event's text is unknown. The current line can then continue this text.
    */
   inUnknown: boolean;
 }

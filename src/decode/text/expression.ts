@@ -15,8 +15,8 @@ import {
 } from '../print-fmt.ts';
 
 /**
- * The part of a field that a printed number contains: `field = number × scale + the other parts`. This
- * product is less than `span`. If the number contains the whole field, `span` is infinity.
+ * The part of a field that a printed number contains: `field = number × scale + the other parts`. `number ×
+ * scale` is always less than `span`. If the number contains the whole field, `span` is infinity.
  */
 export interface Part {
   field: string;
@@ -145,7 +145,9 @@ function symbolOf(text: string, code: string): Meaning | undefined {
   return { kind: 'symbol', part, pairs };
 }
 
-/** Whether `pairs` contains every pair of the text. Enums that the kernel could not resolve have no known value. */
+/**
+ * Whether `pairs` contains every pair of the text. False if the kernel could not resolve an enum in a pair.
+ */
 function isComplete(pairs: readonly FlagPair[], code: string, from: number, to: number): boolean {
   return pairs.length > 0 && code.slice(from, to).split('{').length - 1 === pairs.length;
 }
@@ -165,7 +167,7 @@ function partOf(source: string): Part | undefined {
     return { ...inner, scale: inner.scale * 2 ** value };
   if (operator === '/' && inner.span === WHOLE && value > 0) return { ...inner, scale: inner.scale * value };
   if (operator === '%' && value > 0) return { ...inner, span: inner.scale * value };
-  // A mask of the lowest n bits gives the same as `% 2^n`.
+  // `& mask` with a mask of the lowest n bits is the same as `% 2^n`.
   if (operator === '&' && Number.isInteger(Math.log2(value + 1)))
     return { ...inner, span: inner.scale * (value + 1) };
   return undefined;

@@ -79,7 +79,10 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
   const { functions, prefix, cpuCount } = options;
   /** Functions that have not returned, by CPU and depth, as in the kernel's `enter_funcs`. */
   const entered = new Int32Array(cpuCount * MOST_DEPTH);
-  /** Duration of the current line, or -1. An array, because V8 would box a closure's double at each write. */
+  /**
+   * Duration in the current line, or -1. An array, because V8 would allocate an object for each value of a
+   * variable that holds a double.
+   */
   const durationNs = new Float64Array(1);
   /** The last made-up timestamp. */
   const givenStamp = Float64Array.of(FIRST_STAMP_NS);
@@ -210,7 +213,10 @@ function makeEmitter({ entry, exit, scratch, prefix, count, handOut }: GraphOpti
   };
 }
 
-/** Makes a function that writes a record's integers by field name. Ignores fields that the kernel's record lacks. */
+/**
+ * Makes a function that writes a record's integers by field name. Ignores fields that the event's format
+ * lacks.
+ */
 function fieldsOf(type: LineType | undefined) {
   const places = new Map<string, { at: number; size: number }>();
   for (const field of type?.format.fields ?? []) {

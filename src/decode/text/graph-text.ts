@@ -1,10 +1,10 @@
 /**
- * Finds parts of function_graph text that are not columns: the ends of calls, the banners printed when a CPU
- * switches tasks, and comments, in which other events are printed.
+ * Finds the parts of function_graph text that are not columns: the ends of calls, banners and comments. The
+ * kernel prints a *banner* when a CPU switches tasks, and prints other events as comments.
  */
 import { startsWith } from './search.ts';
 
-/** Width of the column with task name and pid. Some lines have a column that is one byte wider. */
+/** Width of the column with task name and pid. In some lines, the column is one byte wider. */
 export const PROC_COLUMNS = 14;
 export const COMMENT_END = Buffer.from(' */\n');
 const ARROW = Buffer.from(' => ');
@@ -17,8 +17,8 @@ const SPACE = 0x20;
 const CLOSE = 0x29;
 
 /**
- * Whether `what` (`;` or `{`) follows a closing parenthesis between `from`, the opening parenthesis of a
- * call, and `stop`.
+ * Whether a closing parenthesis between `from` and `stop` is followed by `what` (`;` or `{`). `from`:
+ * position of the call's opening parenthesis.
  */
 export function endsAs(bytes: Uint8Array, from: number, stop: number, what: number): boolean {
   for (let pos = from + 1; pos < stop; pos++) {
@@ -41,8 +41,9 @@ export function bannerEnd(bytes: Uint8Array, from: number, end: number): number 
 }
 
 /**
- * Returns the end of a comment's text, or -1. A task name in the comment can contain `COMMENT_END`, so the
- * text after the mark must also look like a line. If no mark satisfies this, the first mark counts.
+ * Returns the end of a comment's text, or -1 if the text contains no `COMMENT_END`. A task name in the
+ * comment can contain `COMMENT_END`, so the text after it must also look like the start of a line. If no
+ * `COMMENT_END` satisfies this condition, the comment ends at the first one.
  */
 export function commentEnd(bytes: Uint8Array, from: number, end: number): number {
   let first = -1;

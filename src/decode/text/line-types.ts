@@ -1,10 +1,6 @@
 /**
- * Determines how the lines of each event begin, and compiles the programs that read the event's wanted
- * fields.
- *
- * The kernel prints most events as name, colon and text according to the print fmt. For the events of single
- * syscalls and the records of tracers, the kernel has special printing code. This file contains print fmts
- * that describe the output of this code.
+ * Determines how the lines of each event begin, and compiles the programs that read the event's *wanted*
+ * fields: the fields that a probe reads.
  */
 import { reasonOf } from '../../model/errors.ts';
 import type { EventFormat } from '../../model/format.ts';
@@ -30,10 +26,14 @@ export interface LineType {
    * matches.
    */
   programs: readonly Program[];
-  /** Programs for lines that also begin with `start` but must not reach the handler. The decoder only counts them. */
+  /**
+   * Programs for lines that begin with `start` but must not reach the handler. The decoder only counts these
+   * lines.
+   */
   others: readonly Program[];
   /**
-   * The format has no print fmt, so the form of the event's text is unknown. The text can have several lines.
+   * Whether the format has no print fmt. The form of the event's text is then unknown, and it can have
+   * several lines.
    */
   isOpen: boolean;
   /** Offsets of the common fields in the scratch buffer: in words for the pid, in bytes for the others. */
@@ -44,13 +44,13 @@ export interface LineType {
   recordBytes: number;
 }
 
-/** Lines that begin with a number or a number sign. */
+/** `start` of lines that begin with a number or `#`. */
 export const NUMBER = '#';
-/** Lines that begin with the name of a function. */
+/** `start` of lines that begin with the name of a function. */
 export const FUNCTION = '<-';
-/** Lines of function_graph, which have another prefix than other lines. */
+/** `start` of lines of function_graph, which have another prefix than other lines. */
 export const GRAPH = '|';
-/** Lines of blk, which `blk-line.ts` parses. */
+/** `start` of lines of blk, which `blk-line.ts` parses. */
 export const BLOCK = 'blk';
 
 /**
@@ -112,9 +112,8 @@ function hwlatFormats(): string[] {
 }
 
 /**
- * Print fmts for `others`: kernels before 4.3 also print wakeups of tasks that were already awake
- * (`success=0`). Used only with formats from `known-formats.ts`, because only these formats have several
- * print fmts.
+ * Print fmts for `others`. Kernels before 4.3 also print an event with `success=0` if the task was already
+ * awake. Used only with formats from `known-formats.ts`.
  */
 const ALREADY_AWAKE: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
   ['sched:sched_wakeup', 'sched:sched_wakeup_new', 'sched:sched_waking'].map((event) => [
@@ -126,7 +125,7 @@ const ALREADY_AWAKE: Readonly<Record<string, readonly string[]>> = Object.fromEn
   ]),
 );
 
-/** String fields whose contents the kernel and its drivers choose, so that they never contain a newline. */
+/** String fields that never contain a newline, because the kernel and its drivers choose their contents. */
 const ONE_LINE: readonly (readonly [events: RegExp, fields: readonly string[]])[] = [
   [/^irq:irq_handler_entry$/, ['name']],
   [/^osnoise:irq_noise$/, ['desc']],
@@ -171,7 +170,7 @@ const NO_SLOTS = new Uint16Array(65536);
 
 /** Returns the reason why an event's fields can't be read from text, or undefined if they can. */
 export function textProblem(type: TextEventType): string | undefined {
-  // Without wanted fields, the decoder only counts the lines.
+  // The decoder reads the common fields from the prefix, so the text need not contain them.
   if (type.fields.every(isCommon)) return undefined;
   try {
     compileType(type, makeScratch([type]).places[0], NO_SLOTS);

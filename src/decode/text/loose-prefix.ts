@@ -1,7 +1,7 @@
 /**
  * Parses the prefixes of event lines in text from other kernels or tools, or copied from a mail. Rewrites a
- * prefix to the form that `prefix.ts` parses. Used only for files. For a live kernel, only `prefix.ts` is
- * used, because a task can choose a name that this file would parse as a prefix.
+ * prefix to the form that `prefix.ts` parses. Used only for files. For the text of a running kernel, only
+ * `prefix.ts` is used, because a task can choose a name that this parser would accept as a prefix.
  *
  *     surfaceflinger-598   ( 598) [004] d..4 10852.771240: …     pid in 5 columns, any indentation, long names
  *     worker-200  [001]  76.211513456: …                         without flags, with nanoseconds: trace-cmd report

@@ -78,7 +78,10 @@ export function makeMatcher(scratch: Scratch, functions: FunctionInterner): Matc
   };
 }
 
-/** Runs the steps from `firstStep` on. `horizon`: a newline before this position may be inside a string. */
+/**
+ * Runs the steps from `firstStep` on. `horizon`: a newline before this position may be inside a string.
+ * Returns where the next line begins, or -1 if the line does not match.
+ */
 function walk(
   state: State,
   program: Program,
@@ -203,14 +206,15 @@ function findEnd(
 
 /**
  * Skips the optional suffixes of a function's name: `+0x12/0x34` and ` [module]`. Returns the position after
- * that.
+ * them.
  */
 function behindSymbol(program: Program, pc: number, bytes: Uint8Array, from: number, end: number): number {
   let pos = from;
   if (bytes[pos] === PLUS)
     while (pos < end && bytes[pos] > SPACE && !isNext(program, pc, bytes, pos, end)) pos++;
   if (bytes[pos] !== SPACE || bytes[pos + 1] !== BRACKET) return pos;
-  // ` [` can also be the start of the next literal. If that literal is one space, the `[` belongs to a module.
+  // ` [` can also be the start of the next literal. If the next literal is only one space, the `[` is not
+  // part of it and begins a module's name.
   const { code, literals } = program;
   const next = pc + steps.STEP;
   const isLiteral = code[next] === steps.LITERAL && literals[code[next + 1] + 1] === BRACKET;

@@ -1,5 +1,5 @@
 /**
- * By byte: 1 if names of events and functions can contain the byte. Allowed are the characters of C
+ * For each byte value: 1 if names of events and functions can contain it. Allowed are the characters of C
  * identifiers, and `.` and `$`, which compilers add.
  */
 export const NAME_BYTES = new Uint8Array(256);

@@ -89,7 +89,7 @@ export function parsePrefix(bytes: Uint8Array, from: number, end: number, into: 
   into.pid = value;
 
   while (pos < end && bytes[pos] === SPACE) pos++;
-  // Skip the thread group, which the option record-tgid adds.
+  // Skip the thread group ID, which the option record-tgid adds.
   if (bytes[pos] === 0x28) {
     while (pos < end && bytes[pos] !== 0x29) if (++pos - first > 2 * NAME_COLUMNS) return -1;
     pos += 2;
@@ -113,9 +113,9 @@ export function parsePrefix(bytes: Uint8Array, from: number, end: number, into: 
 }
 
 /**
- * Whether the line at `from` begins like `…task-PID     [CPU] F`. Does not check the rest of the line. Checks
- * that the pid is padded to 7 columns and followed by a space. A task name has at most 15 bytes, which is too
- * short to imitate a prefix.
+ * Whether the line at `from` begins like `…task-PID     [CPU] F`, where F is the first flag. Does not check
+ * the rest of the line. The pid must be padded to 7 columns and followed by a space. A task name has at most
+ * 15 bytes, which is too short to imitate this start of a line.
  */
 export function isLikePrefix(bytes: Uint8Array, from: number, end: number): boolean {
   if (bytes[from] !== SPACE || bytes[from + NAME_COLUMNS] !== MINUS) return false;
@@ -129,12 +129,14 @@ export function isLikePrefix(bytes: Uint8Array, from: number, end: number): bool
   if (bytes[pos] === 0x28) return true;
   if (bytes[pos] !== 0x5b) return false;
   for (pos++; pos < end && bytes[pos] >= ZERO && bytes[pos] <= 0x39; ) pos++;
-  // A dash directly after `[CPU] ` is the one between task name and pid, so the text before the dash is a
-  // task name.
+  // If a dash follows directly after `[CPU] `, the text before the dash is a task name, and the pid follows.
   return pos + 2 >= end || (bytes[pos] === 0x5d && bytes[pos + 1] === SPACE && bytes[pos + 2] !== MINUS);
 }
 
-/** Parses ` %5lu.%06lu: `, or ` %12llu: ` of clocks that don't measure time. Returns the position after it, or -1. */
+/**
+ * Parses ` %5lu.%06lu: `, or ` %12llu: ` if the clock does not measure time. Returns the position after it,
+ * or -1.
+ */
 function parseStamp(bytes: Uint8Array, from: number, end: number, into: LinePrefix): number {
   let pos = from;
   while (pos < end && bytes[pos] === SPACE) pos++;

@@ -6,7 +6,7 @@ import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { fieldsRead, type Meaning, meaningOf, type Part, WHOLE } from './expression.ts';
 import type { Piece } from './printf.ts';
 
-/** Maximum bytes of a string of variable length. A line with a longer string is broken. */
+/** Maximum bytes of a string of variable length. A line with a longer string counts as broken. */
 const LONGEST_STRING = 4096 + 256;
 /** Maximum bytes of other output, such as names, bitmasks and addresses. Only a printed array can be longer. */
 const LONGEST_WORD = 8192;
@@ -113,7 +113,7 @@ export function partIn(meaning: Meaning | undefined): Part | undefined {
   return meaning?.kind === 'number' || meaning?.kind === 'symbol' ? meaning.part : undefined;
 }
 
-/** Whether the parts, sorted by scale, cover all values of a field without a gap. */
+/** Whether the parts together contain all bits or digits of a field's value. */
 function isCovered(field: FieldFormat, parts: readonly Part[]): boolean {
   const most = 2 ** (8 * field.size);
   let reached = 1;

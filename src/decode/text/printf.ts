@@ -29,7 +29,7 @@ export type Piece = Literal | Conversion;
 const SPEC = /%([-+ 0#]*)(\*|\d+)?(?:\.(\*|\d+)?)?(?:hh|h|ll|l|L|q|j|z|t)?(p[A-Za-z0-9]*|[A-Za-z%])/y;
 const SYMBOL = /^p[sSfFB]/;
 
-/** Throws an `Error` with the reason if the print fmt can't be parsed. */
+/** Splits a print fmt. Throws an `Error` with the reason if it can't be parsed. */
 export function piecesOf(printFmt: string): Piece[] {
   const code = withoutLiterals(printFmt);
   const endOfFormat = endOfArgument(code, 0, code.length);

@@ -59,7 +59,8 @@ export interface NameTable {
 }
 
 /**
- * A field that the kernel prints in parts. Its value is the sum of the parts, each multiplied by its scale.
+ * A field that the kernel prints in parts. The field's value is the sum of the parts, each multiplied by its
+ * scale.
  */
 export interface Composed {
   /** Byte offset in the scratch buffer. */
@@ -81,6 +82,6 @@ export interface Program {
   tables: readonly NameTable[];
   scales: Float64Array;
   composed: readonly Composed[];
-  /** Target fields of strings, indexed by the string number of `STRING` steps. */
+  /** Fields to which the `STRING` steps write, indexed by the last operand of the step. */
   strings: readonly FieldFormat[];
 }

@@ -1,7 +1,8 @@
 /**
  * Converts the text of events in the output of `trace-cmd report` to the kernel's own text. For most events,
  * only the padding after the event's name differs. With the option `-R`, the report prints all fields of an
- * event instead of its usual text. For records of tracers, the text differs entirely from the kernel's.
+ * event instead of the event's usual text. For records of tracers, the text differs entirely from the
+ * kernel's.
  * Source: libtraceevent, tep_print_fields() and its plugins; print fmts in kernel/trace/trace_entries.h.
  */
 
@@ -23,7 +24,7 @@ const DONE: Rewrite = {
   write: ([, dev, sector, sectors, error, rwbs]) =>
     `${device(dev)} ${rwbs} () ${signless(sector)} + ${sectors} [${signed(error, 32)}]`,
 };
-/** Events whose kernel text begins with the event's name. */
+/** Events for which the kernel prints the event's name before the text. */
 const NAMED: Readonly<Record<string, Rewrite>> = {
   softirq_raise: SOFTIRQ,
   softirq_entry: SOFTIRQ,
@@ -89,7 +90,7 @@ function isNumber(text: string): boolean {
   return /^(?:-?\d+|0x[0-9a-fA-F]+)$/.test(text);
 }
 
-/** Events whose kernel text does not begin with the event's name. */
+/** Events for which the kernel does not print the event's name. */
 const UNNAMED: Readonly<Record<string, Rewrite>> = {
   function: {
     pattern: /^([\w.$]+)(?: <-- (\S+))?$/,

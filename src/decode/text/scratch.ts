@@ -1,7 +1,7 @@
 /**
- * Allocates one scratch buffer for the records that are made from lines, and writes fields to it. The buffer
- * has a place for one record of each event type. A record has the layout of its event format, so handlers
- * read the same offsets as in raw records.
+ * Allocates one *scratch buffer* for the records that the decoder makes from lines, and writes fields to it.
+ * The buffer has a place for one record of each event type. A record has the layout of its event's format, so
+ * handlers read the same offsets as in raw records.
  */
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { TWO_POW_32 } from '../../model/time.ts';
@@ -24,7 +24,10 @@ export interface RecordPlace {
   room: number;
 }
 
-/** Allocates a place for each event type and writes `common_type` into each record. */
+/**
+ * Allocates a place for each event type and writes `common_type` into each record. Throws an `Error` if an
+ * event type has more than 7 wanted strings of variable length.
+ */
 export function makeScratch(types: readonly { format: EventFormat; fields: readonly string[] }[]): {
   scratch: Scratch;
   places: RecordPlace[];

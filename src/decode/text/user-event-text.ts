@@ -27,8 +27,8 @@ export function userEventFormats({ system, fields }: EventFormat): string[] | un
 }
 
 /**
- * Returns the possible texts of a field. For a byte, the kernel prints the number and, if it is printable,
- * the character.
+ * Returns the possible texts of a field. For a byte, the kernel prints the number. If the byte is a printable
+ * character, the kernel also prints the character.
  */
 function textsOf(field: FieldFormat, countByte: () => number): { text: string; values: string }[] {
   const { name, type, size, array } = field;
