@@ -1,6 +1,7 @@
 /**
  * Looks up names of kernel functions by address. An address is two 32-bit words, as in records. Trace text
- * contains no addresses, so its decoder uses its own numbers instead.
+ * contains no addresses. The text decoder uses its own numbers instead (see
+ * decode/text/function-interner.ts).
  */
 export interface FunctionNames {
   /**

@@ -101,7 +101,7 @@ export interface BlockRequest {
 }
 
 export interface TaskSink {
-  /** The probe reports a wait of any task for a CPU if the wait takes at least this long. */
+  /** The probe reports waits for a CPU that are at least this long, for all tasks. */
   readonly waitThresholdNs: number;
   /** Before the probe reports a wait of at least this length, it calls `ran` for the task that used the CPU. */
   readonly culpritNs: number;
@@ -242,7 +242,7 @@ export interface Noise {
   durationNs: number;
   /** Timestamp of the record on the trace clock: slightly after the interruption ended. */
   recordedNs: TimestampNs;
-  /** Number of the irq, softirq vector or thread; 0 if it has none. */
+  /** Number of the irq, softirq vector or thread; 0 if the source has no number. */
   id: number;
 }
 
@@ -269,7 +269,7 @@ export interface TimerlatSink extends NoiseSink {
 }
 
 export interface OsnoiseSink extends NoiseSink {
-  /** Called at the end of every period, even if nothing interrupted the thread. */
+  /** Called at the end of every measurement period, even if nothing interrupted the thread. */
   period(cpu: number, endNs: TimestampNs, runtimeNs: number, noiseNs: number, longestNs: number): void;
 }
 

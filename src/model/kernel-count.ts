@@ -4,7 +4,8 @@
  */
 
 /**
- * Who counts the events. `agent`: the agent counts recorded events. `kernel`: the kernel counts them itself.
+ * Where events are counted. `agent`: the agent counts recorded events. `kernel`: the kernel counts the events
+ * itself.
  */
 export const COUNT_IN = ['agent', 'kernel'] as const;
 export type CountIn = (typeof COUNT_IN)[number];
@@ -25,8 +26,8 @@ export interface KernelCountRequest {
 
 export interface KernelCount {
   /**
-   * Visits each combination of key values that occurred since the last call. `more`: number of occurrences
-   * since then.
+   * Visits each combination of key values that occurred since the last call of `read`. `more`: number of new
+   * occurrences.
    */
   read(visit: (values: readonly bigint[], more: number) => void): void;
   /** Ends this use of the count. When no use is left, the agent removes the hist trigger. */

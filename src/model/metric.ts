@@ -31,7 +31,7 @@ export interface MetricSpec {
 
 /**
  * A consistent copy of one family. While `epoch` stays the same, each series keeps its index. `labelValues`
- * begins with series `labelsFrom`, because the reader already has the label values of the series before it.
+ * begins with series `labelsFrom`, because the reader already has the label values of earlier series.
  */
 export interface FamilySnapshot {
   spec: MetricSpec;

@@ -41,7 +41,7 @@ export interface EventHandler {
  */
 export type UsualForm = (words: Int32Array, at: number, timestampNs: TimestampNs, cpu: number) => boolean;
 
-/** Handles the start of an operation together with its end, which is the next record of the page. */
+/** Handles two consecutive records of a page: the start of an operation and its end. */
 export interface UsualPair {
   /** Handler of the second record. */
   end: EventHandler;

@@ -16,8 +16,8 @@ export const MAX_RT_PRIO = 100;
 
 export interface TaskClasses {
   /**
-   * Returns the class of a task that is not in a real-time class; `NORMAL` if unknown. Only one memory load,
-   * because probes call this for every wait.
+   * Returns the class of a task that is not in a real-time class; `NORMAL` if unknown. Costs only one memory
+   * load, because probes call it for every wait.
    */
   of(pid: number): number;
   /** Requests the class of this task. `refresh` looks it up later. */

@@ -68,7 +68,7 @@ export interface FunctionFilter {
   pids: readonly number[];
   /**
    * Only for the tracer function_graph. 1: trace only `functions`. A larger number: also trace the functions
-   * that they call, down to this many levels; the kernel then instruments all its functions. 0: no limit.
+   * that they call, down to this many levels; the kernel then instruments all functions. 0: no limit.
    */
   maxDepth: number;
 }
