@@ -122,7 +122,7 @@ export class MetricStore {
   }
 
   /**
-   * Registers a callback that runs before each snapshot, to update families whose values are kept outside the
+   * Registers a callback that runs before each snapshot, for example to copy values that are kept outside the
    * store.
    */
   onSnapshot(callback: () => void): void {
