@@ -27,7 +27,7 @@ export interface Dispatcher {
 }
 
 /**
- * Two event types (by slot), and a fast path (`EventHandler.pair`) that handles one record of each in one
+ * Two event types and their fast path (`EventHandler.pair`), which handles one record of each type in one
  * call.
  */
 export interface DispatchedPair {
@@ -38,8 +38,8 @@ export interface DispatchedPair {
 }
 
 /**
- * An event type, by `common_type`, and its handler. Callers should list frequent types first, because only
- * the first 12 get their own call sites.
+ * An event type (`id`: its `common_type`) and its handler. Callers should list frequent types first, because
+ * only the first 12 handlers get their own call sites.
  */
 export interface HandledType {
   id: number;

@@ -118,8 +118,8 @@ function bytewise(record: EventRecord, at: number, size: number, signed: boolean
 }
 
 function inlineBounds({ offset: at, size }: FieldFormat): BytesReader {
-  // Size 0 means a flexible array, which extends to the end of the record. Old kernels print its declaration
-  // without brackets, as `char buf`.
+  // Size 0 means a flexible array, which extends to the end of the record. Old kernels print the array's
+  // declaration without brackets, as `char buf`.
   const length = size === 0 ? Number.MAX_SAFE_INTEGER : size;
   return {
     start: (record) => record.offset + Math.min(at, record.length),

@@ -5,7 +5,7 @@
  *
  * An event starts with a 32-bit header: type_len in the low 5 bits, time delta in the high 27.
  *   1…28  data of 4 × type_len bytes after the header
- *   0     data; the next word contains the length of the data plus 4, including that word's own 4 bytes
+ *   0     data; the next word is its length, which includes the 4 bytes of this word
  *   29    padding: delta 0 ends the page; otherwise a discarded event, with its length in the next word
  *   30    time extend: delta + next word × 2^27
  *   31    absolute timestamp of 59 bits: delta + next word × 2^27

@@ -20,7 +20,7 @@ export interface Run {
   readonly record: EventRecord;
   /**
    * Handles events until no cursor has an event up to the watermark, and then returns false. Returns true
-   * earlier if the next item of the heap's first cursor is not plain data, or if its page has ended. The
+   * earlier if the heap's first cursor is at the end of its page, or at something other than plain data. The
    * caller must then decode the page from the cursor's offset on, and restore the order of the heap. In this
    * case, the cursor's timestamp is that of its last handled event.
    */

@@ -1,5 +1,5 @@
 /**
- * Rewrites text of other kernels and tools, line by line, to the form that today's kernel prints. Each
+ * Rewrites text of other kernels and tools, line by line, to the form that today's kernels print. Each
  * event's line gets the prefix that `prefix.ts` parses. Each line remains one line. Lines that already have
  * this form do not change.
  *
@@ -14,9 +14,9 @@ import { startsWith } from './search.ts';
 
 export interface Canonical {
   /**
-   * Rewrites all lines whose newline is in `piece`, and returns them. The result is valid until the next
-   * call. With `isLast`, the bytes after the last newline become the last line. Replaces a line of more than
-   * 64 KiB by `?`, so that the decoder counts the line as broken.
+   * Rewrites all lines that end in `piece`, and returns them. The result is valid until the next call. With
+   * `isLast`, the bytes after the last newline become the last line. Replaces a line of more than 64 KiB by
+   * `?`, so that the decoder counts the line as broken.
    */
   rewrite(piece: Uint8Array, isLast: boolean): Uint8Array;
   /** Whether `rewrite` has changed nothing until now. */

@@ -119,8 +119,8 @@ function assemble({ pieces, used, composed, wanted, place, isVariant }: Assembly
     return field === undefined ? [steps.STORE_NOTHING, 0] : placeOf(field, place);
   };
 
-  // The program can stop after the last used piece and the literal that ends it. But it must match the whole
-  // line if a string can contain newlines (to find the end of the line) or if the event has variants.
+  // The program can stop after the last used piece and the literal that ends it. But the program must match
+  // the whole line if a string can contain newlines or if the event has variants.
   const needsAll = isVariant || pieces.some((printed) => printed.isText);
   const last = pieces.findLastIndex((printed) => used.has(printed));
   const isEnded = last >= 0 && pieces[last + 1]?.piece.kind === 'literal';

@@ -57,7 +57,7 @@ export interface TextDecoder {
   recordBytes(cpu: number): number;
   /** Number of a CPU's events that are lost according to the text. */
   flaggedLost(cpu: number): number;
-  /** Number of events whose timestamp is earlier than that of a previous event. */
+  /** Number of events with an earlier timestamp than a previous event of the text. */
   lateEvents(): number;
   /** Number of unreadable lines, and the first of them. */
   broken(): Pick<BrokenLines, 'count' | 'first'>;

@@ -32,7 +32,7 @@ export interface LineType {
    */
   others: readonly Program[];
   /**
-   * Whether the format has no print fmt. The form of the event's text is then unknown, and it can have
+   * Whether the format has no print fmt. The form of the event's text is then unknown, and the text can have
    * several lines.
    */
   isOpen: boolean;

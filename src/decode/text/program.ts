@@ -73,8 +73,7 @@ export interface Composed {
 export interface Program {
   /**
    * Whether a string may contain text that looks like the start of a line. Must be false if the event has
-   * several programs (variants), because a program that does not match the current line could otherwise match
-   * up to the end of a later line.
+   * several programs (variants): the wrong program could otherwise match up to the end of a later line.
    */
   reachesOverLines: boolean;
   code: Int32Array;

@@ -15,7 +15,7 @@ export interface Tally {
   events(cpu: number): number;
   recordBytes(cpu: number): number;
   flaggedLost(cpu: number): number;
-  /** Number of events whose timestamp is earlier than that of a previous event. */
+  /** Number of events with an earlier timestamp than a previous event of the text. */
   lateEvents(): number;
   latestNs(): TimestampNs;
 }
