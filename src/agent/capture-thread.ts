@@ -1,7 +1,7 @@
 /**
- * Entry point of the capture thread. The thread owns tracefs, decoding, probes and metrics, so that a scrape
- * or a slow backend never delays a drain (a read of all buffers). The thread answers requests of the main
- * thread between drains.
+ * Entry point of the capture thread. This thread drains the buffers (reads all of them), decodes the events
+ * and updates the metrics. The main thread serves scrapes and exports, so that a slow client or backend never
+ * delays a drain. Between drains, this thread answers requests of the main thread.
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
@@ -25,8 +25,8 @@ const log: Log = { debug: write('debug'), info: write('info'), warn: write('warn
 
 const marks = new Map<number, () => void>();
 /**
- * Asks the main thread to write `text` to the trace marker `file`. Resolves after the main thread has written
- * it.
+ * Asks the main thread to write `text` to the trace marker `file`. Resolves when the main thread has tried to
+ * write, even if the write failed.
  */
 const markFromMain = (file: string, text: string) =>
   new Promise<void>((resolve) => {
@@ -75,7 +75,9 @@ const onFatal = (error: unknown) => post({ kind: 'fatal', message: reasonOf(erro
 const onProblem = (problem: string) => post({ kind: 'problem', problem });
 const onTraces = (traces: readonly TraceRecord[]) => post({ kind: 'traces', traces });
 
-/** Opens the capture. Imports only the code for this mode, to save memory on every node. */
+/**
+ * Opens a live capture or a replay. Imports only the code of this mode, so that the thread uses less memory.
+ */
 async function open(): Promise<Capture> {
   if (input.replayFile !== undefined) {
     const { openReplay } = await import('./replay/replay.ts');
@@ -92,6 +94,7 @@ try {
   capture = await opening;
   post({ kind: 'ready', problem: capture.problem });
 } catch (error) {
-  // When the agent starts, it ends with this error, because another attempt would fail in the same way.
+  // If the agent is just starting, `final` makes it exit: another attempt would fail in the same way. Later,
+  // the agent logs the error and starts another capture thread.
   post({ kind: 'fatal', message: reasonOf(error), final: true });
 }

@@ -6,13 +6,12 @@ import type { LatencyRecord } from '../../model/tracer.ts';
 
 /** A running source of metrics in the capture thread: the live kernel or a recording. */
 export interface Capture {
-  /** Why some or all events did not arrive when the capture started; '' if all arrived. */
+  /** Why events are missing, as far as known when the capture starts; '' if no reason is known. */
   problem: string;
   snapshot(knownSeries: KnownSeries): MetricSnapshot;
   status(): CaptureStatus;
   /**
-   * The longest latencies that a latency tracer recorded, longest first. Undefined if the tracer is not
-   * running.
+   * Longest latencies that a latency tracer recorded, longest first. Undefined if the tracer is not running.
    */
   latency(tracer: string): LatencyRecord[] | undefined;
   /**
@@ -25,6 +24,9 @@ export interface Capture {
    * has ended. Absent for a recording.
    */
   reload?(config: AgentConfig): void;
-  /** Stops recording, processes the remaining events, and removes everything that the capture created in tracefs. */
+  /**
+   * Stops tracing, processes the remaining events, and removes everything that the capture created in
+   * tracefs. For a recording, does nothing.
+   */
   stop(): Promise<void>;
 }

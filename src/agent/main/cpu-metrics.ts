@@ -40,8 +40,9 @@ export function declareCpuSeconds(store: MetricStore, now = ownCpu): (capture: P
     const { threadSeconds, processSeconds } = now();
     family.set(exported, threadSeconds);
     const rest = processSeconds - threadSeconds - family.get(read) - family.get(decode);
-    // While the capture thread drains the buffers, this CPU time counts as "other"; afterwards, it counts as
-    // "read" and "decode". So `rest` can decrease. Keep its maximum, because a counter must not decrease.
+    // The capture thread reports its CPU time only at the end of a drain. During a drain, this CPU time is
+    // part of `rest`; afterwards it is not. So `rest` can decrease. Keep its maximum, because a counter must
+    // not decrease.
     family.set(other, Math.max(family.get(other), rest));
   };
 }

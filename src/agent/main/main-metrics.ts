@@ -1,6 +1,6 @@
 /**
- * Metrics of the main thread about the agent itself: its version, its readiness, and what the capture thread cannot
- * report when it is down.
+ * Metrics of the main thread about the agent itself: its version, whether it is ready, and facts that the
+ * capture thread cannot report when it is down.
  */
 import type { MetricStore } from '../../metrics/store.ts';
 import type { PhaseCpu } from '../contract/pulse.ts';
@@ -8,13 +8,15 @@ import { declareCpuSeconds } from './cpu-metrics.ts';
 
 export interface MainMetrics {
   countRestart(): void;
-  /** Exports probe_up as 0 for exactly these probes. The capture thread exports probe_up for the others. */
+  /**
+   * Exports probe_up as 0 for exactly these probes. The capture thread exports probe_up of the other probes.
+   */
   probesAreDown(names: readonly string[]): void;
-  /** Sets whether the agent is ready: all requested events arrive. */
+  /** Sets `ftrace_exporter_ready`. */
   readyIs(ready: boolean): void;
-  /** Sets the time of the last drain to `ageMs` before now; does nothing if `ageMs` is undefined. */
+  /** Sets the time of the last drain to `ageMs` before now. Does nothing if `ageMs` is undefined. */
   drainedBefore(ageMs: number | undefined): void;
-  /** Updates the metric of the agent's CPU time, given the CPU times of the capture thread's phases. */
+  /** Updates the metric of the agent's CPU time. `capture`: CPU times of the capture thread. */
   cpuIs(capture: PhaseCpu): void;
 }
 

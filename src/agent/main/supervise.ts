@@ -46,7 +46,7 @@ export interface Agent {
   /** History of a recording. Undefined for a live capture. */
   history(): Promise<RecordedHistory | undefined>;
   ready(): { ready: boolean; reason: string };
-  /** False if the capture thread hangs and the process should be restarted. */
+  /** False if the capture thread hangs, so that the process should be restarted. */
   alive(): { alive: boolean; reason: string };
   /**
    * Switches to another config. Probes and buffers that do not change continue to run. On failure, rejects
@@ -54,14 +54,14 @@ export interface Agent {
    * time, the agent restarts the thread with the old config.
    */
   reload(next: AgentConfig): Promise<void>;
-  /** Stops recording and removes the instances. */
+  /** Stops tracing and removes the agent's instances from tracefs. */
   stop(): Promise<void>;
 }
 
 export interface AgentOptions {
   log: Log;
   version: string;
-  /** Metrics of the main thread, which a scrape returns together with those of the capture thread. */
+  /** Metrics of the main thread. A scrape returns them together with the metrics of the capture thread. */
   store?: MetricStore;
   /** The recording to serve instead of the live kernel. */
   replayFile?: string | undefined;
@@ -69,7 +69,7 @@ export interface AgentOptions {
   replayInstance?: string | undefined;
   /**
    * Called once, when the agent starts. `terminate` ends the current capture thread immediately and prevents
-   * a restart. This closes the thread's files but does not restore the kernel's settings.
+   * a restart. The thread's files are then closed, but the kernel's settings are not restored.
    */
   onTerminator?(terminate: () => Promise<void>): void;
   /** Called with the finished traces of slow operations, about once a second. */
@@ -142,7 +142,7 @@ export async function startAgent(start: AgentConfig, options: AgentOptions): Pro
 interface Supervision {
   /** Resolves when the capture runs. Rejects with the reason if the capture cannot start. */
   first: Promise<void>;
-  /** The current thread. Between a failure and the restart, this is the thread that has ended. */
+  /** The current thread. Between a failure and the restart: the failed thread. */
   thread(): CaptureThread;
   /**
    * Cancels a pending restart and prevents further ones. A pending restart would keep the process alive for

@@ -1,6 +1,6 @@
 /**
- * Runs one capture thread for the main thread: starts it, sends requests, and forwards its messages. Keeps
- * the reason why the thread cannot answer. After a failure, the supervisor starts another thread.
+ * Runs one capture thread for the main thread: starts it, sends requests to it, and handles its messages.
+ * Keeps the reason why the thread cannot answer. After a failure, `supervise.ts` starts another thread.
  */
 import { appendFileSync } from 'node:fs';
 import { extname } from 'node:path';
@@ -20,8 +20,8 @@ export interface ThreadOptions {
   /** Called when the capture is set up and the thread answers requests. */
   onReady(): void;
   /**
-   * Called when the capture has failed. The thread is then terminated. `final`: another attempt would fail in
-   * the same way.
+   * Called when the capture has failed, just before the thread is terminated. `final`: another attempt would
+   * fail in the same way.
    */
   onFatal(reason: string, final: boolean): void;
   onExit(reason: string): void;
@@ -32,11 +32,11 @@ export interface CaptureThread {
   isRunning(): boolean;
   /** Whether the thread answers requests. */
   answers(): boolean;
-  /** Why the thread cannot answer, or why some events do not arrive; '' if it answers and all events arrive. */
+  /** Why the thread does not answer, or why events are missing; '' if it answers and all events arrive. */
   problem(): string;
   /**
-   * Returns a message if the thread has not read the buffers for more than `limitMs`. Otherwise, or if the
-   * thread is not ready yet or has ended, returns ''.
+   * Returns a message if the last drain was more than `limitMs` ago; otherwise ''. Also returns '' if the
+   * thread is not ready or has ended.
    */
   late(limitMs: number): string;
   /**
@@ -125,8 +125,8 @@ export function startThread(options: ThreadOptions): CaptureThread {
     ask,
     snapshot: () => {
       const request = () => ask<MetricSnapshot>({ kind: 'snapshot', knownSeries: reader.known() });
-      // If a snapshot does not match the reader's label values, the reader drops all label values. The second request
-      // then returns the label values of all series.
+      // If the snapshot does not match the label values that `reader` has stored, `expand` deletes them and
+      // returns undefined. The second request then asks for all label values.
       const attempt = async () => reader.expand(await request()) ?? reader.expand(await request());
       return attempt().catch((error: unknown) => {
         log.debug({ reason: reasonOf(error) }, 'the capture thread did not provide its metrics');

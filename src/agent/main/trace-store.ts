@@ -1,6 +1,7 @@
 /**
- * Keeps traces in the agent's memory, with or without a backend: the newest and the slowest traces of each
- * kind. Limits the number of traces and of their spans, because the trace of a call tree can be large.
+ * Keeps the newest and the slowest traces of each kind in the agent's memory, whether or not the agent
+ * exports traces to a backend. Limits the number of traces and of their spans, because the trace of a call
+ * tree can be large.
  */
 
 import { SPAN_KINDS, type SpanKind, type SpansConfig, type TraceRecord } from '../../model/span.ts';
@@ -17,15 +18,18 @@ export interface TraceStore {
   /** Enabled kinds of traces. */
   kinds: readonly SpanKind[];
   add(traces: readonly TraceRecord[]): void;
-  /** Returns at most `limit` traces in each list. If `kind` is undefined, each kind gets a fair share. */
+  /**
+   * Returns at most `limit` traces in each list. If `kind` is undefined, each kind gets a fair share of the
+   * limit.
+   */
   slow(kind: SpanKind | undefined, limit: number): SlowTraces;
   /** All traces, the newest last. */
   all(): TraceRecord[];
   /** Traces with this id, newest first. Several traces have the same id if an application set the id. */
   find(traceId: string, kind: SpanKind | undefined, limit: number): TraceRecord[];
   /**
-   * Ids of the root spans of all stored traces. A trace id does not identify a trace, because several traces
-   * in one application's trace have the same trace id.
+   * Ids of the root spans of all stored traces. The trace id does not identify a stored trace, because an
+   * application can set the same trace id for several operations.
    */
   roots(): ReadonlySet<string>;
 }

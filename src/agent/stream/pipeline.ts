@@ -10,11 +10,16 @@ import type { TimestampNs } from '../../model/time.ts';
 import type { EventPlan } from '../plan/plan.ts';
 import type { EventStream, PhaseTimes } from './stream.ts';
 
-/** Number of pages that are read from one CPU before the next CPU. Limits memory; does not affect speed. */
+/**
+ * Number of pages to read from one CPU before reading the next CPU. Limits memory use; does not affect speed.
+ */
 const PAGES_PER_ROUND = 4;
 /** Number of page buffers per CPU that stay allocated between ticks. */
 const PAGES_KEPT = PAGES_PER_ROUND + 2;
-/** An event can become visible up to 0.3 ms after its timestamp, so events of the last 2 ms wait for the next tick. */
+/**
+ * An event can become readable up to 0.3 ms after its timestamp. So a tick does not process the events of the
+ * last 2 ms before its start.
+ */
 export const SETTLE_NS = 2e6;
 /** If a timestamp in a page is later than the tick's start by more than this, the page is broken. */
 const IMPLAUSIBLE_AHEAD_NS = 5e9;
@@ -35,15 +40,15 @@ export class Pipeline implements EventStream {
   /** Number of bytes of events that were read, by CPU, without page headers and unused space. */
   readonly #bytes: number[] = [];
   /**
-   * Timestamp of the last page that was read, by CPU; 0 if none was read in this tick. Contains only CPUs
-   * that are not finished in this tick.
+   * Timestamp of the last page read in this tick, by CPU; 0 if none was read. Contains only the CPUs that are
+   * not finished (see `tick`).
    */
   readonly #readUpTo = new Map<number, TimestampNs>();
   #onLoss: EventPlan['onLoss'];
   readonly #onError: PipelineOptions['onError'];
   /**
-   * End of an interruption of recording. 0 if there was none, or if all events from before its end have been
-   * processed.
+   * Time at which the last interruption of recording ended. 0 if recording was never interrupted, or if all
+   * events from before this time have been processed.
    */
   #gapUntil: TimestampNs = 0;
 
@@ -78,8 +83,8 @@ export class Pipeline implements EventStream {
   }
 
   /**
-   * Drops open operations now. Drops them again when the events before `untilNs` have been processed, because
-   * these events can begin new operations.
+   * Drops open operations (begun but not ended) now, and again after the events before `untilNs` have been
+   * processed, because these events can begin further operations.
    */
   voidUntil(untilNs: TimestampNs): void {
     this.#gapUntil = untilNs;
@@ -108,11 +113,15 @@ export class Pipeline implements EventStream {
   }
 
   /**
-   * Reads what was recorded before `tickStart`, and processes the events up to the watermark, a time before
-   * which no CPU has unread events. A CPU is finished when it has no more pages, or returns a page with
-   * events from after `tickStart`. The second condition is needed if the agent's own system calls are traced,
-   * because its buffer might then never become empty. `maxRounds` limits the number of rounds; a round reads
-   * a few pages of each CPU. Returns true if all CPUs are finished.
+   * Reads what was recorded before `tickStart`. Processes the events up to the watermark: no CPU has unread
+   * events from before this time.
+   *
+   * A CPU is finished when it has no more pages, or when it returns a page with events from after
+   * `tickStart`. Without the second condition, a tick might never end if the agent's own system calls are
+   * traced, because each read would record new events.
+   *
+   * A round reads a few pages of each CPU that is furthest behind. `maxRounds` limits the number of rounds.
+   * Returns true if all CPUs are finished.
    */
   tick(tickStart: TimestampNs, maxRounds: number): boolean {
     const { merger, spent } = this;
@@ -125,8 +134,8 @@ export class Pipeline implements EventStream {
       let lowest = Number.POSITIVE_INFINITY;
       for (const stamp of pending.values()) if (stamp < lowest) lowest = stamp;
       for (const [cpu, stamp] of pending) {
-        // Read only the CPUs that are furthest behind. Otherwise the pages of an idle CPU would fill the
-        // memory while a busy CPU catches up.
+        // Read only the CPUs that are furthest behind. Otherwise the pages of idle CPUs would fill the memory
+        // while they wait for the pages of a busy CPU.
         if (stamp <= lowest && this.#readSome(cpu, tickStart)) pending.delete(cpu);
       }
       let watermark = tickStart - SETTLE_NS;
@@ -141,7 +150,7 @@ export class Pipeline implements EventStream {
     return pending.size === 0;
   }
 
-  /** Reads and processes everything that remains, at the end of a recording. */
+  /** Reads and processes all remaining events. Call this when nothing more will be recorded. */
   flush(): void {
     this.tick(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
     this.#run(Number.POSITIVE_INFINITY);
@@ -161,7 +170,8 @@ export class Pipeline implements EventStream {
       if (!merger.add(cpu, page, length)) continue;
       this.#bytes[cpu] = (this.#bytes[cpu] ?? 0) + page.end - layout.dataOffset;
       if (page.timestampNs >= tickStart) return true;
-      // The kernel may still be writing to a page that is less than 7/8 full, so check its last event, too.
+      // The kernel may still be writing to a page that is less than 7/8 full. So its last event can be from
+      // after `tickStart`.
       const partFilled = page.end < layout.pageSize - (layout.pageSize >> 3);
       if (partFilled && lastStamp(page, layout) >= tickStart) return true;
       this.#readUpTo.set(cpu, page.timestampNs);

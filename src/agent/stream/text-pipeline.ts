@@ -1,11 +1,11 @@
 /**
- * Reads text from `trace_pipe` or a file and calls the handlers, as `pipeline.ts` does with pages.
+ * Reads text from `trace_pipe` or a file and calls the events' handlers, as `pipeline.ts` does with pages.
  *
- * The kernel merges the CPUs when it writes the text, so lines are ordered by time. But a `LOST EVENTS` line
- * appears only with the first event after the loss on the same CPU, and younger lines of other CPUs can come
- * before it. Therefore this file reads the kernel's loss counters after it has read the text and before it
- * decodes the text. The counters then include every loss before the last line. So an operation that began
- * before a loss is dropped before its end is decoded.
+ * The kernel merges the events of all CPUs by time when it writes the text. But it reports a loss late: the
+ * line `LOST EVENTS` comes directly before the same CPU's next event, and lines of other CPUs from after the
+ * loss can come earlier. Therefore this file reads the kernel's loss counters after it has read the text and
+ * before it decodes the text. The counters include every loss before the last line. So an operation that
+ * began before a loss is dropped before its end is decoded.
  */
 
 import type { Dispatcher } from '../../decode/dispatch.ts';
@@ -18,16 +18,16 @@ import type { TextSource } from '../../model/source.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import type { EventStream, PhaseTimes } from './stream.ts';
 
-/** Number of bytes of text that are read before they are decoded. Limits memory; does not affect speed. */
+/** Number of bytes of text to read before decoding. Limits memory use; does not affect speed. */
 const ROUND_BYTES = 1 << 20;
 /**
- * Minimum space in bytes for a read. The kernel returns at most two pages, and only whole lines if the space
- * suffices.
+ * Minimum free space in bytes before a read. The kernel returns at most two memory pages of text per read. It
+ * returns only whole lines if they fit into the space.
  */
 const LEAST_ROOM = 1 << 16;
 /**
- * A tick ends after this time, so that other buffers and requests do not wait until all text is read. Reading
- * is slow, because the kernel formats the text during the read, at a cost of some microseconds per event.
+ * Time limit of a tick, so that other buffers and requests do not wait until all text is read. Reading text
+ * is slow: the kernel formats the text during the read, which costs some microseconds per event.
  */
 const LONGEST_TICK_MS = 50;
 const NEWLINE = 0x0a;
@@ -38,7 +38,9 @@ export interface TextPipelineOptions {
     dispatcher: Dispatcher;
     types: readonly TextEventType[];
     onLoss(cpu: number, untilNs: TimestampNs): void;
-    /** Drops operations that began before `untilNs`, because a line could not be parsed. Default: `onLoss`. */
+    /**
+     * Called instead of `onLoss` if a line cannot be parsed. Drops operations that began before `untilNs`.
+     */
     onBroken?(cpu: number, untilNs: TimestampNs): void;
   };
   functions: FunctionInterner;
@@ -57,7 +59,7 @@ export interface TextPipelineOptions {
   now(): TimestampNs;
   onError(cpu: number, error: PageError, cause?: unknown): void;
   roundBytes?: number;
-  /** If this time has passed after a round, the tick ends early. */
+  /** The tick ends after the first round that exceeds this time. */
   longestTickMs?: number;
 }
 
@@ -76,8 +78,8 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
   const lostBefore: number[] = [];
   const spent: PhaseTimes = { readMs: 0, decodeMs: 0 };
   /**
-   * End of an interruption of recording. 0 if there was none, or if all events from before its end have been
-   * processed.
+   * Time at which the last interruption of recording ended. 0 if recording was never interrupted, or if all
+   * events from before this time have been processed.
    */
   let gapUntil = 0;
 
@@ -92,7 +94,9 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
     if (lost > before) plan.onLoss(cpu, options.now());
   };
 
-  /** Reads and decodes up to `roundBytes`. Returns true if nothing is left to read in this tick. */
+  /**
+   * Reads and decodes about `roundBytes`. Returns true if no text from before `tickStart` is left to read.
+   */
   const round = (tickStart: TimestampNs): boolean => {
     const startMs = performance.now();
     let filled = waitingBytes;
@@ -113,7 +117,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
       }
     }
     if (filled > waitingBytes) losses?.(visitLoss);
-    // The kernel returns whole lines, but a piece of a file can end anywhere.
+    // The kernel returns whole lines. A part of a file can end within a line.
     const isWhole = isDry || (losses !== undefined && text[filled - 1] === NEWLINE);
     const readMs = performance.now();
     const behind = decoder.decode(text, 0, filled, isWhole);
@@ -131,7 +135,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
       for (let i = 0; i < maxRounds; i++) {
         if (round(tickStart)) {
           // All text from before the end of the interruption is now decoded. Drop the operations that began
-          // during it.
+          // during the interruption.
           if (gapUntil > 0 && tickStart >= gapUntil) {
             tellGap();
             gapUntil = 0;
@@ -147,7 +151,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
     },
     bytesRead: (cpu) => decoder.recordBytes(cpu),
     events: (cpu) => decoder.events(cpu),
-    // A function_graph line stands for one or two events, so the number of pending events is unknown.
+    // One line of function_graph stands for one or two events, so the number of pending events is unknown.
     pendingEvents: () => (waitingBytes === 0 && !options.isGraph ? 0 : undefined),
     givenUp: () => errors,
     voidUntil: (untilNs) => {
