@@ -5,11 +5,14 @@ import { isFirstPidNamespace } from '../../host/kernel-numbers.ts';
 export interface ProcessFacts {
   uid: number;
   /**
-   * Effective capabilities in hexadecimal, without leading zeros; '' if unknown. The agent works without any
+   * Effective capabilities in hexadecimal, without leading zeros; '' if unknown. The agent needs no
    * capability.
    */
   capabilities: string;
-  /** Whether process ids in this namespace differ from those in the kernel's events. Undefined if unknown. */
+  /**
+   * Whether process ids in this process's pid namespace differ from the process ids in the kernel's events.
+   * Undefined if unknown.
+   */
   inPidNamespace: boolean | undefined;
 }
 

@@ -40,8 +40,8 @@ export interface ProbeSurvey {
   /** Why the probe does not work; '' if it does. */
   reason: string;
   /**
-   * Events that the probe uses, or would use if it were enabled. Empty if the probe does not work, or if it
-   * needs kprobes or uprobes, which `doctor` does not define.
+   * Events that the probe uses, or would use if it were enabled. Empty if the probe does not work. Also empty
+   * if the probe needs kprobes or uprobes, because `doctor` does not define them.
    */
   events: string[];
   /** The tracer that the probe reads; '' if the probe reads only events. */
@@ -71,13 +71,13 @@ export interface Survey {
     tracefs: string;
     onlineCpus: number[];
     eventCount: number;
-    /** True if the config's instance exists, because an agent is running or was killed. */
+    /** True if the config's instance exists: an agent is running, or a killed agent left it. */
     ownInstanceExists: boolean;
     /** What another user does at the top level of tracefs; '' if no other user is found. */
     topLevelUser: string;
     /**
-     * State of the journal, in which an agent stores control files that must be restored: the journal's path,
-     * the listed files and, if a file is not writable, the reason. '' if the journal is empty.
+     * State of the journal: its path, the files that it lists, and why a listed file cannot be restored. ''
+     * if the journal is empty. The journal lists control files whose values an agent must restore.
      */
     journal: string;
     surveyedTracers: TracerSurvey[];
@@ -126,8 +126,8 @@ export async function survey(config: AgentConfig): Promise<Survey> {
 }
 
 /**
- * `doctor` must not create an instance. So it knows which tracers work in instances only if an instance
- * exists.
+ * Returns where a tracer can run. `doctor` must not create an instance. So it can find out which tracers run
+ * in an instance only if an instance already exists.
  */
 function surveyTracer(name: string, features: KernelFeatures): TracerSurvey {
   const reason = features.refusedTracers[name] ?? '';
@@ -142,8 +142,9 @@ function surveyTracer(name: string, features: KernelFeatures): TracerSurvey {
 }
 
 /**
- * Whether a tracer runs only at the top level. `blk` always does. For other tracers, compares with an
- * existing instance, because `doctor` must not start a tracer.
+ * Whether a tracer runs only at the top level: because its probe requires this (for example `blk`), or
+ * because an existing instance does not offer the tracer. If no instance exists, the second reason is not
+ * checked.
  */
 function runsAtTheTop(tracer: string, { instanceTracers }: KernelFeatures): boolean {
   const isTopOnly = probeCatalogue.some((module) => {
@@ -220,7 +221,7 @@ function cpuCountOf({ online }: Kernel): number {
   return Math.max(0, ...online) + 1;
 }
 
-/** Plans these probes for this kernel. Only the status of the plan is used; its metrics are discarded. */
+/** Plans these probes for this kernel. Callers use only the status in the plan; its metrics are discarded. */
 function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: Kernel): EventPlan {
   const { root, features, events, online } = kernel;
   const store = new MetricStore();
@@ -250,15 +251,15 @@ function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: 
 }
 
 /**
- * Returns the look-up of function names. The look-up returns no names if the probes read text, which already
- * contains the names, or if a probe reads a tracer, because such a probe can fall back to text.
+ * Returns the look-up of function names. Reads no symbols if the agent reads text, because text contains the
+ * names, or if a probe reads a tracer, because the agent can then read text instead.
  */
 function namesFor(enabled: readonly EnabledProbe[], { reader }: AgentConfig, root: string): FunctionLookup {
   const isText = reader === 'trace_pipe' || enabled.some(({ module }) => module.tracer !== undefined);
   return isText ? () => NAMELESS : eventSymbols(root).lookup;
 }
 
-/** Names of all traceable functions. Undefined if the kernel does not list them. */
+/** Returns the names of all traceable functions. Undefined if the kernel does not list them. */
 export function functionNamesOf(root: string): string[] | undefined {
   try {
     return Array.from(listFunctions(root), ({ name }) => name);
@@ -269,8 +270,8 @@ export function functionNamesOf(root: string): string[] | undefined {
 }
 
 /**
- * Why a tracer is not available (the kernel lacks it, or another user uses the top level that the tracer
- * needs); '' if the tracer is available.
+ * Returns why a tracer is not available; '' if it is available. Reasons: the kernel lacks the tracer, or the
+ * tracer needs the top level and another user uses the top level.
  */
 function whyNoTracer(tracer: string, root: string, features: KernelFeatures): string {
   if (!features.tracers.includes(tracer)) return `this kernel is built without the tracer ${tracer}`;

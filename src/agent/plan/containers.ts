@@ -1,7 +1,7 @@
 /**
- * Adds containers to a capture: adds the helper probe (a probe without metrics) that follows tasks from
- * container to container, declares metrics about containers, and explains why probes with `per_container` may
- * not show all containers.
+ * Adds containers to a capture. Adds a helper probe (a probe without metrics) that records in the container
+ * table which container each task is in. Declares metrics about containers. Explains why probes with
+ * `per_container` may not show all containers.
  */
 import type { MetricStore } from '../../metrics/store.ts';
 import {
@@ -16,12 +16,12 @@ import { CONTAINER_EVENTS, containerEvents } from '../../probes/helpers/containe
 import type { EnabledProbe } from './plan.ts';
 
 /**
- * Minimum time between two reads of the control groups. A read opens two files per container, which would
- * cost too much in every snapshot, because snapshots can come every second.
+ * Minimum time between two reads of the cgroup files. Each read opens two files per container, and snapshots
+ * can come every second. So reading the files at each snapshot would cost too much.
  */
 const READ_EVERY_MS = 5000;
 
-/** Value of `onlyFor` for the helper probe that follows tasks. */
+/** Value of `onlyFor` of the helper probe that updates the container table. */
 export const CONTAINERS = 'containers';
 
 export function isPerContainer({ options }: Pick<EnabledProbe, 'options'>): boolean {
@@ -38,7 +38,7 @@ export function withContainers(
     : [{ ...containerEvents(table), onlyFor: CONTAINERS }, ...enabled];
 }
 
-/** Sentences that say why probes with `per_container` do not show all containers. */
+/** Returns sentences that say why probes with `per_container` do not show all containers. */
 export function containerNotes(
   table: { problem(): string; notes(): string[] } | undefined,
   helpers: readonly ProbeStatus[],
@@ -54,7 +54,9 @@ export function containerNotes(
   return [...unseen, ...table.notes()];
 }
 
-/** Declares the container metrics that belong to no probe, and updates their values before each snapshot. */
+/**
+ * Declares the container metrics that belong to no probe, and updates their values when a snapshot is made.
+ */
 export function declareContainerMetrics(
   store: MetricStore,
   containers: Containers | undefined,

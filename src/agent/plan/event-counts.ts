@@ -6,16 +6,17 @@ export function sumsOf(all: readonly ReadonlyMap<string, number>[]): Map<string,
   return sums;
 }
 
-/** Counts the events that each probe has received, including events from before a reload. */
+/**
+ * Counts the events that each probe has received, including events from before a reload. The counts of probes
+ * that the current plan does not have are dropped.
+ */
 export function countEvents(first: Pick<EventPlan, 'eventCounts'>) {
   let plan = first;
   let before: ReadonlyMap<string, number> = new Map();
   const counts = (): Map<string, number> => sumsOf([plan.eventCounts(), before]);
   return {
     counts,
-    /**
-     * Switches to the next plan after a reload. Drops the counts of probes that the next plan does not have.
-     */
+    /** Switches to the next plan after a reload. */
     goesOn: (next: typeof first): void => {
       const names = next.eventCounts();
       before = new Map([...counts()].filter(([name]) => names.has(name)));

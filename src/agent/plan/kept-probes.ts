@@ -1,6 +1,6 @@
 /**
- * Decides which running probes continue after a reload. These probes keep their counters and their open
- * operations (operations that have begun but not ended). Ends the other probes.
+ * Decides which running probes continue after a reload, and ends the others. Probes that continue keep their
+ * counters and their open operations (operations that have begun but not ended).
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { MetricStore } from '../../metrics/store.ts';
@@ -17,7 +17,7 @@ import type { Gap } from './suspension.ts';
 export interface MadeProbe {
   enabled: EnabledProbe;
   probe: Probe;
-  /** The latest period in which the probe missed events, and the reason. */
+  /** Why the probe last missed events. */
   gap: Gap;
   needs: readonly EventNeed[];
   notes: readonly string[];
@@ -29,13 +29,16 @@ export interface MadeProbe {
   metrics: MetricStore;
   /** Number of callbacks that the probe has registered in `metrics`. */
   callbacks: number;
-  /** Functions that unregister the probe's callbacks from the container table. */
+  /** Functions that unregister the callbacks that the probe has registered in the container table. */
   stops: readonly (() => void)[];
   /** Counts that the kernel keeps for the probe. */
   counts: readonly KernelCount[];
 }
 
-/** Whether `now` has the same name, options, purpose and container table as the running probe. */
+/**
+ * Whether the enabled probe `now` has the same name, options, purpose and container table as the running
+ * probe.
+ */
 function isAlike({ enabled: before }: MadeProbe, now: EnabledProbe): boolean {
   const isSameModule =
     before.module === now.module ||
@@ -48,15 +51,18 @@ function isAlike({ enabled: before }: MadeProbe, now: EnabledProbe): boolean {
   );
 }
 
-/** Whether `now` has the same name, options, purpose, container table and sinks as the running probe. */
+/**
+ * Whether the enabled probe `now` has the same name, options, purpose and container table as the running
+ * probe, and the same sinks. Compares only the sinks that the running probe has looked up.
+ */
 export function isUnchanged(made: MadeProbe, now: EnabledProbe): boolean {
   const hasSink = (sink: keyof IntervalSinks) => made.enabled.intervals?.[sink] === now.intervals?.[sink];
   return isAlike(made, now) && [...made.sinks].every(hasSink);
 }
 
 /**
- * Returns the running probe that can continue as `now`; undefined if no probe can. `needs`: events that `now`
- * needs.
+ * Returns the running probe that can continue to run for the enabled probe `now`; undefined if no probe can.
+ * `needs`: events that `now` needs.
  */
 export function keptProbe(
   made: readonly MadeProbe[],
@@ -67,8 +73,8 @@ export function keptProbe(
   return made.find((one) => {
     if (!isUnchanged(one, now)) return false;
     const events = new Set(one.needs.map(({ event }) => event));
-    // Compare events and formats, because they can change without a change of the config: a kernel module may
-    // have added events, or an event may have been removed and created again with another format.
+    // Compare events and formats, because they can change while the config stays the same: a kernel module
+    // can add events, and an event can be removed and created again with another format.
     return (
       needs.every(({ event }) => events.has(event) || formatOf(event) === undefined) &&
       [...one.formats].every(([event, format]) => isDeepStrictEqual(format, formatOf(event)))
@@ -77,15 +83,18 @@ export function keptProbe(
 }
 
 /**
- * Returns the metrics of the running probe with the same options; undefined if there is none. If only sinks
- * or event formats have changed, the agent creates the probe again, and the new probe continues these
- * metrics.
+ * Returns the metrics of the running probe with the same name and options; undefined if there is none. If
+ * only sinks or event formats have changed, the agent creates the probe again, and the new probe continues
+ * these metrics.
  */
 export function continuedMetrics(made: readonly MadeProbe[], now: EnabledProbe): MetricStore | undefined {
   return made.find((one) => isAlike(one, now))?.metrics;
 }
 
-/** Wraps the container table. `stops` collects the functions that unregister a probe's callbacks from the table. */
+/**
+ * Wraps the container table of `host`. `stops` collects functions that unregister the callbacks of the probe
+ * that uses the returned host.
+ */
 export function watchedContainers(host: HostFacts): { host: HostFacts; stops: (() => void)[] } {
   const { containers } = host;
   const stops: (() => void)[] = [];
@@ -98,7 +107,7 @@ export function watchedContainers(host: HostFacts): { host: HostFacts; stops: ((
   return { host: { ...host, containers: { ...containers, onRelease } }, stops };
 }
 
-/** Wraps the sinks. `used` collects the names of the sinks that a probe looks up. */
+/** Wraps the sinks. `used` collects the names of the sinks that the probe looks up. */
 export function watchedSinks(sinks: IntervalSinks = {}): {
   intervals: IntervalSinks;
   used: ReadonlySet<keyof IntervalSinks>;
@@ -114,8 +123,8 @@ export function watchedSinks(sinks: IntervalSinks = {}): {
 }
 
 /**
- * Ends the probes that the next plan lacks. Drops their metrics, except metrics that a probe of the next plan
- * continues.
+ * Ends the probes that the next plan lacks. Drops their metrics, unless a probe of the next plan continues
+ * them.
  */
 export function endProbes(
   store: MetricStore,

@@ -1,6 +1,6 @@
 /**
- * Finds out why a probe cannot use an event: the event is missing or lacks a field, its text cannot be
- * parsed, or no function names are available for its addresses.
+ * Finds out why a probe cannot use an event. Reasons: the event is missing or lacks a field, its format or
+ * text cannot be parsed, or the names of the functions at its addresses are unknown.
  */
 import type { didYouMean } from '../../config/suggest.ts';
 import type { EventFormat } from '../../model/format.ts';
@@ -13,7 +13,7 @@ export interface Search {
   /** Suggests a similar name. */
   hint: typeof didYouMean;
   names: () => ReturnType<FunctionLookup>;
-  /** Why the agent could not define some kprobes and uprobes, by event. */
+  /** Why the agent could not define some kprobes and uprobes, by event name. */
   refused: ReadonlyMap<string, string> | undefined;
   /** Returns why the reader cannot provide an event's fields; undefined if it can. */
   unreadable: ((type: EventNeed & { format: EventFormat }) => string | undefined) | undefined;
@@ -47,7 +47,7 @@ export function hasAddresses({ addresses = [] }: EventNeed): boolean {
   return addresses.length > 0;
 }
 
-/** Returns a `FunctionLookup` that calls `lookup` only once for each `place` and then repeats the result. */
+/** Returns a `FunctionLookup` that calls `lookup` once for each argument and caches the results. */
 export function lookedUpOnce(lookup: FunctionLookup): FunctionLookup {
   const results = new Map<string, ReturnType<FunctionLookup>>();
   return (place) => {

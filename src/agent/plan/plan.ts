@@ -1,8 +1,7 @@
 /**
  * Plans what to trace: compares what probes need with what the kernel or the recording provides. The plan
- * contains the events to enable, the handler of each event type, and the reason why a probe is off. Some
- * probes are helpers, which have no metrics but support traces or container labels. This file does not use
- * tracefs.
+ * contains the events to enable, the handler of each event, and the reason why a probe is off. Helper probes
+ * have no metrics; they support traces or container labels. This file does not access tracefs.
  */
 
 import { didYouMean } from '../../config/suggest.ts';
@@ -40,19 +39,19 @@ export interface PlanInput {
   host: HostFacts;
   onlineCpus: readonly number[];
   store: MetricStore;
-  /** Gives each probe a separate part of the store, so that a later plan can drop the probe's metrics. */
+  /**
+   * Whether each probe gets a separate part of the store, so that a later plan can drop the probe's metrics.
+   */
   inParts?: boolean;
   self: SelfMetrics;
   isSelf(pid: number): boolean;
-  /** Where events come from, for use in messages. Default: `this kernel`. */
+  /** What provides the events, for messages. Default: `this kernel`. */
   where?: 'this kernel' | 'this recording';
-  /** Why the agent could not define some kprobes and uprobes, by event. */
+  /** Why the agent could not define some kprobes and uprobes, by event name. */
   refused?: ReadonlyMap<string, string> | undefined;
   /** Makes the kernel count events for a probe. If absent, the agent counts them. */
   countInKernel?: ((probe: string, request: KernelCountRequest) => KernelCount) | undefined;
-  /**
-   * Looks up function names. If absent, an event counts as missing if a probe needs names for its addresses.
-   */
+  /** Looks up function names. If absent, probes cannot use events in which they need names for addresses. */
   functions?: FunctionLookup;
   maxWindowMs?: number;
   /**
@@ -60,11 +59,14 @@ export interface PlanInput {
    * always provide them.
    */
   unreadable?: ((type: PlannedType) => string | undefined) | undefined;
-  /** Makes handlers for additional events that exist. The plan does not enable these events. */
+  /**
+   * Makes handlers for additional events, by event name. The plan uses a handler only if the event exists,
+   * and does not enable the event.
+   */
   extra?: Readonly<Record<string, (format: EventFormat) => EventHandler>>;
 }
 
-/** A record type with a handler, and the fields that the handler reads. */
+/** An event with a handler, and the fields that the handler reads. */
 export interface PlannedType {
   event: string;
   format: EventFormat;
@@ -73,11 +75,14 @@ export interface PlannedType {
 }
 
 export interface EventPlan extends Suspensions {
-  /** Events to enable, as `system:name`. Excludes records of tracers (system `ftrace`), which cannot be enabled. */
+  /**
+   * Events to enable, as `system:name`. Excludes the system `ftrace` (records of tracers), which cannot be
+   * enabled.
+   */
   events: readonly string[];
-  /** Kernel filter by event. An event has a filter only if no probe needs all of its records. */
+  /** Kernel filter by event. An event has no filter if at least one probe needs all of its records. */
   filters: ReadonlyMap<string, string>;
-  /** Record types that have handlers, in the order of the dispatcher's slots. */
+  /** Events that have handlers, in the order of the dispatcher's slots. */
   types: readonly PlannedType[];
   dispatcher: Dispatcher;
   probes: readonly ProbeStatus[];
@@ -87,15 +92,14 @@ export interface EventPlan extends Suspensions {
   helpers: readonly ProbeStatus[];
   /** Whether a running probe reads addresses of functions. */
   readsAddresses: boolean;
-  /**
-   * `high` if the module of a running probe has the rate `high`, for example because the probe sees every
-   * syscall.
-   */
+  /** `high` if at least one running probe can receive very many events, for example all syscalls. */
   rate: 'low' | 'high';
-  /** Number of events that each probe has received, by name. Helpers are counted by their purpose (`onlyFor`). */
+  /**
+   * Number of events that each probe has received, by the probe's name or the helper's purpose (`onlyFor`).
+   */
   eventCounts(): Map<string, number>;
   sweep(): void;
-  /** Passes a new maximum of the buffer's latency tracer to the probes. */
+  /** Passes a new maximum latency, which a latency tracer has recorded, to the probes. */
   onLatency(latencyNs: number, trace: string): void;
 }
 
@@ -206,8 +210,8 @@ function countByOwner(types: readonly Wanted[], { calls }: Dispatcher): Map<stri
 }
 
 /**
- * Combines the filters of an event's handlers into one that passes every record that a handler needs. Returns
- * an empty list if a handler needs all records.
+ * Returns the event's name and one filter that passes every record that any of the handlers needs. Returns an
+ * empty list if a handler needs all records.
  */
 function filterOfAll(event: string, filters: readonly (string | undefined)[]): [string, string][] {
   const texts = filters.filter((filter) => filter !== undefined);
@@ -237,7 +241,8 @@ function makeProbe(
   const { module, options, onlyFor } = enabled;
   const { intervals, used: sinks } = watchedSinks(enabled.intervals);
   const { where = 'this kernel' } = input;
-  // Suggest similar names only for declared metrics: only in these can a missing event be a user's typo.
+  // Suggest similar names only for metrics that the config declares, because only there a user writes the
+  // event names.
   const hint = module.name.startsWith(METRICS_PREFIX) ? didYouMean : () => '';
   const names = () => input.functions(module.tracer === undefined ? 'inside' : 'start');
   const missingFor = (need: EventNeed) =>

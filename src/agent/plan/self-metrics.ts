@@ -1,5 +1,5 @@
 /**
- * Metrics of the capture thread about itself, such as its losses, its decode errors and the duration of
+ * Metrics of the capture thread about itself, for example lost events, decode errors and the duration of
  * drains.
  */
 import { PAGE_ERRORS, type PageError } from '../../decode/page.ts';
@@ -21,9 +21,9 @@ export interface BufferReading {
   cpu: number;
   /** Number of events that the agent has processed. */
   events: number;
-  /** Number of bytes of the events that the agent has read. */
+  /** Number of bytes of the events that the agent has read. An estimate if the agent reads text. */
   bytes: number;
-  /** Losses since the start. Undefined if the source reports no losses. */
+  /** Losses since the start. Undefined if the source does not report losses. */
   loss: CpuLoss | undefined;
   /** Number of bytes of unread events in the buffer. */
   unreadBytes: number;
@@ -36,20 +36,23 @@ export interface SelfMetrics {
   unmatched(probe: string, reason: UnmatchedReason): (count?: number) => void;
   decodeError(error: PageError): void;
   drainTook(ns: number): void;
-  /** Records the time between the previous drain and this one. */
+  /** Records the time from the start of the previous drain to the start of this drain. */
   drainedAfter(ns: number): void;
   probesAre(probes: readonly ProbeStatus[]): void;
   /** Drops the series of a probe that is no longer enabled. */
   forgetProbe(name: string): void;
   /** Drops the series of a buffer that was removed. */
   forgetBuffer(name: string): void;
-  /** Sets the metrics of each CPU's buffer from these readings. Call this before a snapshot. */
+  /** Sets the metrics of one buffer from the readings of its CPUs. Call this before a snapshot. */
   update(buffer: string, readings: readonly BufferReading[]): void;
-  /** Counts events that the kernel failed to record, or to count, for a probe. */
+  /**
+   * Counts events of a probe as lost. `missed`: the kernel missed hits of a kprobe. `no_room`: the kernel's
+   * table of a hist trigger was full.
+   */
   lostBefore(probe: string, reason: 'no_room' | 'missed', count: number): void;
   /** Sets the number of events that each probe has received, by the probe's name. */
   probeEventsAre(events: ReadonlyMap<string, number>): void;
-  /** Sets the number of late events (processed after younger events) in all buffers. */
+  /** Sets the total number of events that were processed after events with later timestamps. */
   lateEventsAre(count: number): void;
 }
 
@@ -60,7 +63,9 @@ export interface LiveOnly {
   recordingNs: number;
 }
 
-/** `live` is set only for a live capture, because a recording has no periodic drains and no recording cost. */
+/**
+ * Declares the metrics. `live` is undefined for a replay, which has no periodic drains and no recording cost.
+ */
 export function makeSelfMetrics(store: MetricStore, live?: LiveOnly): SelfMetrics {
   const up = store.gauge({
     name: 'ftrace_exporter_probe_up',
@@ -141,7 +146,7 @@ export function makeSelfMetrics(store: MetricStore, live?: LiveOnly): SelfMetric
   };
 }
 
-/** Declares the metrics of each CPU's buffer. Returns functions that set these metrics and drop their series. */
+/** Declares the metrics of the buffers. Returns functions that set these metrics and drop their series. */
 function declareReadings(
   store: MetricStore,
   recordingNs: number | undefined,
@@ -189,9 +194,9 @@ function declareReadings(
       if (loss === undefined) continue;
       fill.set(fill.slot([buffer, cpu]), capacityBytes > 0 ? Math.min(1, unreadBytes / capacityBytes) : 0);
       lost.set(lost.slot([buffer, cpu, 'overrun']), loss.overrun);
-      // These losses are rare, so a series appears only after its first loss. `commit_overrun` means that interrupts
-      // filled the buffer while one event was being recorded. Other users cause the other losses, for example
-      // `dropped` by disabling overwrite mode.
+      // These losses are rare, so a series appears only after its first loss. `commit_overrun`: interrupts
+      // filled the buffer while one event was being recorded. Normally, other users of tracefs cause the
+      // other losses, for example `dropped` by disabling overwrite mode.
       const rare = {
         commit_overrun: loss.commitOverrun,
         dropped: loss.dropped,

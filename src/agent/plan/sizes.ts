@@ -13,9 +13,12 @@ export interface BufferSizes {
 }
 
 /**
- * Divides the total between the CPUs: 0.5 to 16 MiB per CPU, unless `perCpuBytes` is set. Large sub-buffers
- * cost less CPU time per event. Small sub-buffers cost less CPU time per check of a quiet CPU. Real-time
- * kernels always get small sub-buffers, because the kernel disables interrupts while it copies a sub-buffer.
+ * Divides `totalBytes` between the CPUs: 0.5 to 16 MiB per CPU, unless `perCpuBytes` is set.
+ *
+ * If `subbufferBytes` is `auto`, sub-buffers are large for the rate `high`, because they cost less CPU time
+ * per event. They are small for the rate `low`, because they cost less CPU time per read of a nearly empty
+ * buffer. On real-time kernels they are always small, because the kernel disables interrupts while it copies
+ * a sub-buffer.
  */
 export function bufferSizes(
   wanted: { totalBytes: number; perCpuBytes?: number | undefined; subbufferBytes: number | 'auto' },
@@ -39,15 +42,16 @@ export function leastSizes(kernel: { cpus: number; realtime: boolean }): BufferS
 }
 
 /**
- * Longest time between two reads if all probes have a low rate. On machines with few CPUs, the time is
- * shortened so that the buffer can hold a sudden burst: the fastest burst of these probes (two tasks that
- * switch as fast as they can) writes 40 MB/s on its CPU. On machines with many CPUs, buffers are smaller and
- * each read costs more, so the time is not shortened in advance. A burst can then lose events until the next
- * read notices the fill rate and shortens the time.
+ * Longest time between two drains if all probes have a low rate.
+ *
+ * With few CPUs, the time is shorter, so that a buffer can hold the fastest burst of these probes: two tasks
+ * that switch as fast as they can write 40 MB/s to one CPU's buffer. With many CPUs, each drain costs more,
+ * so the time is not shortened in advance. A burst can then lose events until the next drain, which notices
+ * the fill rate and shortens the time.
  */
 export const LONGEST_QUIET_NS = 250e6;
 const FEW_CPUS = 8;
-/** Rate of the fastest burst (40 MB/s) times 1.5, as a safety margin. */
+/** Rate of the fastest burst (40 MB/s), times 1.5 as a safety margin. */
 const BURST_BYTES_PER_NS = 0.06;
 const SHORTEST_TICK_NS = 2e6;
 
@@ -59,8 +63,7 @@ export interface TickRule {
 }
 
 /**
- * Returns the time to the next tick (drain). The time depends on the rate of the probes, and is shorter if a
- * buffer fills fast.
+ * Returns the time to the next tick (drain). `fastestFillNs`: estimated time until the first buffer is full.
  */
 export function nextTickNs(rule: TickRule, fastestFillNs: DurationNs): DurationNs {
   return Math.min(calmTickNs(rule), Math.max(SHORTEST_TICK_NS, fastestFillNs / 4));

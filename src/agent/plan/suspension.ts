@@ -1,13 +1,15 @@
 /**
- * Suspends probes of a plan: removes their handlers, and returns the events that no other probe needs, so
- * that the caller can disable them. Operations that are open (begun but not ended) when a suspension begins
- * are counted as `suspended`.
+ * Suspends probes of a plan. Removes their handlers, and returns the events that no other probe needs, so
+ * that the caller can disable these events. Operations that are open (begun but not ended) when a suspension
+ * begins are counted as `suspended`.
  */
 import type { EventHandler } from '../../model/record.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import type { Probe, UnmatchedReason } from '../../probes/probe.ts';
 
-/** The handlers of an event. `owners` contains the name of the probe to which each handler belongs. */
+/**
+ * The handlers of an event. `owners`: for each handler, the name of its probe, including suspended probes.
+ */
 export interface SharedEvent {
   event: string;
   /** The dispatcher calls these handlers for each record, in this order. A suspension changes the list. */
@@ -15,16 +17,18 @@ export interface SharedEvent {
   owners: readonly string[];
 }
 
-/** The latest period in which a probe missed events. Operations that began before the period's end have no duration. */
+/**
+ * Why a probe last missed events. Operations that began before or while it missed events have no duration.
+ */
 export interface Gap {
   reason: 'lost' | 'suspended';
-  /** True while some or all events of the probe are disabled. The agent disables the events one by one. */
+  /** True from the start to the end of a suspension, while the probe misses events. */
   isOff: boolean;
 }
 
 /**
- * Returns a function that counts operations that have no duration. If a suspension is the cause, the function
- * counts them as `suspended`, and creates this series on first use.
+ * Returns a function that counts operations without a duration, by default with `reason`. If a suspension is
+ * the cause, the function counts them as `suspended`; this series is created on first use.
  */
 export function countByGap(
   gap: Gap,
@@ -50,25 +54,30 @@ export interface RunningProbe {
 
 export interface Suspensions {
   /**
-   * Suspends a probe. Until `detach`, the probe still handles events that were recorded before. Returns the
-   * events that no probe needs now.
+   * Suspends a probe. Until `detach`, the probe still handles the events that were recorded before the
+   * suspension. Returns the events that no probe needs now; the caller must disable them.
    */
   suspend(name: string): string[];
   /**
-   * Removes the handlers of a suspended probe, and drops its operations that began before `untilNs`. Call
-   * this when the probe has handled its events up to `untilNs`.
+   * Removes the handlers of a suspended probe, and drops the probe's operations that began before `untilNs`.
+   * Call this after the probe has handled its events from before `untilNs`.
    */
   detach(name: string, untilNs: TimestampNs): void;
   /** Resumes a probe. Returns the events that the caller must enable again. */
   resume(name: string): string[];
   /**
-   * Ends a suspension after the kernel resumed recording at `untilNs`. Drops operations that began before
-   * `untilNs`.
+   * Ends a suspension. Call this after the kernel has resumed recording at `untilNs`. Drops the probe's
+   * operations that began before `untilNs`.
    */
   attach(name: string, untilNs: TimestampNs): void;
-  /** Drops operations of one probe that began before `untilNs`, because events were lost on an unknown CPU. */
+  /**
+   * Call this if a probe's events were lost on an unknown CPU. Drops the probe's operations that began before
+   * `untilNs`.
+   */
   onLossOf(name: string, untilNs: TimestampNs): void;
-  /** Drops operations of all probes that began before `untilNs`, because events of this CPU were lost. */
+  /**
+   * Call this if events of one CPU were lost. Drops the operations of all probes that began before `untilNs`.
+   */
   onLoss(cpu: number, untilNs: TimestampNs): void;
 }
 
@@ -84,14 +93,17 @@ export function makeSuspensions(
 
   const reroute = (): void => {
     events.forEach((shared, i) => {
-      // If no probe needs the event, the kernel does not record it, so its handlers need no update.
+      // If no probe needs the event, the kernel does not record it, so its handlers can stay.
       if (!isNeeded(shared)) return;
       const handlers = all[i].filter((_, at) => !off.has(shared.owners[at]));
       shared.handlers.splice(0, shared.handlers.length, ...handlers);
     });
   };
 
-  /** Probes with this name. Helpers are named by their purpose, so several can have the same name. */
+  /**
+   * Returns the probes with this name. A helper's name is its purpose, so several helpers can have the same
+   * name.
+   */
   const named = (name: string) => running.filter((one) => one.name === name);
 
   const voidUntil = (name: string, untilNs: TimestampNs): void => {

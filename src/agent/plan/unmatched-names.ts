@@ -1,11 +1,11 @@
 /**
- * Finds names in the config that match nothing, and returns a sentence for each. `ProbeModule.names` returns
- * the configured names, and the existing names that they can match.
+ * Finds names and globs in the config that match nothing, and returns a sentence for each.
+ * `ProbeModule.names` returns the configured globs and the existing names.
  */
 import { globMatcher } from '../../config/units/globs.ts';
 import type { CommonOptions, HostFacts, KernelOffer, ProbeModule } from '../../probes/probe.ts';
 
-/** `where` names the searched system in messages, for example `this kernel`. */
+/** `where`: what was searched, for messages, for example `this kernel`. */
 export function unmatchedNames(
   { module, options }: { module: ProbeModule; options: CommonOptions },
   kernel: KernelOffer,

@@ -1,6 +1,6 @@
 /**
- * Prepares the tracer of a recording. Chooses the instance or the top level to record from, and returns the functions
- * that start and stop the tracer. The tracer and the events share one buffer, as in trace-cmd's files.
+ * Prepares the tracer of a recording. Decides whether to record from an instance or from the top level. The
+ * tracer and the events share one buffer, as in the files of trace-cmd.
  */
 import type { AgentConfig } from '../../config/schema.ts';
 import { UsageError } from '../../model/errors.ts';
@@ -17,15 +17,16 @@ import type { EnabledProbe } from '../plan/plan.ts';
 export interface RecordedTracer {
   /** The instance, or the top level, to record from. */
   instance: Instance;
-  /** Starts the tracer. Call this after the instance was prepared. Throws `KernelError`. */
+  /** Starts the tracer. Call this after preparing the instance. Throws `KernelError`. */
   start(): void;
   /** Stops the tracer and restores the kernel's settings. Close the page files before this call. */
   close(): void;
 }
 
 /**
- * `base` is the recording's own instance. Throws a `UsageError` if the tracer cannot be recorded, or a `KernelError` if
- * the kernel refuses the tracer.
+ * Returns the tracer to record; if no enabled probe needs a tracer, `start` and `close` do nothing. `base`:
+ * the instance that was created for the recording. Throws a `UsageError` if the tracer cannot be recorded, or
+ * a `KernelError` if the kernel refuses the tracer.
  */
 export function recordedTracer(
   base: Instance,
@@ -55,8 +56,8 @@ export function recordedTracer(
 }
 
 /**
- * The tracer of the enabled probes; undefined if no enabled probe needs a tracer. Throws a `UsageError` if
- * the tracer cannot be recorded, or if the probes need more than one.
+ * Returns the tracer of the enabled probes; undefined if no enabled probe needs a tracer. Throws a
+ * `UsageError` if the tracer cannot be recorded, or if the probes need more than one tracer.
  */
 function requestOf(enabled: readonly EnabledProbe[]): TracerRequest | undefined {
   const requests = enabled.flatMap(({ module, options }) => module.tracer?.(options) ?? []);

@@ -26,12 +26,12 @@ import { bufferSizes } from '../plan/sizes.ts';
 import { type RecordedTracer, recordedTracer } from './record-tracer.ts';
 import { symbolsText } from './symbols-text.ts';
 
-/** The only sub-buffer size that all readers of trace.dat accept. */
+/** The only sub-buffer size that all programs that read trace.dat accept. */
 const SUBBUFFER_BYTES = 4096;
 const TICK_MS = 50;
 /**
- * The container table is recorded again at this interval, because container names can change, and because
- * events do not show every task.
+ * Interval between two recordings of the container table. Repeated because container names can change, and
+ * because events do not show every task.
  */
 const MARK_CONTAINERS_MS = 5000;
 /**
@@ -61,17 +61,17 @@ export interface Recorded {
 }
 
 /**
- * Name of the instance for a recording. The name differs from the agent's instance, so that a recording and
- * the agent can run at the same time.
+ * Returns the name of the instance for a recording. It differs from the name of the agent's instance, so that
+ * both can exist at the same time.
  */
 export function recordingInstance(config: Pick<AgentConfig, 'instance'>): string {
   return `${config.instance}-record`;
 }
 
 /**
- * Records the events of the enabled probes and the records of one tracer for `durationMs`, or until `signal`
- * aborts. Removes everything that it created in tracefs. Throws a `KernelError`, or a `UsageError` if the
- * config cannot be recorded.
+ * Records the events of the enabled probes and the records of at most one tracer for `durationMs`, or until
+ * `signal` aborts. Then removes everything that it created in tracefs. Throws a `KernelError`, or a
+ * `UsageError` if the config cannot be recorded.
  */
 export async function recordCapture(config: AgentConfig, options: RecordOptions): Promise<Recorded> {
   const root = findTracefs({ path: config.tracefsPath, mayMount: true });
@@ -108,7 +108,7 @@ async function recordFrom(
     store,
     self: makeSelfMetrics(store),
     isSelf: () => false,
-    // A recording contains the kernel's symbols, so only a replay looks up function names.
+    // The file contains the kernel's symbols, and only a replay looks up function names in them.
     functions: () => NAMELESS,
   });
   for (const { name, up, reason } of plan.probes)
@@ -162,8 +162,8 @@ async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOpti
         writer.addPage(cpu, page.bytes.subarray(0, length));
         done.pages++;
         done.bytes += length;
-        // The kernel is probably still writing to a page that is less than half full. Read the rest in the
-        // next tick.
+        // The kernel is probably still writing to a page that is less than half full, so leave this CPU until
+        // the next tick.
         if (!untilEmpty && !broken && page.end < layout.pageSize / 2) break;
       }
     }
@@ -176,8 +176,7 @@ async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOpti
     instance.start();
     for (const line of factsMarkers(listBlockDevices())) instance.writeMarker(line);
     // Record the containers before enabling the events, so that the tasks of the first events have
-    // containers. Record them again after enabling the events, because tasks can begin or move in the
-    // meantime.
+    // containers. Record them again after that, because tasks can start or move between the two steps.
     markContainers();
     instance.enable(plan.events);
     markContainers();

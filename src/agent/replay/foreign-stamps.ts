@@ -1,5 +1,5 @@
 /**
- * Adapts a replay to a recording whose trace clock differs from the agent's. Converts timestamps to
+ * Adapts a replay to a recording with another trace clock than the agent's. Converts timestamps to
  * nanoseconds. If the timestamps are not times (for example with the clock `counter`), removes duration
  * metrics.
  */

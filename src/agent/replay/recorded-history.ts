@@ -4,7 +4,7 @@ import { makeHistoryRecorder, type RecordedHistory } from '../../history/recorde
 import type { MetricSnapshot } from '../../model/metric.ts';
 import type { EventPlan } from '../plan/plan.ts';
 
-/** Returns a plan that records the history during the replay, and a function to call after the last event. */
+/** Returns a plan whose handlers also record the history. Call `end` after the last event. */
 export function recordHistory(
   plan: EventPlan,
   snapshot: () => MetricSnapshot,

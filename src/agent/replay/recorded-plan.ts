@@ -83,9 +83,7 @@ export function planRecording(
   return { ...plan, probes: [...plan.probes, ...off], end };
 }
 
-/**
- * Why the recording contains nothing for a probe. Undefined if the recording may contain something for it.
- */
+/** Returns why the recording contains nothing for a probe. Undefined if it may contain something. */
 function whyAbsent(
   { module, options, intervals }: EnabledProbe,
   { metadata, latency, hasEvent }: Recording,
@@ -99,7 +97,7 @@ function whyAbsent(
   }
   const needs = module.needs(options, metadata, host, intervals);
   // The recording is useful for the probe if it has an event, even an optional one, from the same system as a
-  // required event. If all events are optional, any of them suffices.
+  // required event. If all of the probe's events are optional, one of them is enough.
   const essential = needs.filter(({ without }) => without === undefined);
   const systems = new Set((essential.length > 0 ? essential : needs).map(({ event }) => systemOf(event)));
   const wanted = needs.map(({ event }) => event).filter((event) => systems.has(systemOf(event)));
@@ -114,9 +112,10 @@ function systemOf(event: string): string {
 }
 
 /**
- * Returns metadata with the events that the `events` probe counts. Text contains event names without systems.
- * If the config has the full name of an event, such as `bpf_trace:bpf_trace_printk`, this function assumes
- * that the text's event of this name is the same event. The event can be counted, but has no fields.
+ * Adds to the metadata the events that the `events` probe counts and that text names without a system. If the
+ * config has the full name of an event, such as `bpf_trace:bpf_trace_printk`, and the text has an event
+ * `bpf_trace_printk` of unknown system, this function assumes that both are the same event. The event can be
+ * counted, but has no fields.
  */
 function withNamedEvents(
   { metadata, namesWithoutSystem = [] }: Recording,

@@ -1,4 +1,4 @@
-/** Opens a file with the text of `trace` or `trace_pipe` as a recording to replay. */
+/** Opens a text file (`trace`, `trace_pipe` or the output of `trace-cmd report`) as a recording to replay. */
 import { statSync } from 'node:fs';
 import { makeFunctionInterner } from '../../decode/text/function-interner.ts';
 import { makeTextProblems } from '../../decode/text/line-types.ts';
@@ -70,8 +70,8 @@ export function openText(file: string, { instance, onProgress }: OpenOptions): R
 }
 
 /**
- * Returns warnings about lines that cannot be parsed or do not begin like an event. Each warning contains the
- * number of these lines, and the first line.
+ * Returns at most two warnings: one about lines that cannot be parsed, and one about lines that do not begin
+ * like an event. Each contains the number of lines and the first line.
  */
 function unreadLines(
   trace: TextTrace,
@@ -88,7 +88,8 @@ function unreadLines(
         `The first is line ${broken}, ${JSON.stringify(first.text)}: ${first.why}`,
     );
   }
-  // If the first of these lines is also the first broken line, the warning above already contains it.
+  // If the first of these lines is also the first line that cannot be parsed, the warning above already
+  // contains it.
   if (otherLines > 0 && firstOther !== undefined && firstOther.number !== broken) {
     warnings.push(
       `${file}: ${otherLines} of ${all} lines do not begin like an event. They count as a part of the event before them, ` +

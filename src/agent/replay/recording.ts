@@ -16,22 +16,25 @@ export interface Recording {
   /** Returns why the recording cannot provide an event's fields; undefined if it can. */
   unreadable?(type: PlannedType): string | undefined;
   /**
-   * Nanoseconds per unit of the timestamps. If the unit is unknown, this is undefined, and the replay
-   * measures no durations.
+   * Nanoseconds per unit of the timestamps. Undefined if the unit is unknown; the replay then measures no
+   * durations.
    */
   nsPerStamp: number | undefined;
   /**
-   * The latency record, if the recording is the text of a latency tracer, which contains no events. Otherwise
-   * undefined.
+   * The latency record, if the recording is the text of a latency tracer. This text contains no events.
+   * Otherwise undefined.
    */
   latency: LatencyRecord | undefined;
-  /** Whether the recording can contain an event: the text contains it, or the file has its format. */
+  /**
+   * Whether the recording can contain an event. For text: whether it contains the event. For trace.dat:
+   * whether the file has the event's format.
+   */
   hasEvent(event: string): boolean;
-  /** Event names whose systems are unknown. Absent if the recording contains the systems of all events. */
+  /** Event names in text whose systems are unknown. Absent for trace.dat, which contains the systems. */
   namesWithoutSystem?: readonly string[];
   /**
-   * Opens the stream for a plan. The stream calls `onBroken` to drop open operations if it cannot parse a
-   * line.
+   * Opens the stream for a plan. If the stream cannot parse a text line, it calls `onBroken` to drop open
+   * operations (begun but not ended).
    */
   stream(
     plan: EventPlan & { onBroken?(cpu: number, untilNs: TimestampNs): void },
@@ -40,8 +43,8 @@ export interface Recording {
   /** Loss counters of a CPU; undefined if the recording contains none. */
   stats(cpu: number): BufferStats | undefined;
   /**
-   * Warnings to show after the whole recording was read. `hasErrors`: whether the decoder has reported
-   * errors.
+   * Returns warnings about the recording. Call this after the whole recording was read. `hasErrors`: whether
+   * the decoder has reported errors.
    */
   problems(hasErrors: boolean): string[];
   /** Whether a CPU's last pages are missing from the file. */
@@ -52,7 +55,7 @@ export interface Recording {
 export interface OpenOptions {
   /** Name of the buffer to read, if the file has several. */
   instance: string | undefined;
-  /** Called with the number of pages or bytes that were read, and the total. */
+  /** Called with the number of pages (trace.dat) or bytes (text) that were read, and the total. */
   onProgress: (done: number, total: number) => void;
   pagesPerRound: number | undefined;
 }

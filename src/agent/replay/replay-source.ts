@@ -1,6 +1,6 @@
 /**
- * Passes the pages of a recording to the pipeline and reports progress. If a CPU's last pages are missing, adds a page
- * that marks the loss.
+ * Passes the pages of a recording to the pipeline and reports progress. If a CPU's last pages are missing in
+ * the file, adds a page that marks the loss.
  */
 
 import type { PageLayout } from '../../model/format.ts';
@@ -9,7 +9,7 @@ import type { Capture as RecordedCapture } from '../../tracedat/read.ts';
 
 /** Top byte of the 64-bit page timestamp `NEVER`. */
 const NEVER_TOP_BYTE = 0x40;
-/** A timestamp later than that of any event. Marks a loss without an end. */
+/** Timestamp in ns that is later than any event. Marks a loss that does not end. */
 export const NEVER = 2 ** 62;
 
 /** Returns a source that calls `onPages` after every page with the number of pages that were read. */
@@ -24,8 +24,8 @@ export function replaySource(capture: RecordedCapture, onPages: (pages: number) 
       const read = source.readPage(cpu, into);
       const count = (pagesRead.get(cpu) ?? 0) + 1;
       pagesRead.set(cpu, count);
-      // A recorder may add a last page of zeros to a CPU's pages. An earlier page of zeros is a hole in the
-      // file.
+      // Some programs add a page of zeros after a CPU's last page. Ignore this page. An earlier page of zeros
+      // is a hole in the file, which the pipeline reports.
       const isPadding = count === capture.cpuPages(cpu) && isZero(into, metadata.layout);
       if (read > 0 && !isPadding) {
         onPages(++pages);
@@ -43,8 +43,9 @@ function isZero(page: Uint8Array, layout: PageLayout): boolean {
 }
 
 /**
- * Writes a page without events that marks a loss without an end. The missing pages may contain the end of any
- * open operation. So operations that are open at this point, on any CPU, have no duration.
+ * Writes a page without events that marks a loss that does not end, and returns the page's length. The
+ * missing pages may contain the end of any open operation. So operations that are open at this point, on any
+ * CPU, have no duration.
  */
 function endOfCut(into: Uint8Array, layout: PageLayout): number {
   into.fill(0, 0, layout.pageSize);

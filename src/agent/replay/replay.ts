@@ -1,4 +1,7 @@
-/** Replays a recording instead of tracing the running kernel, with the same plan, streams and probes. */
+/**
+ * Replays a recording instead of tracing the running kernel. Uses the same planner, streams and probes as a
+ * live capture.
+ */
 
 import type { AgentConfig } from '../../config/schema.ts';
 import { syscallTable } from '../../host/syscalls.ts';
@@ -32,15 +35,15 @@ export interface ReplayOptions {
   pagesPerRound?: number;
   /** Name of the buffer to replay. Default: the top level's buffer or, if it is empty, the first non-empty buffer. */
   instance?: string | undefined;
-  /** Called with the number of pages or bytes that were read, and the total. */
+  /** Called with the number of pages (trace.dat) or bytes (text) that were read, and the total. */
   onProgress?: (done: number, total: number) => void;
   /** Whether to keep the history of the metrics, which the web page shows. */
   withHistory?: boolean;
 }
 
 /**
- * Replays a whole recording. Warnings in the status describe what is missing in the file. Throws if the file is not a
- * recording.
+ * Replays a whole recording. The status contains warnings about what is missing in the file. Throws a
+ * `UsageError` if the file is not a recording, or a `KernelError` if it cannot be read.
  */
 export function openReplay(config: AgentConfig, file: string, options: ReplayOptions): Capture {
   const { log, instance, pagesPerRound, onProgress = () => {}, withHistory = false } = options;
@@ -92,7 +95,7 @@ function replay(
     },
   );
   const snapshotNow = () => {
-    // Leave out losses, because the recording contains only their totals for its whole duration.
+    // Leave out losses, because the recording contains only their totals at its end.
     self.update(
       BUFFER,
       cpus.map((cpu) => ({ ...readingOf(recording, stream, cpu), loss: undefined })),
@@ -115,8 +118,8 @@ function replay(
         `CPU ${cpu}: the end of its recording is missing: operations that had not ended by then, on any CPU, have no duration`,
       );
     if (!lossy.has(cpu)) continue;
-    // A full page has no space for the number of events lost before it, so the sum over the pages can be too
-    // low. Use the larger number.
+    // A full page has no space for the number of events that were lost before it. So the sum over the pages
+    // can be too low. Use the larger of this sum and the file's counter.
     const lost = Math.max(counted?.overrun ?? 0, stream.flaggedLost(cpu)) || 'an unknown number of';
     const loss = `CPU ${cpu}: ${lost} events were lost while recording: the operations to which they belong have no duration`;
     // Log at level `info`, because the loss is a part of the recording and the metrics count it.
@@ -179,7 +182,7 @@ function unnamedSyscalls({ types }: EventPlan, machine: string): string[] {
 
 function readingOf(recording: Recording, stream: EventStream, cpu: number): BufferReading {
   const stats = recording.stats(cpu);
-  // If the file has no counters, use the losses marked in its pages.
+  // If the file has no loss counters, use the losses that its pages or its text report.
   const overrun = stats?.overrun ?? stream.flaggedLost(cpu);
   return {
     cpu,

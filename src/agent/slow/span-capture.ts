@@ -1,7 +1,7 @@
 /**
- * Makes traces of slow operations, in the capture thread. Connects the probes to sinks, to which they report
- * single operations. Adds helper probes (probes without metrics) for operations that no enabled probe
- * reports. Returns finished traces once per second.
+ * Makes traces of slow operations, in the capture thread. Connects the probes to sinks: a probe reports
+ * single operations to a sink. For operations that no enabled probe reports, adds helper probes (probes
+ * without metrics).
  */
 import { getRandomValues } from 'node:crypto';
 import { globMatcher } from '../../config/units/globs.ts';
@@ -25,15 +25,19 @@ import { declareMarkerCounts } from './marker-metrics.ts';
 import { declareSpanCounts } from './span-metrics.ts';
 import { makeWallClock } from './wall-clock.ts';
 
-/** Value of `onlyFor` for the helper probes of traces. */
+/** Value of `onlyFor` of the helper probes for traces. */
 export const SPANS = 'spans';
 
-/** Time limit in ns for making traces on shutdown, because full buffers can contain very many operations. */
+/**
+ * Time limit in ns for making traces on shutdown. Full buffers can contain so many operations that making
+ * their traces would take too long.
+ */
 const LAST_TRACES_NS = 1e9;
 
 export interface SpanCapture {
   /**
-   * Replaces the connected probes after a reload. The sinks stay the same, so unchanged probes can continue.
+   * Connects the probes of a new config after a reload. The sinks stay the same, so unchanged probes can
+   * continue.
    */
   connect(enabled: readonly EnabledProbe[]): void;
   /** The enabled probes, connected to the sinks, and the helper probes. */
@@ -44,19 +48,20 @@ export interface SpanCapture {
    */
   topLevelMarkers: EnabledProbe | undefined;
   /**
-   * Returns whether each kind of traces works, from the status of the helper probes and of the other probes.
+   * Returns whether each kind of traces works. Derives this from the status of the helper probes and of the
+   * other probes.
    */
   status(helpers: readonly ProbeStatus[], probes: readonly ProbeStatus[]): KindStatus[];
   /** Name of the probe that reports the operations of a kind, or SPANS if a helper probe reports them. */
   reporter(kind: string): string;
   /**
-   * Stops (`true`) or resumes (`false`) making traces. Call this when helper probes are suspended or resumed,
-   * because traces without the helpers' events would lack the causes of waits.
+   * Stops (`true`) or resumes (`false`) making traces. Call this when helper probes are suspended or resumed:
+   * without the helpers' events, traces would lack the causes of waits.
    */
   pause(isPaused: boolean): void;
   /** Returns the finished traces; called about once a second. */
   take(): TraceRecord[];
-  /** Limits the time for making further traces. Called when the agent stops, so that it stops soon. */
+  /** Starts the time limit for making the last traces. Called when the agent stops. */
   end(): void;
 }
 
@@ -127,8 +132,8 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
 }
 
 /**
- * Returns a generator of random bytes. Calls `getRandomValues` for whole blocks, because one call per id
- * would cost more than all other work for a span.
+ * Returns a function that fills an array with random bytes. The function generates 4 KiB at a time, because a
+ * call of `getRandomValues` per id would cost more than all other work for a span.
  */
 function makeRandom(): (into: Uint8Array) => void {
   const page = new Uint8Array(4096);
@@ -143,7 +148,10 @@ function makeRandom(): (into: Uint8Array) => void {
   };
 }
 
-/** Connects the sinks to enabled probes that report all operations of a kind. Adds helper probes for other kinds. */
+/**
+ * Connects the sinks to the enabled probes that report all operations of their kind. Adds helper probes for
+ * the other kinds.
+ */
 function withSinks(
   enabled: readonly EnabledProbe[],
   sinks: IntervalSinks,
@@ -176,8 +184,8 @@ function withSinks(
 }
 
 /**
- * Returns a function that looks up the label values of the histogram series that counts an operation. The
- * function returns undefined if no series counts the operation.
+ * Returns a function that finds the histogram series that counts an operation. It returns the label values of
+ * this series; undefined if no series counts the operation.
  */
 function seriesOf(enabled: readonly EnabledProbe[], host: HostFacts): SpanDeps['seriesOf'] {
   const probes = new Map(

@@ -1,6 +1,6 @@
 /**
- * Counts traces and spans by outcome. Both threads declare these metrics. The capture thread counts what it
- * drops; the main thread counts what is exported or kept.
+ * Counts traces and spans by outcome. Both threads declare these metrics. The capture thread counts traces
+ * and spans that it drops; the main thread counts those that it exports or keeps.
  */
 import type { MetricStore } from '../../metrics/store.ts';
 import { type SpanKind, type SpanOutcome, type SpansConfig, TASK_KINDS } from '../../model/span.ts';
@@ -23,7 +23,10 @@ const FILTERED = {
   labels: ['kind'],
 };
 
-/** Declares the metrics. The outcomes that this thread counts start at 0 for all enabled kinds. */
+/**
+ * Declares the metrics. `outcomes`: the outcomes that this thread counts. Their series start at 0 for all
+ * enabled kinds.
+ */
 export function declareSpanCounts(
   store: MetricStore,
   config: Pick<SpansConfig, 'kinds'>,
@@ -31,7 +34,8 @@ export function declareSpanCounts(
 ): SpanCounts {
   const traces = store.counter(TRACES);
   const spans = store.counter(SPANS);
-  // Only the capture thread filters operations by their task, and only its outcomes include `over_budget`.
+  // Only the capture thread filters operations by their task. Of the two threads, only it counts the outcome
+  // `over_budget`.
   const filtered = outcomes.includes('over_budget') ? store.counter(FILTERED) : undefined;
   for (const kind of Object.keys(config.kinds)) {
     for (const outcome of outcomes) {

@@ -20,8 +20,8 @@ const NOT_THE_HOSTS =
   'the agent runs in its own pid namespace: run it in the host’s (hostPID: true in a pod, --pid=host in a container)';
 
 /**
- * `table` returns the container table, if the agent has one. If a task is not in the table, its container is
- * read from /proc.
+ * Returns the source of the facts. `table` returns the container table, if the agent has one. If a task is
+ * not in the table, the source reads the task's container from /proc.
  */
 export function openTaskFacts(options: {
   containers: boolean;
@@ -58,12 +58,13 @@ export function openTaskFacts(options: {
 }
 
 function resourceOf({ containerId, podUid }: ContainerIds, labels: ContainerLabels | undefined) {
-  // If /var/log/pods cannot be read, the label `pod` has the uid and the namespace is empty. In this case,
-  // add no names.
+  // If the agent cannot read /var/log/pods, the label `pod` has the pod's uid and the label `namespace` is
+  // empty. In this case, add no names.
   const [namespace, pod, name] = labels?.[0] ? labels : [];
   return {
     'container.id': containerId,
-    // If the kubelet starts a pod from a file, the pod's cgroup has a hash without dashes instead of a uid.
+    // If the kubelet starts a pod from a file, the name of the pod's cgroup contains a hash without dashes
+    // instead of a uid.
     'k8s.pod.uid': podUid.includes('-') ? podUid : undefined,
     ...(namespace && {
       'k8s.namespace.name': namespace,
