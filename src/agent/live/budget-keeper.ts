@@ -1,7 +1,7 @@
 /**
- * Keeps the agent within its CPU budget: measures its CPU time, suspends and resumes probes of the events
- * buffer, and reports suspensions in log, status and metrics. Never suspends probes of tracers, which have
- * their own buffers, but their CPU time counts.
+ * Keeps the agent within its CPU budget. Measures the agent's CPU time, suspends and resumes probes of the
+ * events buffer, and reports suspensions in log, status and metrics. Never suspends probes of tracers, but
+ * counts the CPU time that they cost.
  */
 import type { BudgetConfig } from '../../config/budget.ts';
 import type { MetricStore } from '../../metrics/store.ts';
@@ -29,8 +29,8 @@ export interface BudgetKeeperParts {
 
 export interface BudgetKeeper {
   /**
-   * Compares the used CPU time with the budget. Called after each tick with the capture thread's total CPU
-   * times.
+   * Compares the used CPU time with the budget, at most every 250 ms. Called after each tick with the total
+   * CPU times of the capture thread.
    */
   ticked(cpu: PhaseCpu): void;
   /** Updates the metric `ftrace_exporter_probe_suspended_seconds_total`. */
@@ -40,11 +40,11 @@ export interface BudgetKeeper {
   status(): BudgetStatus;
   candidates: readonly string[];
   resumeAll(): void;
-  /** Drops the series of all probes except the given `candidates`. */
+  /** Drops the series of all probes except `candidates`. */
   forgetAllBut(candidates: readonly string[]): void;
   /**
-   * Warnings for the status: one per suspended probe, and one if the agent exceeds its budget and no probe is
-   * worth suspending.
+   * Returns warnings for the status: one per suspended probe, and one if the agent exceeds its budget and no
+   * probe is worth suspending (see budget.ts).
    */
   warnings(): string[];
 }
@@ -93,7 +93,7 @@ export function keepBudget(parts: BudgetKeeperParts): BudgetKeeper {
     log.info({ probe, seconds }, 'resumed a suspended probe');
   };
 
-  /** Adds the time since the last call to the suspended time of all suspended probes. */
+  /** Adds the time since the last call of this function to the counter of each suspended probe. */
   const addTime = (atMs: number): void => {
     for (const [probe, { sinceMs }] of current) count(probe, (atMs - Math.max(sinceMs, countedMs)) / 1000);
     countedMs = atMs;
@@ -143,7 +143,10 @@ export function keepBudget(parts: BudgetKeeperParts): BudgetKeeper {
   };
 }
 
-/** Creates the series of all candidates at 0, so that Prometheus sees the first increase. */
+/**
+ * Declares the counter of suspended time. Creates the series of all candidates at 0, so that Prometheus sees
+ * their first increase.
+ */
 export function declareSuspendedSeconds(
   store: MetricStore,
   candidates: readonly string[],

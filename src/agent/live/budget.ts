@@ -2,9 +2,9 @@
  * Decides which probes to suspend so that the agent keeps its CPU budget, and when to resume them. The caller
  * measures the CPU time, and suspends and resumes the probes.
  *
- * The agent is over its budget if it has used more CPU time within the window than the budget allows for a
- * whole window. So a small excess is noticed only after a whole window. If a storm of events keeps a CPU
- * busy, the excess is usually noticed within a second.
+ * The agent is over its budget if its CPU time within the window exceeds the CPU time that the budget allows
+ * for a whole window. So the agent notices a small excess only after a whole window. If a storm of events
+ * keeps a CPU busy, the agent usually notices the excess within a second.
  */
 
 export interface BudgetLimits {
@@ -20,7 +20,7 @@ export interface BudgetLimits {
 export interface Usage {
   /** CPU time of the process. */
   cpuMs: number;
-  /** CPU time of reading and decoding, which is part of `cpuMs`. */
+  /** CPU time of reading and decoding. `cpuMs` includes this time. */
   capturedMs: number;
   /** Number of events by probe. */
   events: ReadonlyMap<string, number>;
@@ -29,7 +29,7 @@ export interface Usage {
 export interface Suspension {
   probe: string;
   durationMs: number;
-  /** CPU time of the agent within the window, as an average number of CPUs. */
+  /** CPU time of the agent within the window, divided by the length of the window. */
   usedCores: number;
 }
 
@@ -41,7 +41,7 @@ export interface BudgetStep {
 export interface Budget {
   /** Decides what to do now. Call this a few times per second. `candidates`: probes that may be suspended. */
   step(nowMs: number, usage: Usage, candidates: readonly string[]): BudgetStep;
-  /** Average number of CPUs that the agent has used within the window. */
+  /** CPU time that the agent has used within the window, divided by the length of the window. */
   usedCores(): number;
   /** Whether the agent is over its budget and no probe is worth suspending. */
   isExceeded(): boolean;
@@ -56,7 +56,7 @@ interface Suspended {
 }
 
 export function makeBudget({ cores, windowMs, suspendMs, longestMs }: BudgetLimits): Budget {
-  /** Samples, oldest first. The first sample was taken at or before the start of the window. */
+  /** Samples of the window, oldest first, and the last sample from before the window, if there is one. */
   const samples: (Usage & { atMs: number })[] = [];
   const suspended = new Map<string, Suspended>();
   /** Length and end of each probe's last suspension. */
@@ -66,14 +66,14 @@ export function makeBudget({ cores, windowMs, suspendMs, longestMs }: BudgetLimi
 
   const nextDuration = (probe: string, nowMs: number): number => {
     const last = history.get(probe);
-    // If the probe has run since its last suspension for at least as long as the suspension, use the first
-    // length again.
+    // If the probe has run for at least as long as its last suspension lasted, use the first length again.
     if (last === undefined || nowMs - last.endMs >= last.durationMs) return suspendMs;
     return Math.min(2 * last.durationMs, longestMs);
   };
 
   /**
-   * Returns the candidate with the most events in the window, if its suspension would save enough CPU time.
+   * Returns the running candidate with the most events in the window, if suspending it would save enough CPU
+   * time.
    */
   const mostExpensive = (candidates: readonly string[]): string | undefined => {
     const [first, last] = [samples[0], samples[samples.length - 1]];
@@ -100,12 +100,13 @@ export function makeBudget({ cores, windowMs, suspendMs, longestMs }: BudgetLimi
       if (probe !== undefined) {
         const durationMs = nextDuration(probe, nowMs);
         suspended.set(probe, { sinceMs: nowMs, untilMs: nowMs + durationMs });
-        // Drop the samples from before the suspension, so that the next decision considers only later CPU time.
+        // Drop the samples from before the suspension, so that the next decision considers only CPU time
+        // after it.
         samples.splice(0, samples.length - 1);
         return { suspend: { probe, durationMs, usedCores } };
       }
       if (isOver) return {};
-      // Resume one probe at a time, so that the next steps measure the cost of that probe.
+      // Resume one probe per step, so that the next steps measure the cost of this probe.
       for (const [name, { sinceMs, untilMs }] of suspended) {
         if (nowMs < untilMs) continue;
         suspended.delete(name);

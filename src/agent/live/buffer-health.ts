@@ -1,6 +1,6 @@
 /**
- * Notices when other users of tracefs change a buffer of the agent (for example its size), and undoes the
- * change after a delay.
+ * Notices when other users of tracefs change a buffer of the agent, for example the enabled events or the
+ * size. Undoes most changes after a delay.
  */
 import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
@@ -19,11 +19,11 @@ import { type Expected, type Interference, interferences, UNDO_AFTER_MS, type Un
 import { makeOwnSwitches, type OwnSwitches } from './own-switches.ts';
 import type { Shared } from './shared.ts';
 
-/** Changes that other users have made to a buffer. */
+/** What other users have changed in a buffer. */
 export interface BufferHealth {
-  /** Why some or all events of the buffer do not arrive. */
+  /** Why some or all events of the buffer are missing. */
   problems: readonly string[];
-  /** Changes that lose no events. */
+  /** Changes by other users that lose no events. */
   notices: readonly string[];
   /** Probes that miss some or all of their events, with the reason. */
   down: ReadonlyMap<string, string>;
@@ -37,14 +37,17 @@ export interface HealthWatchParts {
   disks: readonly string[];
   /** Files with settings of the tracer, relative to the root of tracefs. */
   settings: readonly string[];
-  /** Why the kernel itself may have stopped recording; '' if the kernel never stops on its own. */
+  /** Why the kernel itself may have stopped recording; '' if the kernel never does this. */
   stopsWhen: string;
   shared: Shared;
-  /** Drops open operations on all CPUs, because events before this moment may be missing. */
+  /**
+   * Drops open operations (begun but not ended) on all CPUs, because events from before this moment may be
+   * missing.
+   */
   voidOpen(): void;
-  /** Called when recording was interrupted, or may have been. */
+  /** Called when recording was interrupted or may have been interrupted. */
   onPause(): void;
-  /** Called at each check with the current buffer size, because other users can change it. */
+  /** Called at each check with the current buffer size, which other users can change. */
   onSize(bufferBytesPerCpu: number): void;
 }
 
@@ -54,15 +57,16 @@ export interface HealthWatch extends Pick<OwnSwitches, 'switchEvents'> {
    */
   start(): void;
   /**
-   * Calls `change`, which switches the instance to another plan, and returns its result. Afterwards, expects
-   * the events of the new plan. Still notices changes that other users made before the switch.
+   * Calls `change`, which switches the instance to another plan, and returns the result of `change`. From
+   * then on, expects the events of the new plan. Still notices changes that other users made before the
+   * switch.
    */
   replan<T extends { plan: EventPlan }>(change: () => T): T;
   /** Whether another user has written to a control file since the last `check`. */
   wasTouched(): boolean;
   /**
-   * Compares the current state with the expected state, and undoes changes after a delay. Throws if another
-   * user changed the clock, the sub-buffer size or the tracer. `nowMs` is monotonic.
+   * Compares the current state with the expected state. Undoes changes by other users after a delay. Throws
+   * if another user has changed the clock, the sub-buffer size or the tracer. `nowMs` is monotonic.
    */
   check(nowMs: number): BufferHealth;
   close(): void;
@@ -80,7 +84,7 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
   /** Whether inotify may still report the agent's own writes. */
   let isUndoing = false;
   const own = makeOwnSwitches(instance, log);
-  /** The reasons of all changes that the last check found, as one text. */
+  /** The reasons of all changes that the last check found, joined. */
   let wrongBefore = '';
   let undoAtMs = Number.POSITIVE_INFINITY;
 
@@ -168,8 +172,8 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
 }
 
 /**
- * Returns the expected state after the agent itself has switched to another plan. Keeps the expected limits
- * that the switch has not changed.
+ * Returns the expected state after the agent has switched to another plan. Limits that the switch does not
+ * change stay as expected before.
  */
 function expectedAfter(expected: Expected, before: EventPlan, next: EventPlan, now: InstanceState): Expected {
   const limits = new Map(now.limits);

@@ -12,26 +12,28 @@ import type { TickRule } from '../plan/sizes.ts';
 import type { EventStream } from '../stream/stream.ts';
 import type { Shared } from './shared.ts';
 
-/** Minimum time between two log lines about another reader, or about missed hits. */
+/**
+ * Minimum time between two log lines about other users, and between two log lines about missed kprobe hits.
+ */
 const LOG_EVERY_MS = 60_000;
 
 export interface Losses {
   /**
-   * Call this before the agent makes the kernel empty the buffer, so that the next `look` does not log that
-   * another user has emptied it.
+   * Call this before the agent makes the kernel empty the buffer. The next `look` then does not log that
+   * another user has emptied the buffer.
    */
   emptiedByAgent(): void;
   /**
    * Compares the kernel's counts of read events on these CPUs with the number of events that this agent has
-   * read. Counts differences as losses.
+   * read. Counts changes of the difference as losses.
    */
   look(cpus: readonly number[]): void;
   /**
-   * Makes the same comparison for one CPU. Returns all losses of the CPU, including the kernel's loss
+   * Compares the counts of one CPU in the same way. Returns the CPU's losses, including the kernel's loss
    * counters, and the number of unread bytes.
    */
   read(cpu: number): { loss: CpuLoss | undefined; unreadBytes: number };
-  /** Called when recording was interrupted, or may have been. */
+  /** Called when recording was interrupted or may have been interrupted. */
   pause(): void;
   close(): void;
 }
@@ -86,7 +88,7 @@ export function readingOf(cpu: number, stream: EventStream, losses: Losses, rule
   return { cpu, ...counts, ...losses.read(cpu), capacityBytes: rule.bufferBytesPerCpu };
 }
 
-/** Returns a function that counts the kprobe hits that the kernel has missed, as lost events. */
+/** Returns a function that counts kprobe hits as lost events if the kernel has missed them. */
 export function countMissedHits(
   { missed, shared }: { missed?: (() => ReadonlyMap<string, number>) | undefined; shared: Shared },
   plan: () => EventPlan,

@@ -1,7 +1,6 @@
 /**
- * Opens one kernel buffer (an instance, or the top level) for a plan. Returns the stream to drain, its
- * counters, and a health check. The check notices when other users disable events, or read or clear recorded
- * events.
+ * Opens one kernel buffer (an instance, or the top level) for a plan. Returns the stream to drain, loss
+ * counters, and checks that notice what other users do: disable events, or read or clear recorded events.
  */
 import { KernelError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
@@ -40,8 +39,8 @@ export interface LiveBufferParts
   /** Called after recording has begun. */
   whenStarted?(): void;
   /**
-   * Stops the tracer. Called after all files of the buffer were closed. Returns messages about what could not
-   * be restored.
+   * Stops the tracer. Called after all files of the buffer were closed. Returns messages about settings that
+   * could not be restored.
    */
   stopTracer?(): readonly string[];
 }
@@ -51,12 +50,12 @@ export interface LiveBuffer
     Pick<HealthWatch, 'wasTouched' | 'check'> {
   readonly name: string;
   readonly plan: EventPlan;
-  /** Switches to the plan that `make` returns. Call this between ticks. `make` may write control files of events. */
-  replan(make: () => PlannedStream): PlannedStream;
   /**
-   * Disables these events and processes their remaining records, so that the caller can then remove the
-   * events.
+   * Switches to the plan that `make` returns. Call this between ticks. `make` may write to control files;
+   * these writes do not count as changes by another user.
    */
+  replan(make: () => PlannedStream): PlannedStream;
+  /** Disables these events and processes their remaining records. The caller can then remove the events. */
   release(events: readonly string[]): void;
   readonly drained: Drained | undefined;
   /** Enables the events of the plan and starts recording. */
@@ -67,8 +66,8 @@ export interface LiveBuffer
    */
   refresh(): void;
   /**
-   * Called before a tick reads. If other users have read or deleted events since the last tick, drops open
-   * operations.
+   * Called at the start of each tick. If other users have read or deleted events since the last tick, drops
+   * open operations (begun but not ended).
    */
   beforeTick(): void;
   readings(): BufferReading[];
@@ -77,11 +76,14 @@ export interface LiveBuffer
   status(): BufferStatus;
   /** Stops recording and processes the remaining events. */
   finish(): void;
-  /** Closes and removes the buffer. A second call is a no-op. Throws a `KernelError` if something was not removed. */
+  /**
+   * Closes and removes the buffer. Throws a `KernelError` if something could not be removed or restored. A
+   * second call does nothing.
+   */
   remove(): void;
 }
 
-/** Opens the files of the buffer. Throws `KernelError`. */
+/** Opens the files of the buffer. Throws a `KernelError` if this fails. */
 export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
   const { name, instance, planned, inForce, shared, disks = [], settings = [], stopsWhen } = parts;
   let { plan } = planned;
@@ -102,7 +104,7 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
   const suspender = makeSuspender(() => plan, health.switchEvents, now);
   const eventCounts = countEvents(plan);
   let closed = false;
-  /** The last readings, returned after the buffer was closed. */
+  /** The last readings. Returned after the buffer was closed. */
   let last: BufferReading[] = [];
 
   return {
@@ -195,9 +197,9 @@ function tickRule({ planned, inForce, shared }: LiveBufferParts): TickRule {
 }
 
 /**
- * Disables events that will be removed, and waits until the next tick can process all their records. The
- * kernel may give the id of a removed event to a new event, so a record that is read later could be mistaken
- * for the new event.
+ * Disables events that will be removed, and waits until a tick can process all their records. No record may
+ * stay in the buffer, because the kernel can give the id of a removed event to a new event. The agent would
+ * then decode the record as one of the new event.
  */
 function disableForGood({ name, instance, shared }: LiveBufferParts, events: readonly string[]): void {
   shared.log.info(
@@ -212,7 +214,7 @@ function notRestored({ dir }: Instance, problems: readonly string[]): KernelErro
   return new KernelError({ file: dir, errno: '', action: 'restore', remedy: problems.join('; ') });
 }
 
-/** Returns the plan without the events `gone`, which were disabled. */
+/** Returns the plan without the events `gone`. */
 function withoutEvents(plan: EventPlan, gone: readonly string[]): EventPlan {
   const stays = (event: string) => !gone.includes(event);
   const filters = new Map([...plan.filters].filter(([event]) => stays(event)));
@@ -220,8 +222,8 @@ function withoutEvents(plan: EventPlan, gone: readonly string[]): EventPlan {
 }
 
 /**
- * Switches events and filters to those of the next plan. If the kernel refuses an event, only logs this,
- * because the health check then reports the event's probes as down and tries again.
+ * Switches events and filters to those of the next plan. If the kernel refuses a write, only logs the
+ * refusal. The health check then finds the difference, reports the event's probes as down, and tries again.
  */
 function switchEvents(instance: Instance, before: EventPlan, next: EventPlan, log: Log): void {
   const attempt = (step: () => void): void => {
@@ -243,9 +245,9 @@ function switchEvents(instance: Instance, before: EventPlan, next: EventPlan, lo
 }
 
 /**
- * Sets filters in the kernel, so that it does not record events that all probes would drop. The probes still
- * filter their events, because the kernel can reject a filter, and because another probe can need more
- * records.
+ * Sets filters in the kernel, so that the kernel does not record events that all probes would drop. The
+ * probes still filter their events, because the kernel can reject a filter, and because one event can serve
+ * several probes with different filters.
  */
 function narrowEvents(instance: Instance, filters: ReadonlyMap<string, string>, log: Log): void {
   for (const [event, filter] of filters) {

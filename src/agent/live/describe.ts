@@ -69,7 +69,7 @@ function logState(
   for (const warning of warnings) if (isNew(before?.warnings, warning)) log.warn({}, warning);
 }
 
-/** Returns the statuses of the enabled probes, without helpers, in the order of the config. */
+/** Returns the status of each enabled probe except helpers, in the order of the config. */
 function inOrder(enabled: readonly EnabledProbe[], statuses: readonly ProbeStatus[]): ProbeStatus[] {
   const measured = enabled.filter(({ onlyFor }) => onlyFor === undefined);
   return measured.flatMap(({ module }) => statuses.find(({ name }) => name === module.name) ?? []);

@@ -1,6 +1,6 @@
 /**
- * The drain loop: a timer starts each tick, in which all buffers are drained. The buffer that fills fastest
- * sets the interval.
+ * The drain loop. A timer starts each tick, and each tick drains all buffers. The buffer that fills fastest
+ * sets the time to the next tick.
  */
 import type { DurationNs, TimestampNs } from '../../model/time.ts';
 import { LONGEST_QUIET_NS, nextTickNs, type TickRule } from '../plan/sizes.ts';
@@ -9,8 +9,8 @@ import type { EventStream } from '../stream/stream.ts';
 
 const CHORES_EVERY_NS = 1e9;
 /**
- * Maximum number of rounds per tick; a round reads a few pages of each CPU. A full buffer needs far fewer
- * rounds, so only a bug reaches this limit.
+ * Maximum number of rounds per tick; a round reads a few pages of each CPU. Draining a full buffer needs far
+ * fewer rounds, so only a bug reaches this limit.
  */
 export const MOST_ROUNDS = 4096;
 
@@ -19,21 +19,22 @@ export interface Drained {
   rule: TickRule;
   cpus(): readonly number[];
   /**
-   * Called when this stream can no longer be read. The other streams continue. If absent, the whole loop
-   * stops.
+   * Called when reading this stream has failed permanently. The other streams continue. If absent, the whole
+   * loop stops.
    */
   onFailure?(error: unknown): void;
 }
 
 export interface DrainOptions {
-  /** Every tick reads all buffers. */
+  /** Buffers to drain in each tick. */
   buffers: readonly Drained[];
   /**
-   * Called just before a tick reads. By then, inotify has reported all writes from before the tick's start.
+   * Called at the start of each tick, before reading. inotify has then reported all writes from before the
+   * tick's start.
    */
   before(): void;
   /**
-   * Called after each tick with its duration, and with the time from the previous tick's start to its own
+   * Called after each tick with its duration, and with the time from the previous tick's start to this tick's
    * start.
    */
   onTick(tookNs: DurationNs, sinceLastNs: DurationNs): void;
@@ -44,16 +45,16 @@ export interface DrainOptions {
 }
 
 export interface Drain {
-  /** Replaces the buffers to read. */
+  /** Replaces the buffers to drain. */
   follow(buffers: readonly Drained[]): void;
   stop(): void;
-  /** Current interval between ticks. */
+  /** Current interval in ns between the starts of two ticks. */
   tickNs(): DurationNs;
 }
 
 /**
- * Returns a function that estimates the time until the first CPU's buffer is full, at the fill rate since the
- * last call.
+ * Returns a function that estimates the time in ns until the first CPU's buffer is full, from the fill rate
+ * since the last call.
  */
 function makeFillWatch({ stream, rule, cpus }: Drained): (elapsedNs: DurationNs) => DurationNs {
   const before: number[] = [];
@@ -89,7 +90,7 @@ export function startDraining(options: DrainOptions): Drain {
   let immediate: NodeJS.Immediate | undefined;
   let isStopped = false;
 
-  /** Drains all streams. Returns whether each stream has been read up to `start`. */
+  /** Drains all streams. Returns true if every stream has been read up to `start`. */
   const readAll = (start: TimestampNs): boolean => {
     let isDone = true;
     for (const buffer of watched) {
@@ -104,9 +105,8 @@ export function startDraining(options: DrainOptions): Drain {
     return isDone;
   };
 
-  // The event loop polls file descriptors between `begin` and `tick`. So before the tick reads, inotify has
-  // reported every write to a control file from before `start`, and the tick processes only events from
-  // before `start`.
+  // The event loop polls file descriptors between `begin` and `tick`. So inotify has reported every write to
+  // a control file from before `start` when `tick` reads. `tick` processes only events from before `start`.
   const begin = () => {
     const start = traceNow();
     immediate = setImmediate(() => tick(start));

@@ -1,7 +1,7 @@
 /**
- * Defines the kprobes and uprobes of declared metrics (metrics that the config defines) in the agent's own
- * event group, and removes them when the agent stops. If an agent was killed, the next agent of the same
- * name, or `cleanup`, removes its events.
+ * Defines the kprobes and uprobes of metrics in the config, in the agent's own event group, and removes them
+ * when the agent stops. If an agent was killed, the next agent of the same name, or `cleanup`, removes its
+ * events.
  */
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -16,20 +16,22 @@ import { quietly } from '../../tracefs/instance.ts';
 import type { EnabledProbe } from '../plan/plan.ts';
 
 export interface DynamicEvents {
-  /** Events that could not be defined, with the reason. */
+  /** Events that could not be defined, and the reasons. */
   refused: ReadonlyMap<string, string>;
   /** Returns the number of kprobe hits that the kernel has missed since the last call, by probe. */
   missed(): ReadonlyMap<string, number>;
   /**
-   * Defines the events that these probes need and removes all others. Before the removal, calls `release`
-   * with the events, because the kernel refuses to remove an event that it records.
+   * Defines the events that these probes need, and removes all other events of the agent. Calls `release`
+   * with these other events before the removal, because the kernel refuses to remove enabled events.
    */
   update(probes: readonly EnabledProbe[], release: (events: readonly string[]) => void): void;
-  /** Disables the instance's events, then removes the agent's kprobes and uprobes. Throws `KernelError`. */
+  /**
+   * Disables all events of the instance, then removes the agent's kprobes and uprobes. Throws `KernelError`.
+   */
   remove(instanceDir: string): void;
 }
 
-/** Registers that contain a function's first six arguments in the ABI of each architecture. */
+/** Registers that contain a function's first six arguments, by architecture. */
 const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   x64: ['%di', '%si', '%dx', '%cx', '%r8', '%r9'],
   arm64: ['%x0', '%x1', '%x2', '%x3', '%x4', '%x5'],
@@ -103,7 +105,7 @@ export function defineEvents(root: string, instance: string, probes: readonly En
     },
     remove: (dir) => {
       if (defined.size === 0) return;
-      // The kernel refuses to remove an event that it records.
+      // The kernel refuses to remove an enabled event.
       quietly(() => disableEvents(dir));
       const problems = removeEvents(root, group);
       if (problems.length > 0) throw notRemoved(root, problems);
@@ -117,8 +119,8 @@ function notRemoved(root: string, problems: readonly string[]): KernelError {
 }
 
 /**
- * Returns the place of a kprobe or uprobe in the kernel's syntax: `FUNCTION+OFFSET` or `PATH:OFFSET`. Throws
- * an `Error` if there is no such function.
+ * Returns where a kprobe or uprobe is, in the kernel's syntax: `FUNCTION+OFFSET` or `PATH:OFFSET`. Throws an
+ * `Error` if the file of a uprobe does not contain the function.
  */
 export function placeOf({ kind, target }: DynamicEvent): string {
   if (kind.startsWith('k')) return target;
@@ -130,7 +132,7 @@ export function placeOf({ kind, target }: DynamicEvent): string {
 }
 
 /**
- * Replaces `$arg1` to `$arg6` in uprobes by the registers that contain the arguments, because the kernel
+ * Replaces `$arg1` to `$arg6` in uprobes by the registers that contain these arguments, because the kernel
  * supports `$argN` only in kprobes.
  */
 function withRegisters(definition: DynamicEvent): DynamicEvent {

@@ -1,4 +1,4 @@
-/** Looks up names of kernel functions by the addresses in records. */
+/** Finds the names of kernel functions from the addresses in records. */
 import { globMatcher } from '../../config/units/globs.ts';
 import { watchModules } from '../../host/modules.ts';
 import { knownFunctions, readKallsyms } from '../../host/symbols.ts';
@@ -8,18 +8,18 @@ import { functionAddresses } from '../../tracefs/functions.ts';
 
 export interface FunctionSymbols {
   /**
-   * Undefined if no source has addresses. The agent must then read the records as text, which contains the
-   * names.
+   * Undefined if neither tracefs nor /proc/kallsyms has addresses. The agent must then read the records as
+   * text, because text contains the names.
    */
   names: FunctionNames | undefined;
   warnings: readonly string[];
-  /** Checks whether modules were loaded or removed. If so, updates the names and returns true. */
+  /** Returns whether modules were loaded or removed since the last call. If so, also updates the names. */
   refresh(): boolean;
 }
 
 /**
- * Reads function names for the records of function tracers. Prefers tracefs, which requires no capability, to
- * /proc/kallsyms. Keeps only functions that the tracer can record with this filter.
+ * Reads function names for the records of function tracers. Prefers tracefs to /proc/kallsyms, because
+ * tracefs requires no capability. Keeps only functions that the tracer can record with this filter.
  */
 export function functionSymbols(root: string, filter: FunctionFilter): FunctionSymbols {
   const wanted = wantedBy(filter);
@@ -42,13 +42,13 @@ export function functionSymbols(root: string, filter: FunctionFilter): FunctionS
 
 export interface EventSymbols {
   lookup: FunctionLookup;
-  /** Updates the names if `lookup` was called and modules were loaded or removed since then. */
+  /** Updates the names if modules were loaded or removed. Does nothing before the first `lookup`. */
   refresh(): void;
 }
 
 /**
- * Reads function names for the addresses in events. These addresses can point into the middle of any
- * function. Prefers /proc/kallsyms, because tracefs lists only traceable functions.
+ * Reads function names for the addresses in events. These addresses can be anywhere in any function. Prefers
+ * /proc/kallsyms, because tracefs lists only traceable functions.
  */
 export function eventSymbols(root: string): EventSymbols {
   const modules = watchModules();
@@ -68,8 +68,8 @@ export function eventSymbols(root: string): EventSymbols {
 }
 
 /**
- * Returns whether to keep a function's name. With `maxDepth` 1, the tracer records only functions that the
- * filter matches. Otherwise it also records the functions that they call.
+ * Returns a function that returns whether to keep a name. With `maxDepth` 1, the tracer records only
+ * functions that match the filter. Otherwise it also records the functions that these functions call.
  */
 function wantedBy({ functions, maxDepth }: FunctionFilter): (name: string) => boolean {
   return functions.length === 0 || maxDepth !== 1 ? () => true : globMatcher(functions);

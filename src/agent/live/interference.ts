@@ -1,7 +1,7 @@
 /**
- * Finds what other users of tracefs have changed in a buffer that this agent records. Compares the state when
- * recording began with the current state. Returns the changes, each with a message and, if the agent can undo
- * the change, the writes that undo it.
+ * Finds what other users of tracefs have changed in a buffer of this agent. Compares the current state with
+ * the state when recording began. Returns the changes. Each has a message and, if the agent can undo the
+ * change, the writes that undo it.
  */
 import { basename, dirname, join } from 'node:path';
 import {
@@ -12,18 +12,18 @@ import {
   PID_LISTS,
 } from '../../tracefs/instance-state.ts';
 
-/** The agent waits this long before it undoes a change, because the other user may still need the change. */
+/** Delay in ms before the agent undoes a change. The other user may need the change for some time. */
 export const UNDO_AFTER_MS = 60_000;
 const MOST_NAMED = 5;
 
 export interface Interference {
-  /** Message that says what another user changed, and what the agent will do. */
+  /** Message: what another user has changed, and what the agent will do about it. */
   reason: string;
-  /** Events that are missing or incomplete. Absent if the change affects all events of the buffer. */
+  /** Events that are missing or incomplete. Absent if all events of the buffer are affected. */
   events?: readonly string[];
   /** True if the change loses no events. */
   isHarmless?: true;
-  /** Writes that undo the change. Absent if the agent does not undo the change. */
+  /** Writes that undo the change. Absent if the agent leaves the change as it is. */
   undo?: readonly Undo[];
 }
 
@@ -40,21 +40,22 @@ export interface Expected {
   root: string;
   dir: string;
   events: readonly string[];
-  /** Events that the agent has switched off, because their probes are suspended. */
+  /** Events that the agent has disabled, because their probes are suspended. */
   switchedOff: ReadonlySet<string>;
   /** State of the buffer when recording began. */
   state: InstanceState;
-  /** Why the kernel itself may have stopped recording; '' if the kernel never stops on its own. */
+  /** Why the kernel itself may have stopped recording; '' if the kernel never does this. */
   stopsWhen: string;
   /**
-   * True at the top level. The agent does not undo changes there, because other users share the top level.
+   * Whether the buffer is the top level's. The agent does not undo changes there, because other users share
+   * the top level.
    */
   isTopLevel: boolean;
 }
 
 /**
- * Returns what has changed since recording began. Throws if events can no longer be used, because the clock,
- * the sub-buffer size or the tracer has changed.
+ * Returns what has changed since recording began. Throws if the clock, the sub-buffer size or the tracer has
+ * changed, because the agent can then no longer use the events.
  */
 export function interferences(expected: Expected, now: InstanceState): Interference[] {
   const { dir, state } = expected;
@@ -139,15 +140,16 @@ function eventsOn({ dir, switchedOff }: Expected, now: InstanceState): Interfere
 }
 
 /**
- * Returns changes of event filters, of the CPU mask and of pid lists, which limit what the kernel records.
+ * Returns changes of the event filters, the CPU mask and the pid lists. These files limit what the kernel
+ * records.
  */
 function narrowed({ dir, state }: Expected, now: InstanceState): Interference[] {
   const all: Interference[] = [];
   for (const [file, before] of state.limits) {
     const text = now.limits.get(file);
     if (text === undefined || text === before) continue;
-    // With `options/function-fork`, the kernel changes these lists at each fork and exit, so a change by
-    // another user cannot be recognised.
+    // With `options/function-fork`, the kernel changes these lists at each fork and exit. So the agent cannot
+    // recognise a change by another user.
     if (state.followsForks && FORKED_LISTS.includes(file)) continue;
     const change = text === '' ? 'emptied' : `written ${JSON.stringify(text.split('\n')[0].slice(0, 80))} to`;
     const reason = `not all events are recorded: another user has ${change} ${dir}/${file}`;

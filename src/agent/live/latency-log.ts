@@ -1,7 +1,7 @@
 /**
  * Keeps the longest latencies that each latency tracer recorded during the last `max_window`. The kernel
- * records a latency only if it is the longest since the last reset of the maximum. So the agent resets the
- * maximum once per window, an eighth of `max_window`.
+ * records a latency only if it exceeds all latencies since the last reset of the maximum. So the agent resets
+ * the maximum at the end of each window. A window is an eighth of `max_window`.
  */
 import type { LatencyRecord } from '../../model/tracer.ts';
 import type { Instance } from '../../tracefs/instance.ts';
@@ -11,8 +11,8 @@ const WINDOWS = 8;
 
 export interface LatencyLog {
   /**
-   * Starts to watch a tracer. Discards a maximum from before recording began, because it has no trace. Throws
-   * `KernelError`. Calls `onError` if a later read fails.
+   * Starts to watch a tracer. First resets the kernel's maximum, because a maximum from before recording
+   * began has no trace. Throws `KernelError`. Calls `onError` if a later read fails.
    */
   watch(
     instance: Pick<Instance, 'dir' | 'set'>,
@@ -22,15 +22,15 @@ export interface LatencyLog {
   forget(tracer: string): void;
   /** Starts the tracer's next window if the current one is over. `nowMs` is monotonic. Throws `KernelError`. */
   refresh(tracer: string, nowMs: number): void;
-  /** The tracer's records, longest latency first. Undefined if the tracer is not watched. */
+  /** Returns the tracer's records, longest latency first. Undefined if the tracer is not watched. */
   records(tracer: string): LatencyRecord[] | undefined;
 }
 
 interface Watched {
   watch: LatencyWatch;
   /**
-   * For each window, newest first: the longest latency, and the longest latency with a trace (often the same
-   * one).
+   * Records of each window, newest window first. A window has at most two: the longest latency and, if this
+   * has no trace, the longest latency with a trace.
    */
   windows: LatencyRecord[][];
   endsAtMs: number;
@@ -60,7 +60,7 @@ export function makeLatencyLog(maxWindowMs: number): LatencyLog {
       const watched = byTracer.get(tracer);
       if (watched === undefined || nowMs < watched.endsAtMs) return;
       watched.endsAtMs = nowMs + windowMs;
-      // Reset before the new window starts, because the reset can still report a maximum of the old window.
+      // Reset before the new window starts, because the reset can still report a maximum from the old window.
       watched.watch.reset();
       watched.windows.unshift([]);
       if (watched.windows.length > WINDOWS + 1) watched.windows.length = WINDOWS + 1;

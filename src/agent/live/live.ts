@@ -18,14 +18,12 @@ import { openSources, type Sources } from './sources.ts';
 import { type PlannedStream, planStream } from './stream.ts';
 import type { StartedTracers, Tracers } from './tracers.ts';
 
-/**
- * The opened buffers. `probes` contains the status of all probes except helpers, with and without a tracer.
- */
+/** The opened buffers. `probes`: status of all probes except helpers. */
 export interface Opened extends StartedTracers {
   helpers: readonly ProbeStatus[];
 }
 
-/** The running kernel, and what the agent has created there. */
+/** The running kernel, and what the agent has created in its tracefs. */
 export interface Kernel {
   /** Kprobes and uprobes that the agent has defined. */
   dynamic?: DynamicEvents;
@@ -35,7 +33,7 @@ export interface Kernel {
   events?: LiveBuffer;
   markers?: MarkerStatus | undefined;
   /**
-   * True if a kind of traces uses markers, and the kernel can copy markers from the top level to the
+   * Whether a kind of traces uses markers, and the kernel can copy markers from the top level to the
    * instance.
    */
   copiesMarkers?: boolean;
@@ -49,13 +47,13 @@ export interface Live {
   kernel: Kernel;
   shared: Shared;
   symbols: EventSymbols;
-  /** Actual sizes of the events buffer, which can differ from the requested sizes. */
+  /** Sizes of the events buffer, as the kernel has set them. They can differ from the requested sizes. */
   inForce: BuffersInForce;
-  /** Whether the agent has its own pid namespace. */
+  /** Whether the agent runs in a pid namespace other than the host's. */
   isNested: boolean;
   /** Why the scheduling classes of tasks are unknown; '' if they are known. */
   classProblem(): string;
-  /** Warnings from the start of the capture. They stay after a reload. */
+  /** Warnings from the start of the capture. A reload keeps them. */
   warnings: readonly string[];
   /** The current plan of the events buffer. */
   plan?: EventPlan;
@@ -81,7 +79,10 @@ export function planOfEvents(
   });
 }
 
-/** Opens the buffers that the config needs and that are not open yet. Returns all buffers in the order of draining. */
+/**
+ * Opens the buffers that the config needs and that are not open yet. Returns all buffers, in the order in
+ * which a tick drains them.
+ */
 export function openBuffers(live: Live, { enabled, spans }: Sources, planned: PlannedStream): Opened {
   const { kernel, shared, inForce } = live;
   const { instance, tracers } = kernel;
@@ -102,16 +103,17 @@ export function openBuffers(live: Live, { enabled, spans }: Sources, planned: Pl
   return {
     probes: [...planned.plan.probes, ...started.probes],
     helpers: planned.plan.helpers,
-    // Drain the markers first, because the agent must know an application's span before it processes the
-    // events inside the span.
+    // Drain the markers first. The agent must know an application's span before it processes the events that
+    // happened during the span.
     buffers: [...(top?.buffers ?? []), ...buffers],
     warnings: [...started.warnings, ...(top?.warnings ?? [])],
   };
 }
 
 /**
- * Reads markers from the top level's buffer, if the config requests this and the kernel cannot copy the
- * markers to the instance.
+ * Opens the top level's buffer to read markers, if the config requests this and the kernel cannot copy the
+ * markers to the instance. Returns the result of the last attempt to open this buffer; undefined if there was
+ * none.
  */
 function readTopLevel(live: Live, spans: SpanCapture | undefined): TopLevelMarkers | undefined {
   const { kernel, shared } = live;
@@ -123,7 +125,7 @@ function readTopLevel(live: Live, spans: SpanCapture | undefined): TopLevelMarke
   return live.top;
 }
 
-/** Starts or stops receiving applications' markers, depending on whether any kind of traces uses them. */
+/** Starts to receive applications' markers if a kind of traces uses them; otherwise stops. */
 function followMarkers(kernel: Kernel, spans: SpanCapture | undefined): void {
   const { instance } = kernel;
   const isWanted = spans?.topLevelMarkers !== undefined;
@@ -135,7 +137,8 @@ function followMarkers(kernel: Kernel, spans: SpanCapture | undefined): void {
 }
 
 /**
- * Returns each buffer's share of the buffer memory, from 0 to 1. Buffers that are never read do not count.
+ * Returns the share (0 to 1) of the buffer memory that each buffer gets. All buffers that the agent reads get
+ * the same share.
  */
 export function memoryShare(enabled: readonly EnabledProbe[]): number {
   const ofTracers = enabled.filter(({ module }) => module.tracer !== undefined);
@@ -143,7 +146,9 @@ export function memoryShare(enabled: readonly EnabledProbe[]): number {
   return 1 / Math.max(1, read + (enabled.length > ofTracers.length ? 1 : 0));
 }
 
-/** Switches to another config, between two ticks. Keeps everything that the new config does not change. */
+/**
+ * Switches to another config. Call this between ticks. Keeps everything that the new config does not change.
+ */
 export function replaceSources(
   config: AgentConfig,
   live: Live,

@@ -1,6 +1,6 @@
 /**
- * Connects the CPU budget with the events buffer and with traces. Before a reload, which makes a new plan of
- * the events, resumes all suspended probes.
+ * Connects the CPU budget with the events buffer and with traces. A reload makes a new plan of the events
+ * buffer, so all suspended probes are resumed before a reload.
  */
 import type { BudgetStatus, KindStatus } from '../../model/status.ts';
 import { CONTAINERS } from '../plan/containers.ts';
@@ -18,7 +18,10 @@ export interface BudgetedState {
 /** The budget of a capture. Does nothing if the config has no budget. */
 export interface OpenBudget extends Pick<BudgetKeeper, 'ticked' | 'update' | 'suspended' | 'warnings'> {
   status(): BudgetStatus | undefined;
-  /** Returns the status of all kinds of traces. A kind is down while a probe that it needs is suspended. */
+  /**
+   * Returns the status of all kinds of traces. A kind is down while the probe that reports its operations is
+   * suspended, or while the helper probes for traces are suspended.
+   */
   kinds(all: readonly KindStatus[]): KindStatus[];
   /** Switches to another config. `change` makes a new plan of the events buffer. */
   reload(change: () => void): void;
@@ -49,8 +52,8 @@ export function openBudget(shared: Shared, state: () => BudgetedState): OpenBudg
 }
 
 /**
- * Starts to keep the budget. Returns undefined if the config has no budget or no probe reads events. The
- * helper probe that follows tasks from container to container is never suspended.
+ * Starts to keep the budget. Returns undefined if the config has no budget or if no probe reads events. Never
+ * suspends essential probes and the helper probe that updates the container table.
  */
 function open(
   { config, store, log, onlineCpus }: Shared,

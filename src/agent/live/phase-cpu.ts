@@ -1,7 +1,7 @@
 /**
- * Computes the CPU time of the capture thread by phase (reading, decoding). The streams measure their phases
- * with a clock that also advances while the thread waits for a CPU. So this file multiplies their times by
- * the ratio of CPU time to busy time.
+ * Computes the CPU time of the capture thread by phase (reading, decoding). The streams measure the wall time
+ * of their phases, which includes time while the thread waits for a CPU. So this file multiplies these times
+ * by the share of CPU time in the thread's busy time.
  */
 import type { PhaseCpu } from '../contract/pulse.ts';
 import type { PhaseTimes } from '../stream/stream.ts';
@@ -9,7 +9,7 @@ import type { PhaseTimes } from '../stream/stream.ts';
 /** Cumulative times of the calling thread, in milliseconds. */
 export interface ThreadTimes {
   cpuMs: number;
-  /** Time during which the event loop did not wait for events. */
+  /** Time during which the event loop was not idle. */
   busyMs: number;
 }
 
@@ -19,8 +19,8 @@ export function threadTimes(): ThreadTimes {
 }
 
 /**
- * Returns a function that returns the total CPU times; call it after each tick. The caller may change the
- * list `streams` between calls. `now` returns the thread's times.
+ * Returns a function that returns the total CPU times of the phases. Call the function after each tick. The
+ * caller may change the list `streams` between calls. `now` returns the thread's times.
  */
 export function makePhaseCpu(streams: readonly { spent: PhaseTimes }[], now = threadTimes): () => PhaseCpu {
   const cpu: PhaseCpu = { readSeconds: 0, decodeSeconds: 0 };
@@ -33,7 +33,7 @@ export function makePhaseCpu(streams: readonly { spent: PhaseTimes }[], now = th
     }
     const busyMs = after.busyMs - before.busyMs;
     const share = busyMs > 0 ? Math.min(1, (after.cpuMs - before.cpuMs) / busyMs) : 0;
-    // If a reload has removed a stream, the sum is lower than before. Ignore the decrease.
+    // If a reload has removed a stream, the sum is lower than before. Count this as no growth.
     cpu.readSeconds += (Math.max(0, after.readMs - before.readMs) * share) / 1e3;
     cpu.decodeSeconds += (Math.max(0, after.decodeMs - before.decodeMs) * share) / 1e3;
     before = after;

@@ -1,6 +1,7 @@
 /**
- * Sets up a capture of the running kernel: an instance for the events, and a buffer for each tracer. Creates
- * the instance for the events even if no probe reads events, because this instance reserves the agent's name.
+ * Sets up a capture of the running kernel: an instance for the events, and a buffer for each tracer. The
+ * instance for the events is created even if no probe reads events, because this instance reserves the
+ * agent's name.
  */
 
 import type { AgentConfig } from '../../config/schema.ts';
@@ -30,7 +31,8 @@ import { openSources } from './sources.ts';
 import { failureOf, openTracers, type Tracers } from './tracers.ts';
 
 /**
- * Sets up the instances and starts draining. On an error, removes everything that this function has created.
+ * Sets up the instances and starts draining. On an error, removes everything that this function has created,
+ * and rejects.
  */
 export async function openLiveCapture(config: AgentConfig, options: LiveOptions): Promise<Capture> {
   const { log } = options;
@@ -55,8 +57,8 @@ export async function openLiveCapture(config: AgentConfig, options: LiveOptions)
 }
 
 /**
- * Removes everything that the capture has created. Removes the instance for the events last, because it
- * reserves the agent's name. If a step fails, the other steps still run. Returns all errors.
+ * Removes everything that the capture has created. Removes the instance for the events last, because this
+ * instance reserves the agent's name. If a step fails, still runs the other steps. Returns all errors.
  */
 function closeAll({ tracers, counts, events, dynamic, instance }: Kernel): unknown[] {
   const removeDynamic = () => dynamic?.remove(instance.dir);
@@ -104,7 +106,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
     tracers,
     modules: watchModules(),
     refreshNames: symbols.refresh,
-    // If the agent has its own pid namespace, the pids in its /proc differ from those in the trace.
+    // In another pid namespace than the host's, /proc shows other pids than the trace.
     followsThreads: !threads.nested,
     state: now.state,
     reload: (next) => {

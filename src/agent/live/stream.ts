@@ -1,6 +1,6 @@
 /**
- * Plans how to read a buffer of the running kernel: returns a plan for the given probes and reader, and a function that
- * opens the stream.
+ * Plans how to read a buffer of the running kernel. Returns a plan for the given probes and reader, and a
+ * function that opens the stream.
  */
 import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from '../../decode/text/blk-format.ts';
 import { makeFunctionInterner } from '../../decode/text/function-interner.ts';
@@ -23,7 +23,7 @@ export type ReaderKind = 'raw' | 'trace_pipe' | 'none';
 
 export interface OpenStream {
   stream: EventStream;
-  /** CPUs that can have events now. */
+  /** CPUs whose buffers can contain unread events. */
   cpus(): readonly number[];
   refresh(): void;
   close(): void;
@@ -33,8 +33,8 @@ export interface PlannedStream {
   plan: EventPlan;
   reader: ReaderKind;
   /**
-   * Opens the files to read. While they are open, the kernel refuses to change the tracer. Returns undefined
-   * if the agent does not read the buffer. Throws `KernelError`.
+   * Opens the files to read. The kernel refuses to change the tracer while these files are open. Returns
+   * undefined if the agent does not read the buffer. Throws `KernelError`.
    */
   open(): OpenStream | undefined;
 }
@@ -42,10 +42,12 @@ export interface PlannedStream {
 export interface StreamParts extends Pick<PlanInput, 'enabled' | 'refused' | 'countInKernel'> {
   instance: Instance;
   reader: ReaderKind;
-  /** Tracer of the buffer; `nop` if it records only events. */
+  /** Tracer of the buffer; `nop` if the buffer contains only events. */
   tracer: string;
   shared: Shared;
-  /** Looks up function names for addresses in pages. Not used for text, which contains the names. */
+  /**
+   * Looks up function names for the addresses in pages. Unused with text, because text contains the names.
+   */
   functions: FunctionLookup;
   /** Probes of the previous plan. Only set on a reload. */
   made?: readonly MadeProbe[] | undefined;
@@ -55,7 +57,7 @@ export function planStream(parts: StreamParts): PlannedStream {
   return parts.reader === 'trace_pipe' ? planText(parts) : planRaw(parts);
 }
 
-/** The part of a plan's input that is the same for all readers. */
+/** Returns the part of a plan's input that is the same for all readers. */
 function inputFor({ instance, enabled, shared, refused, countInKernel }: StreamParts): PlanInput {
   return {
     refused,
@@ -121,7 +123,7 @@ function planText(parts: StreamParts): PlannedStream {
     return {
       stream,
       cpus: () => cpus,
-      // Keep CPUs that went offline, because they can still have events.
+      // Keep CPUs that went offline, because their buffers can still contain unread events.
       refresh: () => {
         cpus = [...new Set([...cpus, ...onlineCpus()])];
       },
@@ -132,8 +134,8 @@ function planText(parts: StreamParts): PlannedStream {
 }
 
 /**
- * Returns the agent's own format of the blk tracer's records, for which the kernel has no format file.
- * Undefined for all other events.
+ * Returns the agent's own format for the records of the blk tracer, because the kernel has no format file for
+ * them. Undefined for all other events.
  */
 export function textFormat(event: string): string | undefined {
   return event === BLOCK_EVENT ? BLOCK_FORMAT_TEXT : undefined;

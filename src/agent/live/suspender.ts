@@ -1,18 +1,15 @@
 /**
- * Suspends probes of a buffer: the kernel stops recording the events that only suspended probes read. A
- * suspended probe still handles the events that were recorded before the suspension. After these events, the
- * probe's open operations are dropped.
+ * Suspends probes of a buffer. The kernel then stops recording the events that only suspended probes read. A
+ * suspended probe still handles the events that were recorded before the suspension. Afterwards, the agent
+ * drops the probe's open operations (begun but not ended).
  */
 import type { EventPlan } from '../plan/plan.ts';
 
-/** A tick that begins at least this long after an event was recorded always processes the event. */
+/** If an event is at least this old when a tick begins, the tick processes the event. */
 const SETTLED_AFTER_NS = 10e6;
 
 export interface Suspender {
-  /**
-   * Stops recording the events that no other probe reads. The probe handles its earlier events, then gets no
-   * more.
-   */
+  /** Suspends a probe: makes the kernel stop recording the events that no other probe reads. */
   suspend(probe: string): void;
   resume(probe: string): void;
   beforeTick(): void;
@@ -25,7 +22,8 @@ export function makeSuspender(
   now: () => number,
 ): Suspender {
   /**
-   * Start of each suspension in ns, by probe. Contains only probes whose events may still be in the buffer.
+   * Start of each suspension in ns, by probe. Contains only probes whose earlier events may still be in the
+   * buffer.
    */
   const leaving = new Map<string, number>();
   let tickedNs = 0;

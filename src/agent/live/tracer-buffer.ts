@@ -1,6 +1,6 @@
 /**
- * Sets up one tracer of the running kernel for the probe that uses it, in a separate instance or at the top
- * level. Returns the tracer's buffer, which the caller can then start.
+ * Sets up one tracer of the running kernel for the probe that uses it. The tracer runs in an instance of its
+ * own or at the top level. Returns the tracer's buffer, which the caller must start.
  */
 import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
@@ -23,7 +23,7 @@ export interface TracerBufferParts {
   probe: EnabledProbe;
   request: TracerRequest;
   /**
-   * One of the agent's instances. Its `available_tracers` lists the tracers that the kernel allows in
+   * One of the agent's instances. Its file `available_tracers` lists the tracers that the kernel allows in
    * instances.
    */
   base: Instance;
@@ -33,7 +33,7 @@ export interface TracerBufferParts {
   shared: Shared;
   latencies: LatencyLog;
   /**
-   * Probes of tracers that a reload has removed. A new probe with the same name and options continues the
+   * Probes of the tracers that a reload has removed. A new probe with the same name and options continues the
    * metrics of the removed probe.
    */
   made?: readonly MadeProbe[];
@@ -46,15 +46,15 @@ export interface TracerBuffer {
   events: string[];
   warnings: readonly string[];
   /**
-   * Updates function names and resets the latency maximum when its window has ended. Called about once a
+   * Updates function names, and resets the latency maximum if its window has ended. Called about once a
    * second.
    */
   refresh(): void;
 }
 
 /**
- * Opens the tracer's buffer. If the kernel or another user prevents this, undoes all steps and throws a
- * `KernelError`.
+ * Opens the tracer's buffer. If this fails, undoes all steps and throws; a `KernelError` if the kernel or
+ * another user prevents it.
  */
 export function openTracerBuffer(parts: TracerBufferParts): TracerBuffer {
   const { request, base, journal, shared } = parts;
@@ -74,7 +74,7 @@ export function openTracerBuffer(parts: TracerBufferParts): TracerBuffer {
 }
 
 /**
- * Returns where a tracer runs on this kernel; undefined if it cannot run. `base` is one of the agent's
+ * Returns where a tracer runs on this kernel; undefined if the tracer cannot run. `base`: one of the agent's
  * instances.
  */
 export function whereItRuns(request: TracerRequest, base: Instance): 'instance' | 'top' | undefined {
@@ -82,7 +82,7 @@ export function whereItRuns(request: TracerRequest, base: Instance): 'instance' 
   return 'refused' in place ? undefined : place.place;
 }
 
-/** Returns where a tracer runs on this kernel. Throws a `KernelError` if it cannot run. */
+/** Returns where a tracer runs on this kernel. Throws a `KernelError` if the tracer cannot run. */
 export function placeOrRefuse(request: TracerRequest, base: Instance): 'instance' | 'top' {
   const place = placeOf(request, offeredTracers(base.root), instanceTracers(base.dir));
   if ('refused' in place) throw refused(base.root, place.refused);
@@ -90,8 +90,8 @@ export function placeOrRefuse(request: TracerRequest, base: Instance): 'instance
 }
 
 /**
- * Sets up the tracer and its buffer. Adds steps to `undo`, which the caller runs in reverse order if this
- * function throws.
+ * Sets up the tracer and its buffer. Adds functions to `undo`. If `setUp` throws, the caller runs these
+ * functions in reverse order.
  */
 function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknown)[]): TracerBuffer {
   const { probe, request, journal, shared, latencies, giveUp } = parts;
@@ -150,8 +150,8 @@ function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknow
 }
 
 /**
- * Returns how to read the buffer. Falls back to text if the addresses of functions are unknown, because text
- * contains the names.
+ * Returns how to read the buffer. Returns `trace_pipe` (text) if the addresses of functions are unknown,
+ * because text contains the names.
  */
 function readerFor(
   request: TracerRequest,
@@ -164,8 +164,8 @@ function readerFor(
 }
 
 /**
- * Returns why the kernel itself may stop recording, if the request sets such a limit (`stop_tracing_us`);
- * otherwise ''.
+ * Returns why recording may have stopped, if the request sets a limit at which the kernel stops recording (a
+ * file `stop_tracing_…`). Otherwise returns ''.
  */
 function stopsWhen({ tracer, knobs }: TracerRequest): string {
   const stops = knobs.filter(({ file, value }) => /(^|\/)stop_tracing/.test(file) && value !== '0');

@@ -1,6 +1,6 @@
 /**
- * Runs the tracers of the config: one buffer for each probe that needs a tracer. If the kernel refuses a tracer, only
- * its probe is off.
+ * Runs the tracers of the config: one buffer for each probe that needs a tracer. If the kernel refuses a
+ * tracer, the tracer's probe is off, and the agent continues.
  */
 import type { AgentConfig } from '../../config/schema.ts';
 import { KernelError, reasonOf } from '../../model/errors.ts';
@@ -22,13 +22,14 @@ import { openTracerBuffer, type TracerBufferParts, whereItRuns } from './tracer-
 
 export interface Tracers {
   /**
-   * Problems that were found and logged at the start: what a killed agent left and this agent could not
-   * remove or restore, and another user's tracer at the top level.
+   * Problems that were found and logged at the start: what this agent could not remove or restore after
+   * another agent was killed, and another user's tracer at the top level.
    */
   leftovers: readonly string[];
   /**
-   * Sets up the tracers of these probes. Each new tracer gets `share` of the buffer memory. Unchanged tracers
-   * continue to run; other running tracers are removed. If the kernel refuses a tracer, does not throw.
+   * Sets up the tracers of these probes. Each new tracer gets `share` of the buffer memory. Tracers that do
+   * not change continue to run; other running tracers are removed. Does not throw if the kernel refuses a
+   * tracer.
    */
   start(probes: readonly EnabledProbe[], share: number, shared: Shared): StartedTracers;
   /**
@@ -47,8 +48,8 @@ export interface Tracers {
    */
   latency(tracer: string): LatencyRecord[] | undefined;
   /**
-   * Removes the buffers and restores all files in the journal. Throws a `KernelError` if a buffer cannot be
-   * removed.
+   * Removes the buffers and restores all files that the journal lists. Throws a `KernelError` if a buffer
+   * cannot be removed.
    */
   close(): void;
 }
@@ -58,7 +59,7 @@ interface Running {
   probe: EnabledProbe;
   status: ProbeStatus;
   buffer?: LiveBuffer;
-  /** `buffer`, wrapped so that a failure stops only this tracer. */
+  /** `buffer` with methods that stop only this tracer if they fail. */
   served?: LiveBuffer;
   refresh?(): void;
   warnings: readonly string[];
@@ -71,8 +72,9 @@ export interface StartedTracers {
 }
 
 /**
- * Removes the instances and restores the files that a killed agent of the same name left behind, then prepares to start
- * tracers. `base` is the instance with that name, which this process holds. Throws `KernelError`.
+ * Cleans up after a killed agent of the same name: removes its instances and restores the control files that
+ * it has changed. Then prepares to start tracers. `base`: the instance with this name, which this process
+ * holds open. Throws `KernelError`.
  */
 export function openTracers(config: AgentConfig, base: Instance, log: Log): Tracers {
   const names = { root: base.root, stateDir: config.stateDir, name: config.instance };
@@ -178,8 +180,8 @@ function openTracer(parts: Omit<TracerBufferParts, 'giveUp'>, log: Log): Running
 }
 
 /**
- * Puts tracers that run at the top level first, because tracers in instances depend on the top level's state,
- * mainly on its clock.
+ * Sorts tracers that run at the top level first. Tracers in instances depend on the top level's state, mainly
+ * on its clock.
  */
 function inOrder(
   probes: readonly EnabledProbe[],
@@ -193,7 +195,7 @@ function inOrder(
   return [...all.filter(isTop), ...all.filter((one) => !isTop(one))];
 }
 
-/** Wraps a buffer. If a step fails, calls `giveUp` and stops only this buffer. */
+/** Wraps a buffer so that a failure of one of its methods calls `giveUp` and stops only this buffer. */
 function guarded(buffer: LiveBuffer, isUp: () => boolean, giveUp: (error: unknown) => void): LiveBuffer {
   const attempted = <T>(step: () => T, otherwise: T) => attempt(step, isUp, otherwise, giveUp);
   return {
@@ -218,7 +220,9 @@ function attempt<T>(step: () => T, isUp: () => boolean, otherwise: T, giveUp: (e
   }
 }
 
-/** Runs a step. Returns its error in a list (empty if it succeeds), so that the caller can run further steps. */
+/**
+ * Runs a step. Returns a list with the step's error, or an empty list. The caller can then run further steps.
+ */
 export function failureOf(step: () => void): unknown[] {
   try {
     step();

@@ -44,10 +44,10 @@ export function leastSizes(kernel: { cpus: number; realtime: boolean }): BufferS
 /**
  * Longest time between two drains if all probes have a low rate.
  *
- * With few CPUs, the time is shorter, so that a buffer can hold the fastest burst of these probes: two tasks
- * that switch as fast as they can write 40 MB/s to one CPU's buffer. With many CPUs, each drain costs more,
- * so the time is not shortened in advance. A burst can then lose events until the next drain, which notices
- * the fill rate and shortens the time.
+ * With few CPUs, the time is shortened if needed, so that a buffer can hold the fastest burst of these
+ * probes: two tasks that switch as fast as they can write 40 MB/s to one CPU's buffer. With many CPUs, each
+ * drain costs more, so the time is not shortened in advance. A burst can then lose events until the next
+ * drain, which notices the fill rate and shortens the time.
  */
 export const LONGEST_QUIET_NS = 250e6;
 const FEW_CPUS = 8;

@@ -22,7 +22,7 @@ export interface SharedEvent {
  */
 export interface Gap {
   reason: 'lost' | 'suspended';
-  /** True from the start to the end of a suspension, while the probe misses events. */
+  /** True from the start to the end of a suspension. */
   isOff: boolean;
 }
 

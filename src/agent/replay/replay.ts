@@ -95,7 +95,7 @@ function replay(
     },
   );
   const snapshotNow = () => {
-    // Leave out losses, because the recording contains only their totals at its end.
+    // Leave out losses, because the recording contains only the total losses of its whole duration.
     self.update(
       BUFFER,
       cpus.map((cpu) => ({ ...readingOf(recording, stream, cpu), loss: undefined })),
