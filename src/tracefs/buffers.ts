@@ -1,6 +1,7 @@
 /**
- * Sets sizes, clock and options of an instance before its events are enabled, and returns what the kernel accepted.
- * Source: kernel/trace/trace.c (buffer_size_kb), ring_buffer.c (sub-buffer order, ring_buffer_resize()).
+ * Sets buffer sizes, trace clock and options of an instance before its events are enabled, and returns the
+ * sizes that the kernel accepted. Source: kernel/trace/trace.c (buffer_size_kb), ring_buffer.c (sub-buffer
+ * order, ring_buffer_resize()).
  */
 import { freemem } from 'node:os';
 import { join } from 'node:path';
@@ -42,7 +43,7 @@ const OPTIONS: Readonly<Record<string, '0' | '1'>> = {
   hex: '0',
   bin: '0',
   fields: '0',
-  // Show names instead of addresses, because users read the traces of latency tracers.
+  // Print function names without addresses and offsets, because people read the traces of latency tracers.
   'sym-addr': '0',
   'sym-offset': '0',
 };
@@ -51,15 +52,21 @@ const OPTIONS: Readonly<Record<string, '0' | '1'>> = {
 export const COPY_MARKERS = 'options/copy_trace_marker';
 
 const SMALLEST_KB = 4;
-/** If the kernel refuses the requested size, all CPUs together get at most this share of the free memory. */
+/**
+ * If the kernel refuses the requested size, the buffers of all CPUs together get at most this share of the
+ * free memory.
+ */
 const FALLBACK_SHARE = 1 / 8;
 
-/** Writes a control file, relative to the directory of an instance. Throws `KernelError`. */
+/**
+ * Writes a value to a control file. The path is relative to the instance's directory. Throws `KernelError`.
+ */
 export type WriteControl = (file: string, value: string) => void;
 
 /**
- * Stops recording and sets options, sizes and clock, in an order that works on every kernel. `write` writes a
- * control file; for the top level, it uses the journal. Throws `KernelError`.
+ * Stops recording and sets options, sizes and clock, in an order that works on every kernel. At the top
+ * level, `write` must be a function that also saves the old value in the restore journal. Throws
+ * `KernelError`.
  */
 export function prepareBuffers(
   dir: string,
@@ -120,9 +127,9 @@ function setSubbuffers(dir: string, wantedBytes: number, warnings: string[], wri
 }
 
 /**
- * Writes `first`. Each time the kernel refuses with ENOMEM, writes half the value, limited to at most
- * `fallback()` and at least `least`. Returns the value that the kernel accepted. Rethrows other errors of
- * `write`.
+ * Writes `first`. While the kernel refuses with ENOMEM, tries again with half the value or, if this is less,
+ * with `fallback()`, but never with less than `least`. Returns the value that the kernel accepted. Throws the
+ * error of `write` if it is not ENOMEM, or if the kernel refuses `least`.
  */
 export function writeHalving(
   write: (value: number) => void,
@@ -141,8 +148,8 @@ export function writeHalving(
 }
 
 /**
- * Returns the buffer size of an instance in KiB per CPU; the smallest size if CPUs differ. Throws
- * `KernelError`.
+ * Returns the buffer size of an instance in KiB per CPU. If CPUs have different sizes, returns the smallest.
+ * Throws `KernelError`.
  */
 export function bufferSizeKb(dir: string): number {
   const file = join(dir, 'buffer_size_kb');
@@ -156,14 +163,17 @@ export function bufferSizeKb(dir: string): number {
   return Math.min(...readable);
 }
 
-/** Parses a size in KiB: `1408` is 1408, `7 (expanded: 1408)` is 7. Returns undefined for `X` (CPUs differ). */
+/**
+ * Parses a size in KiB: `1408` is 1408, `7 (expanded: 1408)` is 7. Returns undefined for `X`, because the
+ * kernel shows `X` if CPUs have different sizes.
+ */
 export function parseSizeKb(text: string): number | undefined {
   const digits = /^(\d+)(?:\s|$)/.exec(text)?.[1];
   return digits === undefined ? undefined : Number(digits);
 }
 
 /**
- * Returns the layout of an instance's sub-buffers, whose size can differ from the top level's. Throws
+ * Returns the page layout of the instance. Instances can have different sub-buffer sizes. Throws
  * `KernelError`.
  */
 export function instanceLayout(dir: string): PageLayout {

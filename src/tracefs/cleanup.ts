@@ -1,6 +1,7 @@
 /**
  * Cleans up after killed agents: removes their kprobes, uprobes and instances, and restores the files in
- * their journals. Enabled events and tracers slow the machine down even if the buffer does not record.
+ * their journals. Without this, the events and tracers that these agents enabled would slow the machine down,
+ * even while recording is off.
  */
 import { readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -67,10 +68,10 @@ function cleanHolding(root: string, name: string, stateDir: string | undefined, 
 
 /**
  * Cleans up at the start of an agent, in case an agent of the same name was killed. The caller must hold the
- * base instance, `instances/NAME`. Removes the instances of tracers before it uses the journal, because the
- * kernel restores some values itself when a tracer stops. If the journal cannot be trusted, adds a message to
- * `problems`; the agent then cannot journal changes until a user removes this journal. Throws a `KernelError`
- * if an instance cannot be removed.
+ * base instance, `instances/NAME`. Removes the instances of tracers before it restores files from the
+ * journal, because the kernel restores some values itself when a tracer stops. If the journal cannot be
+ * trusted, adds a message to `problems`; the agent then cannot journal changes until a user removes this
+ * journal. Throws a `KernelError` if an instance cannot be removed.
  */
 export function recover(place: JournalPlace): CleanupReport {
   const report = emptyReport();

@@ -12,8 +12,8 @@ export interface CpuStats {
   /** Throws `KernelError`. */
   stats(cpu: number): BufferStats;
   /**
-   * Number of events of this CPU that all readers together have read since the buffer was created or emptied.
-   * Throws `KernelError`.
+   * The counter `read events`: number of events of this CPU that any reader has read since the buffer was
+   * created or emptied. Throws `KernelError`.
    */
   readEvents(cpu: number): number;
   /** Closes all files. The kernel does not remove the instance while they are open. */

@@ -50,8 +50,8 @@ export function refusal(
 }
 
 /**
- * Returns the whole text of a file. If the file cannot be read, throws a `KernelError` with the advice that
- * `remedy` returns or, without this advice, the usual advice for the errno.
+ * Returns the whole text of a file. If the file cannot be read, throws a `KernelError`. Its advice is the
+ * result of `remedy` or, if this is undefined, the usual advice for the errno.
  */
 export function readText(file: string, remedy?: () => string | undefined): string {
   try {
@@ -71,9 +71,9 @@ export function tryReadText(file: string): string | undefined {
 }
 
 /**
- * Writes a value to a control file of `root`, which is the top level or an instance's directory. Never
- * truncates the file when opening it, because truncation would clear `set_event`, the filters and `trace`.
- * Throws a `KernelError`; `remedy` replaces the advice for the errno.
+ * Writes a value to the control file `root`/`file`. Never truncates the file when opening it, because
+ * truncation would clear `set_event`, the filters and `trace`. Throws a `KernelError`; `remedy` replaces the
+ * advice for the errno.
  */
 export function writeControl(root: string, file: string, value: string, remedy?: string): void {
   const path = join(root, file);
@@ -92,7 +92,7 @@ function writeWhole(path: string, text: string): void {
   let failed = true;
   try {
     const bytes = Buffer.from(text);
-    // Usually one write is enough, but list files (set_event, set_ftrace_filter) accept only one word per write.
+    // Repeat the write, because list files (set_event, set_ftrace_filter) accept only one word per write.
     for (let done = 0; done < bytes.length; ) {
       const written = writeSync(fd, bytes, done);
       if (written <= 0) break;
@@ -112,8 +112,8 @@ function writeWhole(path: string, text: string): void {
 
 /**
  * Returns the entries of an `error_log` that are in `after` but not in `before`, joined into one line. An
- * entry begins with a line that has a time, as in `[ 12.345678] …`, and contains the indented lines below
- * this line. The kernel keeps the last eight entries.
+ * entry consists of a line that begins with a time, such as `[ 12.345678]`, and of the indented lines below
+ * it. The kernel keeps the last eight entries.
  */
 export function freshEntries(before: string, after: string): string {
   const earlier = new Set(entriesOf(before));

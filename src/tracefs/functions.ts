@@ -19,8 +19,8 @@ export interface KernelFunction {
 }
 
 /**
- * Functions sorted by address. `low[i]` and `high[i]` are the 32-bit halves of an address, as in records of
- * tracers.
+ * Functions sorted by address. `low[i]` and `high[i]` are the lower and upper 32 bits of the address of the
+ * function `names[i]`.
  */
 export interface FunctionAddresses {
   low: Uint32Array;
@@ -43,9 +43,10 @@ export function* listFunctions(root: string): Generator<KernelFunction> {
 }
 
 /**
- * Returns the addresses of the `wanted` functions, or undefined if the kernel hides addresses. Kernels since
- * 6.5 show addresses, even to a process without capabilities. Each address is that of the instruction that
- * ftrace patches in the function; tracers record the same address.
+ * Returns the addresses of the functions for which `wanted` returns true, or undefined if the kernel does not
+ * show addresses. Kernels since 6.5 show addresses, even to a process without capabilities. The address of a
+ * function is the address of the instruction that ftrace patches. Records of tracers contain the same
+ * address.
  */
 export function functionAddresses(
   root: string,
@@ -132,9 +133,9 @@ export function checkedGlob(glob: string): string {
 }
 
 /**
- * Sets which functions a tracer records. Call this before the tracer starts. For `function_graph`, `knobs`
- * journals the files that all instances share. Returns warnings. Throws a `KernelError` if a glob or pid is
- * invalid, or if no function matches.
+ * Sets which functions a tracer records. Call this before the tracer starts. Writes files that all instances
+ * share (needed for `function_graph`) through `knobs`, which saves their old values in the restore journal.
+ * Returns warnings. Throws a `KernelError` if a glob or pid is invalid, or if no function matches.
  */
 export function setFunctionFilter(
   target: Instance,
@@ -177,7 +178,10 @@ export function setFunctionFilter(
   return warnings;
 }
 
-/** Writes the globs again, because the kernel applies a glob only to functions that exist at the time of the write. */
+/**
+ * Writes the globs again, so that they also apply to functions of modules that were loaded after the last
+ * write.
+ */
 export function reapplyFilter(
   target: Instance,
   tracer: string,
@@ -190,9 +194,9 @@ export function reapplyFilter(
 }
 
 /**
- * Returns the directory and the file of the function filter. Unless the depth is 1, function_graph must also
- * record the functions that a listed function calls. `set_ftrace_filter` would exclude these, so use
- * `set_graph_function`.
+ * Returns the directory and the file of the function filter. `add` appends to this file. If function_graph
+ * must also record functions that the listed functions call (depth other than 1), the file is
+ * `set_graph_function`, because `set_ftrace_filter` would exclude the called functions.
  */
 function placeOfFilter(target: Instance, tracer: string, filter: FunctionFilter, knobs: JournalPart) {
   return traitsOf(tracer).isGraph && filter.maxDepth !== 1

@@ -37,8 +37,8 @@ export function requireHistTriggers(root: string): void {
 }
 
 /**
- * Returns a trigger for the instance at `dir`; only `add` writes it to the kernel. An instance cannot have
- * two triggers with the same event and keys.
+ * Returns an object that controls one hist trigger of the instance at `dir`. The instance gets the trigger
+ * when `add` is called. An instance cannot have two triggers with the same event and keys.
  */
 export function histTrigger(dir: string, { event, keys, room }: KernelCountRequest): HistTrigger {
   const eventDir = join('events', event.replace(':', '/'));
@@ -51,7 +51,10 @@ export function histTrigger(dir: string, { event, keys, room }: KernelCountReque
   };
 }
 
-/** Parses an event's file `hist`, which shows all triggers of the event. `keys` selects the trigger. */
+/**
+ * Parses an event's file `hist`, which shows all triggers of the event. `keys` selects the trigger. Returns
+ * undefined if the event has no trigger with these keys.
+ */
 export function parseHist(text: string, keys: readonly string[]): HistReading | undefined {
   const head = `# trigger info: hist:keys=${keys.join(',')}:vals=hitcount:`;
   const parts = text.split('# event histogram');

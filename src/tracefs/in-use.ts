@@ -1,6 +1,6 @@
 /**
- * Refuses to start a tracer if another user of ftrace needs different values of the system-wide settings that
- * the tracer uses.
+ * Refuses to start a tracer if it would disturb another user of ftrace, or if another user's system-wide
+ * settings would change what the tracer records.
  */
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -17,8 +17,8 @@ import { groupOf, traitsOf } from './tracer-traits.ts';
 const GRAPH_LISTS = ['set_graph_function', 'set_graph_notrace'];
 
 /**
- * Throws a `KernelError` if the tracer would disturb another user, or the other user would disturb the
- * tracer. Call this before writing any file.
+ * Throws a `KernelError` (EBUSY) that describes the conflict with another user, if there is one. Call this
+ * before writing any file.
  */
 export function refuseWhatIsInUse(target: Instance, request: TracerRequest, place: JournalPlace): void {
   const { root } = target;
@@ -94,7 +94,11 @@ function setsThreshold({ tracer, knobs }: TracerRequest): boolean {
   return isKnob || traitsOf(tracer).setsThreshold === true;
 }
 
-/** Refuses function_graph if another user limits its depth or functions, because all instances share these limits. */
+/**
+ * Refuses function_graph if another user has set its depth or function lists, because all instances share
+ * these settings. If another user runs a graph tracer, allows only depth 1, which needs none of these
+ * settings.
+ */
 function refuseGraphLimits(
   target: Instance,
   { functions }: TracerRequest,
@@ -143,9 +147,9 @@ const undoing = (agent: string) =>
   `stop that agent or, if it was killed, run \`ftrace-exporter cleanup --instance ${agent}\``;
 
 /**
- * If the journal of another agent lists changes to the top level, describes that agent. While these changes
- * last, the files of the top level do not contain the user's own values. Returns undefined if no other agent
- * has changed the top level.
+ * Describes another agent that has changed files of the top level, according to its journal. The values in
+ * these files are then the agent's values, not the user's. Returns undefined if no other agent has changed
+ * the top level.
  */
 export function otherTopLevelAgent({ stateDir, name }: JournalPlace): string | undefined {
   for (const { agent, entries } of journalsOfOthers(stateDir, name)) {
@@ -155,7 +159,10 @@ export function otherTopLevelAgent({ stateDir, name }: JournalPlace): string | u
   return undefined;
 }
 
-/** Loads the journals of other agents. Skips a journal that cannot be read, because its own agent reports it. */
+/**
+ * Loads the journals of other agents. Skips a journal that cannot be read, because the agent that owns the
+ * journal reports the error.
+ */
 function journalsOfOthers(stateDir: string, name: string): { agent: string; entries: JournalEntry[] }[] {
   let states: string[];
   try {

@@ -1,7 +1,7 @@
 /**
  * Reads the settings of an instance, or of the top level, that determine which events are recorded and that
- * other users can change during recording. Do not read them on every tick (one read of all buffers), because
- * the reads acquire locks of the kernel's tracing code.
+ * other users can change during recording. Reading the settings acquires locks of the kernel's tracing code,
+ * so it must happen less often than reading the buffers.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ export interface InstanceState {
   tracer: string;
   /** Enabled events, as `system:name`. */
   events: ReadonlySet<string>;
-  /** Contents of the files that limit what is recorded, by path relative to the instance. */
+  /** Contents of the files that limit what is recorded, by path relative to the instance's directory. */
   limits: ReadonlyMap<string, string>;
   /**
    * Whether the kernel updates the `FORKED_LISTS` itself: adds children of the listed tasks, and removes
@@ -41,8 +41,8 @@ export interface InstanceState {
 }
 
 /**
- * Files with lists of pids. The kernel records only the events of the listed tasks. For `notrace` lists, it
- * records only the events of other tasks.
+ * Files with lists of pids. A file with `notrace` in its name lists tasks that the kernel does not record.
+ * Any other file, if it is not empty, lists the only tasks that the kernel records.
  */
 export const PID_LISTS = [
   'set_event_pid',
@@ -52,7 +52,7 @@ export const PID_LISTS = [
 ];
 /** Pid lists of the function tracers. `options/function-fork` makes the kernel update these lists. */
 export const FORKED_LISTS: readonly string[] = ['set_ftrace_pid', 'set_ftrace_notrace_pid'];
-/** Text of a file in `FORKED_LISTS` that was never written or was truncated. */
+/** What the kernel shows in a file of `FORKED_LISTS` that was never written or was truncated. */
 const NO_PIDS = 'no pid';
 export const CPU_MASK = 'tracing_cpumask';
 
@@ -72,7 +72,8 @@ const GONE =
   'tracefs was unmounted or the instance was removed; the agent tries to create the instance again';
 
 /**
- * What an instance records. `settings`: files with settings of its tracer, relative to the root of tracefs.
+ * What an instance records. `settings` are the files with settings of its tracer, as paths relative to the
+ * root of tracefs.
  */
 export interface Recorded {
   events: readonly string[];

@@ -51,8 +51,8 @@ export interface Instance {
   /** Returns the current metadata. Call this after `prepare`, because `prepare` can change the layout. */
   metadata(): TraceMetadata;
   /**
-   * Reads the current settings, with the filters of recorded events. Too slow to call on every tick (one read
-   * of all buffers). Throws `KernelError`.
+   * Reads the current settings, including the filters of recorded events. This is too slow to do each time
+   * the agent reads the buffers. Throws `KernelError`.
    */
   state(recorded: Recorded): InstanceState;
   stats(cpu: number): BufferStats;
@@ -67,8 +67,9 @@ export interface Instance {
   writeMarker(text: string): void;
   /**
    * Stops recording, disables events, closes files and removes the instance. A second call does nothing if
-   * the first succeeded. Throws a `KernelError` if another process has a file of the instance open. For the
-   * top level, restores the journaled files instead. Returns messages about files that could not be restored.
+   * the first succeeded. Throws a `KernelError` if another process has a file of the instance open. At the
+   * top level, restores the journaled files instead, and returns messages about files that could not be
+   * restored.
    */
   remove(): readonly string[];
 }
@@ -90,8 +91,8 @@ export function tracerInstanceName(name: string, tracer: string): string {
 /**
  * Creates `instances/NAME` and holds it: keeps its file `free_buffer` open. While the agent holds the
  * instance, no process can remove the instance. If the agent is killed, the kernel stops recording in the
- * instance. Replaces an existing instance of this name unless a process holds it. Throws a `KernelError`;
- * EBUSY means that a running agent holds the instance.
+ * instance. Replaces an existing instance of this name, unless a process has one of its files open. Throws a
+ * `KernelError`; EBUSY means that another process uses the instance.
  */
 export function createInstance(root: string, name: string): Instance {
   checkName(name);
@@ -184,7 +185,7 @@ function makeInstance(
       closeSync(freeBuffer);
       released = true;
     }
-    // Stop the tracer explicitly. The removal of the instance would also stop the tracer, but fails if
+    // Stop the tracer explicitly. Removing the instance would also stop the tracer, but the removal fails if
     // another process has a file open.
     quietly(() => stopTracer(dir));
     removeDirectory(dir);
@@ -207,8 +208,8 @@ function makeInstance(
 }
 
 /**
- * Returns the members that work in the same way for an instance and for the top level. No member changes a
- * system-wide setting.
+ * Returns the members of `Instance` that are the same for an instance and for the top level. None of them
+ * changes a system-wide setting.
  */
 export function commonOf(root: string, dir: string) {
   const cpuCount = Math.max(0, ...possibleCpus(dir)) + 1;

@@ -1,10 +1,11 @@
 /**
- * Reports each new maximum latency of a latency tracer, with its trace. The maximum is in
- * `tracing_max_latency`. When the agent resets the maximum to 0, the kernel keeps the last trace. So the
- * agent misses a new maximum only if the kernel sets it between the agent's last read and the reset, and then
- * replaces the trace of this maximum before the next read. With the option pause-on-trace, a latency that
- * ends while a program reads `trace` raises the maximum, but the kernel stores no trace of it. Source:
+ * Reports each new maximum latency of a latency tracer, with its trace. The kernel shows the maximum in
+ * `tracing_max_latency` and the trace of the latest maximum in `trace`. The agent resets the maximum to 0, so
+ * that the next latency is a new maximum even if it is shorter. The reset does not change `trace`. Source:
  * kernel/trace/trace.c, __update_max_tr(), update_max_tr_single(), latency_fsnotify().
+ *
+ * A new maximum is lost only if two things happen: the kernel sets it between the agent's last read and the
+ * reset, and the kernel replaces the trace of this maximum before the agent's next read.
  */
 import { closeSync, constants, openSync, readSync, watch, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -39,9 +40,9 @@ const TRIES = 5;
 const MAXIMUM = 'tracing_max_latency';
 
 /**
- * Watches an instance that records and runs a latency tracer. Ignores latencies from before the call. Calls
- * `onRecord` with the latency in nanoseconds (a multiple of 1000) and its trace, or '' if there is no trace.
- * Throws `KernelError`.
+ * Watches an instance that records and runs a latency tracer. First resets the maximum to 0. Calls `onRecord`
+ * with the latency in nanoseconds (a multiple of 1000) and its trace, or '' if there is no trace. Throws
+ * `KernelError`.
  */
 export function watchMaxLatency(
   dir: string,
@@ -50,8 +51,8 @@ export function watchMaxLatency(
 ): LatencyWatch {
   const { traceBytes = TRACE_BYTES, pollMs = POLL_MS, onError } = options;
   /**
-   * Trace of the last reported latency. A new latency always has a different trace, because its timestamps
-   * differ.
+   * Trace of the last reported latency. The trace of a new latency is always different, because it contains
+   * other timestamps.
    */
   let last = '';
   let lastMaximum = 0;
@@ -78,8 +79,8 @@ export function watchMaxLatency(
       reportedUs = latencyUs;
       onRecord(latencyUs * 1000, trace);
     }
-    // The maximum rises without a new trace if another user has turned on options/pause-on-trace, because the
-    // kernel then stores no trace while a program reads `trace`.
+    // If another user has turned on options/pause-on-trace, the kernel stores no trace while a program reads
+    // `trace`. The maximum can then rise without a new trace.
     if (maximum > reportedUs) onRecord(maximum * 1000, '');
     lastMaximum = maximum;
   };
@@ -92,8 +93,8 @@ export function watchMaxLatency(
       if (writeZeroIf(dir, (maximum) => maximum === lastMaximum || tries === TRIES - 1)) break;
     }
     lastMaximum = 0;
-    // If the kernel set a new maximum just before the reset, this maximum is lost, but its trace can still be
-    // read.
+    // If the kernel set a new maximum just before the reset, the reset has overwritten it, but its trace,
+    // which also contains the latency, can still be read.
     look();
   };
 

@@ -17,7 +17,7 @@ import type { Instance } from './instance.ts';
 import { pathOnHost } from './mount.ts';
 
 /**
- * Returns the host paths of the `trace_marker` files whose markers the instance can record. If the top
+ * Returns the `trace_marker` files whose markers the instance can record, as paths on the host. If the top
  * level's file is not among them, `reason` says why. Turns copying off; `startCopies` turns it on.
  */
 export function receiveMarkers(instance: Pick<Instance, 'root' | 'dir' | 'name' | 'set'>): MarkerStatus {
@@ -43,8 +43,8 @@ export function startCopies(instance: Pick<Instance, 'set'>): void {
 }
 
 /**
- * If another instance makes the kernel refuse markers at the top level, returns a message that names this
- * instance. Otherwise, returns undefined. `own`: name of the agent's instance.
+ * If another instance makes the kernel refuse markers at the top level, returns a message that names the
+ * other instance. Otherwise, returns undefined. `own` is the name of the agent's instance.
  */
 export function markersRefused(root: string, own: string): string | undefined {
   const guilty = readdirSync(join(root, 'instances')).find((name) => {

@@ -1,10 +1,11 @@
 /**
- * Finds the host pids of the agent's own threads. Events contain host pids (thread ids of the initial pid
- * namespace), but in another pid namespace /proc shows different ids. Threads that run the agent's code or
- * file system calls write a nonce to `trace_marker`, and the trace shows each nonce with the writer's host
- * pid. V8's helper threads cannot write a nonce, so in such a namespace the agent sends each of its threads a
- * signal that the thread ignores; the signal's event contains the thread's host pid. Lines of the file
- * `trace` have the form `comm-pid [cpu] flags stamp: function: text`.
+ * Finds the host pids of the agent's own threads. Host pids are thread ids in the initial pid namespace;
+ * events contain host pids. If the agent has a pid namespace of its own, its /proc shows different ids.
+ * Threads that run the agent's code or file system calls write a nonce to `trace_marker`, and the trace shows
+ * each nonce with the writer's host pid. V8's helper threads cannot write a nonce. So in its own pid
+ * namespace, the agent also sends each of its threads a signal that the thread ignores, and the signal's
+ * event contains the thread's host pid. Lines of the file `trace` have the form `comm-pid [cpu] flags stamp:
+ * function: text`.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, openSync, readdirSync, readlinkSync, write } from 'node:fs';
@@ -19,7 +20,7 @@ export interface OwnThreadIds {
   /** Host pids of our threads, ascending. */
   ids: number[];
   /**
-   * Whether the agent runs in its own pid namespace, in which `ownThreadIds` does not return host pids. Also
+   * Whether the agent has a pid namespace of its own, so that `ownThreadIds` does not return host pids. Also
    * true if the agent cannot find its marker in the trace.
    */
   nested: boolean;
@@ -47,16 +48,16 @@ export function claimThreadId(instance: Pick<Instance, 'writeMarker'>, nonce: st
 }
 
 /**
- * Returns, by nonce, the host pid of the thread that wrote it. Leaves out nonces that the trace does not
- * contain. Throws `KernelError`.
+ * Returns the host pids of the threads that wrote the nonces, by nonce. Leaves out nonces that the trace does
+ * not contain. Throws `KernelError`.
  */
 export function findNonces(instance: Pick<Instance, 'dir'>, nonces: readonly string[]): Map<string, number> {
   return parseNonces(readText(join(instance.dir, 'trace')), nonces);
 }
 
 /**
- * Matches the end of a line, because the comm at the start can contain any characters. After the pid, the
- * line has a fixed form and ends with the nonce. The columns for flags and tgid are optional.
+ * Matches the part of a line from the pid to the end. The comm before the pid can contain any characters. The
+ * columns for flags and tgid are optional.
  */
 const MARK =
   /-(\d+)\s+(?:\([\s\d-]+\)\s+)?\[\d+\]\s+(?:\S+\s+)?\d+(?:\.\d+)?: [^\s:]+: ftrace-exporter-tid ([0-9a-f]+)$/;
@@ -105,8 +106,8 @@ export async function learnOwnThreads(
       warnings.push(
         'cannot find the marker that shows the id of the main thread: the metrics will include events caused by this thread',
       );
-    // Always use libuv's pool here: it creates its threads on first use, and `ownThreadIds` lists only
-    // threads that exist.
+    // Use libuv's thread pool even if the ids come from /proc. libuv creates the threads of the pool on first
+    // use, and /proc lists only threads that exist.
     const pool = await markFromPool(instance, marker);
     const marked = new Set([...claimed.values(), ...pool]);
 
@@ -151,8 +152,8 @@ const IGNORED_SIGNAL_NUMBER = osConstants.signals[IGNORED_SIGNAL];
 const SIGNAL_EVENT = 'events/signal/signal_generate';
 
 /**
- * Sends a signal to each of our threads, and returns their host pids, which the signal's event contains.
- * `own` is the host pid of the calling thread, which the event filter needs to exclude signals from other
+ * Sends a signal to each of our threads, and returns the host pids of these threads from the signal's events.
+ * `own` is the host pid of the calling thread; the event filter uses it to exclude signals from other
  * threads. If this fails, adds a warning and returns no pids.
  */
 function signalledThreads(instance: Pick<Instance, 'dir'>, own: number, warnings: string[]): number[] {
@@ -185,8 +186,8 @@ function signal(tid: number): void {
 }
 
 /**
- * Returns the target pids of the `signal_generate` events in a trace. Matches the end of each line, because
- * the target's comm before the pid can contain any characters.
+ * Returns the target pids of the `signal_generate` events in a trace. The pattern matches up to the end of
+ * the line, because the target's comm before the pid can contain any characters.
  */
 export function parseSignalTargets(trace: string): number[] {
   const pids = trace.split('\n').flatMap((line) => {

@@ -1,8 +1,8 @@
 /**
  * Reads markers that programs write to the top level's `trace_marker`, on kernels that cannot copy markers to
- * an instance. The agent uses the top level only if nobody else does. Through the journal, the agent sets the
- * clock and, if needed, the buffer size and the option `markers`. If the agent is killed, the top level
- * continues to record.
+ * an instance. The agent uses the top level only if no other program uses it. It sets the clock and, if
+ * needed, the buffer size and the option `markers`, and saves the old values in the journal. If the agent is
+ * killed, the top level continues to record.
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
@@ -59,8 +59,8 @@ export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
     stop: () => {},
     remove: () => {
       closePages();
-      // If another user now uses the top level, restore nothing, because this user relies on the clock. The
-      // agent tries again when it exits.
+      // If another user now uses the top level, restore nothing, because this user relies on the current
+      // clock. The agent tries again to restore the files when it exits.
       if (removed || topLevelUser(root) !== undefined) return [];
       removed = true;
       return part.restore().problems;

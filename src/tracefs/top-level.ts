@@ -1,8 +1,8 @@
 /**
- * Presents the top level as an `Instance`, for tracers that the kernel cannot run in an instance. The agent
- * uses the top level only if nobody else does. It saves the old text of every file in the journal before
- * writing the file, and restores all files when the tracer stops. Source: kernel/trace/trace.c,
- * tracing_open_pipe(), tracing_free_buffer_release().
+ * Presents the top level (the root directory of tracefs, with its own buffer) as an `Instance`, for tracers
+ * that the kernel cannot run in an instance. The agent uses the top level only if no other program uses it.
+ * The agent saves the old text of each file in the journal before it writes the file, and restores all files
+ * when the tracer stops. Source: kernel/trace/trace.c, tracing_open_pipe(), tracing_free_buffer_release().
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
@@ -68,7 +68,7 @@ export function takeTopLevel(root: string, journal: Journal, tracer: string): In
   };
 }
 
-/** Returns a warning if the top level's buffer contains events, because the agent is about to remove them. */
+/** If the top level's buffer contains events, returns a warning that the agent removes them. */
 export function warningsOfRemoval(root: string, purpose: string): string[] {
   const counts = possibleCpus(root).map((cpu) =>
     parseStats(tryReadText(join(root, 'per_cpu', `cpu${cpu}`, 'stats')) ?? '', cpu),

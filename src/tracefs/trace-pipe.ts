@@ -16,7 +16,10 @@ export interface TracePipe extends TextSource {
 
 const INTERRUPTED_TRIES = 16;
 
-/** Options that the text reader needs. An instance can inherit other values from the top level. */
+/**
+ * Options for the text of all tracers except function_graph. An instance can inherit other values from the
+ * top level.
+ */
 const AS_READ: Readonly<Record<string, '0' | '1'>> = {
   'context-info': '1',
   'irq-info': '1',
@@ -31,10 +34,10 @@ const AS_READ: Readonly<Record<string, '0' | '1'>> = {
   'sym-offset': '0',
 };
 
-/** Options for function_graph, with all columns on. */
+/** Options for the text of function_graph. They switch on all columns. */
 const GRAPH_AS_READ: Readonly<Record<string, '0' | '1'>> = {
   ...AS_READ,
-  // Adds the column with interrupt and scheduling flags, which the text of other tracers always has.
+  // Adds a column with interrupt and scheduling flags. The text of other tracers always has this column.
   'latency-format': '1',
   // Without this option, the text does not report calls that are missing because they were nested too deeply.
   'funcgraph-overrun': '1',
@@ -48,8 +51,8 @@ const GRAPH_AS_READ: Readonly<Record<string, '0' | '1'>> = {
 };
 
 /**
- * Returns the files in `options/` and the values that the text reader needs. These values override the options of the
- * tracer's request. The caller skips files that the kernel lacks.
+ * Returns the option values that the parser of the text needs, by file name in `options/`. These values
+ * override the options of the tracer's request. The caller skips files that the kernel lacks.
  */
 export function textOptions(tracer: string): Readonly<Record<string, '0' | '1'>> {
   return traitsOf(tracer).isGraph ? GRAPH_AS_READ : AS_READ;

@@ -9,17 +9,19 @@ export interface TracerTraits {
   /** The tracer drops durations below `tracing_thresh`. */
   obeysThreshold?: true;
   /**
-   * The tracer uses `tracing_thresh` as its own threshold. If the file contains 0, the tracer reports more.
+   * The tracer ignores noise shorter than `tracing_thresh`. If the file contains 0, the tracer uses its
+   * default threshold.
    */
   takesThreshold?: true;
-  /** The tracer sets `tracing_thresh` while it runs. */
+  /** While the tracer runs, the kernel sets `tracing_thresh` to the tracer's own threshold. */
   setsThreshold?: true;
   /** The tracer uses `osnoise/options`. */
   hasOsnoiseOptions?: true;
   /** Files at the top level that the kernel itself changes while the tracer runs. */
   changes?: readonly string[];
   /**
-   * The tracer records calls and returns, filters with `set_graph_function`, and prints different columns.
+   * The tracer records calls and returns of functions, can be filtered with `set_graph_function`, and prints
+   * columns that other tracers do not print.
    */
   isGraph?: true;
 }
@@ -52,9 +54,7 @@ export function traitsOf(tracer: string): TracerTraits {
   return TRAITS[tracer] ?? {};
 }
 
-/**
- * Returns all tracers of the tracer's group, including the tracer itself. Empty if the tracer has no group.
- */
+/** Returns all tracers of the same group, including `tracer`. Empty if the tracer has no group. */
 export function groupOf(tracer: string): readonly string[] {
   const { group } = traitsOf(tracer);
   return group === undefined ? [] : TRACERS.filter((name) => TRAITS[name].group === group);

@@ -1,6 +1,7 @@
 /**
- * Starts and stops a tracer in a prepared instance or at the top level. The journal saves the old value
- * before each change of a system-wide file. Source: kernel/trace/trace.c, tracing_set_tracer().
+ * Starts and stops a tracer in a prepared instance or at the top level. Before each change of a system-wide
+ * file, the agent saves the old value in the restore journal. Source: kernel/trace/trace.c,
+ * tracing_set_tracer().
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,7 +30,8 @@ export interface StartedTracer {
   reapplyFilter(): string[];
   /**
    * Sets the tracer to nop and restores its knobs (see `Knob`). While a `trace_pipe` or `trace_pipe_raw` of
-   * the target is open, the kernel refuses with EBUSY; `problems` then contains the error.
+   * the instance is open, the kernel refuses to stop the tracer with EBUSY; `problems` then contains the
+   * error, and the knobs stay as they are.
    */
   stop(): Restored;
 }
@@ -121,8 +123,9 @@ function settingsOf(root: string, { tracer, knobs }: TracerRequest): string[] {
 }
 
 /**
- * Sets options of the tracer. Up to Linux 6.12 (but not in 7.3), all instances share a tracer's options, so a
- * change in the agent's instance also changes the top level. The journal saves these shared options.
+ * Sets options of the tracer. On Linux 6.12 and earlier, all instances share the options of a tracer, so a
+ * change in the agent's instance also changes the top level. The journal then saves the old values. On Linux
+ * 7.3, each instance has its own options.
  */
 function setTracerOptions(target: Instance, options: TracerRequest['options'], knobs: JournalPart): void {
   if (target.dir === target.root) {
@@ -157,9 +160,9 @@ function stop(target: Instance, knobs: JournalPart): Restored {
 
 /**
  * Sets the instance's clock to the top level's clock. A latency tracer reads the start time of a latency from
- * the top level's clock, and the file `trace` omits events from before the start. If the instance used
- * `mono`, `trace` would often omit all events. Source: kernel/trace/trace.c, ftrace_now(), __update_max_tr(),
- * tracing_iter_reset().
+ * the top level's clock, and the file `trace` omits events whose timestamps are before this start time. If
+ * the instance used another clock, such as `mono`, `trace` would often omit all events. Source:
+ * kernel/trace/trace.c, ftrace_now(), __update_max_tr(), tracing_iter_reset().
  */
 function useTopLevelClock(target: Instance, tracer: string): void {
   const file = join(target.root, 'trace_clock');
@@ -186,9 +189,8 @@ function setTracer(target: Instance, tracer: string): void {
 }
 
 /**
- * Writes the knobs. One knob can limit another (osnoise's runtime must not exceed its period), so the order
- * that the kernel accepts depends on the old values. If the kernel refuses a knob with EINVAL, writes it
- * again after the other knobs.
+ * Writes the knobs. The value of one knob can limit another: osnoise's runtime must not exceed its period. So
+ * if the kernel refuses a knob with EINVAL, the function writes this knob again after the other knobs.
  */
 function setKnobs(root: string, { tracer, knobs }: TracerRequest, part: JournalPart): void {
   let remaining = knobs.filter((knob) => isThere(root, tracer, knob));

@@ -27,8 +27,8 @@ export function set(store: JournalStore, owner: string, file: string, value: str
   const entry = store.claim(owner, file, form, text);
   const { left: previous } = entry;
   delete entry.left;
-  // Ignore errors of this save, such as a full disk, so that the agent can still stop a tracer. The state
-  // file on disk already contains what is needed to restore the file.
+  // If the state file on disk already contains what is needed to restore the file, ignore a failed save (such
+  // as on a full disk), so that the agent can still stop a tracer.
   if (isOwner && (isChangedByKernel(file) || wanted === normalForm(form, entry.before)))
     store.saveIfPossible();
   else store.saveFor(owner);
@@ -80,8 +80,8 @@ export function add(store: JournalStore, owner: string, file: string, values: re
 }
 
 /**
- * Updates an entry after a failed write. If the file has its original text, drops the entry; otherwise,
- * restores the entry's `left`.
+ * Updates an entry after a failed write. If the file has its original text, drops the entry. Otherwise, sets
+ * `entry.left` to `previous`.
  */
 function forgetIfUnchanged(
   store: JournalStore,

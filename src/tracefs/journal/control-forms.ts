@@ -5,10 +5,11 @@
  */
 
 /**
- * Formats of files. `value`: the text as written. `choice`: all choices, the current one in brackets. `mask`:
- * CPUs in hexadecimal words. `size`: a number, or `7 (expanded: 1408)`. `words`: options such as `A NO_B`,
- * written one by one. `switch`: `0` or `1`, followed by `*` if a trigger uses the event. `functions` and
- * `pids`: lists. The agent appends only to an empty list, so it restores a list by emptying it.
+ * Formats of files. `value`: the text is the value. `choice`: all choices, the current one in brackets.
+ * `mask`: CPUs in hexadecimal words. `size`: a number, or `7 (expanded: 1408)`. `words`: options such as `A
+ * NO_B`; each write sets one option. `switch`: `0` or `1`, followed by `*` if a trigger uses the event.
+ * `functions` and `pids`: lists. The agent appends only to lists that were empty, so it restores a list by
+ * emptying it.
  */
 export type Form = 'value' | 'choice' | 'mask' | 'size' | 'words' | 'switch' | 'functions' | 'pids';
 
@@ -43,8 +44,8 @@ export function isList(form: Form): form is 'functions' | 'pids' {
 }
 
 /**
- * Converts a file's text, or a value to write, to its normal form. Texts with the same normal form mean the
- * same setting.
+ * Converts a file's text, or a value to write, to a normal form. Two texts have the same normal form if they
+ * mean the same setting.
  */
 export function normalForm(form: Form, text: string): string {
   const trimmed = text.trim();
@@ -73,8 +74,8 @@ export function normalForm(form: Form, text: string): string {
 /** Returns the values to write, one per write, so that the file contains `text` again. */
 export function valuesToWrite(form: Form, text: string): string[] {
   if (form === 'words') return words(text);
-  // Write the `expanded` size. The kernel expands the buffer only once, when the top level is first used.
-  // With the smaller size, the next user would get a buffer that is too small.
+  // Write the size after `expanded`. With the smaller size, the next user would get a buffer that is too
+  // small, because the kernel expands the buffer only when the top level is first used.
   if (form === 'size') return [/\(expanded: (\d+)\)/.exec(text)?.[1] ?? normalForm(form, text)];
   if (form === 'mask') return [text.trim()];
   return [normalForm(form, text)];

@@ -1,7 +1,7 @@
 /**
- * The restore journal: before the agent changes a system-wide setting, it saves the old text of the setting's
+ * The restore journal. Before the agent changes a system-wide setting, it saves the old text of the setting's
  * file on disk. It restores the text when it stops or, after a crash, at its next start. Each agent has one
- * journal, and each tracer restores its own part of the journal.
+ * journal. When one tracer stops, the agent restores only the files that it changed for this tracer.
  */
 import { add, keep, keepIfFollows, set } from './changes.ts';
 import { tracerOf } from './owners.ts';
@@ -14,7 +14,7 @@ export interface Journal {
   place: JournalPlace;
   /** Returns the part of the journal for the files that one owner (see `owners.ts`) changes. */
   part(owner: string): JournalPart;
-  /** Restores all journaled files. Removes the state file, unless another attempt is needed. */
+  /** Restores all journaled files. Removes the state file if no file is left to restore. */
   restore(): Restored;
 }
 
@@ -26,8 +26,8 @@ export interface JournalPart {
    */
   set(file: string, value: string): void;
   /**
-   * Appends to a list file that was empty before the agent used it. Returns the values that the kernel
-   * refuses with EINVAL. Throws `KernelError`.
+   * Appends to a list file. Returns the values that the kernel refuses with EINVAL. Throws a `KernelError`,
+   * for example if the list already contains entries of another user.
    */
   add(file: string, values: readonly string[]): string[];
   /** Saves the old text of a file that the kernel itself will change. Throws `KernelError`. */
@@ -38,14 +38,14 @@ export interface JournalPart {
    */
   keepIfFollows(file: string, step: () => void): void;
   /**
-   * Call this if the tracer could not be stopped. `restore` then keeps the tracer's settings, in the kernel
-   * and in the journal.
+   * Call this if the tracer could not be stopped. `restore` then does not change the tracer's files, and
+   * keeps their old texts in the journal.
    */
   stillRuns(): void;
   restore(): Restored;
 }
 
-/** Opens an agent's journal. Does not read or write the state file until this is necessary. */
+/** Opens an agent's journal. Does not read or write the state file; the first change or restore does. */
 export function openJournal(place: JournalPlace): Journal {
   const store = openStore(place);
   /** Tracers that could not be stopped. */

@@ -21,8 +21,8 @@ export function foreignTracer(root: string): string | undefined {
 }
 
 /**
- * Describes the files that an agent's journal lists and, if this process cannot write one of them, the
- * reason. Undefined if the journal lists no files.
+ * Describes the files that an agent's journal lists. If this process cannot write one of the files, also says
+ * why. If the journal cannot be read, returns the error message. Undefined if the journal lists no files.
  */
 export function journalState({ root, stateDir, name }: JournalPlace): string | undefined {
   const stateFile = stateFileOf(stateDir, name);

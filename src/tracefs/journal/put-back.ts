@@ -1,6 +1,6 @@
 /**
- * Restores one journaled file, unless another user has changed the file after the agent. Paths of files are
- * relative to the root of tracefs, or are `/sys/block/DISK/trace/enable`.
+ * Restores one journaled file, unless another user has changed the file since the agent's last write. Paths
+ * of files are relative to the root of tracefs, or are `/sys/block/DISK/trace/enable`.
  */
 import { isAbsolute, join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
@@ -46,8 +46,8 @@ export function writeValue(root: string, file: string, value: string): void {
 
 /**
  * Restores a file. Returns `restored`; `nothing` if the file needs no change; or a message that says why the
- * file does not have its old value. `tracerIsOurs`: false if the agent could not restore `current_tracer`,
- * for example because another user has changed it. Throws `KernelError`.
+ * file does not have its old value. `tracerIsOurs` is false if the agent could not restore `current_tracer`,
+ * for example because another user has changed the tracer. Throws `KernelError`.
  */
 export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean): string {
   const { file, before } = entry;
@@ -80,11 +80,11 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
 function isOurs(entry: JournalEntry, form: Form, present: string, tracerIsOurs: boolean): boolean {
   if (isChangedByKernel(entry.file)) return true;
   // The kernel adds pids to the list when listed tasks fork, so the contents do not show which program wrote
-  // the list. Assume that the list is ours if the tracer is ours.
+  // the list. Assume that the agent wrote the list, unless the agent could not restore `current_tracer`.
   if (form === 'pids') return tracerIsOurs;
   if (form === 'functions') {
-    // Loading or removing a module changes the list, so only check that each function in it matches one of
-    // our globs.
+    // Loading or removing a module changes the list, so only check that each function in the list matches one
+    // of the globs that the agent wrote.
     return tracerIsOurs && coveredBy(present, entry.added ?? []);
   }
   return entry.left === undefined || entry.left === present;

@@ -11,7 +11,9 @@ import { otherTopLevelUser } from './top-level-user.ts';
 
 export interface Restored {
   restored: string[];
-  /** Messages about files that could not be restored, or that stay as they are because another user changed them. */
+  /**
+   * Messages about files that were not restored, because of an error or because another user changed them.
+   */
   problems: string[];
 }
 
@@ -42,9 +44,9 @@ export function restoreEntries(store: JournalStore, request: RestoreRequest): Re
     tracerIsOurs = outcome === 'restored' || outcome === 'nothing';
     noteTracer(store, entry, { tracerIsOurs, running: request.running });
   }
-  // Search for another user of the top level only when restoring all entries. When a single tracer stops, the
-  // top level has no other user: the agent started the tracer only because the top level was free, and has
-  // stopped all recording at the top level.
+  // Check for another user of the top level only when restoring all entries. When only one tracer stops, the
+  // check is not necessary: the agent started the tracer only because the top level was free, and has stopped
+  // all recording at the top level.
   const user = request.owner === undefined ? otherTopLevelUser(store.place.root, mine) : undefined;
   for (const entry of mine.filter((one) => !isTracer(one)).reverse()) {
     if (isOnlyGivenUp(entry, request)) continue;
@@ -68,8 +70,9 @@ function entriesOf(store: JournalStore, { owner, isRecovery = false }: RestoreRe
 }
 
 /**
- * Whether a state file exists although there are no entries to restore, for example a file from an earlier
- * boot. False if only one owner's files are restored. If true, `finish` removes the file.
+ * Whether there is a state file to remove although there are no entries to restore, for example a file from
+ * an earlier boot. False if the request names an owner, because only a request for all entries removes the
+ * file.
  */
 function isStaleFileThere(
   { place, hasClaimed }: JournalStore,
@@ -92,8 +95,8 @@ interface TracerState {
 }
 
 /**
- * If the top level's tracer was not restored, keeps its entry in the journal. Updates `running`, the set of
- * tracers that could not be stopped.
+ * If `current_tracer` was not restored, keeps its entry in the journal. Adds the entry's tracers to `running`
+ * if they could not be stopped, and otherwise removes them from `running`.
  */
 function noteTracer(store: JournalStore, entry: JournalEntry, { tracerIsOurs, running }: TracerState): void {
   const couldNot = store.entries().includes(entry);
@@ -121,8 +124,8 @@ function whyItWaits(
 }
 
 /**
- * Calls `putBack`, and drops the entry unless another attempt can succeed. Returns the result of `putBack` or
- * an error message.
+ * Calls `putBack`. Keeps the entry only if an error occurred and another attempt can succeed. Returns the
+ * result of `putBack` or an error message.
  */
 function tryPutBack(store: JournalStore, entry: JournalEntry, tracerIsOurs: boolean): string {
   try {

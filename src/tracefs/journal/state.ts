@@ -1,7 +1,7 @@
 /**
  * Loads and saves the state file of a restore journal. The file remains on disk when the process ends.
- * Accepts only entries for files that the agent may write. Refuses a state file that is malformed or that
- * another user could have written, and does not change this file.
+ * Accepts only entries for files that the agent may write. Refuses to load a state file that is malformed or
+ * that another user could have written.
  */
 import {
   closeSync,
@@ -26,9 +26,15 @@ import { formOf } from './control-forms.ts';
 export interface JournalEntry {
   /** Relative to the root of tracefs, or `/sys/block/DISK/trace/enable`. */
   file: string;
-  /** Text before the first write; '' for lists, because the agent uses a list only if it is empty. */
+  /**
+   * Text before the agent's first write. For lists, always '', because the agent uses a list only if it is
+   * empty.
+   */
   before: string;
-  /** Text after our write, in normal form (see `normalForm`). Undefined until our write is complete. */
+  /**
+   * Text after the agent's last write, in normal form (see `normalForm`). Undefined for lists, and while no
+   * write is complete.
+   */
   left?: string;
   /** Values that were appended to a list. */
   added?: string[];

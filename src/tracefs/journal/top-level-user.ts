@@ -29,9 +29,9 @@ export function topLevelUser(root: string): string | undefined {
 }
 
 /**
- * Describes a user of the top level other than the agent, while the agent's own changes are still in force.
- * `entries` is the agent's journal; changes in it do not count as another user's. Undefined if there is no
- * other user.
+ * Describes another user of the top level, or returns undefined if there is none. Call this while the agent
+ * itself uses the top level. Ignores list files in `entries`, the agent's journal, because the agent wrote
+ * these lists.
  */
 export function otherTopLevelUser(root: string, entries: readonly JournalEntry[]): string | undefined {
   const isOurs = (list: string) =>
@@ -68,9 +68,9 @@ function pipeIsOpen(root: string): boolean {
 }
 
 /**
- * Describes another user if the buffer is larger than its original size and does not have the size that the
- * agent set. The original size is rounded up here as the kernel does: to whole sub-buffers, which the agent
- * may have enlarged, and to at least the sub-buffers that the kernel keeps when it frees a buffer.
+ * Describes another user if the buffer does not have the size that the agent set, and is larger than its
+ * original size. The comparison allows for rounding: the kernel rounds sizes up to whole sub-buffers, which
+ * the agent may have enlarged, and keeps at least two sub-buffers when it frees a buffer.
  */
 function grownBuffer(root: string, entries: readonly JournalEntry[]): string | undefined {
   const size = entries.find(({ file }) => file === SIZE);
