@@ -1,5 +1,5 @@
 /**
- * Determines the unit of a recording's timestamps, in nanoseconds, from the trace clock. Source:
+ * Finds the trace clock of a recording, and the length of one timestamp unit in nanoseconds. Sources:
  * kernel/trace/trace.c, trace_clocks[]; trace-cmd's timestamp_calc().
  */
 import type { Facts } from './options.ts';
@@ -27,8 +27,8 @@ export interface Clock {
 }
 
 /**
- * Returns the clock of a recording. `bufferClock` is the clock in the buffer's option. The function uses it
- * only if the file names no other clock, because trace-cmd 3.1 writes a wrong clock for instances.
+ * Returns the clock of a recording. Uses `bufferClock`, the clock in the buffer's option, only if the file
+ * names no clock for the whole recording, because trace-cmd 3.1 writes a wrong clock for instances.
  */
 export function clockOf(facts: Facts, bufferClock: string): Clock {
   const problems: string[] = [];

@@ -42,9 +42,10 @@ export interface Contents extends Pick<TraceMetadata, 'layout' | 'machine' | 'ke
 }
 
 /**
- * `instance` is the buffer to read: by default the top level or, if the top level is empty, the first buffer with
- * pages. Throws `UsageError` if the file is not a readable trace.dat or lacks the instance. Adds other errors to
- * `problems`.
+ * Reads everything before the pages. `instance` is the name of the buffer to read; undefined selects the top
+ * level or, if the top level has no pages, the first buffer with pages. Throws `UsageError` if the file is
+ * not a readable trace.dat or lacks the buffer, `KernelError` if a system call fails. Adds messages about
+ * other errors to `problems`.
  */
 export function readContents(cursor: Cursor, file: string, instance: string | undefined): Contents {
   const problems: string[] = [];

@@ -1,11 +1,14 @@
 /**
- * Reads parts of a trace.dat file in sequence, from the file or from uncompressed bytes in memory. The
- * lengths of the parts come from the file and may be wrong. If a part extends beyond the end, a cursor throws
- * a `Broken` with the position.
+ * Reads parts of a trace.dat file in sequence, from the file or from uncompressed bytes in memory. The file
+ * itself contains the lengths of its parts, and the lengths may be wrong. If a part extends beyond the end,
+ * the cursor throws a `Broken` with the position.
  */
 import { readAt } from './file-io.ts';
 
-/** Maximum bytes of a part before the pages. The largest part is kallsyms, with about 15 MiB. */
+/**
+ * Maximum size of a part in bytes. A larger size means that the file is damaged. The largest usual part is
+ * kallsyms, with about 15 MiB.
+ */
 export const MAX_PART = 1 << 28;
 const MAX_NAME = 256;
 

@@ -1,5 +1,6 @@
 /**
- * Reads and writes recordings. Repeats short reads and writes. Throws a `KernelError` if a system call fails.
+ * Reads and writes files of recordings. After a short read or write, continues with the remaining bytes.
+ * Throws a `KernelError` if a system call fails.
  */
 import { constants, openSync, readSync, writeSync } from 'node:fs';
 import { errnoOf, KernelError } from '../model/errors.ts';

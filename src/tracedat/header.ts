@@ -1,6 +1,6 @@
 /**
- * Encodes the front of a trace.dat file, up to the table of CPUs, in the order of trace-cmd.dat.v6(5). All numbers are
- * little-endian, like the kernels that the agent supports.
+ * Encodes the beginning of a trace.dat file, up to the table of CPUs, in the order of trace-cmd.dat.v6(5).
+ * All numbers are little-endian, because the agent supports only little-endian kernels.
  */
 import type { BufferStats, TraceMetadata } from '../model/source.ts';
 import { cpuStatsText } from './cpu-stats.ts';
@@ -30,11 +30,14 @@ export interface HeaderParts {
   /** Lines `pid comm`, as in `saved_cmdlines`. */
   cmdlines: string;
   stats: readonly BufferStats[];
-  /** Lines `address type name` for the functions whose addresses the pages contain; '' for none. */
+  /** Lines `address type name`, as in /proc/kallsyms; '' if the recording needs no names of functions. */
   kallsyms: string;
 }
 
-/** Returns the file's bytes up to `flyrecord`, which precedes the table of the CPUs' offsets and sizes. */
+/**
+ * Returns the file's bytes up to and including the word `flyrecord`. The table with the offset and size of
+ * each CPU's pages follows this word.
+ */
 export function headerBytes(parts: HeaderParts): Uint8Array {
   const { metadata } = parts;
   const chunks: Uint8Array[] = [];

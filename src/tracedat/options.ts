@@ -1,6 +1,6 @@
 /**
  * Parses the options of trace.dat files (each has an ID and data), and collects their values in `Facts`.
- * Source: trace-cmd.dat.v7(5). Version 6 uses only the lower IDs, and its option BUFFER ends after the name.
+ * Source: trace-cmd.dat.v7(5). In version 6, the option BUFFER ends after the name.
  */
 import type { BufferStats } from '../model/source.ts';
 import { bufferOfCpuStats, parseCpuStats } from './cpu-stats.ts';
@@ -18,10 +18,13 @@ import {
   OPTION_UNAME,
 } from './trace-dat.ts';
 
-/** More CPUs than any kernel supports. A larger number means that the file is broken. */
+/** Maximum number of CPUs; no kernel supports more. A larger number means that the file is damaged. */
 export const MAX_CPUS = 65536;
 
-/** Position of a CPU's pages (possibly compressed) in bytes, as in the file and not yet checked. */
+/**
+ * Offset and size, in bytes, of one CPU's pages in the file. The pages may be compressed. The numbers are
+ * copied from the file without a check.
+ */
 export interface Extent {
   cpu: number;
   offset: number;
@@ -36,7 +39,10 @@ export interface BufferEntry {
    * once the table has been read, the offset after the table.
    */
   offset: number;
-  /** '' in version 6. In version 7, trace-cmd 3.1 writes the top level's clock even for instances. */
+  /**
+   * The trace clock; '' in version 6. In version 7, files of trace-cmd 3.1 contain the top level's clock even
+   * for instances.
+   */
   clock: string;
   /** 0 if the file does not contain the page size. */
   pageSize: number;
@@ -82,7 +88,8 @@ export function noFacts(): Facts {
 }
 
 /**
- * Adds one option to the facts. Ignores options that metrics do not need. Returns an error message, or ''.
+ * Adds the value of one option to `facts`. Ignores options that replay does not need. Returns an error
+ * message, or '' on success.
  */
 export function takeOption(facts: Facts, id: number, data: Buffer, version: 6 | 7): string {
   const cursor = new Cursor(memoryInput(data, `option ${id}`));

@@ -10,8 +10,8 @@ import { parseHeaderPage } from './header-page.ts';
 /** Maximum number of messages per kind of problem. */
 export const MAX_PROBLEMS = 5;
 /**
- * Maximum number of invalid formats. Reading stops after more, because this part of the file must contain
- * something else.
+ * Maximum number of invalid formats. If there are more, the reader stops, because this part of the file then
+ * does not contain formats.
  */
 const MAX_BAD_FORMATS = 100;
 

@@ -1,5 +1,5 @@
 /**
- * Reads captures, which are trace.dat files (version 6 or 7, little-endian). Returns the metadata and a
+ * Reads captures. A capture is a trace.dat file (version 6 or 7, little-endian). Returns the metadata and a
  * `PageSource`, which reads pages from the file on request. Format: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5).
  */
 import { closeSync, fstatSync } from 'node:fs';
@@ -33,13 +33,17 @@ export interface Capture {
 }
 
 export interface OpenOptions {
-  /** The buffer to read: by default the top level or, if the top level is empty, the first buffer with pages. */
+  /**
+   * Name of the buffer to read. Undefined selects the top level or, if the top level has no pages, the first
+   * buffer with pages.
+   */
   instance?: string | undefined;
 }
 
 /**
  * Opens a capture, even a truncated or damaged one. Throws `KernelError` if the file can't be opened or read,
- * `UsageError` if the file is not a trace.dat of version 6 or 7, or lacks the page layout or the instance.
+ * `UsageError` if the file is not a trace.dat of version 6 or 7, or has no page layout, no buffer with the
+ * requested name, or only the text of a latency tracer.
  */
 export function openCapture(path: string, options: OpenOptions = {}): Capture {
   const fd = openFile(path, READ_AT_ONCE);

@@ -1,6 +1,6 @@
 /**
  * Checks that a buffer's extents (see `Extent`) are possible positions in the file, and finds the pages of
- * each CPU. The file stores compressed pages in chunks: trace-cmd.dat.v7(5), COMPRESSION FORMAT OF THE TRACE
+ * each CPU. Compressed pages are stored in chunks; see trace-cmd.dat.v7(5), COMPRESSION FORMAT OF THE TRACE
  * DATA.
  */
 import { Broken, type Cursor, MAX_PART } from './cursor.ts';
@@ -9,14 +9,14 @@ import { MAX_PROBLEMS } from './parts.ts';
 
 /** Pages of one CPU that were compressed together. */
 export interface Chunk {
-  /** Offset of the compressed bytes in the file. `size` is their number. */
+  /** Offset of the compressed bytes in the file. `size` is the number of compressed bytes. */
   offset: number;
   size: number;
   firstPage: number;
   pages: number;
 }
 
-/** Pages of one CPU: their offset in the file and their number. */
+/** The pages of one CPU. `offset` is their offset in the file in bytes, `pages` their number. */
 export interface Region {
   offset: number;
   pages: number;
@@ -71,7 +71,7 @@ export function placeRegions(
   return regions;
 }
 
-/** Counts the region's pages. Returns the offset of the first byte after them. */
+/** Counts the region's pages. Returns the offset of the first byte after the region. */
 function countPages(
   extent: Extent,
   region: Region,
@@ -92,7 +92,7 @@ function countPages(
   return offset + there;
 }
 
-/** Finds the region's chunks. Returns the offset of the first byte after them. */
+/** Finds the region's chunks. Returns the offset of the first byte after the valid chunks. */
 function indexChunks(
   extent: Extent,
   region: Region,

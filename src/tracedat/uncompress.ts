@@ -12,8 +12,8 @@ type Algorithm = (bytes: Uint8Array, options: { maxOutputLength: number }) => Ui
 const ALGORITHMS: Readonly<Record<string, Algorithm>> = { zlib: inflateSync, zstd: zstdDecompressSync };
 
 /**
- * Returns the function that uncompresses data of the compression `name`, as named in a file's header.
- * Undefined if `name` is `none` or is not supported.
+ * Returns the function for the compression `name`, which is a name from a file's header. Returns undefined if
+ * `name` is `none` or is not supported.
  */
 export function uncompressOf(name: string): Uncompress | undefined {
   const algorithm = Object.hasOwn(ALGORITHMS, name) ? ALGORITHMS[name] : undefined;

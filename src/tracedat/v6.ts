@@ -22,7 +22,7 @@ export interface FileParts {
 
 /**
  * Reads everything from the formats to the tables of CPUs. Adds the buffers to `facts`, the top level first.
- * Throws `Broken`.
+ * Throws `Broken` if the file is damaged, `UsageError` if it contains the text of a latency tracer.
  */
 export function readV6(cursor: Cursor, file: string, parts: FileParts): void {
   const { facts } = parts;
@@ -90,8 +90,8 @@ function readClock(cursor: Cursor, facts: Facts): void {
 }
 
 /**
- * Reads an instance's table of CPUs. Options precede the table only if the instance has a different number of
- * CPUs.
+ * Reads an instance's table of CPUs. Options precede the table only if the number of CPUs differs from that
+ * of the top level.
  */
 function readInstance(
   cursor: Cursor,

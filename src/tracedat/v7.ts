@@ -126,8 +126,8 @@ export function readFormats7(sections: SectionFile, { facts, formats, problems }
 }
 
 /**
- * Sets `parts.kallsyms` to a function that reads the section on request and throws `Broken` if the read
- * fails.
+ * If the file has a section with kallsyms, sets `parts.kallsyms` to a function that reads this section. The
+ * function throws `Broken` if the section is damaged.
  */
 export function findSymbols7(sections: SectionFile, parts: FileParts): void {
   const offset = parts.facts.sections.get(SECTION_KALLSYMS);
@@ -135,7 +135,10 @@ export function findSymbols7(sections: SectionFile, parts: FileParts): void {
   parts.kallsyms = () => openSection(sections, offset, SECTION_KALLSYMS).text(4, 'kallsyms');
 }
 
-/** Whether a buffer's pages are compressed. Throws `Broken` if its section is missing. */
+/**
+ * Whether a buffer's pages are compressed. Throws `Broken` if the file has no section of a buffer at
+ * `buffer.offset`.
+ */
 export function isCompressed({ cursor, uncompress }: SectionFile, buffer: BufferEntry): boolean {
   const section = cursor.at(buffer.offset);
   const id = section.number(2, 'the section of a buffer');

@@ -20,8 +20,8 @@ import { headerBytes, littleEndian, type SystemFormats } from './header.ts';
  */
 const FTRACE_FORMATS = ['function', 'print', 'bprint', 'bputs', 'raw_data', 'kernel_stack', 'user_stack'];
 /**
- * The writer writes pages in blocks of this size, because each write is a syscall, which may add events to
- * the recording.
+ * The writer collects pages and writes them in blocks of this size. Fewer writes are better, because each
+ * write is a syscall, and syscalls may cause more events in the recording.
  */
 const WRITE_BYTES = 65536;
 const COPY_BYTES = 1 << 20;
@@ -39,7 +39,9 @@ export interface CaptureEnd {
   stats: readonly BufferStats[];
   /** Names of processes: lines `pid comm`, as in `saved_cmdlines`. */
   cmdlines?: string;
-  /** Lines `address type name`, as in /proc/kallsyms, for pages of a function tracer. */
+  /**
+   * Lines `address type name`, as in /proc/kallsyms. Needed only if the pages contain addresses of functions.
+   */
   kallsyms?: string;
 }
 
@@ -65,7 +67,7 @@ interface Spool {
 
 /**
  * Creates `path.partial`, which `finish` renames to `path`. Throws `KernelError` if a file can't be created,
- * `UsageError` if `path` exists and is not a regular file, `Error` for an event without a format.
+ * `UsageError` if `path` exists and is not a regular file, `Error` if an event has no valid format.
  */
 export function openCaptureWriter(path: string, options: CaptureWriterOptions): CaptureWriter {
   const { metadata } = options;
