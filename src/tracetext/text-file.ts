@@ -1,7 +1,8 @@
 /**
- * Opens a file with text from `trace` or `trace_pipe`, and reports what the file contains. The text contains
- * no event formats, so the decoder uses those of `known-formats.ts`. The text also does not contain the
- * machine's architecture, so replay uses the syscall names of the machine on which it runs.
+ * Opens a file with text from `trace`, `trace_pipe` or `trace-cmd report`, and returns the text and what is
+ * known about it. The text contains no event formats, so the decoder uses the formats of `known-formats.ts`.
+ * The text also does not contain the machine's architecture, so replay uses the syscall names of the machine
+ * on which it runs.
  */
 import { closeSync } from 'node:fs';
 import { machine } from 'node:os';
@@ -45,14 +46,12 @@ export interface TextTrace
   /** Names of unknown events. The text does not contain the events' systems. */
   otherNames: readonly string[];
   /**
-   * Message for the user if the last line has no newline and can't be parsed. Undefined if the last line has
-   * a newline, or if the file is the `trace` of a latency tracer.
+   * Message for the user that the last line is cut off. The caller shows the message only if the last line
+   * can't be parsed. Undefined if the last line has a newline, or if the file is the `trace` of a latency
+   * tracer.
    */
   openEnd: string | undefined;
-  /**
-   * Returns the number of the line that contains this byte offset of the text from `source`. The first line
-   * is 1.
-   */
+  /** Converts a byte offset in the text from `source` to a line number. The first line is 1. */
   lineAt(offset: number): number;
   /** Sentences about what the file can't provide. */
   problems: string[];
@@ -65,15 +64,15 @@ const PIECE_BYTES = 1 << 20;
 const LONGEST_LATENCY_TRACE = 1 << 20;
 const NEWLINE = 0x0a;
 
-/** Whether a file begins like text of `trace` or `trace_pipe`. */
+/** Whether a file begins like text of `trace`, `trace_pipe` or `trace-cmd report`. */
 export function looksLikeTraceText(head: Uint8Array): boolean {
   const survey = surveyText([head]);
   return survey.hasLines || survey.isEmpty;
 }
 
 /**
- * Opens a file and reads it once to find its CPUs and events; `source` reads it again. Throws `UsageError` if the file
- * is not text of `trace` or `trace_pipe`, `KernelError` if it can't be read.
+ * Opens a file and reads it once to find its CPUs and events; `source` reads it again. Throws `UsageError`
+ * with a remedy if replay cannot use the text in the file, `KernelError` if the file can't be read.
  */
 export function openTextTrace(file: string): TextTrace {
   const fd = openFile(file, READ_AT_ONCE);
@@ -146,9 +145,7 @@ function asItIs(fd: number, file: string, bytes: number): Reader {
   };
 }
 
-/**
- * Returns a reader that rewrites the lines of other kernels and tools to the form that the decoder can parse.
- */
+/** Returns a reader that converts lines of other kernels and tools to the form that the decoder parses. */
 function rewritten(fd: number, file: string): Reader {
   const canonical = makeCanonical();
   const piece = Buffer.alloc(PIECE_BYTES);
@@ -189,7 +186,10 @@ function traceText(fd: number, file: string): string {
   return text.toString('utf8', 0, readAt(fd, file, text, 0));
 }
 
-/** Returns why replay does not support this trace output, with a remedy. Undefined if the output is supported. */
+/**
+ * If replay does not support this text, returns a message with the reason and a remedy. Otherwise, returns
+ * undefined.
+ */
 function whyNotRead(survey: TextSurvey): string | undefined {
   if (survey.isLatencyFormat && survey.tracer === 'nop') {
     return 'is text of the tracer nop with the option latency-format, which is not supported: record it again with 0 in options/latency-format';

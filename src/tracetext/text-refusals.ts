@@ -1,4 +1,7 @@
-/** Identifies the kind of a file that replay can't read by its first bytes, and suggests what to do. */
+/**
+ * Uses the first bytes of a file that replay can't read to say what kind of file it is and what to do
+ * instead.
+ */
 
 interface Kind {
   /** Matches the file's first bytes, converted to text with one character per byte. */
@@ -67,8 +70,8 @@ const KINDS: readonly Kind[] = [
 const LOOKED_AT = 8192;
 
 /**
- * Returns the part of an error message after the file's name, such as `is empty`. Never empty, even if no
- * pattern matches.
+ * Returns an error message without the file's name, such as `is empty`. If no pattern matches, returns a
+ * general message.
  */
 export function whatItIs(head: Uint8Array): string {
   const text = Buffer.from(head.subarray(0, LOOKED_AT)).toString('latin1');

@@ -1,6 +1,6 @@
 /**
- * Scans a text of `trace` or `trace_pipe` once to find its headings, CPUs and events. Source:
- * kernel/trace/trace.c, print_event_info() and print_trace_header().
+ * Scans the text of a trace (from `trace`, `trace_pipe` or `trace-cmd report`) once to find its headings,
+ * CPUs and events. Source: kernel/trace/trace.c, print_event_info() and print_trace_header().
  */
 
 import { makeCanonical } from '../decode/text/canonical.ts';
@@ -24,20 +24,20 @@ export interface TextSurvey {
   /** Names of unknown events. The text does not contain the events' systems. */
   otherNames: string[];
   eventLines: number;
-  /** Number of lines that do not have a form that the kernel prints. `firstOther` is the first of them. */
+  /**
+   * Number of lines that are neither events nor other lines that the kernel prints. `firstOther` is the first
+   * of these lines; undefined if there are none.
+   */
   otherLines: number;
   firstOther: ShownLine | undefined;
   /** Whether the text has headings of `trace`, but no events below them. */
   isEmpty: boolean;
   /** Whether the option latency-format was on. */
   isLatencyFormat: boolean;
-  /**
-   * Whether the text must be rewritten before decoding, because its line prefixes come from another kernel or
-   * tool.
-   */
+  /** Whether the text must be rewritten before decoding, for example because another tool wrote the lines. */
   isForeign: boolean;
   isReport: boolean;
-  /** Whether the last line has no newline. */
+  /** Whether the last line has no newline. Also false if this line is longer than 64 KiB. */
   isOpen: boolean;
   /** Whether timestamps are counts, because the trace clock does not measure time. */
   isPlain: boolean;
@@ -111,8 +111,7 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
 
   const heading = (line: string): void => {
     if (survey.eventLines > 0) return;
-    // Old kernels print this heading twice if another tracer of the same family runs; the last heading is
-    // correct.
+    // Some old kernels print two headings with different tracers; the last heading is correct.
     survey.tracer = /^# tracer: (\S+)/.exec(line)?.[1] ?? survey.tracer;
     hasColumns ||= COLUMNS.test(line);
     const entries = /^# entries-in-buffer\/entries-written: (\d+)\/(\d+)/.exec(line);
@@ -125,7 +124,8 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
       [survey.tracer, survey.kernelRelease] = [format[1], format[2]];
     }
     const latency = /^# latency: (\d+) us/.exec(line);
-    // With the option latency-format, the trace of any tracer has this heading, so check the tracer.
+    // With the option latency-format, every tracer prints this heading, so check whether the tracer measures
+    // latencies.
     const measures = LATENCY_TRACERS.some((tracer) => tracer === survey.tracer);
     if (latency !== null && measures) survey.latencyUs = Number(latency[1]);
   };
@@ -173,8 +173,8 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
     const call = shown.toString('latin1');
     const graph = GRAPH_LINE.exec(call);
     if (graph === null || Number(graph[2]) >= MOST_CPUS) {
-      // Don't count lines of function_graph that `GRAPH_LINE` does not match as `otherLines`, because
-      // `graph-lines.ts` parses them.
+      // `graph-lines.ts` parses the lines of function_graph that do not match `GRAPH_LINE`, so do not count
+      // these lines in `otherLines`.
       if (!survey.isGraph) otherLine(bytes, from, end);
       return;
     }
@@ -200,7 +200,7 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
   const take = (bytes: Uint8Array): void => {
     let from = 0;
     while (from < bytes.length) {
-      // A task name can contain a newline, so look for the end of the line after the prefix.
+      // A task name can contain a newline, so skip the prefix before searching for the end of the line.
       const text = survey.isGraph ? -1 : parsePrefix(bytes, from, bytes.length, prefix);
       const end = bytes.indexOf(NEWLINE, Math.max(from, text));
       line(bytes, from, end + 1);
