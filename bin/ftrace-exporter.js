@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The entry point. Starts the compiled program, or the TypeScript sources of a checkout if the compiled
-// program is older or missing. If the running Node is too old, prints the required version and exits. For
-// this message, an old Node must be able to parse this file.
+// program is missing or older than the sources. If the running Node is too old, prints the required version
+// and exits. An old Node can print this message only if it can parse this file, so use no new syntax here.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -10,8 +10,8 @@ import { setFlagsFromString } from 'node:v8';
 import { V8_FLAGS } from './v8-flags.js';
 
 // On SIGUSR1, Node by default opens a debugger on a local TCP port. Through this port, every local user could
-// run code as the agent's user. A listener for the signal prevents this in every version of Node. Before this
-// line runs, only Node's flag `--disable-sigusr1` prevents it.
+// run code as the agent's user. If SIGUSR1 has a listener, no version of Node opens the debugger. Before this
+// line runs, only Node's flag `--disable-sigusr1` keeps the debugger closed.
 process.on('SIGUSR1', () => process.stderr.write('ftrace-exporter: SIGUSR1 ignored\n'));
 
 const args = process.argv.slice(2);
@@ -63,9 +63,9 @@ function printVersion() {
 }
 
 /**
- * Runs `--help` with the Node that npm installed with this package, and exits. If npm installed none,
- * returns. Other commands cannot run in this way, because signals to this process do not reach the child
- * process.
+ * Runs `--help` in a child process with the Node that npm installed with this package, and exits. If npm
+ * installed no Node, returns. Do not run other commands in a child process, because signals to this process
+ * do not reach the child.
  */
 function printHelp() {
   let node;

@@ -10,9 +10,10 @@ import { EXIT_FAILED } from './failure.ts';
 import { print } from './output.ts';
 
 /**
- * Checks a config file. Ignores environment variables, because the agent may run in a different environment.
- * Throws a `UsageError` with all problems. If `isLive`, also checks this kernel, and returns exit status 1 if
- * a probe or metric would not work.
+ * Checks a config file, and returns the exit status. Ignores environment variables, because the agent may run
+ * in a different environment. Throws a `UsageError` if no file is given or if the file is invalid. If
+ * `isLive`, also checks whether the enabled probes and metrics work on this kernel, and returns 1 if one does
+ * not.
  */
 export async function checkConfig(file: string | undefined, isLive = false): Promise<number> {
   if (file === undefined) {

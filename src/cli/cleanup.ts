@@ -1,7 +1,7 @@
 /**
  * `cleanup`: removes the tracefs instances of a killed agent, restores the settings that the agent had
- * changed, and prints what it did. With `--on-signal`, it runs in a second container of the agent's pod, and
- * cleans up when the pod ends.
+ * changed, and prints what it did. With `--on-signal`, waits for SIGTERM first. A second container of the
+ * agent's pod can thus clean up when the pod ends.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { recordingInstance } from '../agent/record/record.ts';
@@ -36,7 +36,7 @@ export async function removeLeftoversOnSignal(config: AgentConfig): Promise<numb
 
 function firstSignal(): Promise<void> {
   return new Promise((resolve) => {
-    // The timer keeps the event loop running, because a signal handler does not.
+    // A signal handler does not keep Node running. This timer does.
     const running = setInterval(() => {}, 2 ** 30);
     const first = () => {
       clearInterval(running);
@@ -47,14 +47,13 @@ function firstSignal(): Promise<void> {
 }
 
 /**
- * Removes the instances and events that a killed agent with this config left behind, and restores the
- * settings that the agent had changed. Throws a `KernelError`.
+ * Removes the instances, kprobes and uprobes of a killed agent with this config, and restores the settings
+ * that the agent had changed. Throws a `KernelError`, for example if tracefs is not mounted.
  */
 export function cleanUp(config: AgentConfig): CleanupReport & { root: string } {
-  // Do not mount tracefs: if it is not mounted, no agent has left anything in it.
+  // Do not mount tracefs. The agent mounts tracefs and never unmounts it, so without a mount, no agent has
+  // run in this mount namespace.
   const root = findTracefs({ path: config.tracefsPath, mayMount: false });
-  // Clean up only instances with exactly these names, because an instance of another tool may begin with the
-  // same letters.
   const names = [config.instance, recordingInstance(config)];
   return { root, ...cleanup(root, names, config.stateDir) };
 }

@@ -1,4 +1,7 @@
-/** Adds the flags for config keys to commands, and builds the config from their values. */
+/**
+ * Adds flags for config keys to commands. Builds the config from these flags, the environment and the config
+ * file.
+ */
 import { type Command, Option } from 'commander';
 import { type AgentConfig, loadAgentConfig } from '../agent/main/compose-config.ts';
 import { CONFIG_FILE, type ProbeSwitch } from '../config/settings.ts';
@@ -103,7 +106,10 @@ export function configFileOf(command: Command): string | undefined {
   return typeof file === 'string' ? file : process.env[CONFIG_FILE] || undefined;
 }
 
-/** Builds the config from a command's flags, the environment and the file. Throws a `UsageError`. */
+/**
+ * Builds the config from a command's flags, the environment and the file. Throws a `UsageError` if the config
+ * is invalid.
+ */
 export function configOf(command: Command, options: { isRecorded?: boolean } = {}): AgentConfig {
   const parsed = command.opts() as Record<string, unknown>;
   const flags: Record<string, string> = {};

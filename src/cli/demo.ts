@@ -1,6 +1,6 @@
 /**
  * Implements `--demo-if-unavailable`: checks whether this kernel can be traced, and finds the bundled
- * recording that the agent serves otherwise.
+ * recording that the agent serves if tracing is not possible.
  */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { errnoOf, KernelError } from '../model/errors.ts';
 import { findTracefs } from '../tracefs/mount.ts';
 import { packageFile } from './version.ts';
 
-/** Returns why the kernel cannot be traced, or undefined if tracefs is available and instances can be created in it. */
+/** Returns why this process cannot trace the kernel; undefined if it can create instances in tracefs. */
 export function whyNoTracing(config: AgentConfig): string | undefined {
   try {
     const root = findTracefs({ path: config.tracefsPath, mayMount: true });

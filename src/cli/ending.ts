@@ -1,7 +1,7 @@
 /**
- * Handles the signals that end a command. Process groups and wrappers often send the same signal twice: Ctrl-C in a
- * terminal reaches the agent directly and again through npm. So this file ignores signals within two seconds of the
- * first.
+ * Handles the signals that end a command. One Ctrl-C can send the same signal twice: once from the terminal
+ * and once from npm, if npm started the agent. Therefore, further signals are ignored for two seconds after
+ * the first one.
  */
 
 export const REPEAT_MS = 2000;

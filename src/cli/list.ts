@@ -1,6 +1,6 @@
 /**
- * `list`: prints the probes or metrics of this program; the tracers, events or functions of this kernel; or
- * the functions of a program or library.
+ * `list`: prints the probes or metrics of ftrace-exporter; the tracers, events or functions of this kernel;
+ * or the functions of a program or library.
  */
 
 import { declareSuspendedSeconds } from '../agent/live/budget-keeper.ts';
@@ -27,8 +27,9 @@ import { complain, EXIT_FAILED } from './failure.ts';
 import { print, table } from './output.ts';
 
 /**
- * Prints the names of the kind `what`. With a glob, prints only names that match. Returns exit status 1 if no
- * name matches. Throws a `KernelError` if tracefs is required and not available.
+ * Prints all names of the kind `what` or, with a glob, the names that match. If `withFields`, prints the
+ * fields of each event. Returns exit status 1 if there is nothing to print. Throws a `KernelError` if the
+ * names come from tracefs and tracefs is not available.
  */
 export function list(
   config: AgentConfig,
@@ -55,7 +56,7 @@ export function list(
 
 /**
  * Prints the name and file offset of each function of a program or library, for uprobes. Returns exit status
- * 1 if no function matches.
+ * 1 if no function matches. Throws a `UsageError` if the file is not given or cannot be used.
  */
 export function listSymbols(path: string | undefined, glob: string | undefined): number {
   if (path === undefined)

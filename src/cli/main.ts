@@ -17,8 +17,7 @@ interface Outcome {
 /** Runs one command and sets the exit status. Never rejects. */
 export async function main(argv: string[]): Promise<void> {
   quietWhenPipeCloses();
-  // Set the exit status to failure first: Node exits with it if the event loop is empty before the command
-  // has ended.
+  // If the event loop becomes empty before the command has ended, Node exits with this status.
   process.exitCode = EXIT_FAILED;
   try {
     const outcome: Outcome = { status: 0 };
@@ -32,8 +31,8 @@ export async function main(argv: string[]): Promise<void> {
 }
 
 /**
- * Throws a `UsageError` for an unknown command. Commander would report it as a surplus argument of the
- * default command `run`.
+ * Throws a `UsageError` for an unknown command. Without this check, Commander would report the unknown name
+ * as a surplus argument of the default command `run`.
  */
 function refuseUnknownCommand(program: Command, argv: readonly string[]): void {
   const [first] = argv;

@@ -9,7 +9,10 @@ import { machineId } from '../host/machine-id.ts';
 import type { MetricStore } from '../metrics/store.ts';
 import type { Log } from '../model/log.ts';
 
-/** Returns undefined if OTLP is not configured. Throws a `UsageError` if the configured export is not possible. */
+/**
+ * Resolves to undefined if OTLP is not configured. Rejects with a `UsageError` if, for example, a certificate
+ * file cannot be read.
+ */
 export async function openOtlp(
   { otlp, instance }: AgentConfig,
   what: { log: Log; version: string; store: MetricStore; ended: Traces['ended'] },

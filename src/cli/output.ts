@@ -5,8 +5,7 @@ export function print(text: string): void {
 }
 
 /**
- * Exits with status 0 if the program that reads standard output through a pipe has closed it, as `| head`
- * does.
+ * Makes the process exit with status 0 when the reader of standard output closes the pipe, as `head` does.
  */
 export function quietWhenPipeCloses(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -15,7 +14,7 @@ export function quietWhenPipeCloses(): void {
   });
 }
 
-/** Formats rows with columns padded to the widest cell; the last column is not padded. */
+/** Formats rows as text. Pads every column except the last to the width of its widest cell. */
 export function table(rows: readonly (readonly string[])[], indent = ''): string {
   const widths: number[] = [];
   for (const row of rows) {

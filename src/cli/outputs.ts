@@ -1,6 +1,6 @@
 /**
- * Outputs of the agent besides scrapes: traces that are kept in memory, and OTLP exports. A reload can
- * replace them.
+ * Outputs of the agent other than HTTP scrapes: the traces in memory, and the OTLP exports. A reload can
+ * replace these outputs.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { makeTraces, type Traces } from '../agent/main/traces.ts';
@@ -15,15 +15,15 @@ type Otlp = NonNullable<Awaited<ReturnType<typeof openOtlp>>>;
 type PushSource = Parameters<Otlp['start']>[0];
 
 export interface Outputs {
-  /** Stores and exports traces from the capture thread. */
+  /** Stores traces in memory, and exports them over OTLP. */
   take(records: readonly TraceRecord[]): void;
   /** Returns undefined if all kinds of traces are off. */
   traceStore(): Traces['traceStore'] | undefined;
   exemplars: Pick<Exemplars, 'ofFamily'>;
   start(source: PushSource): void;
   /**
-   * Opens the outputs of another config. `apply` switches to them; `cancel` closes them. Rejects with a
-   * `UsageError` if the config's OTLP export is not possible.
+   * Opens the outputs of another config. `apply` switches to the new outputs; `cancel` closes them. Rejects
+   * with a `UsageError` if, for example, a certificate file cannot be read.
    */
   prepare(next: AgentConfig): Promise<{ apply(): void; cancel(): void }>;
   collectLast(): Promise<unknown>;
@@ -41,7 +41,7 @@ export async function openOutputs(
     spans && makeTraces(what.store, spans, otlp?.traces !== undefined);
   let now = { config, otlp: await open(config) };
   let source: PushSource | undefined;
-  /** One promise for each exporter that a reload has replaced and that is still sending its last push. */
+  /** Replaced exporters that still send their last data: one promise per exporter. */
   const ending = new Set<Promise<void>>();
   traces = tracesOf(config);
 

@@ -8,7 +8,10 @@ import { createLog } from './log.ts';
 import { print } from './output.ts';
 
 const LONGEST_NS = 3600e9;
-/** Includes SIGHUP, because the instance must also be removed if the terminal closes. */
+/**
+ * Signals that end the recording. SIGHUP is included, because the instance must also be removed if the
+ * terminal closes.
+ */
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Records for the given duration, or until a signal. The file is complete in both cases. */

@@ -1,6 +1,6 @@
 /**
- * Reloads the config while the agent runs. Rejects a config that is invalid, or that differs in a key that
- * only a restart can change; the old config then stays in use.
+ * Reloads the config while the agent runs. Keeps the old config if the new config is invalid, or if it
+ * changes a key that only a restart can change.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { declareReloads } from '../agent/main/reload-metrics.ts';
@@ -13,8 +13,8 @@ import type { Log } from '../model/log.ts';
 import { readUserFile } from '../model/user-file.ts';
 
 /**
- * Checking more often would not help, because a kubelet takes up to a minute to update the file of a
- * ConfigMap.
+ * Time between checks of the config file. A shorter time would not help in Kubernetes, because the kubelet
+ * updates the file of a ConfigMap only about once a minute.
  */
 export const WATCH_EVERY_MS = 5000;
 
@@ -56,7 +56,8 @@ export function makeReloader(start: AgentConfig, { source, store, log, apply }: 
     current = next;
   };
   const causes: string[] = [];
-  // Only one reload runs at a time. Requests during a reload share the next reload, which reads the file again.
+  // Only one reload runs at a time. If requests arrive during a reload, one more reload follows and answers
+  // all of them.
   const shared = createShared(async () => {
     const cause = causes.splice(0).join(', ');
     try {
@@ -91,7 +92,7 @@ export function makeReloader(start: AgentConfig, { source, store, log, apply }: 
       if (file === undefined) return () => {};
       log.info({ file, intervalSeconds: everyMs / 1000 }, 'watching the config for changes');
       let seen = contentOf(file);
-      // The file may have changed after the agent read it at startup.
+      // The file may have changed between startup and now.
       if (!isCurrent()) {
         seen = contentOf(file);
         void reload('the file has changed');
@@ -109,8 +110,8 @@ export function makeReloader(start: AgentConfig, { source, store, log, apply }: 
 }
 
 /**
- * Returns the content of a file or, if it cannot be read, the reason. `watch` compares contents, because an
- * update of a ConfigMap replaces a symbolic link and can leave the mtime unchanged.
+ * Returns the content of a file. If the file cannot be read, returns the reason. `watch` compares contents,
+ * because an update of a ConfigMap replaces a symbolic link and can leave the mtime unchanged.
  */
 function contentOf(file: string): string {
   try {

@@ -9,13 +9,13 @@ import { progressBar } from './progress.ts';
 import { REPLAY_LABELS } from './replay-labels.ts';
 
 /**
- * Prints the metrics of the recording `file`. `instance` names the tracefs instance to replay. Default: the
- * top level or, if it has no events, the first instance with events.
+ * Prints the metrics of the recording `file`. `instance` is the name of the tracefs instance to replay. If
+ * undefined, replays the top level or, if the top level is empty, the first instance that is not empty.
  */
 export async function replay(config: AgentConfig, file: string, instance: string | undefined): Promise<void> {
   const log = createLog(config.log);
   const onProgress = progressBar('replaying', process.stderr);
-  // Erases the progress bar before it writes a log line.
+  // Makes a log function that erases the progress bar before each line.
   const wiped = (level: keyof Log) => (fields: Record<string, unknown>, message: string) => {
     onProgress.end();
     log[level](fields, message);

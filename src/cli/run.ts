@@ -1,6 +1,6 @@
 /**
  * `run`: runs an agent and its HTTP server until a signal ends them. Before the process exits, it removes the
- * agent's tracefs instance and restores changed settings. It cannot do so after SIGKILL.
+ * agent's tracefs instance and restores changed settings, except after SIGKILL.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Agent, type AgentOptions, startAgent } from '../agent/main/supervise.ts';
@@ -27,13 +27,13 @@ import { REPLAY_LABELS } from './replay-labels.ts';
 import { packageVersion } from './version.ts';
 
 /**
- * How long to wait for the end of the capture thread after a second signal. The thread cannot end while it is
- * in a system call.
+ * After a second signal, the longest wait for the end of the capture thread. The thread cannot end while it
+ * is in a system call.
  */
 const MOST_TERMINATING_MS = 2000;
 
 export interface RunOptions extends Pick<AgentOptions, 'replayFile' | 'replayInstance'> {
-  /** Where a reload reads the config. If absent, the config is read only at the start. */
+  /** Source of the config for reloads. If absent, the agent cannot reload its config. */
   source?: ConfigSource;
   /** Whether to reload when the config file changes. */
   watchesConfig?: boolean;
@@ -54,7 +54,8 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   const version = packageVersion();
   const { configFile, maxRequests, listenAddress } = config.web;
   const web = configFile === undefined ? undefined : openWebConfig(configFile, log);
-  // Don't export `ftrace_exporter_series` here, because the capture's store already exports a family of this name.
+  // Do not count series here, because the store of the capture thread already exports
+  // `ftrace_exporter_series`.
   const store = new MetricStore({ countsSeries: false });
   const refused = store.counter(REFUSED_METRIC);
   const refusals = createRefusals(log, (reason) => refused.add(refused.slot([reason]), 1));
@@ -130,8 +131,8 @@ async function probesUp(agent: Agent, config: AgentConfig): Promise<string[]> {
 }
 
 /**
- * Throws a `UsageError` if the config traces nothing. Traces of slow operations work without probes, but not
- * on a recording.
+ * Throws a `UsageError` if the config enables nothing: no probe and, for a live agent, no kind of traces
+ * either.
  */
 function refuseNothing({ probes, spans }: AgentConfig, isReplay: boolean): void {
   if (probes.length > 0 || (spans !== undefined && !isReplay)) return;
@@ -192,7 +193,10 @@ function demoInstead(config: AgentConfig, log: Log): string | undefined {
   return file;
 }
 
-/** Sets up reloads by SIGHUP and, if the options allow them, over HTTP and when the config file changes. */
+/**
+ * Sets up reloads on SIGHUP and, depending on the options, on HTTP requests and on changes of the config
+ * file. An agent that serves a recording never reloads.
+ */
 function openReloading(
   config: AgentConfig,
   what: Pick<RunOptions, 'source' | 'watchesConfig' | 'allowsLifecycle'> & {
@@ -244,7 +248,10 @@ function openReloading(
 interface End {
   /** Resolves to the exit status when a signal or an uncaught exception ends the run. */
   reached: Promise<number>;
-  /** Calls the listener for each SIGHUP from now on, and once now if there was a SIGHUP before. */
+  /**
+   * Calls the listener on each later SIGHUP. If a SIGHUP has already arrived, also calls the listener
+   * immediately.
+   */
   onHangUp(listener: () => void): void;
   /** Whether a second signal has ended the run. */
   isAtOnce(): boolean;
@@ -252,8 +259,8 @@ interface End {
 }
 
 /**
- * Installs the signal handlers. The first end signal resolves `reached`. A second one calls `endAtOnce`, then
- * exits.
+ * Installs the signal handlers. The first SIGTERM or SIGINT resolves `reached`. A second signal calls
+ * `endAtOnce`, then ends the process.
  */
 function waitForEnd(log: Log, endAtOnce: () => Promise<void> | undefined): End {
   const { promise: reached, resolve } = Promise.withResolvers<number>();
@@ -295,8 +302,8 @@ function waitForEnd(log: Log, endAtOnce: () => Promise<void> | undefined): End {
 }
 
 /**
- * Terminates the capture thread. Then cleans up in its place, because a terminated thread neither removes its
- * instance nor restores settings.
+ * Terminates the capture thread, then removes its instance and restores settings. A terminated thread cannot
+ * do this itself.
  */
 async function endAtOnce(config: AgentConfig, log: Log, terminate: () => Promise<void>): Promise<void> {
   const remedy = 'run `ftrace-exporter cleanup` after this process has exited';

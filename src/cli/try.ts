@@ -71,7 +71,9 @@ function durationOf(text: string): number {
   throw new UsageError(`--for: ${text} must be more than 0 and at most 1h`);
 }
 
-/** Formats a table of the largest series of each metric. Tables of histograms contain quantiles. */
+/**
+ * Formats one table per metric. A table lists the metric's largest series; for histograms, with quantiles.
+ */
 function shown(snapshots: readonly MetricSnapshot[]): string {
   const families = snapshots
     .flatMap((snapshot) => snapshot.families)

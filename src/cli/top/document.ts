@@ -1,6 +1,7 @@
 /**
  * Gets the data for `top` from the agent's HTTP API: rates and quantiles of a recent period. docs/top.md
- * describes the JSON. A view is a table: the overview of all histograms, or one metric by labels.
+ * describes the JSON. A view is a table: the overview with one row per histogram, or one metric with one row
+ * per combination of label values.
  */
 import type { HistoryAnswer, HistoryIndex, HistoryMetric, HistorySeries } from '../../model/history.ts';
 import type { StatusDocument } from '../../model/status.ts';

@@ -7,7 +7,7 @@ export interface ScreenOptions {
   columns: number;
   rows: number;
   colour: boolean;
-  /** Error to show instead of the rates if the agent does not answer; else ''. */
+  /** Why the agent does not answer; '' if it answers. The screen shows this text instead of the rates. */
   problem: string;
 }
 
@@ -103,7 +103,7 @@ function rowText({ kind, unit }: TopView, row: TopRow, columns: number): string 
   return layout(clean(nameOf(row)), numbers, columns);
 }
 
-/** The name column gets the width that the numbers do not need. */
+/** Formats a row: the numbers at a fixed width, the name in the rest of the line. */
 function layout(name: string, numbers: readonly string[], columns: number): string {
   const width = Math.max(10, columns - numbers.length * NUMBER_WIDTH);
   return fit(name, width - 1).padEnd(width) + numbers.map((text) => text.padStart(NUMBER_WIDTH)).join('');
@@ -114,8 +114,8 @@ function fit(text: string, width: number): string {
 }
 
 /**
- * Replaces control characters and Unicode marks of text direction, because names with these characters could
- * change the state of the terminal or reorder the text.
+ * Replaces control characters and Unicode marks of text direction, because a name with such characters could
+ * send commands to the terminal or reorder the text.
  */
 function clean(text: string): string {
   return text.replace(/[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');

@@ -36,7 +36,7 @@ export function openTerminal(onKey: (key: string) => void, onResize: () => void)
   return {
     size: () => ({ columns: stdout.columns || 80, rows: stdout.rows || 24 }),
     draw: (lines) => {
-      // Clear each line before its text, because clearing after a full line would erase its last column.
+      // Clear each line before writing it, because the old line may be longer than the new one.
       if (!restored) stdout.write(`\x1b[H${lines.map((line) => `\x1b[2K${line}`).join('\r\n')}`);
     },
     restore,
