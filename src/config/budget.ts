@@ -6,11 +6,14 @@ const MS = 1e6;
 const SECOND = 1000 * MS;
 
 export interface BudgetConfig {
-  /** Share of one CPU (0.05 is 5 %) or, if `of` is `node`, of all CPUs. */
+  /** Maximum CPU time, as a share (0.05 is 5 %) of one CPU or, if `of` is `node`, of all CPUs together. */
   share: number;
   of: 'core' | 'node';
   windowMs: number;
-  /** Length of a probe's first suspension. Each later suspension can be twice as long, up to `longestMs`. */
+  /**
+   * Length of a probe's first suspension. If the probe is soon suspended again, the length doubles, up to
+   * `longestMs`.
+   */
   suspendMs: number;
   longestMs: number;
 }

@@ -1,7 +1,7 @@
 /**
- * Loads the config from all its layers. Flags override environment variables, which override the file, which
- * overrides the defaults. Reports all problems together, each with its place in the file, its variable or its
- * flag.
+ * Loads the config from all its layers. Flags override environment variables. Environment variables override
+ * the file. The file overrides the defaults. One error lists all invalid values, each with its place in the
+ * file, its variable or its flag.
  */
 import { UsageError } from '../model/errors.ts';
 import { describeConflicts, describeMissingProbes } from './conflicts.ts';
@@ -24,11 +24,11 @@ export interface ConfigSources {
   env: NodeJS.ProcessEnv;
   /** Values of flags, by config key (see `SETTINGS`). */
   flags?: Readonly<Record<string, string>>;
-  /** `--probe` and `--no-probe`, in the given order. */
+  /** Values of `--probe` and `--no-probe`, in the order of the command line. */
   probes?: readonly ProbeSwitch[];
   /**
-   * Whether the config is for a recording. If so, uses `inRecordings` of the probes, and allows probes that
-   * could not run together on a live kernel.
+   * Whether the config is for a recording. If true, the defaults `inRecordings` of the probes apply, and
+   * probes that conflict on a live kernel can be enabled together.
    */
   isRecorded?: boolean;
 }

@@ -1,6 +1,6 @@
 /**
- * The schema of `metrics:`, the metrics that a config declares. Makes all checks that do not need the events
- * of a kernel.
+ * The schema of `metrics:`, the metrics that a config declares. Does not check whether the kernel has the
+ * events and fields of a metric.
  */
 
 import { z } from 'zod';
@@ -24,7 +24,7 @@ import { COUNT_IN, MOST_KERNEL_KEYS } from '../model/kernel-count.ts';
 import { DEFAULT_BUCKETS, powersOfFour } from './units/buckets.ts';
 import { buckets, defaultSeries, refuseBothSplits, seriesLimit } from './units.ts';
 
-/** A declared metric, and the options that all probes have. */
+/** A metric that the config declares, with the options that all probes have. */
 export interface ConfiguredMetric {
   /** Name without the prefix `ftrace_`. */
   name: string;
@@ -277,7 +277,10 @@ function checkLabels(one: Written, complain: Complain): void {
   }
 }
 
-/** Rejects a metric that the kernel cannot count. The kernel counts all events, split by at most three numbers. */
+/**
+ * Rejects a metric that the kernel cannot count. The kernel can only count all events of one type, split by
+ * at most three numeric fields.
+ */
 function checkInKernel(one: Written, complain: Complain): void {
   const other = (['start', 'value', 'sum', 'max', 'where'] as const).find((name) => one[name] !== undefined);
   const isFiltered = typeof one.event === 'object' && one.event.where !== undefined;
@@ -351,8 +354,8 @@ function configured(one: Written, buckets: readonly number[]): ConfiguredMetric 
 }
 
 /**
- * Converts a chosen event. If the event is a kprobe or uprobe, its name lacks the group, because the group
- * depends on the instance; `grouped` adds it.
+ * Converts `event`, `start` or `end` of a metric. For a kprobe or uprobe, returns a name without the group.
+ * `grouped` adds the group later, because the group depends on the instance.
  */
 function choiceOf(value: z.output<typeof choice>, name: string, filter?: string): EventChoice {
   if (typeof value === 'string') return { event: value, where: filter };

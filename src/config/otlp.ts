@@ -1,7 +1,7 @@
 /**
  * The section `otlp` of the config: where and how to export metrics and traces. The keys are named after the
- * OTEL_* variables. A signal (metrics or traces) is exported if an endpoint is set for it or for both
- * signals. The keys `metrics` and `traces` override this rule.
+ * OTEL_* variables. A signal (metrics or traces) is exported if its own endpoint or the common endpoint is
+ * set. The keys `metrics` and `traces` override this rule.
  */
 
 import { z } from 'zod';
@@ -15,8 +15,8 @@ const HOUR = 3_600_000 * MS;
 const DEFAULT_ENDPOINT = { http: 'http://localhost:4318', grpc: 'http://localhost:4317' };
 
 /**
- * Schema of a map, or of text such as `a=b,c=d`, which environment variables use. Messages contain no values,
- * because values can be secrets.
+ * Schema of names with values: a map, or a text such as `a=b,c=d`. Environment variables use the text. Error
+ * messages contain no values, because values can be secrets.
  */
 function pairs(want: string) {
   const map = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String));
@@ -47,7 +47,10 @@ function headers() {
 export const SIGNALS = ['metrics', 'traces'] as const;
 type Signal = (typeof SIGNALS)[number];
 
-/** Keys that set both signals. With the prefix `metrics_` or `traces_`, they set one signal. */
+/**
+ * The common keys: they apply to both signals. With the prefix `metrics_` or `traces_`, a key applies to one
+ * signal.
+ */
 function sharedShape() {
   const file = z.string().regex(/^[^\0]+$/, 'must be a file in PEM, as in /etc/ssl/collector.pem');
   return {
@@ -66,7 +69,7 @@ type Shape = ReturnType<typeof sharedShape>;
 type Shared = { [Key in keyof Shape]: z.output<Shape[Key]> };
 export const SHARED_KEYS = Object.keys(sharedShape());
 
-/** The keys of one signal. They have no defaults, because the common keys apply if a key is missing. */
+/** The keys of one signal. They have no defaults: if a key is missing, the common key applies. */
 function shapeOf<Name extends Signal>(signal: Name) {
   const keys = Object.entries(sharedShape()).map(([key, type]) => [`${signal}_${key}`, type.optional()]);
   return Object.fromEntries(keys) as { [Key in keyof Shape as `${Name}_${Key}`]: z.ZodOptional<Shape[Key]> };
@@ -174,10 +177,7 @@ export function toOtlpConfig(checked: Checked, hasTraces: boolean): OtlpConfig |
   };
 }
 
-/**
- * Returns the options of a signal. Keys of one signal override the common keys. The schema has already
- * rejected a key file without its certificate.
- */
+/** Returns where and how to send a signal. The keys of the signal override the common keys. */
 function targetOf(checked: Checked, signal: Signal): OtlpTarget {
   const setting = <Key extends keyof Shared>(key: Key): Shared[Key] =>
     (checked[`${signal}_${key}`] ?? checked[key]) as Shared[Key];
@@ -198,8 +198,8 @@ function targetOf(checked: Checked, signal: Signal): OtlpTarget {
 }
 
 /**
- * Returns the URL to which a signal is sent over HTTP: the signal's own endpoint unchanged or, if there is
- * none, the common endpoint followed by the signal's path (`/v1/traces`).
+ * Returns the URL for a signal over HTTP: the signal's own endpoint, unchanged. If the signal has no own
+ * endpoint, appends the signal's path, such as `/v1/traces`, to the common endpoint.
  */
 function httpUrl(signal: Signal, checked: Checked): string {
   const own = checked[`${signal}_endpoint`];

@@ -14,7 +14,10 @@ export function overlay(under: unknown, over: unknown): unknown {
   return Object.fromEntries(merged);
 }
 
-/** Removes keys without a value (`irq:`) at any depth, because they mean the default. */
+/**
+ * Removes keys without a value (`irq:`) from a map and all maps in it, because a key without a value means
+ * the default.
+ */
 export function withoutNulls(value: unknown): unknown {
   if (!isMap(value)) return value ?? undefined;
   const entries = Object.entries(value).filter(([, inner]) => inner !== null);

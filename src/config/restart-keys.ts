@@ -1,4 +1,6 @@
-/** Lists the config keys that a reload cannot change, and finds those that differ between two configs. */
+/**
+ * Lists the config keys that a reload cannot change. Finds which of these keys differ between two configs.
+ */
 import { isDeepStrictEqual } from 'node:util';
 import type { AgentConfig } from './schema.ts';
 
@@ -30,7 +32,9 @@ const FIXED: Readonly<Record<keyof AgentConfig, Readonly<Record<string, Part>>>>
   otlp: {},
 };
 
-/** Returns the keys that differ between two configs and that a reload cannot change. */
+/**
+ * Returns the keys that make a reload from `before` to `next` impossible. Empty if the reload is possible.
+ */
 export function restartKeys(before: AgentConfig, next: AgentConfig): string[] {
   const differs = (part: Part) => !isDeepStrictEqual(part(before), part(next));
   const fixed = Object.values(FIXED).flatMap(Object.entries<Part>);
@@ -43,7 +47,8 @@ export function restartKeys(before: AgentConfig, next: AgentConfig): string[] {
     ...(before.spans?.topLevelMarkers && differs(({ spans }) => spans)
       ? ['spans (because spans.top_level_markers is on)']
       : []),
-    // The text reader may still have to decode lines of the old probes, so its probes cannot change.
+    // With the reader `trace_pipe`, the probes cannot change, because unread text may still contain events of
+    // the old probes.
     ...(before.reader === 'trace_pipe' && differs(({ probes, spans }) => [probes, spans])
       ? ['probes, metrics or spans (because reader is trace_pipe)']
       : []),

@@ -1,6 +1,6 @@
 /**
- * The schema of the config, including the sections of the probes. Converts raw values to an `AgentConfig` in
- * base units. Unknown keys are errors.
+ * The schema of the config, including the sections of the probes. Converts checked values to an `AgentConfig`
+ * in base units. Unknown keys are errors.
  */
 import { z } from 'zod';
 import type { ContainersConfig } from '../model/containers.ts';
@@ -26,13 +26,13 @@ export interface ProbeSection {
   /** Schema of the probe's section. `{}` gives all defaults, and `enabled` is one of the keys. */
   schema(kit: SchemaKit): z.ZodType<{ enabled: boolean }>;
   /**
-   * Defaults for a section in a config for a recording. They set keys that choose what to trace, because a
-   * recording contains only what was traced when it was made.
+   * Defaults of the section that apply only to recordings. They set keys that choose what to trace, because a
+   * recording already determines what was traced.
    */
   inRecordings?: Readonly<Record<string, unknown>>;
   /**
-   * What this probe determines for the kind of traces with the same name, such as `chooses the CPUs`. Traces
-   * of this kind then need the probe. Absent if traces do not need the probe.
+   * What this probe determines for the kind of traces with the same name, such as `chooses the CPUs`. If set,
+   * this kind of traces works only if the probe is enabled.
    */
   choosesForKind?: string;
   /**
@@ -61,7 +61,8 @@ export interface AgentConfig {
   drainIntervalMs: number;
   maxWindowMs: number;
   /**
-   * CPU time in nanoseconds that the kernel needs to record an event. Used to estimate the cost of recording.
+   * CPU time that the kernel needs to record one event, in nanoseconds. The agent estimates the cost of
+   * tracing from this value.
    */
   recordingNs: number;
   /** Limit of the agent's CPU time. Undefined if there is no limit. */
@@ -100,8 +101,8 @@ const GIB = 2 ** 30;
 const MS = 1e6;
 
 /**
- * Schema of the sub-buffer size. The kernel supports its page size times a power of two. The decoder supports
- * at most 64 KiB.
+ * Schema of the sub-buffer size. The kernel accepts only its page size multiplied by a power of two. The
+ * decoder accepts at most 64 KiB.
  */
 function subbuffer() {
   const powerOfTwo = size({ min: 4 * KIB, max: 64 * KIB }).refine(
@@ -114,8 +115,8 @@ function subbuffer() {
 }
 
 /**
- * Returns an error function for a union: its message is the first problem with the last alternative, because
- * that alternative is the most general one.
+ * Makes an error function for a union. The function returns the first problem of the last alternative,
+ * because our unions list the most general alternative last.
  */
 function firstReason(want: string) {
   return (issue: { input?: unknown; errors?: { message: string }[][] }) =>
@@ -225,9 +226,9 @@ export function composeSchema(sections: readonly ProbeSection[]) {
 export type ConfigSchema = ReturnType<typeof composeSchema>;
 
 /**
- * Sets `enabled` in the raw sections of the probes. A probe that the config names is on unless its section
- * contains `enabled: false`. Other probes have their default. `isRecorded`: whether the config is for a
- * recording, so that `inRecordings` applies.
+ * Sets `enabled` in the sections of the probes. A probe with a section is on unless the section contains
+ * `enabled: false`. A probe without a section has its default. If `isRecorded`, the values `inRecordings` of
+ * the probes apply.
  */
 export function switchProbes(
   probes: unknown,
@@ -296,7 +297,7 @@ export function jsonSchemaOf(schema: ConfigSchema): z.core.JSONSchema.JSONSchema
   return z.toJSONSchema(schema, {
     io: 'input',
     override: ({ jsonSchema }) => {
-      // Allow null, because `irq:` without a value is null in YAML and means the defaults.
+      // Allow null. In YAML, a key without a value (`irq:`) is null, and means the defaults.
       if (jsonSchema.type === 'object') (jsonSchema as { type: unknown }).type = ['object', 'null'];
     },
   });

@@ -1,7 +1,7 @@
 /**
  * Builds config layers from the environment and the flags, in the shape of the config file. The variable of
- * the key `a.b_c` is `FTRACE_EXPORTER_A_B_C`. It overrides an OTEL_* variable for the same key. An empty
- * variable counts as not set.
+ * the key `a.b_c` is `FTRACE_EXPORTER_A_B_C`. This variable overrides an OTEL_* variable for the same key. An
+ * empty variable counts as not set.
  */
 import { UsageError } from '../model/errors.ts';
 import { fromOpenTelemetry } from './otel-variables.ts';
@@ -73,7 +73,7 @@ const NO_KEYS = [CONFIG_FILE, PROBE, NO_PROBE];
  */
 const SERVICE_LINK = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
 
-/** Raw values in the shape of the config file, and the variables or flags that set them. */
+/** Values in the shape of the config file, and the variable or flag that set each value. */
 export interface Layer {
   value: Record<string, unknown>;
   /** Maps the dotted path of a key to the variable or flag that set the key. */
@@ -91,8 +91,8 @@ export function variableOf(key: string): string {
 }
 
 /**
- * Returns the config layer of the environment, and the path of the config file, if set. Throws a `UsageError`
- * for an unknown variable, and for an invalid OTEL_* variable.
+ * Returns the config layer of the environment, and the path of the config file (undefined if not set). Throws
+ * a `UsageError` for an unknown variable, and for an invalid OTEL_* variable.
  */
 export function fromEnvironment(env: NodeJS.ProcessEnv): { layer: Layer; configFile: string | undefined } {
   const keys = new Map(SETTINGS.map(({ key }) => [variableOf(key), key]));

@@ -1,8 +1,8 @@
 /**
- * Schemas for config values: quantities (texts such as `10ms` that become numbers in base units), globs for
- * kernel names, and the keys that every probe has. Probes build their sections from these schemas. Defaults
- * of quantities are texts, set with `.prefault()`, because the JSON Schema describes the texts and not the
- * numbers.
+ * Schemas for config values: quantities, globs for kernel names, and the keys that every probe has. Probes
+ * build their sections from these schemas. A quantity is a text such as `10ms`; its schema converts the text
+ * to a number in base units. The default of a quantity is also a text, set with `.prefault()`, so that the
+ * JSON Schema shows the text.
  */
 
 import { z } from 'zod';
@@ -80,7 +80,7 @@ export function yesOrNo() {
   return z.union([z.boolean(), text], { error: 'must be true or false' });
 }
 
-/** Schema of a list of globs of one kind. Rejects characters that are not allowed in names of this kind. */
+/** Schema of a list of globs. `kind` determines the allowed characters. */
 export function globs(kind: GlobKind): z.ZodType<string[], string[]> {
   const pattern = written(`a pattern for a ${kind}`, GLOB_KINDS[kind].pattern);
   const checked = pattern.superRefine((glob, context) => {
@@ -123,8 +123,8 @@ export function buckets(): z.ZodType<number[], (string | number)[]> {
 }
 
 /**
- * Converts a duration to seconds. Parses the decimal text `100000e-9` and does not divide, so that 100us
- * becomes exactly 0.0001.
+ * Converts a duration to seconds. Parses a decimal text (`100000e-9` for 100us) instead of dividing, because
+ * the division is not always exact.
  */
 function parseSeconds(text: string): number {
   return Number(`${parseDuration(text)}e-9`);
@@ -160,8 +160,8 @@ export function seriesLimit() {
 }
 
 /**
- * Default of `max_series` with `per_container`, which splits the series by container. The limit is low,
- * because 500 histograms would have more than 10,000 samples.
+ * Default of `max_series` if `per_container` is on. It is lower than the usual 500, because 500 histogram
+ * series have more than 10,000 samples.
  */
 const CONTAINER_SERIES = 200;
 
@@ -196,8 +196,8 @@ export function refuseBothSplits({ value, issues }: z.core.ParsePayload<object>)
 }
 
 /**
- * The kind of names that a glob matches. It determines the allowed characters. `*` matches any number of
- * characters, `?` matches one character. Globs are case-sensitive.
+ * The kind of names that a glob matches. In a glob, `*` matches any number of characters, and `?` matches one
+ * character. Globs are case-sensitive.
  */
 export type GlobKind = 'name' | 'function' | 'event';
 
@@ -226,8 +226,8 @@ function globProblem(kind: GlobKind, glob: string): string | undefined {
 }
 
 /**
- * Schema of a text with a fixed form. Only the JSON Schema uses `pattern`. The caller checks the text itself,
- * because it can give a better message.
+ * Schema of a text with a fixed form. `pattern` appears in the JSON Schema, but does not check the text. The
+ * caller checks the text, to give a better error message.
  */
 function written(want: string, pattern: RegExp): z.ZodString {
   return z.string({ error: expected(want) }).meta({ pattern: pattern.source });

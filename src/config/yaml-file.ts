@@ -47,8 +47,8 @@ export function parseYaml(file: string, text: string): YamlFile {
     lineCounter: lines,
     prettyErrors: false,
     strict: true,
-    // `repeatedKeys` checks this instead: the library compares each key with all earlier keys, which takes
-    // too long for a large map.
+    // `repeatedKeys` finds repeated keys instead. The library compares each key with all earlier keys, so it
+    // would need quadratic time.
     uniqueKeys: false,
     version: '1.2',
   });

@@ -24,7 +24,8 @@ export function parseDuration(text: string): DurationNs {
     );
   }
   const [, whole, fraction = '', unit] = match;
-  // Multiply the decimals as an integer, because 1.005 * 1000 is not exactly 1005.
+  // Convert the digits after the point as an integer, because the floating-point product 1.005 * 1000 is not
+  // 1005.
   const weight = DURATION_UNITS[unit];
   const ns = Number(whole) * weight + (Number(fraction || '0') * weight) / 10 ** fraction.length;
   if (!Number.isSafeInteger(ns))
@@ -71,7 +72,7 @@ export function formatPercent(share: number): string {
   return `${Number((share * 100).toFixed(3))}%`;
 }
 
-/** Parses a list such as `0-3,8` into CPU numbers: ascending, each CPU once. */
+/** Parses a list such as `0-3,8` into ascending CPU numbers without duplicates. */
 export function parseCpuList(text: string): number[] {
   if (!CPU_LIST_PATTERN.test(text)) {
     throw new Error(
