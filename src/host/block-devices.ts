@@ -1,7 +1,7 @@
 /**
  * Finds names of block devices by dev_t (major << 20 | minor, include/linux/kdev_t.h) in sysfs.
  * /sys/dev/block/MAJOR:MINOR is a link to the device's directory; the last part of the link's target is the
- * name. Podman mounts an empty directory over these links. In this case, only whole disks get names, from
+ * name. In a Podman container, /sys/dev/block is an empty directory. Then, only whole disks get names, from
  * /sys/block/DISK/dev.
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
@@ -14,7 +14,7 @@ export interface BlockDevices {
   name(dev: number): string;
   /**
    * Returns whether the device exists now; true if sysfs cannot be read. Also updates the cached name,
-   * because a new device can have the number of a removed one.
+   * because the kernel can give the number of a removed device to a new one.
    */
   exists(dev: number): boolean;
 }

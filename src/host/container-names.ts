@@ -20,17 +20,17 @@ interface PodNames {
 }
 
 /**
- * Minimum age of a container before the agent reads its mounts. The runtime creates the mounts only after the
- * first task is in the container's control group.
+ * Age from which the agent reads a container's mounts. Earlier, they may be missing, because the runtime
+ * creates them only after the first task is in the container's control group.
  */
 const NAMED_AFTER_MS = 1000;
-/** If a container has no name at this age, its id is used as its name. */
+/** Age from which the agent uses a container's id as its name if no name was found. */
 const NAMELESS_AFTER_MS = 5000;
 
 /**
- * Returns the labels of a container or systemd unit; undefined while the agent may still find the name.
- * Containers of pods get their Kubernetes names, other containers get their ids. The name of a pod's pause
- * container, which only keeps the pod's namespaces alive, is ''.
+ * Returns the labels of a container or systemd unit; undefined if the agent must look for the name again
+ * later. Containers of pods get their Kubernetes names, other containers get their ids. The name of a pod's
+ * pause container, which only keeps the pod's namespaces alive, is ''.
  */
 export function labelsOf(
   { group, sinceMs }: SlotEntry,
@@ -53,7 +53,10 @@ export function labelsOf(
 const POD_DIRECTORY = /^([a-z0-9.-]+)_([a-z0-9.-]+)_([0-9a-f-]{32,36})$/;
 const TERMINATION_LOG = /\/pods\/[0-9a-f-]{32,36}\/containers\/([a-z0-9-]+)\/[^/ ]+ /;
 
-/** Returns the names of a pod, or undefined if its directory does not exist. `podLogs` is usually /var/log/pods. */
+/**
+ * Returns the names of a pod, or undefined if the pod has no log directory. `podLogs` is usually
+ * /var/log/pods.
+ */
 function podNames(podLogs: string, uid: string): PodNames | undefined {
   if (uid === '') return undefined;
   for (const entry of namesIn(podLogs)) {
@@ -66,7 +69,7 @@ function podNames(podLogs: string, uid: string): PodNames | undefined {
 
 /**
  * Returns the name of a task's container, or undefined if the task's mounts cannot be read. Returns '' if the
- * container has no file for the termination message, like a pod's pause container.
+ * container has no file for the termination message. A pod's pause container has none.
  */
 function containerNameOf(procDir: string, tid: number): string | undefined {
   const mounts = readOr(join(procDir, String(tid), 'mountinfo'), '');

@@ -1,8 +1,8 @@
 /**
  * Finds the container of every task by thread id. A scan of the control groups fills the table, and the
  * kernel's events keep the table up to date. If events were lost or a task is unknown, the agent scans the
- * control groups again. Until then, the tasks concerned have no container, because no container is better
- * than a wrong one.
+ * control groups again. Until the scan, the affected tasks count as tasks of an unknown container, so that no
+ * task is counted for a wrong container.
  */
 import { join } from 'node:path';
 import {
@@ -37,17 +37,15 @@ export interface ContainerOptions extends ContainersConfig {
 
 export interface ContainerTable extends Containers, ContainerEvents {
   /**
-   * Sets whether /proc has the same ids as the trace. Until the first call with true, no task has a
-   * container.
+   * Sets whether the thread ids in /proc are the same as in the trace. Until the first call with true, the
+   * containers of all tasks are unknown.
    */
   procIsHosts(isHosts: boolean): void;
   /** Scans the control groups, and returns the whole table in parts for a recording. */
   parts(): RecordedPart[];
   /** Returns why containers cannot be recognised; '' if they can. */
   problem(): string;
-  /**
-   * Returns sentences about data that is missing although containers are recognised, such as names of pods.
-   */
+  /** Returns messages about missing data, such as the names of pods, if containers are recognised. */
   notes(): string[];
 }
 
@@ -57,8 +55,8 @@ const SCAN_EVERY_MS = 2000;
 const UNKNOWN_SCAN_EVERY_MS = 10_000;
 const CHECK_EVERY_MS = 10_000;
 /**
- * Maximum number of files that the agent reads per second because of events. Events beyond the limit read no
- * files and cause a scan instead.
+ * Maximum number of files that the handlers of events read between two calls of `refresh`, about one second.
+ * After that, the handlers request a scan instead.
  */
 const MOST_READS = 256;
 const INIT = 1;
@@ -89,13 +87,13 @@ export function openContainerTable(options: ContainerOptions): ContainerTable {
   const nameAll = (all: CgroupHierarchy): void => {
     for (const [slot, entry] of slots.entries()) {
       entry.labels ??= labelsOf(entry, { hierarchy: all, podLogs: options.podLogs, procDir, nowMs: nowMs() });
-      // A pod's pause container only keeps the pod's namespaces alive. Its few tasks count as tasks of the
+      // A pod's pause container only keeps the pod's namespaces alive. Count its few tasks as tasks of the
       // system.
       if (entry.labels?.[2] === '') slots.fold(slot, SYSTEM);
     }
   };
 
-  /** Returns whether the handler of an event may read another file. If it may not, requests a scan. */
+  /** Returns whether the handler of an event may read another file. If not, requests a scan. */
   const mayRead = (): boolean => {
     if (reads++ < MOST_READS) return true;
     isStale = true;
@@ -124,7 +122,8 @@ export function openContainerTable(options: ContainerOptions): ContainerTable {
       if (hierarchy === undefined || id !== hierarchy.id) return;
       const slot = slots.of(taskGroupOf(path));
       tasks.set(tid, slot);
-      // The event contains only the main thread of a process, so read the other threads from the group.
+      // The event contains only the main thread of the process. Read the ids of the other threads from the
+      // group.
       if (mayRead()) for (const thread of threadsIn(hierarchy, path)) tasks.set(thread, slot);
     },
     lost: () => {
@@ -154,7 +153,7 @@ export function openContainerTable(options: ContainerOptions): ContainerTable {
         problem = `${options.cgroupDir} shows only the cgroups of the agent: mount the cgroups of the host there, read-only`;
         tasks.clear();
       } else hierarchy = all;
-      // Scan again soon, because tasks can be created before the events are enabled.
+      // Request another scan, because tasks can be created between this scan and the start of the events.
       isStale = true;
     },
     parts: () =>
@@ -208,7 +207,8 @@ function fill(tasks: TaskSlots, slots: ContainerSlots, all: CgroupHierarchy): vo
 
 function kernelThreads(all: CgroupHierarchy, procText: (tid: number, file: string) => string): number[] {
   const children = procText(KTHREADD, `task/${KTHREADD}/children`).trim();
-  // If /proc hides kthreadd, use the root group: with cgroup v2, systemd leaves only kernel threads there.
+  // If /proc hides kthreadd, use the threads in the root group. With cgroup v2 and systemd, all of them are
+  // kernel threads.
   const isAlone = children === '' && all.version === 2 && groupExists(all, '/init.scope');
   return [KTHREADD, ...(isAlone ? threadsIn(all, '') : children.split(' ').map(Number))];
 }

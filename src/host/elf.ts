@@ -1,7 +1,7 @@
 /**
- * Finds functions of programs and libraries in the symbol tables of 64-bit ELF files, with their file
- * offsets, which uprobes use. Sources: elf(5) and symbol versioning in the Linux Standard Base. Reads only
- * the tables, because files can be very large.
+ * Finds the functions in the symbol tables of 64-bit ELF files (programs and libraries), and the file offset
+ * of each function. Uprobes are defined by file offset. Sources: elf(5) and symbol versioning in the Linux
+ * Standard Base. Reads only headers and tables, because files can be very large.
  */
 import { closeSync, readSync } from 'node:fs';
 import { errnoOf, reasonOf } from '../model/errors.ts';
@@ -10,13 +10,13 @@ import { openUserFile } from '../model/user-file.ts';
 export interface ElfFunction {
   name: string;
   offset: number;
-  /** Whether the symbol has a version other than the default version of its name. */
+  /** Whether the symbol has a version that is not the default version of the symbol's name. */
   isHidden: boolean;
 }
 
 export interface ElfFile {
   functions: readonly ElfFunction[];
-  /** Whether the file lacks the table of all symbols, so that only exported functions are known. */
+  /** Whether the file lacks `.symtab`, the table of all symbols. Only exported functions are then known. */
   isStripped: boolean;
 }
 
@@ -47,7 +47,7 @@ const LARGEST_TABLE = 512 * 2 ** 20;
 const MOST_HEADERS = 10_000;
 /**
  * Maximum total length of the names, as a multiple of the size of the name table. Names can share bytes, so
- * in a damaged file their total length could be huge.
+ * the total length of the names in a damaged file could be huge.
  */
 const NAMES_PER_TABLE = 16;
 
@@ -77,8 +77,8 @@ export function readElf(path: string): ElfFile {
 }
 
 /**
- * Returns the file offset of a function. Throws an `Error` if the file has no function with this name, or has
- * several at different offsets.
+ * Returns the file offset of a function. Throws an `Error` if the file cannot be used, has no function with
+ * this name, or has functions with this name at different offsets.
  */
 export function functionOffset(path: string, name: string): number {
   const { functions, isStripped } = readElf(path);
@@ -121,8 +121,8 @@ function parseElf(path: string, read: Read): ElfFile {
     }),
   );
   const versions = sections.find(({ type }) => type === VERSYM);
-  // An ELF file has at most one table of each type. Ignore further ones, because a damaged file can have many
-  // that overlap.
+  // A valid ELF file has at most one table of each type. Use only the first, because a damaged file can have
+  // many overlapping tables.
   const functions = [DYNSYM, SYMTAB]
     .flatMap((table) => sections.find(({ type }) => type === table) ?? [])
     .flatMap((section) => {
@@ -167,7 +167,7 @@ function functionsIn(
     const version =
       versionOf !== undefined && place + 2 <= versionOf.length ? versionOf.readUInt16LE(place) : 0;
     functions.push({
-      // In the table of all symbols, the name ends with the version: `name@VERSION` or `name@@VERSION`.
+      // In `.symtab`, a name can end with a version: `name@VERSION` or `name@@VERSION`.
       name: names.toString('utf8', nameAt, nameEnd).replace(/@@?.*$/, ''),
       offset: address - segment.address + segment.offset,
       isHidden: (version & HIDDEN) !== 0 || /[^@]@[^@]/.test(names.toString('latin1', nameAt, nameEnd)),

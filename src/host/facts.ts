@@ -44,10 +44,10 @@ export function capturedHostFacts(options: { machine: string; blockDevices: Read
     irqName: (_irq: number): string | undefined => undefined,
     taskName: (_pid: number): string | undefined => undefined,
     jiffyNs: (): number | undefined => undefined,
-    // Look up both signs, because the sign bit of a 32-bit dev_t is set if the major number is 2048 or more.
+    // Look up the number as signed and as unsigned. The two differ if the major number is 2048 or more.
     blockDeviceName: (dev: number): string =>
       blockDevices.get(dev | 0) ?? blockDevices.get(dev >>> 0) ?? deviceNumber(dev),
-    // Unknown: while the recording is being read, it can add names of devices.
+    // Unknown, because later parts of the recording can contain more names.
     blockDeviceNames: (): readonly string[] | undefined => undefined,
     blockDeviceExists: (_dev: number): boolean => true,
   };

@@ -31,8 +31,8 @@ export function taskName(pid: number): string | undefined {
 }
 
 /**
- * Computes the nanoseconds per jiffy from the jiffies since boot. Returns undefined if the kernel does not
- * show the jiffies to this process.
+ * Computes the nanoseconds per jiffy from the kernel's jiffies counter and the uptime. Returns undefined if
+ * this process cannot read the two, or if they match no known tick rate.
  */
 export function jiffyNs(): number | undefined {
   const jiffies = Number(/^jiffies: (\d+)$/m.exec(textOf('/proc/timer_list') ?? '')?.[1]);
@@ -44,7 +44,7 @@ export function jiffyNs(): number | undefined {
   return hertz === undefined ? undefined : 1e9 / hertz;
 }
 
-/** Returns whether this process is in the initial pid namespace, or undefined if /proc does not show the namespace. */
+/** Returns whether this process is in the initial pid namespace; undefined if /proc cannot be read. */
 export function isFirstPidNamespace(): boolean | undefined {
   try {
     return readlinkSync('/proc/self/ns/pid') === FIRST_PID_NAMESPACE;

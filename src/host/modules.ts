@@ -1,6 +1,6 @@
 /**
- * Detects that kernel modules were loaded or removed, which changes the addresses and names of functions.
- * Reads /proc/modules (kernel/module/procfs.c, m_show(): `name size users by state address`).
+ * Detects when kernel modules are loaded or removed, because the addresses and names of functions then
+ * change. Reads /proc/modules (kernel/module/procfs.c, m_show(): `name size users by state address`).
  */
 import { readFileSync, statSync } from 'node:fs';
 import { errnoOf } from '../model/errors.ts';
@@ -10,7 +10,7 @@ export interface ModuleWatch {
   changed(): boolean;
 }
 
-/** Watches the loaded modules. Without modules or /proc, never reports a change. */
+/** Watches the loaded modules. Reports no change if the kernel has no modules or /proc cannot be read. */
 export function watchModules(file = '/proc/modules', sysfs = '/sys/module'): ModuleWatch {
   const look = () =>
     loadedModules(read(file), (name) => statSync(`${sysfs}/${name}`, { throwIfNoEntry: false })?.ino);
@@ -26,8 +26,9 @@ export function watchModules(file = '/proc/modules', sysfs = '/sys/module'): Mod
 }
 
 /**
- * Returns a text that identifies the set of loaded modules, without their use counts. If addresses are hidden, uses
- * `inodeOf` instead, so that a reloaded module counts as changed.
+ * Returns a text that changes when a module is loaded, removed or reloaded, but not when a use count changes.
+ * If the kernel hides the address of a module, the text contains the inode of the module's sysfs directory
+ * (`inodeOf`) instead.
  */
 export function loadedModules(text: string, inodeOf: (name: string) => number | undefined): string {
   const modules: string[] = [];

@@ -1,8 +1,7 @@
 /**
- * Finds the container of every task in a recording. The recording contains events and, in several parts, a
- * table of containers. The agent that made the recording filled this table by a scan of the control groups.
- * If a task's container is uncertain, the task has no container until a later part of the table lists the
- * task.
+ * Finds the container of every task in a recording. The recording contains events and a table of containers,
+ * which is split into parts. The recording agent made this table from a scan of the control groups. If the
+ * container of a task is uncertain, it is unknown until a later part of the table lists the task.
  */
 import {
   type ContainerEvents,
@@ -20,8 +19,8 @@ export interface RecordedContainers extends Containers, ContainerEvents {
   /** Adds a part of the table. */
   read(part: RecordedPart): void;
   /**
-   * Marks the end of the recording. Containers without recorded names then get names from their control
-   * groups.
+   * Marks the end of the recording. A container in a pod without recorded names then gets the ids in its
+   * control group as names.
    */
   end(): void;
   hasTable(): boolean;
@@ -52,7 +51,8 @@ export function openRecordedContainers(max: number): RecordedContainers {
     for (const tid of others) joins(tid, first);
     const slot = path === undefined ? KERNEL : slots.of(taskGroupOf(path));
     if (labels !== undefined) slots.name(slot, labels);
-    // Don't overwrite a slot that an event has set: events during the scan are newer than the table.
+    // Do not overwrite a slot that an event has set, because the event may have occurred after the scan read
+    // the task's group.
     for (const tid of tids) if (tasks.peek(tid) === UNKNOWN) tasks.set(tid, slot);
   };
   return {
@@ -74,7 +74,7 @@ export function openRecordedContainers(max: number): RecordedContainers {
     attached: (tid, id, path) => {
       if (hierarchy === undefined || id !== hierarchy) return;
       tasks.set(tid, slots.of(taskGroupOf(path)));
-      // The event contains only the main thread of a process, but the other threads may also have moved.
+      // The event contains only the main thread of the process. The other threads may also have moved.
       for (const other of threads.get(tid) ?? []) tasks.set(other, UNKNOWN);
     },
     lost: () => tasks.clear(),

@@ -16,9 +16,9 @@ export interface SymbolList {
   high: Uint32Array;
   names: readonly string[];
   /**
-   * Number of bytes after each function's start in which an address counts as the function's patched place,
-   * at most `ENTRY`. Absent if `low` and `high` are not starts but patched places: an address then belongs to
-   * the nearest place.
+   * One number per function, at most `ENTRY`: an address less than this many bytes after the function's start
+   * counts as the function's patched place. Absent if `low` and `high` contain patched places instead of
+   * starts. An address then belongs to the nearest patched place.
    */
   reach?: Uint8Array;
 }
@@ -29,19 +29,20 @@ export interface NoSymbols {
 
 export interface KnownFunctions extends FunctionNames {
   readonly count: number;
-  /** Reads the names again. If that fails, returns false and keeps the old names. */
+  /** Reads the names again. If they cannot be read, returns false and keeps the old names. */
   refresh(): boolean;
 }
 
 /**
- * Maximum distance in bytes from the start of a function to its patched place. Between them are `endbr64` on
- * x86, `bti` and a nop on arm64, or a second entry on powerpc. With a larger maximum, an address in an
- * unknown module would get the name of the symbol before it.
+ * Maximum distance in bytes from the start of a function to its patched place. Before the patched place, a
+ * function can contain `endbr64` (x86), `bti` and a nop (arm64), or the code of the global entry point
+ * (powerpc). With a larger maximum, an address in an unknown module would get the name of the preceding
+ * symbol.
  */
 const ENTRY = 64;
 /**
  * An address this many bytes or more from the nearest patched place has no name. The distance is not always
- * 0, because two kernels or two tracers can report different patched places for the same function.
+ * 0, because two kernels or two tracers can report different patched places of one function.
  */
 const NEAR = 16;
 
@@ -63,7 +64,7 @@ export function parseKallsyms(
   const buffer = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
   const low: number[] = [];
   const high: number[] = [];
-  /** Start of each name in the text. `keepWanted` decodes the names, at most one per address. */
+  /** Offset of each name in the text. `keepWanted` decodes the names later, at most one per address. */
   const nameAt: number[] = [];
   const nameEnd: number[] = [];
   let seen = false;
@@ -101,7 +102,8 @@ export function parseKallsyms(
         : '/proc/kallsyms has no symbols',
     };
   }
-  // Sort by address: in the text, the kernel's own symbols come first, then those of each module.
+  // Sort by address, because the text lists the symbols of the kernel first and the symbols of each module
+  // after them.
   const order = low.map((_, i) => i).sort((a, b) => high[a] - high[b] || low[a] - low[b] || a - b);
   return keepWanted(order, { low, high }, (i) => buffer.toString('latin1', nameAt[i], nameEnd[i]), wanted);
 }
@@ -121,8 +123,9 @@ export function readKallsyms(
 }
 
 /**
- * Returns the names from the first source that has names. A refresh uses the same source. With `isInside`, an
- * address can be anywhere in a function; otherwise it is a patched place.
+ * Returns the names from the first source that has names; if no source has names, the reasons. `refresh` uses
+ * the same source. If `isInside`, `nameOf` expects any address in a function; otherwise it expects a patched
+ * place.
  */
 export function knownFunctions(
   sources: readonly (() => SymbolList | NoSymbols)[],
@@ -180,7 +183,7 @@ function nameIn(list: SymbolList, low: number, high: number): string | undefined
 
 /**
  * Finds the function that contains an address. In a list of patched places, the address can be a few bytes
- * before the place of its function, because the place is not at the start of the function.
+ * before the patched place, because a patched place is not at the start of the function.
  */
 function nameAround(list: SymbolList, low: number, high: number): string | undefined {
   const at = lastNotAbove(list, low + (list.reach === undefined ? NEAR : 0), high);

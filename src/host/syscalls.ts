@@ -1,7 +1,8 @@
 /**
  * Finds the name of a syscall by its number, and the name of the syscall's event, for each machine type
- * (`uname -m`). A syscall has the name in the kernel's syscall tables. Its event is named after the function
- * that implements the syscall (kernel/trace/trace_syscalls.c). The two names differ for some syscalls.
+ * (`uname -m`). The name of a syscall comes from the kernel's syscall tables. The name of its event comes
+ * from the function that implements the syscall (kernel/trace/trace_syscalls.c). For some syscalls, the two
+ * names differ.
  */
 import { namesByNumber } from './number-names.ts';
 import { SYSCALLS_ARM } from './syscall-table-arm.ts';
@@ -36,7 +37,10 @@ const EVENT_NAMES_ARM64: Readonly<Record<string, string>> = {
   personality: 'arm64_personality',
 };
 
-/** Tables by machine type (`uname -m`). The agent runs on the first two types; recordings can come from all of them. */
+/**
+ * Tables by machine type (`uname -m`). The agent runs on the first two types. Recordings can come from every
+ * type.
+ */
 const TABLES: readonly (readonly [names: RegExp, table: string])[] = [
   [/^x86_64$/, SYSCALLS_X86_64],
   [/^(?:aarch64|arm64)$/, SYSCALLS_ARM64],
@@ -46,7 +50,10 @@ const TABLES: readonly (readonly [names: RegExp, table: string])[] = [
   [/^riscv64$/, SYSCALLS_RISCV64],
 ];
 
-/** Returns the syscalls of a machine's native programs, or undefined for an unknown machine. */
+/**
+ * Returns the syscalls of a machine type, without those of its 32-bit compatibility mode. Returns undefined
+ * for an unknown type.
+ */
 export function syscallTable(machine: string): SyscallTable | undefined {
   const table = TABLES.find(([names]) => names.test(machine))?.[1];
   if (table === undefined) return undefined;

@@ -7,7 +7,7 @@ import type { ContainerLabels } from '../model/containers.ts';
 import { containerInPath } from './container-paths.ts';
 
 export interface TaskGroup {
-  /** Id of the container, or name of the unit. It does not change if the group moves. */
+  /** Id of the container, or name of the unit. Identifies the group even if its path changes. */
   key: string;
   /** Path of the container's or unit's own group. */
   path: string;
@@ -17,8 +17,8 @@ export interface TaskGroup {
 }
 
 /**
- * Matches the group of a static pod, which the kubelet starts from a file. Its name contains a hash instead
- * of a uid.
+ * Matches the group of a static pod, which the kubelet starts from a file. The group's name contains a hash
+ * instead of a uid.
  */
 const STATIC_POD = /[-/]pod([0-9a-f]{32})(?:\.slice)?\//;
 /** Matches the slice of a user. All sessions and services of the user count as one unit. */
@@ -26,7 +26,8 @@ const USER_SLICE = /^user-\d+\.slice$/;
 const UNIT = /^[^/]{1,120}\.(?:service|scope)$/;
 const INIT = 'init.scope';
 /**
- * Matches the scope of `conmon`, the monitor program of a container. Its tasks count as tasks of the system.
+ * Matches the scope of `conmon`, the monitor program of a container. The tasks of `conmon` count as tasks of
+ * the system.
  */
 const MONITOR = /conmon/;
 
@@ -53,7 +54,10 @@ export function plainLabels({ kind, key, podUid }: TaskGroup): ContainerLabels {
   return ['', podUid, kind === 'unit' ? key : key.slice(0, SHORT_ID)];
 }
 
-/** Returns the path in the line of /proc/PID/cgroup for this hierarchy, or undefined if there is no line. */
+/**
+ * Returns the path of the task's group in a hierarchy. `cgroups` is the text of /proc/PID/cgroup. Returns
+ * undefined if the text has no line for the hierarchy.
+ */
 export function pathIn(cgroups: string, hierarchy: number): string | undefined {
   const start = `${hierarchy}:`;
   const line = cgroups.split('\n').find((one) => one.startsWith(start));

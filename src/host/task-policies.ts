@@ -1,8 +1,8 @@
 /**
- * Finds tasks with SCHED_BATCH or SCHED_IDLE, from field 41 of /proc/TID/stat (proc_pid_stat(5)). Keeps the
- * class of each pid in one byte of a table, so that the hot path only loads a byte. `refresh` reads /proc for
- * the tasks that `ask` requested. No event reports a change of the policy, so `ask` requests a task again
- * after some seconds.
+ * Finds tasks with SCHED_BATCH or SCHED_IDLE, from field 41 of /proc/TID/stat (proc_pid_stat(5)). A table
+ * contains the class of each pid in one byte, so that the hot path only loads a byte. `ask` marks a task for
+ * the next `refresh`, which reads /proc. No event reports a change of the policy, so the class of a task is
+ * read again after some seconds.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ const MOST_READS = 64;
 const CLASS_BITS = 2;
 const CLASS_MASK = (1 << CLASS_BITS) - 1;
 const GENERATIONS = 255 >> CLASS_BITS;
-/** Number of refreshes after which a class is read again. */
+/** Number of refreshes after which `ask` marks the same task again. */
 const GENERATION_REFRESHES = 10;
 /** Classes by policy (include/uapi/linux/sched.h): SCHED_OTHER, FIFO, RR, BATCH, unused, IDLE, DEADLINE. */
 const POLICY_CLASSES = [NORMAL, REALTIME, REALTIME, BATCH, NORMAL, IDLE, REALTIME];
@@ -33,7 +33,10 @@ const MOST_RECENT = 1024;
 const POLICY = 41 - 3;
 
 export interface TaskPolicies extends TaskClasses {
-  /** Sets whether /proc has the same ids as the trace. Until the first call with true, no class is read. */
+  /**
+   * Sets whether the thread ids in /proc are the same as in the trace. Until the first call with true, no
+   * class is read.
+   */
   procIsHosts(isHosts: boolean): void;
   /** Returns why batch and idle tasks count as normal; '' if they are recognised. */
   problem(): string;
