@@ -28,7 +28,8 @@ if (major < 22 || (major === 22 && minor < 18)) {
 
 refuseInheritedDebugger();
 ignoreInheritedTrust();
-// Keep the environment out of Node's diagnostic reports, because it can contain API keys of OTLP backends.
+// Keep the environment out of Node's diagnostic reports, because the environment can contain API keys of OTLP
+// backends.
 if (process.report) process.report.excludeEnv = true;
 
 /**

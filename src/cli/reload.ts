@@ -21,7 +21,7 @@ export const WATCH_EVERY_MS = 5000;
 export interface ConfigSource {
   /** Path of the config file. Undefined if the config comes only from flags and the environment. */
   file: string | undefined;
-  /** Reads and checks the config. Throws a `UsageError`. */
+  /** Reads and checks the config. Throws a `UsageError` if the config is invalid. */
   load(): AgentConfig;
 }
 

@@ -69,7 +69,7 @@ const NO_KEYS = [CONFIG_FILE, PROBE, NO_PROBE];
 
 /**
  * Endings of environment variables to ignore. Kubernetes sets variables with these endings for each Service,
- * and a Service named `ftrace-exporter…` makes them begin with our prefix.
+ * and the variables of a Service named `ftrace-exporter…` begin with our prefix.
  */
 const SERVICE_LINK = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
 

@@ -20,8 +20,8 @@ interface PodNames {
 }
 
 /**
- * Age from which the agent reads a container's mounts. Earlier, they may be missing, because the runtime
- * creates them only after the first task is in the container's control group.
+ * Age from which the agent reads a container's mounts. The runtime creates the mounts only after the first
+ * task is in the container's control group.
  */
 const NAMED_AFTER_MS = 1000;
 /** Age from which the agent uses a container's id as its name if no name was found. */

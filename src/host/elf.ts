@@ -35,7 +35,7 @@ interface Segment {
 
 const [SYMTAB, DYNSYM, VERSYM] = [2, 11, 0x6fffffff];
 const LOAD = 1;
-/** STT_FUNC, and STT_GNU_IFUNC: functions that select an implementation when the program is loaded. */
+/** STT_FUNC (functions) and STT_GNU_IFUNC (functions that select an implementation at load time). */
 const FUNCTION_TYPES = [2, 10];
 const SYMBOL_BYTES = 24;
 const HIDDEN = 0x8000;
@@ -46,8 +46,8 @@ const HIDDEN = 0x8000;
 const LARGEST_TABLE = 512 * 2 ** 20;
 const MOST_HEADERS = 10_000;
 /**
- * Maximum total length of the names, as a multiple of the size of the name table. Names can share bytes, so
- * the total length of the names in a damaged file could be huge.
+ * The total length of the names may be 1 MiB plus this multiple of the size of the name table. Names can
+ * share bytes, so the total length of the names in a damaged file could be huge.
  */
 const NAMES_PER_TABLE = 16;
 

@@ -1,7 +1,7 @@
 /**
- * Finds the container of every task in a recording. The recording contains events and a table of containers,
- * which is split into parts. The recording agent made this table from a scan of the control groups. If the
- * container of a task is uncertain, it is unknown until a later part of the table lists the task.
+ * Finds the container of every task in a recording. The recording contains events and the parts of a table of
+ * containers. During the recording, the agent made this table by a scan of the control groups. If the
+ * container of a task is uncertain, the container is unknown until a later part of the table lists the task.
  */
 import {
   type ContainerEvents,

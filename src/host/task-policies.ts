@@ -27,8 +27,8 @@ const GENERATION_REFRESHES = 10;
 const POLICY_CLASSES = [NORMAL, REALTIME, REALTIME, BATCH, NORMAL, IDLE, REALTIME];
 const MOST_RECENT = 1024;
 /**
- * Index of field 41 in the text after the name. The name is skipped, because it can contain spaces and
- * parentheses.
+ * Index of field 41 among the fields after the name. The name can contain spaces and parentheses, so it is
+ * cut off first.
  */
 const POLICY = 41 - 3;
 

@@ -34,7 +34,8 @@ export function parseDuration(text: string): DurationNs {
 }
 
 /**
- * Formats nanoseconds as a duration that `parseDuration` accepts, in the largest unit that needs no decimals.
+ * Formats nanoseconds as a duration that `parseDuration` accepts, as a whole number of the largest possible
+ * unit.
  */
 export function formatDuration(ns: DurationNs): string {
   return inLargestUnit(ns, DURATION_UNITS, 's');
@@ -55,7 +56,7 @@ export function parseSize(text: string): number {
   return bytes;
 }
 
-/** Formats bytes as a size that `parseSize` accepts, in the largest unit that needs no decimals. */
+/** Formats bytes as a size that `parseSize` accepts, as a whole number of the largest possible unit. */
 export function formatSize(bytes: number): string {
   return inLargestUnit(bytes, SIZE_UNITS, '');
 }
