@@ -3,7 +3,6 @@
  * the YAML file. Rejects some values that exporter-toolkit accepts, because they would admit all clients or
  * none by mistake.
  */
-import { validateHeaderValue } from 'node:http';
 import { z } from 'zod';
 import { isMap } from '../../config/overlay.ts';
 import { DURATION_PATTERN, parseDuration } from '../../config/units/quantity.ts';
@@ -104,7 +103,7 @@ function headerProblem(value: string, choices: readonly string[]): string | unde
   if (value === '') return undefined;
   if (choices.length > 0 && !choices.includes(value)) return `must be ${choices.join(' or ')}`;
   try {
-    validateHeaderValue('value', value);
+    process.getBuiltinModule('node:http').validateHeaderValue('value', value);
     return undefined;
   } catch {
     return 'has a character that is not allowed in headers';
