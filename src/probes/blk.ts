@@ -1,12 +1,12 @@
 /**
- * How long does a disk request take, from its queueing and from its issue to its completion? The blk tracer
- * (kernel/trace/blktrace.c) writes actions of the block layer only as text. The agent's text reader makes a
- * record of each line. This probe counts actions and measures both times.
+ * How long do disk requests take? Counts actions of the block layer, and measures two times: from the
+ * queueing of a request to its completion, and from its issue to its completion. The blk tracer
+ * (kernel/trace/blktrace.c) writes actions only as text. The agent's text reader makes a record of each line.
  *
- * Device, sector and operation identify a request. Some requests lack an action. A bio is queued (Q) with its
- * own sector; if it is merged into another bio (M, F), it has no completion. If the block layer splits a
- * request, the parts have no queueing of their own. Device mappers issue no requests, so their completions
- * have no issue. Only a completion that has neither a queueing nor an issue counts as unmatched.
+ * Device, sector and operation identify a request. Some actions are normally missing. A bio that is merged
+ * into another request (M, F) has a queueing (Q) but no completion (C). If the block layer splits a request,
+ * its parts have no queueing. Requests to a device mapper have no issue (D). A completion therefore counts as
+ * unmatched only if it has neither a queueing nor an issue.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
@@ -54,8 +54,8 @@ const ISSUE_TO_COMPLETE = {
 
 const SECTOR_BYTES = 512;
 /**
- * First letter of `rwbs` (`N`) if an action has no data direction: plugging, and commands to the device
- * itself. The `rwbs` of a flush is `FN`.
+ * `N`, the first letter of `rwbs` if an action neither reads nor writes: plugging, and commands to the device
+ * itself. A flush has `FN`, so its first letter is `F`.
  */
 const NEITHER = 0x4e;
 /**
@@ -63,7 +63,9 @@ const NEITHER = 0x4e;
  * its queueing and one for its issue.
  */
 const CAPACITY = 32768;
-/** Evict older entries. Drivers give up earlier, so an older request was merged or split without an event. */
+/**
+ * Evict entries after this time (ns). Drivers time out earlier, so no completion of an older entry follows.
+ */
 const TOO_LONG_NS = 600e9;
 
 export interface BlkOptions extends CommonOptions {
@@ -85,7 +87,7 @@ export const blk: ProbeModule<BlkOptions> = {
     tracer: 'blk',
     where: 'top',
     reads: 'text',
-    // Select the columns that the text reader expects, and actions as letters.
+    // With these options, the kernel writes the format that the text reader expects, with actions as letters.
     options: { blk_classic: '0', verbose: '0' },
     knobs: [],
     blockDevices: options.devices,
@@ -136,11 +138,12 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
     const action = actionOf(record.bytes, letters.start(record), letters.end(record));
     const sectors = bytesOf(record) / SECTOR_BYTES;
     const isNeither = record.bytes[rwbs.start(record)] === NEITHER;
-    // An action without data belongs to a flush. The actions of one flush have different sectors, so use sector 0.
+    // An action without data belongs to a flush. The actions of one flush have different sectors, so use
+    // sector 0 for all of them.
     const isFlush = sectors === 0 && !isNeither;
     const operation = isFlush ? FLUSH : operationOf(record.bytes, rwbs.start(record), rwbs.end(record));
     series.count(row, action, operation, record.cpu);
-    // Plugging and commands to the device itself are counted, but not measured.
+    // Plugging and commands to the device itself are only counted.
     if (isNeither) return;
     const sector = isFlush ? 0 : sectorOf(record);
     switch (action) {
@@ -151,8 +154,8 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
         drop(dev, sector, operation, QUEUED);
         break;
       case FRONTMERGED:
-        // The merged request begins at this bio. Keep the entry of the bio, and drop the entry of the old
-        // first sector.
+        // The bio becomes the front of the request, so the request now begins at the bio's sector. Keep the
+        // bio's entry and drop the request's old entry.
         drop(dev, sector + sectors, operation, QUEUED);
         break;
       case ISSUED_ACTION:
@@ -179,7 +182,10 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
 
 type Unmatched = Record<'noStart' | 'lost' | 'late' | 'evicted', () => void>;
 
-/** Returns the handler of completions. If only a part of a request completes, the rest stays in the table. */
+/**
+ * Returns the handler of completions. If only a part of a request completes, the request stays in the table
+ * with its remaining sectors.
+ */
 function makeComplete(
   series: ReturnType<typeof declareSeries>,
   requests: RequestsInFlight,
@@ -204,8 +210,8 @@ function makeComplete(
     const queued = find(dev, sector, operation, QUEUED);
     const issued = find(dev, sector, operation, ISSUED);
     if (queued < 0 && issued < 0) {
-      // With 0 sectors, a missing start is normal: after a flush, the bio that requested the flush also
-      // completes.
+      // With 0 sectors, a missing start is normal: the bio that requested a flush completes after the flush,
+      // but was not issued.
       if (sectors > 0 && requests.dropped() === droppedBefore) noStart();
       return;
     }
@@ -225,8 +231,8 @@ function makeComplete(
 }
 
 /**
- * Declares the families. A row is a device and an operation. In the count of actions, a row is a device, an
- * operation and an action.
+ * Declares the families. A row of the histograms is a device and an operation. A row of the counter is a
+ * device, an operation and an action.
  */
 function declareSeries(context: ProbeContext, options: BlkOptions) {
   const key = (row: number, operation: number) => row * OPERATIONS.length + operation;

@@ -1,16 +1,16 @@
 /**
- * How long do disk requests wait, and how long does the device take? Reads the block_rq_* events
+ * How long do disk requests wait in the queue, and how long does the device take? Reads the block_rq_* events
  * (include/trace/events/block.h). Measures the time in the queue (first insert to last issue) and at the
- * device (last issue to completion), and counts bytes, errors and requeues. Both times are recorded at
- * completion, because until then the driver can put the request back into the queue. Each request is one
- * sample, even if the driver put it back.
+ * device (last issue to completion), and counts bytes, errors and requeues. A requeue means that the driver
+ * puts an issued request back into the queue. The probe records both times only at completion, because a
+ * requeue can occur until then.
  *
- * The events contain no request id, so device, sector and operation identify a request. Among equal requests,
- * the one that was inserted first completes first. A flush has sector 0 when it is issued and 2^64-1 when it
- * completes. The bio that requested the flush completes with 0 sectors and is never issued; 3.x kernels issue
- * it as a write of 0 sectors with a preceding flush (`FWS`). A request can complete in parts, be put back, or
- * be merged into another request. The probe also counts the agent's own requests, so that a disk's numbers
- * match /sys/block/NAME/stat.
+ * The events contain no request id, so device, sector and operation identify a request. If several requests
+ * have the same key, the probe assigns a completion to the one that was inserted first. A flush has sector 0
+ * in its issue event and sector 2^64-1 in its completion event. The bio that requested the flush has a
+ * completion event with 0 sectors, but no issue event. (Kernels 3.x do issue this bio, as a write of 0
+ * sectors with `rwbs` `FWS`.) The probe also counts the agent's own requests, so that a disk's numbers match
+ * /sys/block/NAME/stat.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
@@ -38,14 +38,14 @@ const SECTOR_BYTES = 512;
 const FLUSHES_FIRST = 0x46;
 /** Sector number that this probe gives to a bio that requests a flush and has no data. */
 const CARRIER_SECTOR = -1;
-/** Maximum number of requests in the queue and at the device, enough for all queues of ten disks. */
+/** Maximum number of requests in the table, enough for all queues of ten disks. */
 const CAPACITY = 16384;
 /**
- * Evict queued requests after this time. If a merge adds a bio at the front of a request, the request is
- * issued with another sector, so its issue does not find the insert.
+ * Evict queued requests after this time. If the kernel merges a bio into the front of a request, the request
+ * gets another sector. Its issue event then does not find the queued entry.
  */
 const QUEUED_TOO_LONG_NS = 60e9;
-/** Evict issued requests after this time. Drivers give up after minutes, so the completion event was lost. */
+/** Evict issued requests after this time. Drivers time out earlier, so the completion event was lost. */
 const ISSUED_TOO_LONG_NS = 600e9;
 
 export const block: ProbeModule<BlockOptions> = {
@@ -78,8 +78,7 @@ export const block: ProbeModule<BlockOptions> = {
       fields: ['common_pid', 'common_flags', 'dev', 'sector', 'nr_sector', 'rwbs'],
       without: 'requeues are not counted',
     },
-    // Kernels have this event since 5.11. On older kernels, merged requests stay in the table until they are
-    // evicted.
+    // Kernels before 5.11 lack this event. Merged requests then stay in the table until they are evicted.
     {
       event: MERGE,
       fields: ['common_pid', 'common_flags', 'dev', 'sector', 'nr_sector', 'rwbs'],
@@ -105,7 +104,10 @@ interface Request {
   sector: number;
   /** Pid of the task that caused the event; 0 if an interrupt caused it. */
   pid: number;
-  /** Pid of the task that was running when the event occurred, even if an interrupt caused the event. */
+  /**
+   * Pid of the task that ran when the event occurred. If an interrupt caused the event, this is the
+   * interrupted task.
+   */
   commonPid: number;
 }
 
@@ -113,7 +115,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
   const state = makeState(context, options);
   const { series, requests, hasIssue, hasInsert, hasRequeue } = state;
   const handlers: Record<string, EventHandler> = { [COMPLETE]: onComplete(context, state) };
-  // Without issue events, requests would stay in the queue forever, so handle only completions.
+  // Without issue events, queued entries would never be removed, so handle only completions.
   if (hasIssue) {
     handlers[ISSUE] = onIssue(context, state);
     if (hasInsert) handlers[INSERT] = onInsert(context, state);
@@ -132,7 +134,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
 
 type State = ReturnType<typeof makeState>;
 
-/** State that the handlers share. */
+/** Makes the state that the handlers share. */
 function makeState(context: ProbeContext, options: BlockOptions) {
   const [hasIssue, hasInsert, hasRequeue] = [ISSUE, INSERT, REQUEUE].map(
     (event) => context.format(event) !== undefined,
@@ -152,12 +154,15 @@ function makeState(context: ProbeContext, options: BlockOptions) {
     requests: trackRequests(request, splitOf(context, options), lost, evicted),
     noStart,
     late,
-    /** Element 0: time of the latest event. If a field held it, V8 would allocate a double at each write. */
+    /** Element 0: time of the latest event. In an object field, V8 would allocate a double at each write. */
     latest: new Float64Array(1),
   };
 }
 
-/** Returns a function that reads an event into `request`; false if the config excludes the device. */
+/**
+ * Returns a function that copies an event's fields to `request`. The function returns false if the config
+ * excludes the device.
+ */
 function requestReader(context: ProbeContext, event: string, { request, series, latest }: State) {
   const { devices } = series;
   const devOf = context.int(event, 'dev');
@@ -180,8 +185,8 @@ function requestReader(context: ProbeContext, event: string, { request, series, 
       sectorsOf(record) === 0
     ) {
       request.operation = FLUSH;
-      // This sector distinguishes the bio from the flush that the block layer creates for the bio. The flush
-      // completes first.
+      // The block layer creates a separate flush for this bio. The special sector distinguishes the bio from
+      // that flush.
       request.sector = CARRIER_SECTOR;
     } else request.sector = sectorOf(record);
     request.commonPid = record.words[(record.offset >> 2) + pidAt];
@@ -190,7 +195,9 @@ function requestReader(context: ProbeContext, event: string, { request, series, 
   };
 }
 
-/** Tracks requests in flight. `find` and `add` use the key of the current event in `request`. */
+/**
+ * Tracks requests in flight. `find` and `add` use the key in `request`, which belongs to the current event.
+ */
 function trackRequests(request: Request, { containerOf }: Split, lost: () => void, evicted: () => void) {
   const all = requestsInFlight(CAPACITY, lost, evicted);
   const { table, dropped, voidUntil } = all;
@@ -219,7 +226,7 @@ function onInsert(context: ProbeContext, state: State): EventHandler {
   return (record) => {
     if (!readInsert(record)) return;
     const back = find(QUEUED);
-    // If the driver put the request back just before this event, the wait began when the driver put it back.
+    // If a requeue event preceded this event, the wait began at the requeue event, so add no entry.
     if (back >= 0 && table.requeued(back)) table.clearRequeued(back);
     else add(QUEUED, record.timestampNs);
   };
@@ -233,7 +240,7 @@ function onIssue(context: ProbeContext, state: State): EventHandler {
   return (record) => {
     if (!readIssue(record)) return;
     let entry = find(QUEUED);
-    // Without requeue events, assume that the driver put the request back before it was issued again.
+    // If the kernel has no requeue events, a second issue means that the driver put the request back.
     if (entry < 0 && !hasRequeue) entry = find(ISSUED);
     if (entry < 0) entry = add(ISSUED, record.timestampNs);
     else table.enter(entry, ISSUED, record.timestampNs, false);
@@ -249,7 +256,10 @@ function onComplete(context: ProbeContext, state: State): EventHandler {
   const doneSectors = context.int(COMPLETE, 'nr_sector');
   const errorOf = context.int(COMPLETE, 'error');
 
-  /** Handles a completion without an issue: normal for a bio that requested a flush and has 0 sectors. */
+  /**
+   * Handles a completion without an issue. Such a completion is normal for a bio that requested a flush: its
+   * event has 0 sectors.
+   */
   const missingIssue = (done: number, droppedBefore: number): void => {
     if (done === 0) return;
     const queued = find(QUEUED);
@@ -273,8 +283,8 @@ function onComplete(context: ProbeContext, state: State): EventHandler {
     }
     const remaining = table.sectors(entry) - done;
     if (remaining > 0) {
-      // With 0 sectors, the event is the completion of a bio that requested a flush at the same sector.
-      // Ignore the event.
+      // With 0 sectors, this event belongs to a bio that requested a flush, so the request is not complete
+      // yet.
       if (done > 0) {
         table.setSectors(entry, remaining);
         table.move(entry, request.sector + done);
@@ -322,7 +332,7 @@ function reporter({ intervals }: ProbeContext, { series, request, requests }: St
     completed.device = series.devices.nameOf(request.row);
     completed.operation = OPERATIONS[operation];
     completed.bytes = sectors * SECTOR_BYTES;
-    // If a request completed in parts, the last event contains only the sector and size of the last part.
+    // If a request completed in parts, `request.sector` and `done` describe only the last part.
     completed.sector = operation === FLUSH ? 0 : request.sector - (sectors - done);
     completed.insertNs = table.inserted(entry);
     completed.issueNs = table.since(entry);
@@ -348,8 +358,7 @@ function onRequeue(context: ProbeContext, state: State): EventHandler {
     const container = issued < 0 ? UNKNOWN : table.container(issued);
     series.requeued(request.row, request.operation, container);
     if (issued >= 0) table.enter(issued, QUEUED, timestampNs, true);
-    // The driver put the request back before an issue event. If there was no insert event either, the wait
-    // begins now.
+    // The request has no issue event. If it has no insert event either, its wait begins now.
     else if (find(QUEUED) < 0) table.enter(add(QUEUED, timestampNs), QUEUED, timestampNs, true);
   };
 }

@@ -1,6 +1,6 @@
 /**
  * How often does an event occur? Counts the events that the config names, by CPU. Ignores events that the
- * agent's own threads cause, but counts interrupts that occur while these threads run.
+ * agent's own threads cause, but counts events in interrupts while these threads run.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
@@ -19,8 +19,7 @@ const COUNT = {
 
 /**
  * If the config selects at most this many events, their series start at 0 on every online CPU, so that even
- * the first event (such as an OOM kill) shows as an increase. Otherwise, a series appears with its first
- * event.
+ * the first event shows as an increase. Otherwise, each series appears with its first event.
  */
 const SHOWN_FROM_START = 16;
 
@@ -52,7 +51,7 @@ export const events: ProbeModule<EventsOptions> = {
   },
   names: ({ count }, kernel) => {
     const offered = kernel.events();
-    // The list of events is empty if the agent could not read it.
+    // An empty list means that the agent could not read the list of events.
     return [
       { key: 'count', globs: count, kind: 'event', offered: offered.length === 0 ? undefined : offered },
     ];

@@ -1,8 +1,8 @@
 /**
  * Declares a probe's metric families in the metric store and finds their slots. A slot is the number of a
- * series in its family. A row is what a series is about, such as a syscall. A machine is the metric store
- * together with the numbers of the CPUs. Series whose label values are known in advance (CPUs, kinds) start
- * at 0. Other series appear when their label values are first seen.
+ * series in its family. A row is the number of the thing that a series describes, such as a syscall. A
+ * machine is the metric store together with the number of CPUs and the list of online CPUs. Series whose
+ * label values are known in advance (CPUs, kinds) start at 0. Other series appear with their first value.
  */
 import type { HistogramFamily } from '../metrics/histogram.ts';
 import type { MaxGaugeFamily } from '../metrics/max-gauge.ts';
@@ -13,14 +13,14 @@ import type { CommonOptions } from './probe.ts';
 import { type SeriesRows, type SplitMachine, splitOf } from './split.ts';
 import { SlotCache } from './tables/slot-cache.ts';
 
-/** Properties of a metric, as in `MetricSpec`. `per_cpu` and `per_container` append more labels. */
+/** Properties of a metric, as in `MetricSpec`. The options `per_cpu` and `per_container` append labels. */
 export type MetricFacts = Pick<MetricSpec, 'name' | 'help' | 'labels' | 'ownTime'> & {
   open?: readonly string[];
 };
 
 export type Machine = SplitMachine;
 
-/** Returns a machine on which only `cpus` are online. Series of other CPUs appear with their first value. */
+/** Returns a copy of the machine that lists only those online CPUs that `cpus` contains. */
 export function onCpus(machine: Machine, cpus: readonly number[]): Machine {
   const { metrics, cpuCount, onlineCpus } = machine;
   return { metrics, cpuCount, onlineCpus: onlineCpus.filter((cpu) => cpus.includes(cpu)) };
@@ -98,13 +98,16 @@ export function declareCpuCounts(
   return { family, add: (row, cpu, amount) => family.add(slots.at(row, cpu), amount) };
 }
 
-/** Minimum number of sums. V8 treats the address of an array as a constant only above 64 bytes. */
+/**
+ * Minimum length of an array of sums. V8 treats the address of a typed array as a constant only if the array
+ * has more than 64 bytes.
+ */
 const FEWEST_SUMS = 16;
 
 /**
- * Declares a counter with label `cpu` for the most frequent events. The probe adds to the returned array, at
- * index `cpu * rows + row`, because a look-up of the series at each event would cost too much. Each snapshot
- * of the metrics adds the sums to the family. `rows` is `shape.rowsShown`, but at least 1.
+ * Declares a counter like `declareCpuCounts`, for the most frequent events. Looking up a series for every
+ * event would cost too much, so the probe adds to the returned array, at index `cpu * rows + row`. `rows` is
+ * `shape.rowsShown` (default: 1), but at least 1. Each snapshot of the metrics adds the sums to the family.
  */
 export function declareCpuSums(
   machine: Machine,
@@ -124,7 +127,10 @@ export function declareCpuSums(
   return sums;
 }
 
-/** Declares a gauge of the longest duration (ns) within the last `maxWindowMs` milliseconds. */
+/**
+ * Declares a gauge of the longest duration within the last `maxWindowMs` milliseconds. Values are recorded in
+ * nanoseconds.
+ */
 export function declareMaxima(
   machine: { metrics: MetricStore; maxWindowMs: number },
   facts: MetricFacts,
@@ -133,8 +139,8 @@ export function declareMaxima(
 }
 
 /**
- * Declares a gauge as `declareMaxima` does, with `cpu` as the first label. `rest` returns the other label
- * values of a row. Returns a function that records a duration in nanoseconds.
+ * Declares a gauge like `declareMaxima`, with `cpu` as the first label. `rest` returns the other label values
+ * of a row. Returns a function that records a duration in nanoseconds.
  */
 export function declareCpuMaxima(
   machine: { metrics: MetricStore; cpuCount: number; maxWindowMs: number },

@@ -3,9 +3,9 @@
  * returns (kernel/trace/trace_functions_graph.c, `funcgraph_exit` in kernel/trace/trace_entries.h). Measures
  * durations by function and CPU.
  *
- * A record contains the times of the call and of the return, so a lost record affects only one call. A
- * duration includes sleeps and called functions. The field `overrun` counts a task's calls that were nested
- * too deeply to be recorded.
+ * Each record contains the times of the call and of the return, so a lost record affects only one call. A
+ * duration includes sleeps and the functions that the function calls. The field `overrun` is the number of
+ * calls of the task that were nested too deeply to be recorded.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import type { FunctionReturn, FunctionSink } from '../model/intervals.ts';
@@ -34,7 +34,10 @@ const DURATION = {
   ownTime: true,
 };
 
-/** Limit of plausible durations: a double represents integers exactly up to 2^53 ns (104 days). */
+/**
+ * Durations of at least this length (104 days in ns) are treated as invalid. Doubles represent integers
+ * exactly only up to this limit.
+ */
 const ABSURD_NS = 2 ** 53;
 
 export interface FunctionGraphOptions extends FunctionOptions {
@@ -88,8 +91,7 @@ export const functionGraph: ProbeModule<FunctionGraphOptions> = {
 };
 
 function createFunctionGraph(context: ProbeContext, options: FunctionGraphOptions): Probe {
-  // Allow one more series than `max_series`, so that the series `unknown` does not replace that of a
-  // function.
+  // Allow one more series than `max_series`, because `unknown` needs a series in addition to the functions.
   const inFamily = { ...options, max_series: options.max_series + 1 };
   const durations = declareDurations(context, DURATION, inFamily, (row) => [rows.names[row]]);
   const rows = new ValueRows(context.functions, options.max_series, () => {
@@ -115,7 +117,7 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
         // The idle tasks of all CPUs have pid 0. Use a negative number per CPU to distinguish them.
         const task = words[at + pidAt] === 0 ? -1 - cpu : words[at + pidAt];
         if (overrun !== 0) tooDeep(overruns.growth(task, overrun >>> 0));
-        // Subtract the low and high words separately, because a double cannot represent the 64-bit times
+        // Subtract the low and high words separately, because a double cannot represent all 64-bit times
         // exactly.
         const high = (words[at + returnedAt + 1] >>> 0) - (words[at + calledAt + 1] >>> 0);
         const ns = high * TWO_POW_32 + ((words[at + returnedAt] >>> 0) - (words[at + calledAt] >>> 0));

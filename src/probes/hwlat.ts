@@ -1,9 +1,10 @@
 /**
  * How long does the hardware take a CPU away from the kernel? Reads records of the hwlat tracer
- * (kernel/trace/trace_hwlat.c, `hwlat` in kernel/trace/trace_entries.h). For `width` of every `window`, the
- * tracer's thread turns interrupts off and reads the clock twice in each pass of a loop. If a gap between two
- * reads exceeds the threshold, the tracer writes a record with two gaps in microseconds: the longest between
- * the two reads of a pass (inner), and the longest between two passes (outer).
+ * (kernel/trace/trace_hwlat.c, `hwlat` in kernel/trace/trace_entries.h). The tracer's thread measures for the
+ * time `width` once per period `window` (both set in the config). While it measures, interrupts are off, and
+ * the thread reads the clock twice in each pass of a loop. If a gap between two clock readings exceeds the
+ * threshold, the tracer writes a record with two gaps in microseconds: the longest gap within a pass (inner),
+ * and the longest gap between two passes (outer).
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { formatDuration } from '../config/units/quantity.ts';
@@ -58,9 +59,9 @@ export const hwlat: ProbeModule<HwlatOptions> = {
     reads: 'events',
     options: {},
     knobs: [
-      // Run one thread per CPU. By default, a single thread moves between the CPUs, and in kernel 7.3 it may
-      // run on any CPU. Kernels before 5.14 lack this file; their single thread moves only between the chosen
-      // CPUs.
+      // Run one thread per CPU. By default, a single thread moves between the CPUs, and in kernel 7.3 it can
+      // run on CPUs that the config does not name. Kernels before 5.14 lack this file, but their thread runs
+      // only on the named CPUs.
       { file: 'hwlat_detector/mode', value: 'per-cpu', optional: true },
       microsecondsKnob('hwlat_detector/width', options.width),
       microsecondsKnob('hwlat_detector/window', options.window),
@@ -75,7 +76,7 @@ export const hwlat: ProbeModule<HwlatOptions> = {
 };
 
 /**
- * Returns a conflict if osnoise has another threshold: both use `tracing_thresh`, which hwlat always sets.
+ * Returns a conflict if osnoise is enabled with another threshold or none. Both tracers use `tracing_thresh`.
  */
 function osnoiseClash({ threshold }: HwlatOptions, osnoise: unknown): Conflict | undefined {
   if (osnoise === undefined) return undefined;

@@ -1,8 +1,8 @@
 /**
  * How long do interrupt handlers run? Reads irq:irq_handler_entry and irq_handler_exit
  * (include/trace/events/irq.h). With `irq_vectors`, also reads the entry and exit events of
- * arch/x86/include/asm/trace/irq_vectors.h (local timer, IPIs). Also counts interrupts that occur while the
- * agent's own threads run. Does not measure handlers that run in threads (real-time kernels).
+ * arch/x86/include/asm/trace/irq_vectors.h (local timer, IPIs). Interrupts that occur while the agent's own
+ * threads run also count. Handlers that run in threads (on real-time kernels) are not measured.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { EventHandler, EventRecord } from '../model/record.ts';
@@ -71,7 +71,7 @@ function exitOf(vector: string): string {
   return `irq_vectors:${vector}_exit`;
 }
 
-/** Returns the vectors that have an entry and an exit event: local_timer, reschedule, call_function, … */
+/** Returns the vectors that have an entry and an exit event, such as `local_timer` and `reschedule`. */
 function vectorsOf(events: readonly string[]): string[] {
   const offered = new Set(events);
   return events.flatMap((event) => {
@@ -98,12 +98,13 @@ function createIrq(context: ProbeContext, options: IrqOptions): Probe {
   const longNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
   const stacks = new IrqStacks(cpuCount);
   /**
-   * By CPU: 1 if no handler has started since the last loss. The loss then explains an end without a start.
+   * By CPU: 1 if no handler has started since the last loss of events. An end without a start then counts as
+   * `lost` instead of `no_start`.
    */
   const afterLoss = new Uint8Array(cpuCount);
   /**
-   * By CPU: end of the last loss of events. Ignore handlers that started earlier, even if their records are
-   * read after `onLoss`.
+   * By CPU: end of the last loss of events. Handlers that started earlier count as lost. Their records can
+   * also arrive after `onLoss`.
    */
   const lostUntil = new Float64Array(cpuCount);
 
@@ -152,7 +153,7 @@ function createIrq(context: ProbeContext, options: IrqOptions): Probe {
     byEvent[ENTRY] = (record) => count.add(0, record.cpu, 1);
   }
   vectors.forEach((vector, i) => {
-    // Vectors get negative interrupt numbers, which no device has.
+    // Use negative interrupt numbers for vectors, because no device has a negative number.
     const line = -1 - i;
     const row = handlers.row(vector);
     byEvent[entryOf(vector)] = (record) => begin(record, line, row);

@@ -1,7 +1,7 @@
 /**
  * How much time do memory reclaim, memory compaction and the throttling of writers take, and how many tasks
- * does the OOM killer kill? Reads events of include/trace/events/{vmscan,compaction,writeback,oom}.h. With
- * `page_faults`, also counts page faults (exceptions.h), which have no end event.
+ * does the OOM killer kill? Reads events of include/trace/events/{vmscan,compaction,writeback,oom}.h. If the
+ * option `page_faults` is true, also counts page faults (exceptions.h).
  */
 
 import { decimalBuckets } from '../config/units/buckets.ts';
@@ -13,8 +13,8 @@ const RECLAIMED = 'ftrace_memory_reclaimed_pages_total';
 const FAULTS = 'ftrace_memory_page_faults_total';
 
 /**
- * Names of the bits of `reason`: 1 shifted left by a number of enum vmscan_throttle_state
- * (include/linux/mmzone.h). The event's print fmt does not contain these numbers.
+ * Names of the values of `reason`: `1 << n`, where n is a number in enum vmscan_throttle_state
+ * (include/linux/mmzone.h). The event's print fmt does not contain the values.
  */
 const THROTTLED_BY = { 1: 'writeback', 2: 'isolated', 4: 'no_progress', 8: 'congested' };
 

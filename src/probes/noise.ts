@@ -1,22 +1,22 @@
 /**
- * Reads the events of the tracers osnoise and timerlat about noise: interruptions by which interrupts and
- * other tasks take the CPU from the tracer's thread (include/trace/events/osnoise.h). Reports each
- * interruption with its start and name to a sink, for traces.
+ * Reads noise events of the tracers osnoise and timerlat (include/trace/events/osnoise.h). Noise is the time
+ * in which interrupts or other tasks use the CPU instead of the tracer's thread. Reports the source, name and
+ * start of each noise event to a sink, for traces.
  */
 import type { Noise, NoiseSink, NoiseSource } from '../model/intervals.ts';
 import type { BytesReader, EventHandler, EventRecord, IntReader } from '../model/record.ts';
 import type { EventNeed, ProbeContext } from './probe.ts';
 
 /**
- * Event for a gap between two reads of the clock by the tracer's thread. If `interference` is 0, no other
- * event explains the gap.
+ * Event for a gap between two clock readings of the osnoise thread. Its field `interference` is the number of
+ * noise events in the gap. If the number is 0, the cause of the gap is unknown.
  */
 export const GAP = 'osnoise:sample_threshold';
 
 interface NoiseEvent {
   source: NoiseSource;
   event: string;
-  /** Field that contains the number of the thread, interrupt or softirq vector. */
+  /** Field that contains the pid of the thread, or the number of the interrupt or softirq vector. */
   id?: string;
   name?: string;
 }
@@ -33,8 +33,8 @@ export function noiseEvent(source: string): string {
 }
 
 /**
- * Returns the events of all sources. Without them, the spans of osnoise and timerlat do not show what
- * interrupted the thread.
+ * Returns the events of all sources, all optional. Spans of osnoise and timerlat show them as the causes of
+ * noise.
  */
 export function noiseNeeds(): EventNeed[] {
   return EVENTS.map(({ source, event, id, name }) => ({
@@ -50,7 +50,9 @@ export function noiseHandlers(context: ProbeContext, sink: NoiseSink): Map<strin
   return new Map(there.map((event) => [event.event, noiseHandler(context, sink, event)]));
 }
 
-/** Returns a handler that reports an event, which must have the fields `start` and `duration`. */
+/**
+ * Returns a handler that reports an event to the sink. The event must have the fields `start` and `duration`.
+ */
 export function noiseHandler(
   context: ProbeContext,
   sink: NoiseSink,

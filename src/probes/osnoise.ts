@@ -1,12 +1,12 @@
 /**
  * How much time do the kernel, interrupts and other tasks take from an isolated CPU? Reads records of the
  * osnoise tracer (kernel/trace/trace_osnoise.c, `osnoise` in kernel/trace/trace_entries.h). The tracer's
- * thread spins on a CPU and measures its own interruptions (noise). The tracer's events
- * (include/trace/events/osnoise.h) name what interrupted the thread.
+ * thread reads the clock in a loop. A gap between two readings means that something interrupted the thread
+ * (noise). The tracer's events (include/trace/events/osnoise.h) name the cause of each interruption.
  *
- * Times are in microseconds in the record, and in nanoseconds in the events. In the events, the kernel has
- * subtracted nested interruptions from the durations. If no event explains a gap, the hardware or the
- * hypervisor caused it.
+ * Times in the records are in microseconds, times in the events in nanoseconds. The durations in the events
+ * do not include nested interruptions. If no event names the cause of a gap, the hardware or the hypervisor
+ * caused the gap.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { NOISE_SOURCES } from '../model/intervals.ts';
@@ -18,7 +18,7 @@ import { thresholdClash } from './options/threshold.ts';
 import type { EventNeed, Probe, ProbeContext, ProbeModule } from './probe.ts';
 
 const SAMPLE = 'ftrace:osnoise';
-/** Values of the label `source`. Each source except the first (`hw`) has an event. */
+/** Values of the label `source`. Each source except the first (`hw`) has its own event. */
 const SOURCES = NOISE_SOURCES;
 const HW = 0;
 
@@ -88,7 +88,7 @@ export const osnoise: ProbeModule<OsnoiseOptions> = {
       cpuListKnob('osnoise/cpus', options.cpus),
       microsecondsKnob('osnoise/runtime_us', options.runtime),
       microsecondsKnob('osnoise/period_us', options.period),
-      // Write 0 (never stop tracing), because another user may have set a limit.
+      // Write 0 (never stop tracing), because the kernel may still have a limit that somebody else set.
       microsecondsKnob('osnoise/stop_tracing_us', 0),
       microsecondsKnob('osnoise/stop_tracing_total_us', 0),
       ...(options.threshold === undefined ? [] : [microsecondsKnob('tracing_thresh', options.threshold)]),
@@ -156,7 +156,7 @@ function createOsnoise(context: ProbeContext, options: OsnoiseOptions): Probe {
     const causesOf = context.int(GAP, 'interference');
     const report = sink && noiseHandler(context, sink, { source: 'hw', event: GAP });
     handlers[GAP] = (record) => {
-      // If known interruptions caused the gap, their events already count them.
+      // If the gap has known causes, the events of these causes already count the time.
       if (causesOf(record) !== 0) return;
       interference.record(HW, record.cpu, durationOf(record));
       report?.(record);

@@ -24,9 +24,9 @@ export interface EventNeed {
    */
   addresses?: readonly string[];
   /**
-   * If set, the event is optional. The text says what is not measured without the event, as in `migrations
-   * are not counted`; '' if everything is still measured. If undefined, the probe cannot run without the
-   * event.
+   * If undefined, the probe cannot run without the event. Otherwise, the event is optional, and this text
+   * says what the agent does not measure without it, such as `migrations are not counted`. '': the agent does
+   * not report that the event is missing.
    */
   without?: string | undefined;
 }
@@ -42,13 +42,13 @@ export interface NameList {
   offered: readonly string[] | undefined;
 }
 
-/** Events and functions that the kernel offers. Some probes choose their events from them. */
+/** Events and functions of the kernel. Some probes choose their events from these lists. */
 export interface KernelOffer {
   events(): readonly string[];
   machine: string;
   /**
-   * Returns the functions that can be traced; undefined if the kernel does not list them. Absent if the
-   * caller cannot look them up.
+   * Returns the names of the functions that the kernel can trace; undefined if the kernel does not list them.
+   * The method is absent if the agent cannot list functions.
    */
   functions?(): readonly string[] | undefined;
 }
@@ -67,7 +67,9 @@ export interface HostFacts {
   syscallName(id: number): string | undefined;
   /** Returns the numbers in the syscall table, ascending. Empty if the table is unknown. */
   syscallIds(): readonly number[];
-  /** Returns a syscall's name in the events `syscalls:sys_enter_NAME`: `newfstat` for `fstat`. */
+  /**
+   * Returns the NAME of a syscall in `syscalls:sys_enter_NAME`. For example, returns `newfstat` for `fstat`.
+   */
   syscallEventName(name: string): string;
   /** Returns the name of an errno, such as `ENOENT` for 2; undefined for numbers without a name. */
   errnoName(errno: number): string | undefined;
@@ -86,9 +88,11 @@ export interface HostFacts {
   blockDeviceNames(): readonly string[] | undefined;
   /** Whether a block device still exists. True if unknown. */
   blockDeviceExists(dev: number): boolean;
-  /** Finds out which tasks are SCHED_BATCH or SCHED_IDLE. Absent if unknown, as in a recording. */
+  /** Looks up the scheduling classes of tasks. Absent in recordings. */
   taskClasses?: TaskClasses;
-  /** Maps tasks to containers. Absent if no probe needs containers, or if the agent cannot find them. */
+  /**
+   * Maps tasks to containers. Absent if no probe needs containers, or if the agent cannot find containers.
+   */
   containers?: Containers | undefined;
 }
 
@@ -96,15 +100,18 @@ export interface HostFacts {
 export interface ProbeContext {
   metrics: MetricStore;
   host: HostFacts;
-  /** Highest logical CPU number + 1. Records can come from any CPU below this. */
+  /** Highest possible CPU number + 1. */
   cpuCount: number;
-  /** CPUs that are online. Their series exist from the start. Often fewer than `cpuCount`. */
+  /** Numbers of the online CPUs. Often fewer than `cpuCount`. */
   onlineCpus: readonly number[];
-  /** Length in milliseconds of the sliding window of gauges that show a maximum. */
+  /** Length in milliseconds of the sliding window over which gauges show a maximum. */
   maxWindowMs: number;
-  /** Names for the fields that the probe declares as `addresses`. Throws an `Error` if there are none. */
+  /**
+   * Names of the functions at the addresses in events. The getter throws an `Error` if no need of the probe
+   * declares `addresses`, or if function names are not available.
+   */
   readonly functions: FunctionNames;
-  /** Objects (sinks) to which the probe reports single operations, for traces. */
+  /** Sinks: objects to which the probe reports single operations, for traces. */
   intervals: IntervalSinks;
   /** Events that the probe needs and that are available, in the order of `needs`. */
   events: readonly string[];
@@ -113,20 +120,22 @@ export interface ProbeContext {
   int(event: string, field: string): IntReader;
   /**
    * Returns the offset of the low 32 bits of an integer field, in 32-bit words from the start of the payload.
-   * The busiest handlers read `record.words[(record.offset >> 2) + at]`, because a call of an `IntReader`
-   * costs more than the read.
+   * Frequent handlers read `record.words[(record.offset >> 2) + word]` directly, because this is faster than
+   * calling an `IntReader`.
    */
   word(event: string, field: string): number;
   bytes(event: string, field: string): BytesReader;
-  /** Makes the kernel count an event. Throws an `Error` if this fails. Absent in recordings. */
+  /**
+   * Makes the kernel count an event. Throws an `Error` if the kernel cannot count it. Absent in recordings.
+   */
   countInKernel?: ((request: KernelCountRequest) => KernelCount) | undefined;
   /** Whether a thread (host pid) is one of the agent's own. */
   isSelf(pid: number): boolean;
   /** Counts an event that the probe dropped because one of the agent's own threads caused it. */
   ignoreSelf(): void;
   /**
-   * Returns a function that adds to `ftrace_exporter_unmatched_total` with this reason; `count` is 1 by
-   * default. Call `unmatched` once per reason, when the probe is created.
+   * Returns a function that adds `count` (default: 1) to the series of `ftrace_exporter_unmatched_total` with
+   * this reason. Call `unmatched` once per reason, when the probe is created.
    */
   unmatched(reason: UnmatchedReason): (count?: number) => void;
 }
@@ -134,9 +143,10 @@ export interface ProbeContext {
 /**
  * Why an operation was not measured. `no_start`: the operation began before the agent, or the kernel emitted
  * no start event. `no_end`: the end event is missing. `lost`: the kernel lost events during the operation.
- * `late`: the events were out of order, so the time would be negative. `exited`: the task has ended.
- * `evicted`: the table was full. `too_deep`: too many nested calls. `suspended`: the agent suspended the
- * probe during the operation, to keep its CPU budget.
+ * `late`: the events were out of order, so the measured time was negative. `exited`: the task exited during
+ * the operation. `evicted`: the probe's table of operations was full, or the operation was too old.
+ * `too_deep`: too many nested calls. `suspended`: the agent suspended the probe during the operation, to keep
+ * its CPU budget.
  */
 export type UnmatchedReason =
   | 'no_start'
@@ -156,8 +166,8 @@ export interface Probe {
   counted?: readonly string[] | undefined;
   /**
    * The agent calls this after events of `cpu` were lost, before it passes a later event of this CPU.
-   * `untilNs`: time of the first event after the loss. The probe must drop operations of tasks or requests
-   * that began before `untilNs`, on any CPU.
+   * `untilNs`: time of the first event after the loss. The probe must drop operations that began before
+   * `untilNs`. If an operation can change its CPU, as a task can, this applies to operations on all CPUs.
    */
   onLoss?: ((cpu: number, untilNs: TimestampNs) => void) | undefined;
   /** Filters in the kernel's syntax, by event. The probe needs only records that match the filter. */
@@ -165,8 +175,8 @@ export interface Probe {
   /** The agent calls this about once a second, for work that is too slow for the handlers. */
   sweep?(): void;
   /**
-   * Only for latency tracers. The agent calls this for each new maximum. `trace` is the kernel's trace of the
-   * latency, or ''.
+   * Only for latency tracers. The agent calls this for each new maximum. `trace`: text in which the kernel
+   * describes the latency; '' if the agent has no text.
    */
   onLatency?(latencyNs: number, trace: string): void;
 }
@@ -181,19 +191,19 @@ export interface Conflict {
 /** How a probe reports single operations to sinks, for traces. */
 export interface Reporting<Options> {
   /**
-   * Whether the probe with these options reports all operations that the sinks need. If not, the agent runs a
-   * second instance of the probe (the helper) that only reports. If `reportsAll` is absent, the probe reports
-   * all operations.
+   * Returns whether the probe with these options reports all operations that the sinks need. If false, the
+   * agent also runs a second instance of the probe, the helper. The helper reports operations to sinks, and
+   * its metrics are not exported. If `reportsAll` is absent, the probe reports all operations.
    */
   reportsAll?(options: Options, sinks: IntervalSinks, host: HostFacts): boolean;
   /**
    * Returns the helper's options. `include`: globs of the operations that get traces; undefined if the config
-   * has none.
+   * contains no globs.
    */
   helper?(include: readonly string[] | undefined): Omit<Options, keyof CommonOptions>;
   /**
-   * Returns a function that checks whether the probe's histogram counts operations whose first label has this
-   * value. If absent, the histogram counts all operations.
+   * Returns a function that checks whether the probe's histogram counts operations with this value of the
+   * first label. If `counts` is absent, the histogram counts all operations.
    */
   counts?(options: Options): (value: string) => boolean;
   /** True if the histogram has no container labels, even with `per_container`. */
@@ -208,13 +218,13 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   /** Whether the probe is enabled if the config does not mention it. */
   byDefault: boolean;
   /**
-   * Event rate. `low`: at most as many events as task switches, so that rare reads and small buffers suffice.
-   * `high`: an event for every syscall, timer or function call.
+   * Expected event rate. `low`: at most about one event per task switch. `high`: an event for every syscall,
+   * timer or function call, so the kernel's buffers must be larger.
    */
   rate: 'low' | 'high';
   /** Schema of the probe's config section. It fills in all defaults and rejects unknown keys. */
   schema(kit: SchemaKit): z.ZodType<Options>;
-  /** Only for recordings: defaults of the config keys that choose what to trace. */
+  /** Defaults that apply only to recordings, for config keys that choose what to trace. */
   inRecordings?: Readonly<Record<string, unknown>>;
   /**
    * What the probe does for traces of its operations, such as `chooses the CPUs`. An error message ends with
@@ -223,8 +233,8 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
    */
   choosesForKind?: string;
   /**
-   * Returns the events that the probe needs. Empty if these options select nothing on this kernel. A probe
-   * that reports single operations to `intervals` may need more events.
+   * Returns the events that the probe needs; an empty list if these options select no event of this kernel.
+   * With `intervals`, the list includes the events that are needed only to report operations.
    */
   needs(
     options: Options,
@@ -232,14 +242,14 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
     host: HostFacts,
     intervals?: IntervalSinks,
   ): readonly EventNeed[];
-  /** Returns the names and globs in the options, so that the agent can report those without a match. */
+  /** Returns the names and globs in the options. The agent reports names and globs that match nothing. */
   names?(options: Options, kernel: KernelOffer, host: HostFacts): readonly NameList[];
   create(context: ProbeContext, options: Options): Probe;
   reporting?: Reporting<Options>;
   /**
    * Returns the tracer that the probe needs. The buffer of this tracer receives the tracer's records (system
-   * `ftrace`, such as `ftrace:timerlat`) and all other events of the probe. Absent if the probe needs no
-   * tracer; it then reads events from the buffer that all probes share.
+   * `ftrace`, such as `ftrace:timerlat`) and all other events of the probe. `tracer` is absent if the probe
+   * needs no tracer. All probes without a tracer share one buffer.
    */
   tracer?(options: Options): TracerRequest;
   /**
@@ -252,9 +262,9 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
     name: string;
     labels: readonly string[];
     help: string;
-    /** As in `MetricSpec`: labels whose values come from the kernel or the user. */
+    /** Labels whose values come from the kernel or the user, as in `MetricSpec`. */
     open?: readonly string[];
-    /** True for a declared metric whose times each belong to one task, so that traces can show them. */
+    /** True for a declared metric if each of its times belongs to one task. Traces can show these times. */
     isOfTask?: boolean;
   }[];
 }

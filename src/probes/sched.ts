@@ -1,8 +1,8 @@
 /**
- * How long do tasks wait for a CPU? Reads scheduler events (include/trace/events/sched.h), measures run queue
- * latency, and counts switches, wake-ups and migrations. A wait begins when a task is woken, or when a CPU
- * switches away from a task that is still runnable. The wait ends with the sched_switch to the task. The idle
- * task (pid 0) is not counted.
+ * How long do tasks wait for a CPU? Reads scheduler events (include/trace/events/sched.h), measures waits for
+ * a CPU (run queue latency), and counts switches, wake-ups and migrations. A wait begins when a task is
+ * woken, or when a CPU switches away from a task that is still runnable. The wait ends with the sched_switch
+ * to the task. The idle task (pid 0) is not counted.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { switchedOutMask } from '../decode/print-fmt.ts';
@@ -52,9 +52,15 @@ const MIGRATIONS = {
   labels: [],
 };
 
-/** If a task waited at least this long, the probe looks up its scheduling class for later waits. */
+/**
+ * After a wait of at least this length, the probe requests the task's scheduling class, to use it for later
+ * waits.
+ */
 const LONG_WAIT_NS = 1e6;
-/** Used for recordings. In a recording, only real-time tasks can be distinguished. */
+/**
+ * Used for recordings, which contain no scheduling classes. Only the priority in the events identifies
+ * real-time tasks.
+ */
 const NO_CLASSES: TaskClasses = {
   of: () => NORMAL,
   ask: () => {},
@@ -67,9 +73,12 @@ const NO_CLASSES: TaskClasses = {
 const KINDS = ['voluntary', 'preempted'];
 
 export interface SchedOptions extends CommonOptions {
-  /** When a wait begins. `wakeup`: the task joins a run queue. `waking`: the waker begins to wake the task. */
+  /**
+   * When a wait begins. `wakeup`: when the task joins a run queue. `waking`: when the waker begins to wake
+   * the task.
+   */
   from: 'wakeup' | 'waking';
-  /** Whether to count waits by container as well. */
+  /** Whether to measure waits by container in addition. */
   per_container: boolean;
   /** Maximum number of pairs of containers that have their own series. */
   interference_pairs: number;
@@ -113,8 +122,8 @@ export const sched: ProbeModule<SchedOptions> = {
     return needs;
   },
   create: createSched,
-  // The span of a wait in a trace begins at sched_wakeup. The histogram contains the same duration only if
-  // its waits also begin at sched_wakeup.
+  // In a trace, the span of a wait begins at sched_wakeup. The histogram contains the same duration only if
+  // the option `from` is `wakeup`.
   reporting: {
     counts: ({ from }) => (from === 'wakeup' ? () => true : () => false),
     withoutContainers: true,
@@ -123,7 +132,7 @@ export const sched: ProbeModule<SchedOptions> = {
 };
 
 function createSched(context: ProbeContext, options: SchedOptions): Probe {
-  // Declare a family only if its events exist, because a series with value 0 would be wrong without them.
+  // If an event is missing, do not declare its family, because the value 0 would be wrong.
   const has = (event: string): boolean => context.format(event) !== undefined;
   const { containers } = context.host;
   const runnable = makeRunnableTasks(
@@ -153,7 +162,7 @@ function switchHandler(
   runnable: RunnableTasks,
   classes: TaskClasses,
 ): EventHandler {
-  // Do not split these series by container, because waits by container have their own families.
+  // Do not split these series by container. `SchedContainers` has separate families for waits by container.
   const inFamily = { ...options, per_container: false };
   const latency = declareDurations(context, LATENCY, inFamily, (row) => [TASK_CLASSES[row]]);
   latency.show(NORMAL);
@@ -171,7 +180,7 @@ function switchHandler(
   const nextPid = context.word(SWITCH, 'next_pid');
   const nextPrio = context.word(SWITCH, 'next_prio');
   // The bits of `prev_state` that mean "not runnable" differ between kernels. The event's print fmt lists
-  // them.
+  // these bits.
   const asleep = switchedOutMask(format);
   return ({ words, offset, cpu, timestampNs }) => {
     const at = offset >> 2;
@@ -227,10 +236,10 @@ function wakeupHandler(
 }
 
 /**
- * Handles sched_wakeup_new, which the parent records. Gives the new task the class of its parent, because an
- * earlier task with the same pid may have had another class. Repeats the end of `wakeupHandler` instead of
- * sharing it, because V8 treats the arrays of a handler as constants only while the handler has a single
- * closure.
+ * Handles sched_wakeup_new. This event occurs while the parent runs, so `common_pid` is the parent. The new
+ * task gets the class of its parent, because an earlier task with the same pid may have had another class.
+ * The handler repeats code of `wakeupHandler`: V8 treats the arrays of a closure as constants only if no
+ * other closure has the same code.
  */
 function newTaskHandler(
   context: ProbeContext,

@@ -1,8 +1,9 @@
 /**
  * How long do soft interrupts wait, and how long do they run? Reads irq:softirq_raise, softirq_entry and
  * softirq_exit (include/trace/events/irq.h). If a vector is raised several times before it runs, the wait
- * begins with the first raise. A duration includes the hard interrupts during the run. CPU, pid and vector
- * identify a run, because real-time kernels run soft interrupts in threads, which can be preempted.
+ * begins with the first raise. A run is one execution of a vector's handler. Its duration includes hard
+ * interrupts during the run. On real-time kernels, soft interrupts run in threads that can be preempted, so
+ * several runs can be open on a CPU. CPU, pid and vector therefore identify a run.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { flagPairs } from '../decode/print-fmt.ts';
@@ -32,7 +33,7 @@ const TIME = {
   labels: ['cpu', 'vector'],
 };
 
-/** Maximum number of vectors: the number of bits in a mask. Kernels have ten vectors. */
+/** Maximum number of vectors: the number of bits in `unseen`. Kernels have ten vectors. */
 const VECTORS = 32;
 const ALL_VECTORS = -1;
 /** Maximum number of open runs (begun, not yet ended) per CPU. Only real-time kernels have more than one. */
@@ -85,8 +86,8 @@ function makeState(context: ProbeContext, options: CommonOptions) {
   const labels = (row: number) => [names[row]];
   const latency = declareDurations(context, LATENCY, options, labels);
   const duration = declareDurations(context, DURATION, options, labels);
-  // Each series appears with its first event. Otherwise, 64 CPUs times ten vectors would be most of the
-  // exported series.
+  // Each series appears with its first event. With one series per CPU and vector from the start, most
+  // exported series could be unused.
   const time = declareCpuCounts(context, TIME, { unit: 'seconds', divisor: 1e9, rowsShown: 0, rest: labels });
   const noStart = context.unmatched('no_start');
   const noEnd = context.unmatched('no_end');
@@ -94,8 +95,8 @@ function makeState(context: ProbeContext, options: CommonOptions) {
   const late = context.unmatched('late');
   const evicted = context.unmatched('evicted');
   /**
-   * By CPU: mask of the vectors that have not run since the last loss of events. If the raise or the start of
-   * such a vector is missing, the loss is the reason.
+   * By CPU: bit mask of the vectors that have not run since the last loss of events. If a raise or entry
+   * event of these vectors is missing, it counts as `lost` instead of `no_start`.
    */
   const unseen = new Int32Array(cpuCount);
   return {
@@ -112,8 +113,8 @@ function makeState(context: ProbeContext, options: CommonOptions) {
     raisedAt: new Float64Array(cpuCount * VECTORS),
     unseen,
     /**
-     * By CPU: end of the last loss of events. Ignore raises and runs that began earlier, even if their
-     * records are read after `onLoss`.
+     * By CPU: end of the last loss of events. Waits and runs that began earlier count as lost. Their records
+     * can also arrive after `onLoss`.
      */
     lostUntil: new Float64Array(cpuCount),
     hasRaise: context.format(RAISE) !== undefined,
@@ -125,7 +126,7 @@ function makeState(context: ProbeContext, options: CommonOptions) {
   };
 }
 
-/** Tracks runs that have begun and not yet ended. A place is the index of a run in the arrays. */
+/** Tracks open runs. A place is the index of a run in the arrays. */
 function makeRuns(cpuCount: number, evicted: () => void) {
   /** Start time of each run: `PLACES` elements per CPU; 0 if the place is free. */
   const startedAt = new Float64Array(cpuCount * PLACES);
@@ -141,7 +142,7 @@ function makeRuns(cpuCount: number, evicted: () => void) {
   };
   return {
     startedAt,
-    /** Returns the place of a run; -1 if its start is unknown. */
+    /** Returns the place of an open run; -1 if there is none. */
     place: (cpu: number, pid: number, vector: number): number => {
       const first = cpu * PLACES;
       for (let i = first; i < first + PLACES; i++) {
@@ -188,7 +189,7 @@ function onEntry(context: ProbeContext, state: State): EventHandler {
     const at = cpu * VECTORS + vector;
     const raised = raisedAt[at];
     if (!hasRaise) {
-      // Without raise events, the latency is unknown.
+      // If the kernel has no raise events, the latency is unknown.
     } else if (raised === 0) missingStart(cpu, vector);
     else if (raised < lostUntil[cpu]) lost();
     else if (now < raised) late();
@@ -241,8 +242,8 @@ function onExit(context: ProbeContext, state: State): EventHandler {
 }
 
 /**
- * Returns the names of vectors, by number. They come from the event's print fmt. Vectors that it does not
- * contain get the names of the mainline kernel.
+ * Returns the names of vectors, by number. The names come from the event's print fmt; if a vector is not in
+ * the print fmt, from `SOFTIRQS`.
  */
 function vectorNames(context: ProbeContext): string[] {
   const names = Array.from({ length: VECTORS }, (_, vector) => SOFTIRQS[vector] ?? `vector_${vector}`);

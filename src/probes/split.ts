@@ -1,8 +1,8 @@
 /**
- * Splits the series of a probe by CPU (`per_cpu`) or by container (`per_container`): adds labels to the
- * families, and caches the slots of series by row and CPU, or by row and container. A slot is the number of a
- * series in its family; the slot of a container is the container's number. A row is what a series is about,
- * such as a syscall.
+ * Splits the series of a probe by CPU (`per_cpu`) or by container (`per_container`). Adds the labels to the
+ * families, and caches the slot of each series. A slot is the number of a series in its family; the slot of a
+ * container is the container's number. A row is the number of the thing that a series describes, such as a
+ * syscall.
  */
 import type { Family } from '../metrics/family.ts';
 import type { MetricStore } from '../metrics/store.ts';
@@ -35,8 +35,8 @@ export interface SeriesRows {
   /** Adds an amount. Uses `cpu` only with `per_cpu`, and `container` (a slot) only with `per_container`. */
   record(row: number, cpu: number, amount: number, container?: number): void;
   /**
-   * Fast path of `record`, for `EventHandler.usual`. Returns false if it has done nothing. The caller must
-   * then call `record`.
+   * Fast path of `record`, for `EventHandler.usual`. Returns true if it added the amount. Otherwise, the
+   * caller must call `record`.
    */
   recordUsual(row: number, cpu: number, amount: number, container?: number): boolean;
   /**
@@ -44,25 +44,25 @@ export interface SeriesRows {
    * otherwise one.
    */
   show(row: number): void;
-  /** Forgets the slots of a row. Call this when the series of the row are removed. */
+  /** Forgets the slots of a row. The caller must call this when it removes the series of the row. */
   forget(row: number): void;
 }
 
 export interface Split {
-  /** Labels that follow the labels of the rows. */
+  /** Labels to append to the labels of a row: the CPU or the container. */
   labels: readonly string[];
   /** The `labels` whose values are not known in advance, as in `MetricSpec.open`. */
   open: readonly string[];
   /** Returns the slot of a task's container; `UNKNOWN` (0) if the series are not by container. */
   containerOf(tid: number): number;
-  /** Does the same as `containerOf`, but does not count a miss if the container is unknown. */
+  /** Does the same as `containerOf`, but does not count look-ups that find no container. */
   peekContainer(tid: number): number;
   /** Table of containers. Absent if the series are not by container. */
   containers?: Containers;
   /**
-   * Makes the series of `family`. `valuesOf` returns the label values of a row. `add` adds an amount to a
-   * slot. `addUsual` is the fast path of `add`: it adds the amount and returns true, or does nothing and
-   * returns false.
+   * Returns functions that add amounts to the series of `family`. `valuesOf` returns the label values of a
+   * row. `add` adds an amount to a slot. `addUsual` is the fast path of `add`: it adds the amount and returns
+   * true, or does nothing and returns false.
    */
   rows(
     family: Family,
@@ -142,8 +142,8 @@ function splitByContainer(metrics: MetricStore, containers: Containers): Split {
 }
 
 /**
- * Makes the cache of slots by row and container. Until the name of a container is known, its values are in a
- * slot without labels, and are not exported.
+ * Makes the cache of slots by row and container. Until the name of a container is known, the cache uses a
+ * slot without labels for the container. The values in this slot are not exported.
  */
 function containerCache(
   metrics: MetricStore,

@@ -1,12 +1,12 @@
 /**
  * How long do syscalls take, and with which errors do they fail? Reads raw_syscalls:sys_enter and sys_exit
- * (include/trace/events/syscalls.h), or the separate events of each syscall if the config selects only a few.
- * Measures durations by syscall, and counts errors by syscall and errno.
+ * (include/trace/events/syscalls.h). If the config selects only a few syscalls, reads their separate events
+ * instead. Measures durations by syscall, and counts errors by syscall and errno.
  *
- * Some calls have no matching pair of events. sigreturn exits with id -1, so its id comes from the enter
- * event. The child of a clone exits with 0 from a call that it never entered. If a thread executes a program,
- * the call begins with the pid of the thread and ends with the pid of the thread group's leader. exit and
- * exit_group never end. A program can use a number that no syscall has.
+ * Special cases: The exit event of sigreturn has id -1, so its id comes from the enter event. The child of a
+ * clone has an exit event with value 0, but no enter event. If a thread calls execve, the enter event has the
+ * thread's pid, but the exit event has the pid of the thread group's leader. exit and exit_group have no exit
+ * event. A program can use a number that no syscall has.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { EventFormat } from '../model/format.ts';
@@ -57,26 +57,25 @@ const WAITING = {
 /** Bit TASK_INTERRUPTIBLE of `prev_state`, which is the same on every kernel (include/linux/sched.h). */
 const INTERRUPTIBLE = 1;
 /**
- * Added to the tag (syscall number) of a task's call when the task sleeps interruptibly during the call. All
- * valid syscall numbers are lower, except those of x32, which have bit 30. If a program used the invalid
- * number SLEPT + 1, its tag would equal the tag of call 1 with a sleep, and the call would count as
- * unmatched.
+ * Added to the tag (syscall number) of a task's call when the task sleeps interruptibly during the call.
+ * Valid syscall numbers are lower, except x32 numbers, which have bit 30. A call with an invalid number
+ * between `SLEPT` and `SLEPT + LARGEST_ID` counts as unmatched.
  */
 const SLEPT = 1 << 29;
 const LARGEST_ID = (1 << 20) - 1;
 /** Return values from -4095 to -1 are errors (include/linux/err.h). */
 const MAX_ERRNO = 4095;
 /**
- * Errnos below this number can have a name (kernel-internal errnos begin at 512, ERESTARTSYS). All other
- * errnos share a series.
+ * Only errnos below this number have their own series. Errnos that are internal to the kernel begin at 512
+ * (ERESTARTSYS). All higher errnos share the series `unknown`.
  */
 const NAMED_ERRNOS = 600;
-/** Syscalls that also return in the child, with value 0 and without an enter event. */
+/** Syscalls that create a task. The child has an exit event with value 0, but no enter event. */
 const FORKS = new Set(['clone', 'clone3', 'fork', 'vfork']);
 const NEVER_RETURN = new Set(['exit', 'exit_group']);
 /** Value of the field `id` in the exit event of sigreturn. */
 const NO_ID = -1;
-/** Row (see `Rows`) of the syscalls that the config does not select, and of those that never end. */
+/** Row (see `Rows`) of syscalls that the config does not select, and of syscalls that never return. */
 const NOT_MEASURED = -1;
 
 export const syscalls: ProbeModule<SyscallOptions> = {
@@ -162,15 +161,15 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
     return since !== 0 && isReported[rowOf(idOf(calls.tag(pid)))] ? since : 0;
   });
   /**
-   * Element 0: end of the last loss of events. Do not measure calls that began earlier, because their exit
-   * events may be lost. At least 1, so that stamp 0 (no call) is always smaller.
+   * Element 0: end of the last loss of events. If a call began earlier, the next exit event may belong to
+   * another call, so the call is not measured. At least 1, so that stamp 0 (no call) is always smaller.
    */
   const lostUntil = cell(1);
   const usual = { calls, rowOf, lostUntil, slowNs, duration, peekContainer };
 
   /**
-   * Drops the current call of a task, because the call can no longer end. Calls `why` to count the call,
-   * unless the call counts as lost.
+   * Drops the current call of a task, because no exit event can follow. Counts the call as lost if it began
+   * before the end of the last loss. Otherwise, calls `why` to count it.
    */
   const abandon = (pid: number, why: () => void): void => {
     const since = calls.get(pid);
@@ -182,8 +181,8 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
 
   const giveUp = (pid: number): void => abandon(pid, noEnd);
   /**
-   * Makes the handlers for an enter event and its exit event. `fixedId`: the syscall number, if both events
-   * belong to a single syscall.
+   * Makes the handlers for an enter event and its exit event. `fixedId`: the syscall number, if the events
+   * are the separate events of one syscall.
    */
   const handlersOf = (enter: string, exit: string, fixedId?: number): Record<string, EventHandler> => {
     const [exitPid, ret] = [context.word(exit, 'common_pid'), context.word(exit, 'ret')];
@@ -214,7 +213,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
       }
       const ns = record.timestampNs - since;
       if (since === 0) {
-        // No start is missing if the syscall is not selected, or if the task is the child of a fork.
+        // No enter event is missing if the syscall is not selected, or if the task is the child of a fork.
         if (row >= 0 && !(value === 0 && FORKS.has(names[row]))) noStart();
       } else if (id !== NO_ID && id !== begun) noStart();
       else {
@@ -251,7 +250,10 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   };
 }
 
-/** Returns the handler of an enter event. `giveUp` drops the task's previous call, which has no end. */
+/**
+ * Returns the handler of an enter event. `giveUp` drops the task's previous call, whose exit event is
+ * missing.
+ */
 function onEnter(
   context: ProbeContext,
   {
@@ -289,8 +291,8 @@ function onEnter(
 }
 
 /**
- * Returns handlers for tasks that sleep, exit or execute a program during a call. `exited` drops the current
- * call of a task.
+ * Returns handlers for the events in which a task sleeps, exits or executes a program during a call. `exited`
+ * drops the task's call.
  */
 function taskHandlers(
   context: ProbeContext,
@@ -319,8 +321,8 @@ function taskHandlers(
       const old = oldPidOf(record);
       const pid = pidOf(record);
       if (old === pid || calls.get(old) === 0) return;
-      // The kernel gives the pid of the thread group's leader to this thread. The leader and its call have
-      // ended.
+      // The kernel gives this thread the pid of the thread group's leader. The leader has exited, so its call
+      // has no exit event.
       exited(pid);
       calls.set(pid, calls.get(old), calls.tag(old));
       calls.clear(old);
@@ -335,7 +337,7 @@ function idOf(tag: number): number {
 }
 
 /**
- * Returns the offset of the word that contains the sign of a field: the word after `low` if the field has 64
+ * Returns the offset of the 32-bit word that contains the sign of a field: `low + 1` if the field has 64
  * bits, else `low`.
  */
 function highWord(format: EventFormat | undefined, field: string, low: number): number {
@@ -362,8 +364,8 @@ function tableOfRows(options: SyscallOptions, host: HostFacts): Rows {
 }
 
 /**
- * Returns a function that adds the duration of a call in nanoseconds to the waiting time of its syscall. Only
- * for calls in which the task slept interruptibly.
+ * Returns a function that adds the duration of a call (ns) to the waiting time of its syscall. The caller
+ * calls the function only if the task slept interruptibly during the call.
  */
 function waitingTime(
   context: ProbeContext,

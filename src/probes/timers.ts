@@ -1,7 +1,7 @@
 /**
- * How late do timers expire? Reads events of include/trace/events/timer.h. The planned expiry of an hrtimer
- * is in nanoseconds. The planned expiry of a timer wheel timer is in jiffies, so a lateness below one jiffy
- * counts as 0. The lateness of a timer that expires early is also 0.
+ * How late do timers expire? Reads events of include/trace/events/timer.h. The times of hrtimers are in
+ * nanoseconds, and the times of timer wheel timers are in jiffies. If a timer wheel timer is less than one
+ * jiffy late, its lateness is therefore 0. If a timer expires early, its lateness is 0 as well.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { constant, declaredProbe, histogram, pair } from './declared/built-in.ts';
@@ -18,7 +18,7 @@ export const timers = declaredProbe({
     pair(NAME, HELP, 'timer:hrtimer_start', 'timer:hrtimer_expire_entry', {
       key: ['hrtimer'],
       between: { start: 'expires', end: 'now' },
-      // A second start of a timer before its expiry replaces the first start.
+      // If a timer is started again before it expires, the new start replaces the old one.
       startsAgain: true,
       labels: { kind: constant('hrtimer') },
     }),

@@ -1,7 +1,8 @@
 /**
  * How long does deferred work wait, and how long does it run? Reads the events of
- * include/trace/events/workqueue.h. The address identifies a waiting work item. The worker's pid identifies a
- * running work item, because the item may be freed and its memory reused while it runs.
+ * include/trace/events/workqueue.h. A waiting work item is identified by its address. A running work item is
+ * identified by the pid of its worker, because its function may free the item, so that another item gets the
+ * same address.
  */
 import { declaredProbe, pair } from './declared/built-in.ts';
 
@@ -17,7 +18,7 @@ export const workqueue = declaredProbe({
       'Time a kernel work item waited in its workqueue until it started.',
       'workqueue:workqueue_queue_work',
       START,
-      // Before kernel 5.16, the field `workqueue` is a number. The label value is then `unknown`.
+      // Before kernel 5.16, the field `workqueue` is a number, so the label value is `unknown`.
       { key: ['work'], labels: { workqueue: { field: 'start.workqueue', as: 'text', isOptional: true } } },
     ),
     pair(

@@ -1,7 +1,8 @@
 /**
- * For traces of slow operations, reports to a sink (`TaskSink`) which task ran on which CPU, and how tasks
- * returned to a CPU. Reads scheduler events (include/trace/events/sched.h). This is a helper probe: it has no
- * metrics and is not in the catalogue. The agent runs it if the config enables traces that need it.
+ * For traces of slow operations, reports to a sink (`TaskSink`) which task ran on which CPU, and how each
+ * task returned to a CPU after it was switched out. Reads scheduler events (include/trace/events/sched.h).
+ * This is a helper probe: it has no metrics and is not in the catalogue. The agent runs it if the config
+ * enables traces that need it.
  */
 import { switchedOutMask } from '../../decode/print-fmt.ts';
 import type { EventHandler } from '../../model/record.ts';
@@ -18,16 +19,13 @@ const WAKEUP = 'sched:sched_wakeup';
 const MIGRATE = 'sched:sched_migrate_task';
 const WAKEUP_NEW = 'sched:sched_wakeup_new';
 /**
- * The CPU on which the waker runs always records this event, so `common_pid` is the waker. sched_wakeup does
- * not show the waker, because another CPU may record it.
+ * This event always occurs on the CPU of the waker, so `common_pid` is the waker. sched_wakeup can occur on
+ * another CPU, so it does not show the waker.
  */
 const WAKING = 'sched:sched_waking';
 
 export interface TaskIntervalOptions extends CommonOptions {
-  /**
-   * Names of the enabled probes in `WORK_PROBES`. Their events show which functions kworkers run and which
-   * kernel locks tasks wait for.
-   */
+  /** Names of those probes in `WORK_PROBES` that are enabled. This helper also reads their events. */
   also: readonly string[];
 }
 
@@ -128,8 +126,7 @@ function onMigrate(context: ProbeContext, absences: TaskAbsences): EventHandler 
 function onWaking(context: ProbeContext, contexts: WakeContexts, absences: TaskAbsences): EventHandler {
   const pidAt = context.word(WAKING, 'pid');
   const byAt = context.word(WAKING, 'common_pid');
-  // When the kernel emits this event, it has not chosen a CPU for the task yet. `target_cpu` is the task's
-  // last CPU.
+  // In this event, `target_cpu` is the task's last CPU, because the kernel has not chosen a new CPU yet.
   const lastCpuAt = context.word(WAKING, 'target_cpu');
   const flagsOf = context.int(WAKING, 'common_flags');
   return (record) => {
@@ -142,8 +139,8 @@ function onWaking(context: ProbeContext, contexts: WakeContexts, absences: TaskA
 }
 
 /**
- * Returns the offset of a comm field in 32-bit words. All known kernels align comm fields to 4 bytes. Throws
- * an `Error` if the field is not aligned.
+ * Returns the offset of a comm field of sched_switch in 32-bit words. Throws an `Error` if the field is
+ * missing, shorter than 16 bytes or not aligned to 4 bytes.
  */
 function commWord(context: ProbeContext, name: string): number {
   const field = context.format(SWITCH)?.fields.find((candidate) => candidate.name === name);

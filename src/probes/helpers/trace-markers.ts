@@ -1,9 +1,10 @@
 /**
  * Reads markers: records in which programs report the begin and end of their own spans. A program writes text
- * to `trace_marker` (record `ftrace:print`, kernel/trace/trace.c: tracing_mark_write()), or registers and
- * writes the event `user_events:traceparent` (since kernel 6.4, Documentation/trace/user_events.rst). A
- * marker applies to the thread that wrote it. This is a helper probe: it has no metrics and is not in the
- * catalogue. The agent runs it if a trace may become the child of an application's span.
+ * to `trace_marker` (record `ftrace:print`, tracing_mark_write() in kernel/trace/trace.c). Since kernel 6.4,
+ * a program can instead register the event `user_events:traceparent` and write it
+ * (Documentation/trace/user_events.rst). The span belongs to the thread that wrote the marker. This is a
+ * helper probe: it has no metrics and is not in the catalogue. The agent runs it if a trace may become the
+ * child of an application's span.
  */
 import type { EventHandler, EventRecord } from '../../model/record.ts';
 import type { Probe, ProbeContext, ProbeModule } from '../probe.ts';
@@ -12,7 +13,9 @@ import { isTraceparent, markerKind, readTraceparent, VALUE_AT } from './tracepar
 
 const PRINT = 'ftrace:print';
 const EXIT = 'sched:sched_process_exit';
-/** A program registers this event as `traceparent char[56] traceparent; u8 begin`. */
+/**
+ * The declaration with which a program registers this event is `traceparent char[56] traceparent; u8 begin`.
+ */
 export const USER_EVENT = 'user_events:traceparent';
 
 export const traceMarkers: ProbeModule = {
@@ -30,7 +33,10 @@ export const traceMarkers: ProbeModule = {
   metrics: [],
 };
 
-/** Reads text markers from the top-level buffer, if the kernel cannot copy them to the agent's instance. */
+/**
+ * Reads text markers from the kernel's top-level buffer. The agent runs this probe if the kernel cannot copy
+ * markers to the buffer of the agent's instance.
+ */
 export const topLevelMarkers: ProbeModule = {
   ...traceMarkers,
   name: 'top-level-markers',
@@ -42,7 +48,7 @@ function createTraceMarkers(context: ProbeContext): Probe {
   if (sink === undefined) throw new Error('trace markers require a sink');
   const pidOf = context.int(PRINT, 'common_pid');
   const text = context.bytes(PRINT, 'buf');
-  /** Reports that thread `pid` began or ended a span. `valueAt`: byte offset of its `traceparent` value. */
+  /** Reports that thread `pid` began or ended a span. `valueAt`: byte offset of the `traceparent` value. */
   const mark = (record: EventRecord, pid: number, valueAt: number, isBegin: boolean): void => {
     if (!sink.takes(pid, record.timestampNs)) return;
     const span = readTraceparent(record.bytes, valueAt);

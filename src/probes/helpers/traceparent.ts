@@ -1,15 +1,18 @@
 import type { MarkedSpan } from '../../model/intervals.ts';
 
 /**
- * Parses markers: texts in which a program reports its own spans, `traceparent=VALUE begin` or
- * `traceparent=VALUE end`. The W3C recommendation "Trace Context", section traceparent, defines VALUE. Skips
- * any other text without allocating memory.
+ * Parses markers: the texts `traceparent=VALUE begin` and `traceparent=VALUE end`, with which a program
+ * reports its own spans. The W3C recommendation "Trace Context", section traceparent, defines VALUE. Other
+ * texts are rejected without allocating memory.
  */
 
 const KEY = Buffer.from('traceparent=');
 const BEGIN = Buffer.from('begin');
 const END = Buffer.from('end');
-/** Length of VERSION-TRACEID-SPANID-FLAGS in bytes. The next four constants are byte offsets in a value. */
+/**
+ * Length of a value `VERSION-TRACEID-SPANID-FLAGS` in bytes. The next four constants are byte offsets in a
+ * value.
+ */
 const VALUE_LENGTH = 55;
 const TRACE_ID_AT = 3;
 const SPAN_ID_AT = 36;
@@ -27,7 +30,7 @@ const ZERO = 0x30;
 
 /**
  * `other`: the text does not start with `traceparent=`. `malformed`: the text starts with `traceparent=`, but
- * it is not a valid marker.
+ * is not a valid marker.
  */
 export type MarkerKind = 'other' | 'malformed' | 'begin' | 'end';
 
@@ -51,7 +54,7 @@ export function markerKind(bytes: Uint8Array, from: number, to: number): MarkerK
   return isWord(bytes, word, end, END) ? 'end' : 'malformed';
 }
 
-/** Whether the bytes from `from` up to, but not including, `to` are a valid `traceparent` value. */
+/** Whether the bytes from `from` up to but not including `to` are a valid `traceparent` value. */
 export function isTraceparent(bytes: Uint8Array, from: number, to: number): boolean {
   const length = to - from;
   if (length < VALUE_LENGTH || length > LONGEST_VALUE) return false;
@@ -78,7 +81,10 @@ export function readTraceparent(bytes: Uint8Array, from: number): MarkedSpan {
   };
 }
 
-/** Accepts only lower-case digits, because the recommendation forbids upper case. */
+/**
+ * Whether the byte is a hexadecimal digit. False for upper-case digits, because the recommendation forbids
+ * them.
+ */
 function isHex(byte: number): boolean {
   return (byte >= ZERO && byte <= 0x39) || (byte >= 0x61 && byte <= 0x66);
 }

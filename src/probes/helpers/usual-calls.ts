@@ -1,8 +1,8 @@
 /**
  * Fast paths of the handlers for syscall events (`usual` and `pair` of `EventHandler`). A call is open from
- * its enter event until its exit event. The fast paths handle an enter event only if the task has no open
- * call. They handle an exit event only if its id equals the id of the open call, and the call did not fail,
- * did not sleep and took less than the threshold for slow calls.
+ * its enter event until its exit event. For all rare cases, a fast path does nothing and returns false. For
+ * example, it returns false if an enter event finds an open call of the same task, or if a call fails, sleeps
+ * or is slow.
  */
 import type { PairForm, UsualForm } from '../../model/record.ts';
 import type { ProbeContext } from '../probe.ts';
@@ -41,8 +41,8 @@ export function usualEnter(
 
 interface Measured extends Calls {
   /**
-   * `lostUntil[0]`: time at which the last loss of events ended. The exit event of a call that began earlier
-   * may be lost. At least 1, so that stamp 0 (no open call) is always smaller.
+   * Element 0: time at which the last loss of events ended. The fast paths do not handle calls that began
+   * earlier. At least 1, so that stamp 0 (no open call) is always smaller.
    */
   lostUntil: Float64Array;
   slowNs: number;
@@ -76,8 +76,8 @@ export function usualExit(
 }
 
 /**
- * Makes the fast path for a call whose exit event is the next record after its enter event. The fast path
- * does not store the start of the call.
+ * Makes the fast path for a call whose enter event and exit event are consecutive records. The fast path
+ * measures the call without storing its start.
  */
 export function usualCall(
   { isSelf, word }: ProbeContext,

@@ -1,7 +1,7 @@
 /**
  * Reads the events of interrupts, softirqs and timers (include/trace/events/irq.h, timer.h) to find out what
- * woke a task. All events are optional. If they are missing, traces do not name the interrupt or timer that
- * woke a task.
+ * woke a task. All events are optional. Without them, traces do not name the interrupt or timer that woke a
+ * task.
  */
 
 import type { EventHandler } from '../../model/record.ts';
@@ -24,8 +24,8 @@ const RAISE = 'irq:softirq_raise';
 const SOFTIRQ_ENTRY = 'irq:softirq_entry';
 const SOFTIRQ_EXIT = 'irq:softirq_exit';
 /**
- * Events of hrtimers and of timer wheel timers. The kernel runs the timer's function between the entry event
- * and the exit event.
+ * Events of hrtimers and of timer wheel timers. The timer's function runs between the entry event and the
+ * exit event.
  */
 const TIMER_ENTRIES = ['timer:hrtimer_expire_entry', 'timer:timer_expire_entry'];
 const TIMER_EXITS = ['timer:hrtimer_expire_exit', 'timer:timer_expire_exit'];
@@ -49,8 +49,8 @@ export const WAKE_CONTEXT_NEEDS: readonly EventNeed[] = [
 export interface WakeContextEvents {
   handlers: Record<string, EventHandler>;
   /**
-   * Returns the name of the interrupt or timer in a wake code (see wake-codes.ts), such as `irq
-   * virtio0-req.0`, `softirq NET_RX` or `timer`. Returns undefined for other codes.
+   * Converts a wake code (see wake-codes.ts) to a name such as `irq virtio0-req.0`, `softirq NET_RX` or
+   * `timer`. Returns undefined if the code is not about an interrupt handler, a softirq or a timer.
    */
   nameOf(code: number): string | undefined;
 }
@@ -59,7 +59,7 @@ export function wakeContextEvents(context: ProbeContext, contexts: WakeContexts)
   const names = new HandlerNames();
   const handlers: Record<string, EventHandler> = {};
   const has = (...events: string[]) => events.every((event) => context.format(event) !== undefined);
-  // Require both events. Without exit events, a handler would seem to run forever.
+  // Require both events, because without exit events, a handler would seem to run forever.
   if (has(IRQ_ENTRY, IRQ_EXIT)) {
     const irqOf = context.int(IRQ_ENTRY, 'irq');
     const nameOf = context.bytes(IRQ_ENTRY, 'name');

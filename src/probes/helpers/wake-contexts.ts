@@ -18,11 +18,11 @@ const MIXED = -1;
 
 export class WakeContexts {
   readonly #cpuCount: number;
-  /** By CPU: row of the running irq handler's name in `HandlerNames`, plus 1; 0 if no handler runs. */
+  /** By CPU: row of the running interrupt handler in `HandlerNames`, plus 1; 0 if no handler runs. */
   readonly #irqs: Int32Array;
   /** By CPU: vector of the running softirq, plus 1; 0 if no softirq runs. */
   readonly #softirqs: Int32Array;
-  /** By CPU: the value that `#pending` had for the running softirq when the softirq began. */
+  /** By CPU: the value of `#pending` for the running softirq, copied when the softirq began. */
   readonly #raisers: Int32Array;
   /**
    * By CPU and vector: pid of the task that raised the pending softirq. `MIXED` if an interrupt or more than
@@ -47,7 +47,7 @@ export class WakeContexts {
   }
 
   /**
-   * Returns the code (see wake-codes.ts) of what woke a task. `cpu`: the CPU that recorded the wake-up event.
+   * Returns the wake code (see wake-codes.ts) for a wake-up event. `cpu`: the CPU that recorded the event.
    * `flags` and `pid`: the event's `common_flags` and `common_pid`.
    */
   code(cpu: number, flags: number, pid: number): number {

@@ -1,7 +1,8 @@
 /**
- * For traces, reads which functions kworkers run and which kernel locks tasks wait for
- * (include/trace/events/workqueue.h, lock.h). Reads these events only if the probe `workqueue` or `locks` is
- * enabled, because the table of function names needs memory, and a contended lock causes many events.
+ * For traces, reports which functions kworkers run and which kernel locks tasks wait for
+ * (include/trace/events/workqueue.h, lock.h). Workqueue events need a table of function names, and contended
+ * locks cause many events. This code therefore reads workqueue events only if the probe `workqueue` is
+ * enabled, and lock events only if the probe `locks` is enabled.
  */
 import type { TaskSink } from '../../model/intervals.ts';
 import type { EventHandler } from '../../model/record.ts';
@@ -16,7 +17,7 @@ const LOCK_END = 'lock:contention_end';
 /** Probes that read the same events as this helper. */
 export const WORK_PROBES = ['workqueue', 'locks'] as const;
 
-/** Returns the events to read. `also`: names of the enabled probes in `WORK_PROBES`. */
+/** Returns the events to read. `also`: names of those probes in `WORK_PROBES` that are enabled. */
 export function workNeeds(also: readonly string[]): EventNeed[] {
   const works: EventNeed[] = [
     {

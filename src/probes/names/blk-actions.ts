@@ -1,7 +1,6 @@
 /**
- * Letters that the blk tracer writes for an action of the block layer (`what2act` in
- * kernel/trace/blktrace.c), and the action's name from blkparse(1). The index of an entry is the action's
- * number.
+ * Actions of the block layer: the letters that the blk tracer writes (`what2act` in kernel/trace/blktrace.c),
+ * and the name in blkparse(1). The index of an action is its number.
  */
 const ACTIONS: readonly (readonly [letters: string, word: string])[] = [
   ['Q', 'queued'],
@@ -22,7 +21,8 @@ const ACTIONS: readonly (readonly [letters: string, word: string])[] = [
 ];
 
 /**
- * Values of the label `action`, by action number. The last value is for letters that later kernels may add.
+ * Values of the label `action`, by action number. The last value is for all other letters, which later
+ * kernels may write.
  */
 export const ACTION_WORDS: readonly string[] = [...ACTIONS.map(([, word]) => word), 'other'];
 export const QUEUED_ACTION = 0;
@@ -40,7 +40,7 @@ for (let i = 0; i < ACTIONS.length; i++) {
 }
 const UNPLUGGED_BY_TIMER = ACTIONS.findIndex(([letters]) => letters === 'UT');
 
-/** Returns the number of the action whose letters are the bytes from `start` to `end` (exclusive). */
+/** Returns the number of an action. Its letters are the bytes from `start` up to but not including `end`. */
 export function actionOf(bytes: Uint8Array, start: number, end: number): number {
   if (end - start === 1) return BY_LETTER[bytes[start]];
   return end - start === 2 && bytes[start] === 0x55 && bytes[start + 1] === 0x54 ? UNPLUGGED_BY_TIMER : OTHER;

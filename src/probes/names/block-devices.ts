@@ -1,6 +1,6 @@
 /**
  * Assigns a row (a small number) to each block device that has requests, and finds the row by dev_t. Forgets
- * a device and its series when the device has been absent for five minutes, or when the kernel gives its
+ * a device when it has been absent for five minutes, or when its name changes because the kernel gave the
  * dev_t to another device.
  */
 import type { HostFacts, NameList } from '../probe.ts';
@@ -10,11 +10,11 @@ const CHECK_EVERY = 10;
 const GONE_FOR_SWEEPS = 300;
 
 /**
- * Returns the globs that the agent reports if they match no disk. A disk may appear later, but a glob without
- * a disk is usually a mistake.
+ * Returns the globs in the config. The agent reports globs that match no disk, because they are usually
+ * mistakes.
  */
 export function deviceNames(devices: readonly string[], host: HostFacts): NameList[] {
-  // Skip `*`, because it is valid even on a machine without disks.
+  // Skip `*`, because `*` is valid even on a machine without disks.
   const globs = devices.filter((glob) => !/^\*+$/.test(glob));
   return [{ key: 'devices', globs, kind: 'disk', offered: host.blockDeviceNames() }];
 }
@@ -39,9 +39,9 @@ export class SeenDevices {
   #sweeps = 0;
 
   /**
-   * `wanted`: whether the config selects a device name. `onNew` is called for the row of a new selected
-   * device. `onGone` is called before another device can get the row. Its `name` is '' if another row has the
-   * same device name.
+   * `wanted`: whether the config selects a device name. `onNew` is called when a selected device gets a row.
+   * `onGone` is called when a selected device loses its row. Its argument `name` is '' if another row has the
+   * same device name, so that the caller keeps the series.
    */
   constructor(
     host: HostFacts,
@@ -59,12 +59,15 @@ export class SeenDevices {
     return this.#devices[row]?.name ?? '';
   }
 
-  /** Returns the row of a device; -1 if the config excludes it, or if the request has no disk (dev 0). */
+  /**
+   * Returns the row of a device; -1 if the config excludes the device, or if `dev` is 0 (a request without a
+   * disk).
+   */
   row(dev: number): number {
     if (dev === 0) return -1;
     let row = this.#last;
     if (this.#devs[row] !== dev) {
-      // At most a few dozen devices do I/O, so a linear search is faster than a hash table.
+      // A machine has at most a few dozen active devices, so a linear search is faster than a hash table.
       row = this.#devs.indexOf(dev);
       if (row < 0) row = this.#add(dev);
       this.#last = row;
@@ -107,7 +110,7 @@ export class SeenDevices {
   #forget(row: number, device: SeenDevice): void {
     this.#devices[row] = undefined;
     this.#devs[row] = 0;
-    // If the device got another dev_t, another row has the same name and still uses the series.
+    // If the same device now has another dev_t, another row has the same name and uses the same series.
     const livesOn = this.#devices.some((other) => other?.name === device.name);
     if (device.wanted) this.#onGone(row, livesOn ? '' : device.name);
   }

@@ -1,12 +1,15 @@
-/** Reads the calling task and the function's address from records of the function and function_graph tracers. */
+/**
+ * Reads fields from records of the function and function_graph tracers: the calling task and the function's
+ * address.
+ */
 import type { EventRecord, IntReader } from '../../model/record.ts';
 import type { ProbeContext } from '../probe.ts';
 import { IN_INTERRUPT } from './trace-flags.ts';
 
 export interface FunctionCaller {
   /**
-   * Whether one of the agent's own threads called the function. If so, counts the call as ignored. False if
-   * an interrupt called the function.
+   * Returns whether one of the agent's own threads called the function. If true, counts the call as ignored.
+   * Returns false for a call in an interrupt, because the thread did not cause the interrupt.
    */
   isOurs(record: EventRecord): boolean;
   inInterrupt(record: EventRecord): boolean;

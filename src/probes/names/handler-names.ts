@@ -5,13 +5,18 @@
 import type { EventRecord } from '../../model/record.ts';
 
 /**
- * Number of lists of known names. The lowest bits of the interrupt number select the list. An interrupt has
- * few handlers, so a list stays short.
+ * Number of lists of known names. The lowest bits of the interrupt number select the list. Few handlers share
+ * an interrupt number, so a list stays short.
  */
 const BUCKETS = 1024;
-/** Maximum number of names. Each further name becomes `other`, even if `max_series` is larger. */
+/**
+ * Maximum number of names. All further names become `other`, even if `max_series` is larger than this limit.
+ */
 const MOST_NAMES = 4096;
-/** Maximum length of a list. A full list contains names of devices that no longer exist, so it is emptied. */
+/**
+ * Maximum length of a list. A full list is emptied, because most of its names are of devices that no longer
+ * exist.
+ */
 const LONGEST_LIST = 64;
 
 interface KnownName {
@@ -25,7 +30,7 @@ export class HandlerNames {
   readonly #rows = new Map<string, number>();
   readonly #lists: KnownName[][] = Array.from({ length: BUCKETS }, () => []);
 
-  /** Returns the row of a name. The caller must have replaced the queue number. */
+  /** Returns the row of a name in which the queue number is already replaced. */
   row(name: string): number {
     const existing = this.#rows.get(name);
     if (existing !== undefined) return existing;
@@ -37,8 +42,8 @@ export class HandlerNames {
   }
 
   /**
-   * Returns the row of a name in the record's page, from byte `start` up to but not including `end`. `irq`
-   * selects the list to search.
+   * Returns the row of a name. The name is in `record.bytes`, from `start` up to but not including `end`.
+   * `irq`: number of the interrupt.
    */
   find(irq: number, record: EventRecord, start: number, end: number): number {
     const list = this.#lists[irq & (BUCKETS - 1)];
@@ -62,11 +67,16 @@ function equal(name: Uint8Array, page: Uint8Array, start: number, end: number): 
   return true;
 }
 
-/** Queue number after a numbered device: `nvme0q17`. */
+/** Matches the queue number after a numbered device: `nvme0q17`. */
 const NUMBERED_QUEUE = /^(.*\dq)\d+$/;
-/** Number after a numbered device and a dash: `eth0-TxRx-3`, `virtio1-input.0`, `megasas0-msix12`, `eth0-3`. */
+/**
+ * Matches the number after a numbered device and a dash: `eth0-TxRx-3`, `virtio1-input.0`, `megasas0-msix12`,
+ * `eth0-3`.
+ */
 const PART_OF_DEVICE = /^(.*\d-(?:.*\D)?)\d+$/;
-/** Number after a word for a queue: `mlx5_comp3`, `lan-rx-3`, `iwlwifi:queue_2`, `gve-ntfy-blk7`. */
+/**
+ * Matches the number after a word for a queue: `mlx5_comp3`, `lan-rx-3`, `iwlwifi:queue_2`, `gve-ntfy-blk7`.
+ */
 const QUEUE_WORD = /^(.*[-_:.](?:txrx|tx|rx|comp|queue|blk|msix|cq|eq|ring)[-_.]?)\d+$/i;
 
 /**

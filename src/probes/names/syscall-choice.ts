@@ -1,8 +1,8 @@
 /**
  * Chooses which syscalls to measure, and which events to read. The `raw_syscalls` events occur for every
  * syscall of every task. Each syscall also has separate events, `syscalls:sys_enter_NAME` and
- * `sys_exit_NAME`. If the config selects only a few syscalls, reading their separate events costs one third
- * as much.
+ * `sys_exit_NAME`. If the config selects only a few syscalls, their separate events cost only one third as
+ * much as the `raw_syscalls` events.
  */
 import { globMatcher } from '../../config/units/globs.ts';
 import type { CommonOptions, HostFacts } from '../probe.ts';
@@ -52,10 +52,10 @@ export function exitEvent(name: string, host: HostFacts): string {
 }
 
 /**
- * Returns the selected syscalls if the probe should read their separate events. Returns undefined if it
- * should read the `raw_syscalls` events: the config has no `include`, or it selects no syscall, more than
- * `MOST_OWN_EVENTS` syscalls, or a syscall without separate events. If a recording has no `raw_syscalls`
- * events, returns all selected syscalls that have separate events; undefined if none has.
+ * Returns the syscalls whose separate events the probe reads; undefined if the probe reads the `raw_syscalls`
+ * events. The probe reads separate events if `include` selects 1 to `MOST_OWN_EVENTS` syscalls, and all of
+ * them have separate events. If there are no `raw_syscalls` events (in a recording), returns all selected
+ * syscalls that have separate events; undefined if there are none.
  */
 export function byOwnEvents(
   options: SyscallOptions,

@@ -1,4 +1,4 @@
-/** Options of tracers that take CPU time from other tasks. The config must name their CPUs. */
+/** Options of tracers that use much CPU time. The config must name the CPUs on which these tracers run. */
 import type { z } from 'zod';
 import { formatCpuList } from '../../config/units/quantity.ts';
 import type { Knob } from '../../model/tracer.ts';
@@ -11,7 +11,10 @@ export interface CpuOptions extends CommonOptions {
 
 const US_PER_NS = 1e-3;
 
-/** Returns a check that rejects an enabled probe without `cpus`. `cost` says what each CPU loses. */
+/**
+ * Returns a check that rejects an enabled probe without `cpus`. `cost`: text for the error message that says
+ * what the tracer costs each CPU.
+ */
 export function mustNameCpus(cost: string): z.core.CheckFn<{
   enabled: boolean;
   cpus?: readonly number[] | undefined;

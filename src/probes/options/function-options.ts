@@ -19,7 +19,7 @@ export function functionKeys({ globs, z }: SchemaKit) {
   };
 }
 
-/** Rejects a config that selects no functions, unless `unfiltered` allows all functions. */
+/** Rejects a config that names no functions, unless `unfiltered` allows the probe to trace all functions. */
 export const mustChoose = {
   check: (options: { enabled: boolean; functions: readonly string[]; unfiltered: boolean }): boolean =>
     !options.enabled || options.functions.length > 0 || options.unfiltered,
@@ -36,7 +36,7 @@ export function functionFilter(options: FunctionOptions, maxDepth: number): Func
   return { functions, notrace, pids, maxDepth };
 }
 
-/** Returns the globs in the config, so that the agent can report globs that match no function. */
+/** Returns the globs in the config. The agent reports globs that match no function. */
 export function functionNames({ functions, notrace }: FunctionOptions, kernel: KernelOffer): NameList[] {
   const offered = functions.length + notrace.length > 0 ? kernel.functions?.() : undefined;
   return [

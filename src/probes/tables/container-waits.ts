@@ -1,20 +1,21 @@
 /**
- * Measures which container used a CPU while a task of another container waited for the CPU. A container has a
- * small number, its slot (src/model/containers.ts). For each CPU, this table stores the slot of the running
- * task and the number of waiting tasks per slot. Each switch adds the time since the previous switch to the
- * pairs of waiting and running slot; `queued` and `leave` correct the pairs for waits that begin or end
- * between two switches. The sum over a container's pairs therefore equals the time that its tasks waited.
+ * Measures how long tasks of each container waited for a CPU, and which container used the CPU during the
+ * wait. A container has a small number, its slot (src/model/containers.ts). A pair is the slot of a waiting
+ * container and the slot of the container that used the CPU. For each CPU, this table stores the slot of the
+ * running task and the number of waiting tasks per slot. At each switch, every waiting task adds the time
+ * since the previous switch to its pair. For waits that begin or end between two switches, `queued` and
+ * `leave` correct the time.
  *
- * The queue of a CPU is the set of tasks that wait for this CPU. A tag encodes where a task waits: the CPU
- * and the task's slot.
+ * The queue of a CPU is the set of tasks that wait for this CPU. The tag of a waiting task is a number that
+ * encodes the CPU and the task's slot.
  */
 import { IDLE, SLOTS, UNKNOWN } from '../../model/containers.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import { cell } from './cell.ts';
 
 /**
- * Tag of a waiting task that is in no queue: a waker is still waking it, it will run next on an idle CPU, or
- * its CPU is unknown.
+ * Tag of a waiting task that is in no queue: its wake-up is not complete, it is expected to run next on an
+ * idle CPU, or its CPU is unknown.
  */
 export const NOT_QUEUED = -1;
 // These constants are local copies, because V8 would read an imported constant from memory at each use.
@@ -25,7 +26,7 @@ const NOBODY = IDLE;
 /**
  * Each CPU has four numbers in `states`: the pid of the running task (-1: unknown), the slot of its
  * container, the pid of the expected task (0: none), and the number of slots with waiting tasks. The expected
- * task was woken while the CPU was idle and should run next.
+ * task is a task that was woken while the CPU was idle. It already counts as the running task.
  */
 const STATE_BITS = 2;
 const TASK = 0;
@@ -33,9 +34,9 @@ const RUNNING = 1;
 const EXPECTED = 2;
 const LENGTH = 3;
 /**
- * Number of elements in a row of `pairs`: the pairs with the same running slot, and padding. A CPU delays a
- * load after a store if the last 12 bits of their addresses are equal. With the padding, the distance between
- * nearby rows is not a multiple of 4096 bytes.
+ * Number of elements in a row of `pairs`: the pairs with the same running slot, and padding. Hardware delays
+ * a load after a store if the last 12 bits of their addresses are equal. Because of the padding, the distance
+ * between nearby rows is not a multiple of 4096 bytes.
  */
 const ROW = SLOTS + 8;
 export const PAIRS = SLOTS * ROW;
@@ -55,45 +56,52 @@ export interface ContainerWaits {
   /** Nanoseconds that tasks waited, indexed by `pairOf`. */
   readonly pairs: Float64Array;
   /**
-   * Element 0: time of the current event. The caller sets it before each call. If the time were an argument,
-   * V8 would allocate the double.
+   * Element 0: time of the current event. The caller sets it before it calls a method. For a time as an
+   * argument, V8 would allocate a double.
    */
   readonly now: Float64Array;
   /**
-   * A task was woken and joined the queue of a CPU. Returns its tag. If the CPU is idle, the task immediately
-   * counts as running, because some virtual machines record no switch from the idle task to the next task.
-   * `woken` then returns `NOT_QUEUED`, and the caller counts the wait with `waitedForNothing` when a switch
-   * to the task is recorded.
+   * A task was woken and joined the queue of a CPU. Returns the task's tag. Exception: if the CPU is idle and
+   * its queue is empty, the task becomes the expected task, and `woken` returns `NOT_QUEUED`. The reason is
+   * that some virtual machines record no switch from the idle task. If a switch to the task is recorded
+   * later, the caller counts the wait with `waitedForNothing`.
    */
   woken(pid: number, slot: number, cpu: number): number;
-  /** A task begins to wait in the queue of a CPU. Returns its tag. */
+  /** A task begins to wait in the queue of a CPU. Returns the task's tag. */
   queued(slot: number, cpu: number): number;
-  /** A task no longer waits in the queue of its tag. */
+  /** A task stops waiting. `tag`: the task's tag; `NOT_QUEUED` has no effect. */
   leave(tag: number): void;
-  /** A waiting task moves to the queue of another CPU. `sinceNs`: start of its wait. Returns its new tag. */
+  /**
+   * A waiting task moves to the queue of another CPU. `sinceNs`: start of the wait. Returns the task's new
+   * tag.
+   */
   moved(pid: number, slot: number, tag: number, cpu: number, sinceNs: TimestampNs): number;
   /**
-   * A CPU is about to switch from task `prev` to another task. If the last recorded switch on this CPU was to
-   * a task other than `prev`, a record is missing. It is then unknown which of the two tasks ran, so the time
-   * since the last switch counts for the container `UNKNOWN`.
+   * The caller calls this before `switched`. `prev`: the task from which the CPU switches. If the last
+   * recorded switch on this CPU was to another task, a record is missing, and it is unknown which of the two
+   * tasks used the CPU. The container `UNKNOWN` then counts as the user of the CPU since the last recorded
+   * switch.
    */
   leaves(cpu: number, prev: number): void;
   /**
    * A CPU switches to task `next` (0: the idle task), whose container is `slot`. `entering`: the slot of the
-   * previous task if this task begins to wait, else `NOT_QUEUED`. `tag`: the tag of `next` if it waited in
-   * the queue of this CPU, else `NOT_QUEUED`. Returns the pid of the task that was expected to run next; 0 if
-   * none was expected.
+   * previous task if the previous task begins to wait, else `NOT_QUEUED`. `tag`: the tag of `next` if `next`
+   * waited in the queue of this CPU, else `NOT_QUEUED`. Returns the pid of the expected task; 0 if there was
+   * none.
    */
   switched(cpu: number, next: number, slot: number, entering: number, tag: number): number;
-  /** Counts the time since `sinceNs` as a wait for the idle task. The events show that the CPU was idle. */
+  /** Counts the time since `sinceNs` as a wait during which the CPU was idle. */
   waitedForNothing(slot: number, sinceNs: TimestampNs): void;
-  /** Adds the waits up to `now` to the pairs of all CPUs. */
+  /** Adds the waits up to `now` to the pairs, for all CPUs. */
   settle(): void;
-  /** Called after a loss of events. Forgets which tasks wait and which tasks run. */
+  /** Forgets which tasks wait and which tasks run. Called after a loss of events. */
   lost(): void;
 }
 
-/** The methods are closures over constant arrays, whose addresses V8 compiles into the code. */
+/**
+ * Makes the table. The methods are closures over constant arrays, because V8 then treats the addresses of the
+ * arrays as constants.
+ */
 export function makeContainerWaits(cpuCount: number): ContainerWaits {
   const pairs = new Float64Array(PAIRS);
   const now = cell();
@@ -126,7 +134,7 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
     const length = states[state + LENGTH];
     if (length === 0) return;
     const ns = now[0] - until[cpu];
-    // Events of different CPUs can be slightly out of order, so the time can be negative.
+    // Events of different CPUs can be slightly out of order, so `ns` can be negative.
     if (ns <= 0) return;
     until[cpu] = now[0];
     const row = (states[state + RUNNING] & SLOT_MASK) * ROW;
@@ -153,7 +161,10 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
     return expected;
   };
 
-  /** If a CPU expects this task, counts the wait since `sinceNs`, ends the expectation and returns true. */
+  /**
+   * If the task is the expected task of a CPU, marks the CPU as idle, counts the wait since `sinceNs` and
+   * returns true.
+   */
   const unexpect = (pid: number, slot: number, sinceNs: TimestampNs): boolean => {
     for (let cpu = 0; cpu < cpuCount; cpu++) {
       if (states[(cpu << STATE_BITS) + EXPECTED] !== pid) continue;
@@ -194,8 +205,8 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
 }
 
 /**
- * Whether a CPU switches away from `prev` although its last recorded switch was to another task. False if
- * `prev` is the idle task and the CPU expects the other task.
+ * Whether a switch from `prev` shows that a record is missing, because the last recorded switch on the CPU
+ * was to another task. False if `prev` is the idle task and the other task is the expected task.
  */
 function missesSwitch(states: Int32Array, state: number, prev: number): boolean {
   const task = states[state + TASK];
@@ -204,12 +215,17 @@ function missesSwitch(states: Int32Array, state: number, prev: number): boolean 
 
 interface Queues {
   states: Int32Array;
-  /** By CPU: `slots` lists the slots with waiting tasks, `counts` the number of waiting tasks of each. */
+  /**
+   * By CPU: `slots` lists the slots with waiting tasks. `counts` lists the number of waiting tasks of each of
+   * them.
+   */
   slots: Uint8Array;
   counts: Float64Array;
-  /** By CPU and slot: index of the slot in the CPU's `slots`. Outdated if no task of the slot waits. */
+  /**
+   * By CPU and slot: index of the slot in the CPU's part of `slots`. Outdated if no task of the slot waits.
+   */
   places: Uint8Array;
-  /** By CPU: `pairs` includes the waits for this CPU up to this time. Valid only while tasks wait. */
+  /** By CPU: time up to which `pairs` includes the waits for this CPU. Valid only while tasks wait. */
   until: Float64Array;
 }
 
@@ -239,7 +255,7 @@ function addWaiter({ states, slots, counts, places }: Queues, cpu: number, slot:
   const first = cpu << SLOT_BITS;
   const place = first + places[first + slot];
   const length = states[(cpu << STATE_BITS) + LENGTH];
-  // `places` is outdated if no task of the slot waits, so check that `slots` contains the slot.
+  // `places` can be outdated, so check that `slots` contains the slot at this place.
   if (place < first + length && slots[place] === slot) {
     counts[place] += 1;
     return;

@@ -1,6 +1,7 @@
 /**
- * Tracks which task runs on each CPU, from sched_switch. Reports each turn of a task on a CPU to a sink
- * (`TaskSink`). A turn lasts from the switch to the task until the switch to the next task.
+ * Tracks which task runs on each CPU. The caller passes the events sched_switch. Reports each turn of a task
+ * to a sink (`TaskSink`). A turn is the time from the switch to a task until the CPU switches to another
+ * task.
  */
 import type { TaskSink } from '../../model/intervals.ts';
 import type { TimestampNs } from '../../model/time.ts';
@@ -9,12 +10,14 @@ export const COMM_WORDS = 4;
 
 export class CpuTasks {
   readonly #sink: TaskSink;
-  /** By CPU: time at which the running task began to run; 0 if unknown. */
+  /** By CPU: start of the current turn, or of its part that is not reported yet; 0 if unknown. */
   readonly #since: Float64Array;
-  /** By CPU: pid of the running task (0: idle task, or unknown), and its comm (`COMM_WORDS` words). */
+  /**
+   * By CPU: pid of the running task (0: the idle task, or unknown), and the task's comm (`COMM_WORDS` words).
+   */
   readonly #running: Int32Array;
   readonly #comms: Int32Array;
-  /** By CPU: time at which the last loss of its events ended; 0 if none were lost. */
+  /** By CPU: end of the last loss of the CPU's events; 0 if no events were lost. */
   readonly #lostOn: Float64Array;
   #lostUntil: TimestampNs = 0;
 
@@ -43,7 +46,7 @@ export class CpuTasks {
     for (let i = 0; i < COMM_WORDS; i++) this.#comms[comm + i] = words[commAt + i];
   }
 
-  /** Reports the current turn on a CPU up to now. The rest of the turn is reported later as another turn. */
+  /** Reports the part of the current turn up to `nowNs`. The rest will be reported as a separate turn. */
   reportTurn(cpu: number, nowNs: TimestampNs): void {
     if (cpu < 0 || cpu >= this.#since.length) return;
     const sinceNs = this.#since[cpu];
@@ -53,14 +56,13 @@ export class CpuTasks {
   }
 
   /**
-   * Called when events of a CPU were lost. Drops the turns on all CPUs that began before the loss ended, and
-   * reports the loss to the sink.
+   * Called when events of a CPU were lost. Reports the loss to the sink. Turns that began before the loss
+   * ended, on any CPU, will not be reported.
    */
   lost(cpu: number, untilNs: TimestampNs): void {
     if (untilNs > this.#lostUntil) this.#lostUntil = untilNs;
     if (cpu < this.#lostOn.length) this.#lostOn[cpu] = Math.max(this.#lostOn[cpu], untilNs);
-    // The decoder passes events of all CPUs in time order, so the loss began after the last switch on any
-    // CPU.
+    // Events arrive in time order, so the loss began after the last switch that any CPU recorded.
     this.#sink.lost(
       cpu,
       Math.min(

@@ -1,8 +1,8 @@
 /**
  * Chooses the pairs of containers that have their own series. A pair is a waiting container and the container
- * that used the CPU; its value is the time waited. A round is one update of the metrics. Chooses the pairs
- * that grew most in recent rounds. A pair is replaced only by a pair that grew more than twice as much, so
- * that the choice rarely changes.
+ * that used the CPU; the value of a pair is the time waited. A round is one update of the metrics. The chosen
+ * pairs are those that grew most in recent rounds. A pair replaces a chosen pair only if it grew more than
+ * twice as much, so the choice rarely changes.
  */
 import { PAIRS } from './container-waits.ts';
 
@@ -22,7 +22,7 @@ export class LargestPairs {
     return this.#places.has(pair);
   }
 
-  /** Begins a round. Halves the recorded growth of earlier rounds. */
+  /** Begins a round. Halves the stored growth, so that recent rounds count more. */
   begin(): void {
     for (let pair = 0; pair < this.#recent.length; pair++) this.#recent[pair] *= DECAY;
   }

@@ -1,33 +1,35 @@
 /**
- * Assigns a row (a small number) to the name of each number, such as the name of the function at an address.
- * Numbers with the same name share a row. An open-addressing table maps numbers to rows, so a known number
+ * Maps 64-bit numbers from events to rows, such as function addresses. A row is the index of a name, and
+ * numbers with the same name share a row. An open-addressing table maps numbers to rows, so a known number
  * needs no string and no allocation.
  *
  * The name of a number can change, for example when the kernel loads a module. `refresh` then empties the
- * table. The caller calls `refresh` about once a second. A check per event would not help, because the agent
- * does not read the list of modules more often than that.
+ * table. The caller must call `refresh` about once a second.
  */
 import type { FunctionNames } from '../../model/function-names.ts';
 
-/** Name for numbers without a name. */
+/** Name of all numbers that have no name of their own. */
 const UNKNOWN = 'unknown';
 export const UNKNOWN_ROW = 0;
-/** Name for numbers whose names get no row because of the limit. */
+/** Name of all numbers whose own name gets no row, because `maxNames` names have rows. */
 const OTHER = 'other';
 export const OTHER_ROW = 1;
 
-/** A name that no number has keeps its row for this many calls of `expired` (about five minutes). */
+/**
+ * If a name belongs to no number, it loses its row after this many calls of `expired` (about five minutes).
+ */
 const KEPT_CALLS = 300;
 
-/** Words of an entry: low and high word of the number, and the row plus 1 (0: the entry is free). */
+/** Words of an entry: the low and high word of the number, and the row plus 1 (0: the entry is free). */
 const LOW = 0;
 const HIGH = 1;
 const ROW = 2;
 const ENTRY_BITS = 2;
 const SMALLEST_BITS = 10;
 /**
- * Binary logarithm of the maximum number of entries. Half of the entries are used: 131,072 numbers. A kernel
- * has about 50,000 traceable functions. A table that reaches the maximum is emptied.
+ * Binary logarithm of the maximum number of entries. At most half of the entries are used, so a table
+ * contains at most 131,072 numbers. (A kernel has about 50,000 traceable functions.) When the table is full,
+ * it is emptied.
  */
 const LARGEST_BITS = 18;
 
@@ -36,7 +38,7 @@ export class ValueRows {
   readonly names: string[] = [UNKNOWN, OTHER];
   readonly #rows = new Map<string, number>();
   readonly #free: number[] = [];
-  /** Names that no number has, with the number of calls of `expired` until they lose their rows. */
+  /** Names that belong to no number. Value: number of calls of `expired` until the name loses its row. */
   readonly #missing = new Map<string, number>();
   readonly #source: FunctionNames;
   readonly #maxNames: number;
@@ -46,7 +48,7 @@ export class ValueRows {
   #entries = new Int32Array(1 << (SMALLEST_BITS + ENTRY_BITS));
   #used = 0;
 
-  /** `onRefused` is called when a name gets no row because `maxNames` names have rows. */
+  /** `onRefused` is called when a name gets no row, because `maxNames` names already have rows. */
   constructor(source: FunctionNames, maxNames: number, onRefused: () => void) {
     this.#source = source;
     this.#maxNames = maxNames;
@@ -68,7 +70,7 @@ export class ValueRows {
     }
   }
 
-  /** Empties the table if names may have changed. Names keep their rows. */
+  /** Empties the table if the names of numbers may have changed. Each name keeps its row. */
   refresh(): void {
     if (this.#source.generation === this.#generation) return;
     this.#clear();
@@ -78,9 +80,9 @@ export class ValueRows {
   }
 
   /**
-   * Must be called about once a second. Returns the rows of names that have belonged to no number for about
-   * five minutes, for example because a module was removed. The caller must remove the series of these rows,
-   * because other names will get the rows.
+   * Returns the rows of names that have belonged to no number for about five minutes, for example because a
+   * module was removed. The caller must remove the series of these rows, because other names will get the
+   * rows. Must be called about once a second.
    */
   expired(): number[] {
     const gone: number[] = [];
@@ -152,8 +154,8 @@ export class ValueRows {
 }
 
 /**
- * Returns a hash whose lowest bits are usable as an index. The lowest bits of function addresses are always
- * zero, and so are those of the product, so mix in its higher bits.
+ * Returns a hash whose lowest bits are usable as an index. The lowest bits of function addresses are zero, so
+ * the lowest bits of the product are also zero. The shift therefore mixes in higher bits of the product.
  */
 function hash(low: number, high: number): number {
   const h = Math.imul(low ^ Math.imul(high, 0x85ebca6b), 0x9e3779b1);
