@@ -56,15 +56,16 @@ export interface ContainerWaits {
   /** Nanoseconds that tasks waited, indexed by `pairOf`. */
   readonly pairs: Float64Array;
   /**
-   * Element 0: time of the current event. The caller sets it before it calls a method. For a time as an
-   * argument, V8 would allocate a double.
+   * Element 0: time of the current event. The caller sets it before it calls a method. V8 would allocate a
+   * double for a time that is passed as an argument.
    */
   readonly now: Float64Array;
   /**
    * A task was woken and joined the queue of a CPU. Returns the task's tag. Exception: if the CPU is idle and
    * its queue is empty, the task becomes the expected task, and `woken` returns `NOT_QUEUED`. The reason is
    * that some virtual machines record no switch from the idle task. If a switch to the task is recorded
-   * later, the caller counts the wait with `waitedForNothing`.
+   * later, the caller counts the wait with `waitedForNothing`. Also returns `NOT_QUEUED` if the task already
+   * counts as running or the CPU is unknown.
    */
   woken(pid: number, slot: number, cpu: number): number;
   /** A task begins to wait in the queue of a CPU. Returns the task's tag. */
@@ -73,7 +74,7 @@ export interface ContainerWaits {
   leave(tag: number): void;
   /**
    * A waiting task moves to the queue of another CPU. `sinceNs`: start of the wait. Returns the task's new
-   * tag.
+   * tag; `NOT_QUEUED` if the task was neither in a queue nor expected, or if the new CPU is unknown.
    */
   moved(pid: number, slot: number, tag: number, cpu: number, sinceNs: TimestampNs): number;
   /**

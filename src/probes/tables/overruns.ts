@@ -1,14 +1,17 @@
 /**
- * Computes the growth of a task's count of calls that were nested too deeply to be recorded. The count is the
- * kernel's `trace_overrun`. A full table forgets the task that was added first. If this task appears again,
- * its whole count is returned as growth.
+ * For each task, the kernel counts the calls that were nested too deeply to be recorded (`trace_overrun`).
+ * This table computes how much a task's count has grown. A full table forgets the task that was added first.
+ * If this task appears again, the table returns the whole count as growth.
  */
 const CAPACITY = 4096;
 
 export class Overruns {
   readonly #last = new Map<number, number>();
 
-  /** Returns the growth of a task's count since the previous call; for a new task, the whole count. */
+  /**
+   * Returns how much a task's count has grown since `growth` was last called for the task. For a new task,
+   * returns the whole count.
+   */
   growth(pid: number, count: number): number {
     const last = this.#last.get(pid);
     if (last === count) return 0;

@@ -9,12 +9,15 @@ import type { TimestampNs } from '../../model/time.ts';
 export const NONE = 0;
 
 export class PairTable {
-  /** By entry: time at which the operation began (written by the caller); 0 if the entry is free. */
+  /**
+   * By entry: time at which the operation began; 0 if the entry is free. The caller writes the time after
+   * `add`.
+   */
   readonly stamps: Float64Array;
   /** By entry: a number and a tag. The caller writes them after `add`. */
   readonly values: Float64Array;
   readonly tags: Int32Array;
-  /** The key that `find` and `add` use. The caller writes the key before it calls them. */
+  /** The key that `find` and `add` use. The caller writes the key before it calls `find`. */
   readonly key: Int32Array;
   readonly #keys: Int32Array;
   readonly #next: Int32Array;
@@ -106,7 +109,7 @@ export class PairTable {
 
   #evict(): void {
     const middle = Float64Array.from(this.stamps.subarray(1)).sort()[this.#capacity >> 1];
-    // If all entries have the same stamp, no entry is older than the median, so evict all entries.
+    // If no entry is older than the median, evict all entries.
     this.#onEvicted(this.removeBefore(middle) || this.removeBefore(Number.POSITIVE_INFINITY));
   }
 

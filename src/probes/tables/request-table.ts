@@ -1,8 +1,8 @@
 /**
  * Hash table of block requests that are in the queue or at the device, in typed arrays. The key is the
- * device, the sector (two 32-bit words) and the operation. Entries with the same hash form a chain in the
- * order in which they were added or moved, so that `find` returns the first of several equal requests. If the
- * table is full, the caller must remove the oldest entry before `add`.
+ * device, the sector (two 32-bit words) and the operation. Entries with the same hash form a chain, oldest
+ * first; `move` puts an entry at the end. If several requests have the same key, `find` returns the first in
+ * the chain. If the table is full, the caller must remove an entry before `add`.
  */
 import type { TimestampNs } from '../../model/time.ts';
 
@@ -29,17 +29,23 @@ export class RequestTable {
   readonly #since: Float64Array;
   /** By entry: number of sectors that are not completed yet. Set when the request is issued. */
   readonly #sectors: Float64Array;
-  /** By entry: time at which the request was first put into the queue; 0 if it never was in the queue. */
+  /** By entry: time at which the request was first put into the queue; 0 if this never happened. */
   readonly #inserted: Float64Array;
   readonly #issueCpus: Int32Array;
   readonly #issuers: Int32Array;
-  /** By entry: pid of the task that queued the request, or that issued it without queueing. */
+  /**
+   * By entry: pid of the task that put the request into the queue. If the request was never queued, pid of
+   * the task that issued it.
+   */
   readonly #pids: Int32Array;
   /** By entry: slot (number of a container) of the task in `#pids`. */
   readonly #containers: Uint8Array;
-  /** By entry: number of sectors when the request was issued. `#sectors` counts down from this number. */
+  /** By entry: number of sectors when the request was issued. */
   readonly #asked: Float64Array;
-  /** By entry: 1 if the driver put the request back, so that the next insert event belongs to it. */
+  /**
+   * By entry: 1 after the driver put the request back into the queue. The next insert event is then about
+   * this request, not a new one.
+   */
   readonly #requeued: Uint8Array;
   #free = 0;
   #oldest = NONE;
@@ -79,12 +85,12 @@ export class RequestTable {
     return this.#size === this.#capacity;
   }
 
-  /** The entry that was added first; -1 if the table is empty. */
+  /** The oldest entry; -1 if the table is empty. */
   get oldest(): number {
     return this.#oldest;
   }
 
-  /** The entry that was added after `entry`; -1 if `entry` is the newest. */
+  /** Returns the entry that was added next after `entry`; -1 if `entry` is the newest. */
   newerThan(entry: number): number {
     return this.#newer[entry];
   }
@@ -133,7 +139,9 @@ export class RequestTable {
     return this.#requeued[entry] === 1;
   }
 
-  /** Returns the first entry with this key and state, or -1. `sector` is an integer up to 2^53. */
+  /**
+   * Returns the first entry with this key and state; -1 if there is none. `sector` is an integer up to 2^53.
+   */
   find(dev: number, sector: number, operation: number, state: RequestState): number {
     const low = sector | 0;
     const high = (sector / 4294967296) | 0;
@@ -196,7 +204,10 @@ export class RequestTable {
     this.#sectors[entry] = sectors;
   }
 
-  /** Records the issue of a request: sectors, CPU, and the task that issued it (0: an interrupt). */
+  /**
+   * Stores the facts of an issue event: number of sectors, CPU, and pid of the task that issued the request
+   * (0: an interrupt).
+   */
   issue(entry: number, sectors: number, cpu: number, issuer = 0): void {
     this.#issuers[entry] = issuer;
     this.#sectors[entry] = sectors;

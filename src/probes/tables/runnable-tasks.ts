@@ -1,7 +1,7 @@
 /**
- * Stores when each waiting task became runnable. If waits are also counted by container, each waiting task
- * has a tag. The tag contains the CPU of its run queue and the slot (number) of its container, or is
- * `NOT_QUEUED`.
+ * Stores when each waiting task became runnable. If waits are also measured by container, each waiting task
+ * has a tag (see container-waits.ts). The tag contains the CPU of the run queue and the slot (number) of the
+ * task's container. A task that is in no run queue has the tag `NOT_QUEUED`.
  */
 import { IDLE } from '../../model/containers.ts';
 import type { TimestampNs } from '../../model/time.ts';
@@ -22,8 +22,8 @@ export interface WaitsByContainer {
 }
 
 /**
- * How a CPU switched away from a task: the task sleeps, the task is still runnable, or the task is not
- * counted (the idle task, or one of the agent's own tasks).
+ * How a CPU switched away from a task. `ASLEEP`: the task sleeps. `PREEMPTED`: the task is still runnable.
+ * `UNCOUNTED`: the task is the idle task or one of the agent's own tasks.
  */
 export const ASLEEP = 0;
 export const PREEMPTED = 1;
@@ -31,29 +31,29 @@ export const UNCOUNTED = 2;
 
 const SLOT_BITS = 8;
 
-// A local copy, because V8 would read an imported constant from memory at each use.
+// This constant is a local copy, because V8 would read an imported constant from memory at each use.
 const NOBODY = IDLE;
 
 export interface RunnableTasks {
   /**
-   * Element 0: end of the last loss of events. Ignore waits that began earlier, because the events that ended
-   * them may be lost.
+   * Element 0: end of the last loss of events. Waits that began earlier are ignored, because their end events
+   * may be lost.
    */
   readonly lostUntil: Float64Array;
   /**
-   * Element 0: time of the current event. The caller sets it before each call. If the time were an argument,
-   * V8 would allocate the double.
+   * Element 0: time of the current event. The caller sets it before it calls a method. V8 would allocate a
+   * double for a time that is passed as an argument.
    */
   readonly now: Float64Array;
   /** Element 0, set by `switched`: time at which task `next` became runnable; 0 if unknown. */
   readonly since: Float64Array;
-  /** A waker begins to wake a task. The task's run queue is not known yet. The wait begins now. */
+  /** A waker begins to wake a task. The wait begins now, although the task's run queue is not known yet. */
   waking(pid: number): void;
   /** A woken task joins the run queue of a CPU. */
   woken(pid: number, cpu: number): void;
   /**
-   * A CPU switches from task `prev` to task `next`. Pid 0 is the idle task. `departure`: `ASLEEP`,
-   * `PREEMPTED` or `UNCOUNTED`, for `prev`.
+   * A CPU switches from task `prev` to task `next` (0: the idle task). `departure` is about `prev`: `ASLEEP`,
+   * `PREEMPTED` or `UNCOUNTED`.
    */
   switched(prev: number, departure: number, next: number, cpu: number): void;
   /** A task moves to the run queue of another CPU. */
@@ -106,12 +106,15 @@ export function makeRunnableTasks(containers: WaitsByContainer | undefined): Run
   };
 }
 
-/** Updates tags of waiting tasks, and counts waits by container. A `place` is an index in `tasks`. */
+/**
+ * Makes functions that update the tags of waiting tasks and measure waits by container. A `place` is an index
+ * in `tasks`.
+ */
 function makeQueues({ tasks, lostUntil }: Tables, { waits, slotOf, preempted }: WaitsByContainer) {
   const { now } = waits;
   /**
-   * Called when task `pid` was woken on an idle CPU, but the CPU switched to another task. The time up to now
-   * counts as a wait for the idle task. From now on, `pid` waits for the other task.
+   * Called when task `pid` was woken on an idle CPU, but the CPU now switches to another task. The wait up to
+   * now counts as a wait on an idle CPU. From now on, `pid` waits in the queue of this CPU.
    */
   const passedOver = (pid: number, cpu: number): void => {
     const place = tasks.at(pid);
@@ -121,13 +124,13 @@ function makeQueues({ tasks, lostUntil }: Tables, { waits, slotOf, preempted }: 
     waits.waitedForNothing(slot, sinceNs);
     tasks.tags[place] = waits.queued(slot, cpu);
   };
-  /** Ends a wait whose end no event reported. The task at `place` counts as waiting, although it just ran. */
+  /** Ends the wait of a task that ran although no event recorded the switch to the task. */
   const endsUnseen = (place: number): void => {
     if (tasks.stamps[place] >= lostUntil[0]) waits.leave(tasks.tags[place]);
   };
   return {
     woken: (place: number, pid: number, cpu: number): void => {
-      // If the wait begins during a loss of events, do not count it by container.
+      // If the task is woken during a loss of events, do not measure the wait by container.
       tasks.tags[place] = now[0] < lostUntil[0] ? NOT_QUEUED : waits.woken(pid, slotOf(pid), cpu);
     },
     switched: (

@@ -1,25 +1,26 @@
 /**
- * Initial number of cells, enough for most tables. V8 treats the array in the public field `slots` as a
- * constant until the array is replaced, so the array should rarely grow.
+ * Initial number of cells, enough for most tables. To grow, a table replaces its array `slots`. This should
+ * be rare, because V8 treats the array as a constant only until it is replaced.
  */
 const FIRST_CELLS = 1024;
 
 /**
  * Caches the slots of a metric family in a table. A slot is the number of a series in the family. A row is
- * what the series is about, such as a device. A column is usually a CPU. The cache looks up a slot when its
- * cell is first used, so later uses need no label values.
+ * the number of the thing that a series describes, such as a device. A column is usually a CPU. A cell is a
+ * row and a column. The cache looks up a slot when its cell is first used, so later uses need no label
+ * values.
  */
 export class SlotCache {
-  /** Returns the slot of a cell; -1 if the cache has not looked it up. */
+  /** Returns the slot of a cell; -1 if the cache has not looked up the slot yet. */
   readonly peek: (row: number, column: number) => number;
   /** Returns the slot of a cell. Looks up the slot when the cell is first used. */
   readonly at: (row: number, column: number) => number;
-  /** Forgets the slots of a row. Call this when the series of the row are removed. */
+  /** Forgets the slots of a row. The caller must call this when it removes the series of the row. */
   readonly forget: (row: number) => void;
   readonly #columns: number;
   /**
-   * By cell: the slot plus 1; 0 if the cache has not looked up the slot. Public, so that V8 treats the array
-   * as a constant (see `FIRST_CELLS`).
+   * By cell: the slot plus 1; 0 if the cache has not looked up the slot. The field is public, so that V8
+   * treats the array as a constant (see `FIRST_CELLS`).
    */
   slots = new Int32Array(FIRST_CELLS);
 
@@ -39,8 +40,7 @@ export class SlotCache {
     };
     this.peek = (row, column) => {
       const at = row * columns + column;
-      // The record can come from a CPU whose number is not below `columnCount`. This CPU has no column: its
-      // index would be that of a cell in the next row.
+      // A CPU number can be too large for the table. Its index would be the index of a cell in the next row.
       return column < columns && at < this.slots.length ? this.slots[at] - 1 : -1;
     };
     this.at = (row, column) => {

@@ -1,10 +1,10 @@
 /**
  * Stores a time (stamp) and a number (tag) for each task, in a two-level table without hashing. Pids are 1 …
- * 4,194,303 (PID_MAX_LIMIT, include/linux/threads.h). A chunk is the memory for 1024 pids, allocated with its
- * first stamp. The table reuses chunks without stamps before it grows, so short-lived tasks do not make it
- * grow.
+ * 4,194,303 (PID_MAX_LIMIT, include/linux/threads.h). A chunk is the memory for 1024 consecutive pids,
+ * allocated when one of these pids first gets a place. The table reuses chunks without stamps before it
+ * grows, so short-lived tasks do not make it grow.
  *
- * All chunks are in one pair of arrays. A look-up therefore costs two loads, and V8 never boxes the doubles.
+ * All chunks are in one pair of arrays, so a look-up costs only two loads.
  */
 import type { TimestampNs } from '../../model/time.ts';
 
@@ -12,33 +12,33 @@ const CHUNK_BITS = 10;
 const CHUNK_SIZE = 1 << CHUNK_BITS;
 const PID_BITS = 22;
 /**
- * Number of chunks that are allocated at the start (768 KiB). A search for chunks without stamps visits all
- * 4096 chunks of pids, so it must be rare. With only one chunk, two tasks from different chunks could cause a
- * search at every wake-up.
+ * Number of chunks for which the table has memory at the start (768 KiB). When all chunks are in use, the
+ * table searches for chunks without stamps. The search is slow, so it must be rare. With memory for only one
+ * chunk, two tasks with distant pids could cause a search at every wake-up.
  */
 const FIRST_ROOM = 64;
 
 export class TaskStamps {
   /**
-   * By place: the time of a task; 0 if it has none. A place is an index of `stamps` and `tags`. Place 0 means
-   * "no place" and is never written.
+   * By place: the time of a task; 0 if the task has none. A place is an index in `stamps` and `tags`. Place 0
+   * means "no place" and is never written.
    */
   stamps = new Float64Array((1 + FIRST_ROOM) * CHUNK_SIZE);
-  /** By place: the number of a task. Valid only if its stamp is not 0. */
+  /** By place: the number of a task. Valid only if the stamp at the same place is not 0. */
   tags = new Int32Array((1 + FIRST_ROOM) * CHUNK_SIZE);
-  /** By chunk of pids: the first place of the chunk; 0 if the chunk is not allocated. */
+  /** By `pid >> CHUNK_BITS`: the first place of the chunk; 0 if the chunk is not allocated. */
   readonly #firsts = new Int32Array(1 << (PID_BITS - CHUNK_BITS));
   readonly #free: number[] = [];
   #used = CHUNK_SIZE;
 
-  /** Number of chunks that were ever used, including those that wait for reuse. */
+  /** Number of chunks in use, including free chunks that wait for reuse. */
   get chunks(): number {
     return (this.#used >> CHUNK_BITS) - 1;
   }
 
   /**
-   * Returns a task's place for reading and clearing, valid until the next `place()`. Returns 0 if the pid is
-   * out of range or its chunk is not allocated.
+   * Returns a task's place, which the caller may read and clear until the next call of `place`. Returns 0 if
+   * the pid is out of range or its chunk is not allocated.
    */
   at(pid: number): number {
     if (pid >>> PID_BITS !== 0) return 0;
@@ -47,8 +47,8 @@ export class TaskStamps {
   }
 
   /**
-   * Returns a task's place for writing, valid until the next `place()`, and allocates its chunk if necessary.
-   * Returns 0 (do not write) if the pid is out of range.
+   * Returns a task's place, which the caller may write until the next call of `place`. Allocates the chunk if
+   * necessary. Returns 0 (do not write) if the pid is out of range.
    */
   place(pid: number): number {
     if (pid >>> PID_BITS !== 0 || pid === 0) return 0;
@@ -87,7 +87,7 @@ export class TaskStamps {
   #take(chunk: number): number {
     if (this.#free.length === 0 && this.#used === this.stamps.length) {
       this.#reclaim();
-      // If the search frees only a few chunks, the next search would follow soon. Grow the table instead.
+      // If only a few chunks are free, another search would soon be necessary, so grow the table.
       if (this.#free.length < this.chunks / 2) this.#grow();
     }
     let first = this.#free.pop();
@@ -99,7 +99,7 @@ export class TaskStamps {
     return first;
   }
 
-  /** Frees chunks without stamps. All stamps of a free chunk are 0, so reuse needs no clearing. */
+  /** Frees chunks without stamps. They can be reused without clearing, because all their stamps are 0. */
   #reclaim(): void {
     for (let chunk = 0; chunk < this.#firsts.length; chunk++) {
       const first = this.#firsts[chunk];
@@ -110,8 +110,8 @@ export class TaskStamps {
   }
 
   /**
-   * Whether a chunk has a stamp. Visits all stamps of the chunk, because a counter per chunk would cost an
-   * update at every stamp.
+   * Whether a chunk has a stamp. Checks all stamps of the chunk, because a counter per chunk would slow down
+   * every write of a stamp.
    */
   #hasStamp(first: number): boolean {
     for (let at = first; at < first + CHUNK_SIZE; at++) if (this.stamps[at] !== 0) return true;

@@ -2,7 +2,7 @@
 import { hashByte } from '../../decode/text/name-table.ts';
 
 export const OTHER = 'other';
-/** Number of places in the hash table. Texts use at most a quarter of the places. */
+/** Number of places in the hash table. At most a quarter of the places are used. */
 const PLACES = 4096;
 const MOST_TEXTS = PLACES / 4;
 

@@ -1,5 +1,5 @@
 /**
- * Maps 64-bit numbers from events to rows, such as function addresses. A row is the index of a name, and
+ * Maps 64-bit numbers from events (such as function addresses) to rows. A row is the index of a name, and
  * numbers with the same name share a row. An open-addressing table maps numbers to rows, so a known number
  * needs no string and no allocation.
  *
