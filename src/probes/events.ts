@@ -1,6 +1,7 @@
 /**
- * How often does an event occur? Counts the events that the config names, by CPU. Ignores events that the
- * agent's own threads cause, but counts events in interrupts while these threads run.
+ * How often does an event occur? Counts the events that the config names, by CPU. Does not count events that
+ * the agent's own threads cause, except events in interrupts. With `count_in: kernel`, the kernel counts all
+ * events.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';

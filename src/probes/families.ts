@@ -32,7 +32,7 @@ export interface Durations extends SeriesRows {
 
 /**
  * Declares a histogram of durations in nanoseconds. `labels` returns the label values of a row, without the
- * labels of the CPU or the container.
+ * values for the CPU or the container.
  */
 export function declareDurations(
   machine: Machine,
@@ -51,7 +51,7 @@ export function declareDurations(
 
 /**
  * Declares a counter about tasks. Its series can have container labels, but never the label `cpu`. `labels`
- * returns the label values of a row, without the labels of the container.
+ * returns the label values of a row, without the values for the container.
  */
 export function declareTaskCounts(
   machine: Machine,

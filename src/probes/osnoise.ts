@@ -88,7 +88,7 @@ export const osnoise: ProbeModule<OsnoiseOptions> = {
       cpuListKnob('osnoise/cpus', options.cpus),
       microsecondsKnob('osnoise/runtime_us', options.runtime),
       microsecondsKnob('osnoise/period_us', options.period),
-      // Write 0 (never stop tracing), because the kernel may still have a limit that somebody else set.
+      // Write 0 (never stop tracing), because the kernel may still have a limit that another program set.
       microsecondsKnob('osnoise/stop_tracing_us', 0),
       microsecondsKnob('osnoise/stop_tracing_total_us', 0),
       ...(options.threshold === undefined ? [] : [microsecondsKnob('tracing_thresh', options.threshold)]),

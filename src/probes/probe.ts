@@ -167,7 +167,7 @@ export interface Probe {
   /**
    * The agent calls this after events of `cpu` were lost, before it passes a later event of this CPU.
    * `untilNs`: time of the first event after the loss. The probe must drop operations that began before
-   * `untilNs`. If an operation can change its CPU, as a task can, this applies to operations on all CPUs.
+   * `untilNs`. If operations can move between CPUs, this includes operations on other CPUs.
    */
   onLoss?: ((cpu: number, untilNs: TimestampNs) => void) | undefined;
   /** Filters in the kernel's syntax, by event. The probe needs only records that match the filter. */

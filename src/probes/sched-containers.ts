@@ -67,7 +67,7 @@ export class SchedContainers implements WaitsByContainer {
   readonly waits: ContainerWaits;
   /** Returns the slot of a task's container. */
   readonly slotOf: (tid: number) => number;
-  /** Counts a preemption of a task in `slot` by a task in `bySlot`. */
+  /** Counts a preemption of a task of container `slot` by a task of container `bySlot`. */
   readonly preempted: (slot: number, bySlot: number) => void;
   readonly #containers: Containers;
   readonly #largest: LargestPairs;

@@ -86,7 +86,7 @@ export const timerlat: ProbeModule<TimerlatOptions> = {
 
 /**
  * Returns the setting that makes the kernel stop tracing when a latency exceeds `ns`. If `ns` is undefined,
- * the setting is 0 (never stop), because the kernel may still have a limit that somebody else set.
+ * the setting is 0 (never stop), because the kernel may still have a limit that another program set.
  */
 function stop(file: string, ns: number | undefined): Knob {
   return microsecondsKnob(file, ns ?? 0);

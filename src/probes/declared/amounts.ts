@@ -1,6 +1,6 @@
 /**
- * Declares the family of a declared metric (src/model/declared-metric.ts), and adds event counts, amounts or
- * times to its series. A row is one combination of label values.
+ * Declares the family of a declared metric (src/model/declared-metric.ts), and records counts, amounts or
+ * times in its series. A row is the number of a combination of label values.
  */
 import type { Family } from '../../metrics/family.ts';
 import { KERNEL, UNKNOWN } from '../../model/containers.ts';
@@ -10,7 +10,10 @@ import { IN_INTERRUPT } from '../names/trace-flags.ts';
 import type { CommonOptions, ProbeContext } from '../probe.ts';
 import { type SeriesRows, type Split, splitOf } from '../split.ts';
 
-/** Converts the number in a field to a recorded number, and a recorded number to an exported number. */
+/**
+ * How to convert the number in a field to the recorded number, and the recorded number to the exported
+ * number.
+ */
 interface Scale {
   /** Number of recorded units in one unit of the field. */
   factor: number;
@@ -25,7 +28,8 @@ const NANOSECONDS: Scale = { factor: 1, divisor: 1e9, unit: 'seconds' };
 const FACTORS: Partial<Record<Unit, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9 };
 
 /**
- * Returns the scale for fields in `unit`. Throws an `Error` if the length of a jiffy is needed but unknown.
+ * Returns the scale for fields in this unit. Throws an `Error` if the unit is jiffies and the length of a
+ * jiffy is unknown.
  */
 export function scaleOf(unit: Unit, host: Pick<ProbeContext['host'], 'jiffyNs'>): Scale {
   if (unit === 'none' || unit === 'pages') return COUNTED;
@@ -37,14 +41,17 @@ export function scaleOf(unit: Unit, host: Pick<ProbeContext['host'], 'jiffyNs'>)
 
 /** The series of a declared metric, by row. */
 export interface Amounts extends SeriesRows {
-  /** Counts a value that gets no series because the limit is reached. */
+  /** Counts a value that gets no series of its own, because a limit is reached. */
   onRefused(): void;
   factor: number;
-  /** Returns the slot (number) of the task's container; `UNKNOWN` if the series are not by container. */
+  /**
+   * Returns the slot (number) of the container of the record's task; `UNKNOWN` if the series are not by
+   * container.
+   */
   containerOf(record: EventRecord): number;
 }
 
-/** Returns the names of the labels whose values come from the events. */
+/** Returns the names of the labels that have no constant value. */
 export function openLabels({ labels }: DeclaredMetric): string[] {
   return labels.filter(({ constant }) => constant === undefined).map(({ name }) => name);
 }
@@ -93,8 +100,8 @@ export function declareAmounts(
 }
 
 /**
- * Returns a function that finds the container of a record's task. For a metric with a start and an end event,
- * the record must be the end event.
+ * Returns a function that finds the container of a record's task. If the metric has a start event and an end
+ * event, callers must pass the record of the end event.
  */
 function containerReader(
   context: ProbeContext,
@@ -108,6 +115,6 @@ function containerReader(
   const taskOf = context.int(event, field);
   if (field !== TASK) return (record) => containerOf(taskOf(record));
   const flagsOf = context.int(event, 'common_flags');
-  // In an interrupt, `common_pid` is the interrupted task, which did not cause the event.
+  // In an interrupt, `common_pid` is the interrupted task. This task did not cause the event.
   return (record) => ((flagsOf(record) & IN_INTERRUPT) === 0 ? containerOf(taskOf(record)) : KERNEL);
 }

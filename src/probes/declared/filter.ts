@@ -1,6 +1,6 @@
 /**
- * Compiles the filter of a declared metric to a function that checks records. The agent checks records even
- * if the kernel has already applied the filter.
+ * Compiles the filter of a declared metric to a function that checks records. The agent checks each record
+ * itself, even if the kernel also applies the filter.
  */
 import { bytesReader, intReader, wordOffset } from '../../decode/fields.ts';
 import {
@@ -15,12 +15,12 @@ import { TWO_POW_32 } from '../../model/time.ts';
 
 export type RecordFilter = (record: EventRecord) => boolean;
 
-/** Names that filters in the kernel use for the CPU that recorded the event. */
+/** Names that mean the CPU in the kernel's filter language: the CPU that recorded the event. */
 const CPU_FIELDS: readonly string[] = ['CPU', 'cpu'];
 const STAR = 0x2a;
 const QUESTION = 0x3f;
 
-/** Returns the fields of the event that a filter reads. */
+/** Returns the fields that the filter `where` reads, except `CPU`; an empty list if `where` is undefined. */
 export function fieldsOfFilter(where: string | undefined): string[] {
   return where === undefined
     ? []
@@ -78,7 +78,10 @@ function numberFilter(read: (record: EventRecord) => number, op: Comparison, val
   }
 }
 
-/** Tests the two words of a 64-bit field separately, because a double cannot represent all its bits. */
+/**
+ * Makes the filter for the operator `&`. Tests the two words of a 64-bit field separately, because a double
+ * cannot represent all 64 bits.
+ */
 function bitsFilter(format: EventFormat, field: string, value: number): RecordFilter {
   const size = format.fields.find(({ name }) => name === field)?.size;
   if (size !== 8) return numberFilter(intReader(format, field), '&', value);

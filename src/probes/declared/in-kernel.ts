@@ -1,7 +1,7 @@
 /**
- * Runs a declared counter whose events the kernel counts (see kernel-count.ts). The kernel groups the counts
- * by fields of the event. For each group, this code writes the values of the fields into a record, so that
- * the group gets the same labels as a recorded event.
+ * Runs a declared counter whose events the kernel counts (see kernel-count.ts). The kernel keeps one count
+ * per combination of field values. For each combination, this code writes the field values into a record and
+ * reads the labels from this record, as from a recorded event.
  */
 import { writeInteger } from '../../decode/text/scratch.ts';
 import type { DeclaredLabel, DeclaredMetric } from '../../model/declared-metric.ts';
@@ -13,10 +13,16 @@ import { isTextField } from './label-names.ts';
 import { isOfCpu, type LabelRows } from './labels.ts';
 import type { RunningMetric } from './pair.ts';
 
-/** The kernel requires a key. Counters without labels use this field, which is the same in all records. */
+/**
+ * Key of counters without labels, because the kernel requires a key. This field has the same value in all
+ * records of an event.
+ */
 const CONSTANT = 'common_type';
 
-/** Starts to count in the kernel. Throws an `Error` if the kernel cannot count by these labels. */
+/**
+ * Makes the kernel count the event, by the labels of the metric. Throws an `Error` if the kernel cannot count
+ * by these labels.
+ */
 export function runInKernel(
   context: ProbeContext,
   { labels, event: { event } }: DeclaredMetric,
@@ -57,7 +63,7 @@ export function runInKernel(
 
 /**
  * Returns the field that contains the value of the label; undefined if the value is the CPU. Throws an
- * `Error` if the field is not a number.
+ * `Error` if the field is missing or is not a number.
  */
 function keyOf(label: DeclaredLabel, format: EventFormat): FieldFormat | undefined {
   if (isOfCpu(label, format)) return undefined;

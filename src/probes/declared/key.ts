@@ -1,7 +1,6 @@
 /**
- * Reads the key of an operation. An end event belongs to the start event with the same key. A key consists of
- * 32-bit words that are read in place from the records. A 64-bit field, such as a pointer, becomes two words,
- * so that no bit is lost.
+ * Reads the key of an operation from records. An end event belongs to the start event with the same key. A
+ * key consists of 32-bit words. A 64-bit field, such as a pointer, becomes two words.
  */
 
 import { CPU, type KeyPart } from '../../model/declared-metric.ts';
@@ -30,7 +29,10 @@ interface Word {
   mask: number;
 }
 
-/** Makes the readers of the key for both events. Throws an `Error` if a field is missing or not a number. */
+/**
+ * Makes the functions that read the key from the start event and from the end event. Throws an `Error` if a
+ * field is missing or is not a number.
+ */
 export function makeKeys(parts: readonly KeyPart[], start: EventFormat, end: EventFormat): Keys {
   const [ofStart, ofEnd]: [Word[], Word[]] = [[], []];
   for (const { start: startField, end: endField, mask } of parts) {
@@ -69,8 +71,8 @@ function wordsOf(format: EventFormat, field: FieldFormat | undefined, width: num
   const bits = size === 4 || signed ? -1 : (1 << (8 * size)) - 1;
   const low = { at, up, down: 32 - 8 * size, mask: lowMask & bits };
   if (width === 1) return [low];
-  // The field of the other event has 64 bits. Extend this field to 64 bits: with its sign if it is signed,
-  // else with zeros.
+  // The field of the other event has 64 bits. Add a high word to this field: copies of the sign bit if the
+  // field is signed, else zeros.
   return [low, { at, up, down: 31, mask: signed ? highMask : 0 }];
 }
 

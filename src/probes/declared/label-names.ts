@@ -1,4 +1,4 @@
-/** Converts numbers in fields to label values. Converts each number once, not at every event. */
+/** Makes functions that convert numbers in fields to label values. Their callers cache the results. */
 import { printedNames } from '../../decode/print-fmt.ts';
 import type { Containers } from '../../model/containers.ts';
 import type { DeclaredLabel } from '../../model/declared-metric.ts';
@@ -6,7 +6,7 @@ import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { TWO_POW_32 } from '../../model/time.ts';
 import type { ProbeContext } from '../probe.ts';
 
-/** Returns the name of a number, given as two 32-bit words; undefined if the number has no name. */
+/** Returns the label value for a number, given as two 32-bit words; undefined if the number has no name. */
 export type NumberNamer = (low: number, high: number) => string | undefined;
 
 type Facts = Pick<ProbeContext, 'host' | 'functions'>;

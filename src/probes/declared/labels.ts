@@ -1,6 +1,6 @@
 /**
- * Assigns a row (a small number) to each combination of label values. A known combination needs no string and
- * no allocation.
+ * Assigns a row (a small number) to each combination of label values. Looking up a known combination needs no
+ * string and no allocation. A column is the rows for the values of a single label.
  */
 
 import { bytesReader, intReader, wordOffset } from '../../decode/fields.ts';
@@ -13,32 +13,35 @@ import { TextRows } from '../tables/text-rows.ts';
 import { OTHER_ROW, ValueRows } from '../tables/value-rows.ts';
 import { containersOf, isTextField, type NumberNamer, namerOf } from './label-names.ts';
 
-/** Maximum number of values of one label, and of combinations. `max_series` also limits the series. */
+/**
+ * Maximum number of values of one label, and maximum number of combinations. `max_series` is an additional
+ * limit.
+ */
 const MOST_VALUES = 1000;
 const MISSING = 'unknown';
 
 export type RowReader = (record: EventRecord) => number;
 
-/** Rows for the values of a group of labels. `read` returns the row of a record. */
+/** Rows for the combinations of values of a group of labels. `read` returns the row of a record. */
 export interface LabelRows {
   read: RowReader;
   /** Returns the values of a row, one per label. */
   values(row: number): readonly string[];
-  /** Must be called about once a second, because the names of numbers may have changed. */
+  /** Updates the names of numbers. Must be called about once a second. */
   refresh(): void;
 }
 
 export interface LabelFacts {
   context: Pick<ProbeContext, 'host' | 'functions'>;
-  /** Called when a value gets the row `other` because there are already too many rows. */
+  /** Called when a value gets the row `other`, because the limit of rows is reached. */
   onRefused(): void;
 }
 
 const nothing = () => {};
 
 /**
- * Makes rows for those labels of a metric whose values come from one event. Throws an `Error` if a field does
- * not fit its label.
+ * Makes the rows for labels whose values come from the same event. Throws an `Error` if a field is missing,
+ * or if the type of a field does not match the label.
  */
 export function makeLabelRows(
   labels: readonly DeclaredLabel[],
@@ -73,7 +76,7 @@ export interface PairRows {
   values(row: number): readonly string[];
 }
 
-/** Assigns a row to each pair of a row of `a` and a row of `b`. */
+/** Assigns a row to each pair of rows, one row from `a` and one from `b`. */
 export function pairRows(
   a: Pick<LabelRows, 'values'>,
   b: Pick<LabelRows, 'values'>,
@@ -119,8 +122,8 @@ function columnOf(label: DeclaredLabel, format: EventFormat, facts: LabelFacts):
     throw new Error(`field ${field.name} of ${format.system}:${format.name} (${field.type}) is not a string`);
   const namer = namerOf(label, format, field, facts.context);
   const generation = label.as === 'symbol' ? facts.context.functions : { generation: 0 };
-  // The names of pids and of containers must be looked up again every second: the kernel reuses pids, and the
-  // agent finds the name of a container with a delay.
+  // Look up the names of tasks and containers again every second, because the kernel reuses pids, and the
+  // agent learns the name of a container with a delay.
   const isForgetful = label.as === 'comm' || isOfContainer(label);
   const readerOf = (rows: ValueRows): RowReader => {
     if (isOfContainer(label)) return narrowReader(rows, slotReader(format, field.name, facts));
@@ -160,7 +163,7 @@ function textColumn(format: EventFormat, field: string, { onRefused }: LabelFact
   };
 }
 
-/** Returns a function that reads a task from a field and returns the slot of the task's container. */
+/** Returns a function that reads a pid from a field and returns the slot of the task's container. */
 function slotReader(format: EventFormat, field: string, { context }: LabelFacts): IntReader {
   const slotOf = slotLookup(containersOf(context));
   const taskOf = intReader(format, field);

@@ -1,4 +1,7 @@
-/** Runs declared metrics as a probe: returns the events to read, and makes one handler for each event. */
+/**
+ * Functions with which a probe runs declared metrics: they return the events to read, and make one handler
+ * per event.
+ */
 import type { DeclaredMetric, EventChoice } from '../../model/declared-metric.ts';
 import { CPU, TASK } from '../../model/declared-metric.ts';
 import type { EventHandler } from '../../model/record.ts';
@@ -11,7 +14,7 @@ import type { RunningMetric } from './pair.ts';
 
 const OF_SINGLES = [TASK, 'common_flags'];
 
-/** Returns the events and fields that a metric needs. `without`: as in `EventNeed`. */
+/** Returns the events and fields that a metric needs. `without` is copied to each `EventNeed`. */
 export function needsOf(metric: DeclaredMetric, without?: string): EventNeed[] {
   const { start, event, key, measure, labels, between } = metric;
   const amountFields = measure
@@ -47,8 +50,9 @@ export function familyOf(metric: DeclaredMetric): ProbeModule['metrics'][number]
 }
 
 /**
- * Runs those of `metrics` whose events and fields the kernel has. Declares the families of all metrics in
- * `all`, so that they exist even if they do not run. Throws an `Error` if a metric cannot use a field.
+ * Runs `metrics`, except those whose events or fields the kernel lacks. Also declares the families of all
+ * metrics in `all`, including metrics that do not run. Throws an `Error` if a field has the wrong type for a
+ * metric.
  */
 export function runMetrics(
   context: ProbeContext,
@@ -108,7 +112,10 @@ function inTurnOnLoss(
   };
 }
 
-/** Returns filters for the kernel, by event. An event has no filter if a metric needs all its records. */
+/**
+ * Returns filters in the kernel's syntax, by event. An event has no filter if a metric needs all records of
+ * the event.
+ */
 function filtersOf(
   metrics: readonly DeclaredMetric[],
   running: readonly RunningMetric[],

@@ -1,7 +1,8 @@
 /**
- * Stores the start events of a declared pair until their end events occur. A declared pair is a metric of the
- * time from a start event to its end event. Starts are stored by task, by CPU, or by any key. Each variant
- * has arrays of stamps (start times) and tags, indexed by place. Place 0 means "no start".
+ * Stores the start events of a declared pair until their end events occur. A declared pair is a metric that
+ * measures the time from a start event to its end event. There are three variants: starts are stored by task,
+ * by CPU, or by any other key. Each variant has arrays of stamps (start times) and tags (numbers that the
+ * caller chooses), indexed by place. Place 0 means "no start".
  */
 
 import { wordOffset } from '../../decode/fields.ts';
@@ -12,7 +13,7 @@ import { PairTable } from '../tables/pair-table.ts';
 import { TaskStamps } from '../tables/task-stamps.ts';
 import { type Keys, makeKeys } from './key.ts';
 
-/** Maximum number of starts without an end, for each declared pair. */
+/** Maximum number of stored starts per declared pair, if they are stored by any other key. */
 const CAPACITY = 16384;
 
 export interface OpenStarts {
@@ -26,11 +27,14 @@ export interface OpenStarts {
     readonly values?: Float64Array;
   };
   /**
-   * Returns the place where the caller must store the start of this record; 0 if there is no place for it. If
-   * the place already has a stamp, the operation of the previous start with this key has not ended.
+   * Returns the place where the caller must store the start in this record; 0 if the start cannot be stored.
+   * If the place already has a stamp, a previous start with this key has no end yet.
    */
   begin(record: EventRecord): number;
-  /** Returns the place of the start that this record ends. Its stamp is 0 if there is no such start. */
+  /**
+   * Returns the place of the start to which this end event belongs. The stamp at the place is 0 if there is
+   * no start.
+   */
   end(record: EventRecord): number;
   /** Frees a place that `end` returned. */
   free(place: number): void;
@@ -46,12 +50,14 @@ export interface PairShape {
   onEvicted(count: number): void;
 }
 
-/** Whether the key contains the CPU, so that every operation begins and ends on the same CPU. */
+/** Whether the key contains the CPU. If true, every operation begins and ends on the same CPU. */
 export function isOnOneCpu(key: readonly KeyPart[]): boolean {
   return key.some(({ start, end }) => start === CPU && end === CPU);
 }
 
-/** Chooses the fastest variant for the key. Throws an `Error` if a field cannot be a key. */
+/**
+ * Makes the fastest variant for the key. Throws an `Error` if a field is missing or cannot be part of a key.
+ */
 export function makeOpenStarts(shape: PairShape): OpenStarts {
   const { key, nested, start, end, cpuCount, hasValues, onEvicted } = shape;
   const only =

@@ -1,4 +1,7 @@
-/** For traces, reports to a sink the times of declared metrics, if each time belongs to one task. */
+/**
+ * For traces, reports operations of declared metrics to a sink. Only metrics whose times each belong to one
+ * task are reported.
+ */
 import { wordOffset } from '../../decode/fields.ts';
 import { type DeclaredMetric, TASK } from '../../model/declared-metric.ts';
 import type { EventFormat } from '../../model/format.ts';
@@ -6,12 +9,12 @@ import type { EventRecord } from '../../model/record.ts';
 import type { ProbeContext } from '../probe.ts';
 
 /**
- * Reports an operation. `row`: row of the label values. `record`: the end event of a pair, or the event that
- * contains the time. `ns`: the time.
+ * Reports an operation. `row`: row (number) of the label values. `record`: the end event, or the single event
+ * that contains the duration. `ns`: the duration.
  */
 export type OperationReport = (row: number, record: EventRecord, ns: number) => void;
 
-/** Whether each time that the metric measures belongs to a single task. */
+/** Whether each time in the metric is the time of a single task. */
 export function isOfTask({ start, event, key, between, taskTime }: DeclaredMetric): boolean {
   if (start === undefined) return taskTime !== undefined;
   const isOfKey = key.some((part) => part.start === TASK && part.end === TASK && part.mask === undefined);

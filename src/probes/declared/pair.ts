@@ -1,7 +1,7 @@
 /**
- * Runs a declared pair: finds the start event that belongs to an end event, and measures the time between
- * them. Counts an operation as unmatched, with a reason, if one of its events is missing, if its events are
- * out of order, or if events were lost during the operation.
+ * Makes the handlers of a declared pair. For each end event, they find the start event and measure the time
+ * between the two. An operation counts as unmatched, with a reason, if one of its events is missing, if its
+ * events are out of order, or if events were lost during the operation.
  */
 import { intReader, wordOffset } from '../../decode/fields.ts';
 import { type DeclaredMetric, TASK } from '../../model/declared-metric.ts';
@@ -30,7 +30,10 @@ interface Side {
 export interface PairParts {
   start: Side;
   end: Side;
-  /** Returns the row of the series for a row of the start event and a row of the end event. */
+  /**
+   * Returns the row of an operation. `startRow` and `endRow`: rows of the label values from the start event
+   * and from the end event.
+   */
   rowOf(startRow: number, endRow: number): number;
   amounts: Amounts;
   report: OperationReport | undefined;
@@ -60,8 +63,9 @@ export function runPair(
   const isFirst = nested === 'first';
   const onOneCpu = isOnOneCpu(key);
   /**
-   * Operations that began before this time count as lost. If operations never change their CPU, there is one
-   * element per CPU, and one for all CPUs from `cpuCount` on. Otherwise, there is one element.
+   * Operations that began before this time count as lost. If every operation stays on one CPU, the array has
+   * one element per CPU, and one more for all CPUs with higher numbers. Otherwise, the array has a single
+   * element.
    */
   const lostUntil = new Float64Array(onOneCpu ? cpuCount + 1 : 1);
   const lossPlace = (cpu: number) => (onOneCpu ? Math.min(cpu, cpuCount) : 0);
@@ -101,8 +105,8 @@ export function runPair(
       return;
     }
     const row = tags[place];
-    // With `between`, the time is the difference of two fields. It is 0 if an operation happens before its
-    // planned time.
+    // With `between`, the time is the difference of two fields. A negative difference counts as 0: for
+    // example, a timer expired before its planned expiry.
     const ns =
       span === undefined || values === undefined
         ? record.timestampNs - since
@@ -144,7 +148,10 @@ function spanOf(
   return { start: intReader(startFormat, start), end: intReader(endFormat, end) };
 }
 
-/** Returns the word offset of `common_pid` in both events; undefined if the key contains no task. */
+/**
+ * Returns the offset of `common_pid` in both events, in 32-bit words; undefined if the key does not contain
+ * `common_pid`.
+ */
 function ownPid(
   { key }: DeclaredMetric,
   start: EventFormat,

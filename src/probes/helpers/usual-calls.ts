@@ -1,8 +1,7 @@
 /**
  * Fast paths of the handlers for syscall events (`usual` and `pair` of `EventHandler`). A call is open from
- * its enter event until its exit event. For all rare cases, a fast path does nothing and returns false. For
- * example, it returns false if an enter event finds an open call of the same task, or if a call fails, sleeps
- * or is slow.
+ * its enter event until its exit event. In rare cases, a fast path does nothing and returns false. Examples:
+ * the task of an enter event already has an open call, or a call fails, sleeps or is slow.
  */
 import type { PairForm, UsualForm } from '../../model/record.ts';
 import type { ProbeContext } from '../probe.ts';

@@ -75,7 +75,7 @@ export class SeenDevices {
     return this.#devices[row]?.wanted === true ? row : -1;
   }
 
-  /** Called about once a second. Every tenth call forgets devices that were removed or renamed. */
+  /** Called about once a second. Every tenth call checks which devices were removed or renamed. */
   sweep(): void {
     if (++this.#sweeps % CHECK_EVERY !== 0) return;
     for (let row = 0; row < this.#devices.length; row++) {

@@ -80,8 +80,8 @@ export interface ContainerWaits {
   /**
    * The caller calls this before `switched`. `prev`: the task from which the CPU switches. If the last
    * recorded switch on this CPU was to another task, a record is missing, and it is unknown which of the two
-   * tasks used the CPU. The container `UNKNOWN` then counts as the user of the CPU since the last recorded
-   * switch.
+   * tasks used the CPU. In the pairs, `UNKNOWN` is then the container that used the CPU since the last
+   * recorded switch.
    */
   leaves(cpu: number, prev: number): void;
   /**

@@ -1,7 +1,7 @@
 /**
- * Tracks which task runs on each CPU. The caller passes the events sched_switch. Reports each turn of a task
- * to a sink (`TaskSink`). A turn is the time from the switch to a task until the CPU switches to another
- * task.
+ * Tracks which task runs on each CPU. The caller passes each sched_switch event to `leaves` and `arrives`.
+ * Reports each turn of a task to a sink (`TaskSink`). A turn is the time from the switch to a task until the
+ * CPU switches to another task.
  */
 import type { TaskSink } from '../../model/intervals.ts';
 import type { TimestampNs } from '../../model/time.ts';

@@ -1,7 +1,7 @@
 /**
  * Stacks of running interrupt handlers, one per CPU. A CPU needs a stack, because an interrupt can interrupt
  * the handler of another interrupt. A line is an interrupt number. Handlers that share a line run one after
- * the other, so at most one of them is on the stack. A row is the number of a handler's name.
+ * the other. A row is the number of a handler's name.
  */
 import type { TimestampNs } from '../../model/time.ts';
 

@@ -27,7 +27,7 @@ export class RequestTable {
   readonly #state: Uint8Array;
   /** By entry: time at which the request got its current state. */
   readonly #since: Float64Array;
-  /** By entry: number of sectors that are not completed yet. Set when the request is issued. */
+  /** By entry: number of sectors that are not completed yet; 0 if the caller has not set the number. */
   readonly #sectors: Float64Array;
   /** By entry: time at which the request was first put into the queue; 0 if this never happened. */
   readonly #inserted: Float64Array;

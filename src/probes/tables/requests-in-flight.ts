@@ -1,6 +1,6 @@
 /**
- * Tracks block requests in flight in a `RequestTable`. `find` drops requests that got their state before the
- * end of the last loss of events. If the table is full, `add` evicts the oldest request.
+ * Tracks block requests in flight in a `RequestTable`. `find` drops requests whose current state began before
+ * the end of the last loss of events. If the table is full, `add` evicts the oldest request.
  */
 import type { TimestampNs } from '../../model/time.ts';
 import { type RequestState, RequestTable } from './request-table.ts';

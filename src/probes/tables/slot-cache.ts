@@ -40,7 +40,8 @@ export class SlotCache {
     };
     this.peek = (row, column) => {
       const at = row * columns + column;
-      // A CPU number can be too large for the table. Its index would be the index of a cell in the next row.
+      // If `column` is too large, for example a high CPU number, the index would be that of a cell in the
+      // next row.
       return column < columns && at < this.slots.length ? this.slots[at] - 1 : -1;
     };
     this.at = (row, column) => {

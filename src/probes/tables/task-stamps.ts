@@ -31,7 +31,7 @@ export class TaskStamps {
   readonly #free: number[] = [];
   #used = CHUNK_SIZE;
 
-  /** Number of chunks in use, including free chunks that wait for reuse. */
+  /** Number of chunks that were ever allocated, including free chunks that wait for reuse. */
   get chunks(): number {
     return (this.#used >> CHUNK_BITS) - 1;
   }
