@@ -23,7 +23,9 @@ const WORDS = 12;
 const [PID, CPU, QUEUE_CPU, STATE, CLASS, CODE, WAKER, WAKER_CPU, COMM] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 /** Flag in the word `CLASS`: no event showed the task's return to a CPU. */
 const UNSEEN = 1 << 8;
-/** Position of the lock in the word `CLASS`. Stores `lock` plus 1, so that 0 means no lock. */
+/**
+ * Bit position of the lock in the word `CLASS`. The stored value is `lock` plus 1, so that 0 means no lock.
+ */
 const LOCK_SHIFT = 9;
 
 export class AbsenceRing {
@@ -31,7 +33,10 @@ export class AbsenceRing {
   readonly #texts: CommTexts;
   readonly #doubles: Float64Array;
   readonly #words: Int32Array;
-  /** By the low bits of the pid: number of the chain's newest entry, counted from 1; 0 if the chain is empty. */
+  /**
+   * Number of each chain's newest entry, indexed by the low bits of the pid. Entries are numbered from 1; 0
+   * means an empty chain.
+   */
   readonly #last = new Float64Array(CHAINS);
   #count = 0;
 
@@ -84,7 +89,10 @@ export class AbsenceRing {
     return { absences, whole: n === 0 && this.#goesBackTo(fromNs) };
   }
 
-  /** Returns how long a task slept after `fromNs` in one of `states` (a bit mask) or in an unknown state. */
+  /**
+   * Returns the total time of a task's sleeps that began after `fromNs` in one of `states` (a bit mask). An
+   * absence without a recorded start also counts, from `fromNs`.
+   */
   sleptNs(pid: number, fromNs: TimestampNs, states: number): number {
     let ns = 0;
     let n = this.#own(this.#last[pid & (CHAINS - 1)], pid, fromNs);
@@ -122,8 +130,8 @@ export class AbsenceRing {
     for (let n = from; n > this.#count - this.#depth && n > 0; ) {
       const at = (n - 1) & (this.#depth - 1);
       const isOver = this.#doubles[at * DOUBLES + IN] <= fromNs;
-      // Stop here, because older entries ended earlier. If no event showed this entry's end, the entry was
-      // added late, so go on: older entries can have ended after it.
+      // Entries with a recorded end are sorted by their ends, so all older entries also ended by `fromNs`. An
+      // entry without a recorded end was added late, so an older entry can have a later end.
       if (isOver && this.#isSeen(at)) return 0;
       if (this.#words[at * WORDS + PID] === pid && !isOver) return n;
       n = this.#doubles[at * DOUBLES + BEFORE];

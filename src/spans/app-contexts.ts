@@ -1,11 +1,13 @@
 /**
- * Tracks the application span that each thread is in, from the markers that programs write to `trace_marker`.
- * These application spans become the parents of kernel spans. Any program with write access can write any
- * number of markers. Therefore all memory is limited, and markers beyond a limit are ignored and counted.
+ * Tracks the current application span of each thread. A program reports the start and end of an application
+ * span with markers: texts that the program writes to `trace_marker`. The application span becomes the parent
+ * of the thread's kernel spans. Any program with write access can write any number of markers. Therefore all
+ * memory is limited, and markers beyond a limit are ignored and counted.
  *
  * The spans of a thread nest, and the innermost open span becomes the parent. A loss of events ends all open
- * spans, because their end markers may be lost, and a wrong parent is worse than none. Ended spans are kept
- * for `keptNs`, because an operation that began in a span can be reported after the span has ended.
+ * spans, because their end markers may be among the lost events. No parent is better than a wrong one. Ended
+ * spans are kept for `keptNs`, because an operation that began in a span can be reported after the span has
+ * ended.
  */
 import type { MarkedSpan, MarkerSink } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';

@@ -1,12 +1,13 @@
 /**
- * Span attributes, with names from OpenTelemetry's semantic conventions or, if not defined there, `ftrace.*`. Times are
- * in seconds. The conventions define `thread.id` for managed threads, so the kernel's id is `ftrace.thread.id`.
+ * Makes span attributes. Attributes that OpenTelemetry's semantic conventions define have the names of the
+ * conventions; all others are named `ftrace.*`. Times are in seconds. The conventions define `thread.id` as
+ * the id of a managed thread, so the kernel's thread id is `ftrace.thread.id`.
  */
 import type { BlockRequest } from '../model/intervals.ts';
 import type { AttributeValue } from '../model/span.ts';
 import type { Culprit } from './cpu-history.ts';
 
-/** The recorder leaves out attributes whose value is undefined. */
+/** `records.ts` leaves out attributes whose value is undefined. */
 export type DraftAttributes = Readonly<Record<string, AttributeValue | undefined>>;
 
 export function seconds(ns: number): number {
@@ -44,7 +45,10 @@ export function requestAttributes(request: BlockRequest): DraftAttributes {
 /** Letters of the task state bits, lowest bit first. All kernels since 4.14 use these bits (include/linux/sched.h). */
 const STATES = ['S', 'D', 'T', 't', 'X', 'Z', 'P', 'I'];
 
-/** Returns the letter that `ps` shows for a task state: R if the task was still runnable, ? if the state is unknown. */
+/**
+ * Returns the letter that `ps` shows for a task state, or ? if the state is unknown. State 0 (R) means that
+ * the task was still runnable.
+ */
 export function stateLetter(state: number): string {
   if (state === 0) return 'R';
   const bit = STATES.findIndex((_, i) => (state & (1 << i)) !== 0);

@@ -1,8 +1,9 @@
 /**
  * Decides which slow operations become traces. Each trace costs a token, and tokens arrive at a fixed rate.
  * During an interval, the budget keeps the slowest operations of each kind. At the end of the interval, each
- * kind first spends its reserved tokens, which a burst of another kind cannot use up. Kinds with more
- * operations share the other tokens, and the kind with the fewest traces in the last minutes comes first.
+ * kind first spends the tokens that are reserved for it, so that a burst of one kind cannot use up all
+ * tokens. Each unreserved token goes to the kind with the fewest recent traces among the kinds with
+ * operations left.
  */
 import type { SpanKind } from '../model/span.ts';
 import type { SpanCounts } from './deps.ts';
@@ -21,17 +22,17 @@ export interface Chosen extends Candidate {
 export interface Budget {
   offer: Offer;
   /**
-   * Ends the interval, which lasted `seconds`. Returns the traces of the interval, and counts its other
-   * operations as over budget.
+   * Ends the interval, which lasted `seconds`. Returns the operations that become traces, and counts the
+   * others as over budget.
    */
   take(seconds: number): Chosen[];
 }
 
-/** Unused tokens are saved for at most this many seconds. */
+/** Unused tokens accumulate up to the number that arrives in this time. */
 const BURST_S = 2;
 /** Share of the tokens that is reserved. Each kind gets an equal part of the reserved tokens. */
 const RESERVED_SHARE = 0.25;
-/** The number of recent traces, by which kinds are compared, halves in this time. */
+/** Half-life of the number of recent traces (`used`). */
 const HALF_LIFE_S = 60;
 
 export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, counts: SpanCounts): Budget {
@@ -44,10 +45,13 @@ export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, 
   const used = kinds.map(() => 0);
   const reserved = kinds.map(() => reserve);
   let tokens = places;
-  /** Maximum number of operations that a kind keeps: the tokens available one second after the last `take`. */
+  /**
+   * Maximum number of operations that are kept of each kind: the number of tokens that will be available one
+   * second after the last `take`.
+   */
   let room = places;
 
-  /** Returns how many traces each kind may make. A kind first spends its reserved tokens, then unreserved tokens. */
+  /** Returns the number of traces of each kind. `wanted` is the number of kept operations of each kind. */
   const sharesOf = (wanted: readonly number[]): number[] => {
     const own = reserved.map(Math.floor);
     const least = wanted.map((count, i) => Math.min(count, own[i]));

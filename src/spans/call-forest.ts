@@ -1,23 +1,28 @@
 /**
- * Builds trees of kernel function calls from their returns. Inner calls return first, so a tree is complete
- * when its outermost call returns. To use at most 2.5 MiB, calls shorter than a floor (a minimum duration)
- * are counted but not stored. A task with many stored calls gets a higher floor. If the table of calls is
- * full, the calls of the task with the most stored calls are dropped.
+ * Builds trees of kernel function calls from the records of their returns. An inner call returns before its
+ * caller, so a tree is complete when its outermost call returns. To limit memory to 2.5 MiB, the forest only
+ * counts calls that are shorter than a floor (a minimum duration). A task with many stored calls gets a
+ * higher floor. If the table of calls is full, the forest drops the calls of the task with the most stored
+ * calls.
  *
  * Call B lies inside call A of the same task if B has a greater depth and returned between the start and the
- * return of A. Depth includes calls that only other users of the function graph tracer trace, so an outermost
- * call can have a depth above 0. The forest recognizes such a call when the task returns from a later call
- * that has a smaller depth and does not contain the outermost call.
+ * return of A. The depth also counts callers that the kernel traces only for other users of the function
+ * graph tracer. Therefore the depth of an outermost call can be above 0. The forest recognizes that a stored
+ * call was outermost when the task returns from a later call that has a smaller depth but does not contain
+ * the stored call.
  */
 import type { FunctionReturn } from '../model/intervals.ts';
 
 export const NONE = -1;
-/** Capacity in calls and in tasks. `TASKS` must be a power of two, because `TASKS - 1` is a bit mask. */
+/**
+ * Maximum number of stored calls (`CALLS`) and of tasks (`TASKS`). `TASKS` must be a power of two, because
+ * `TASKS - 1` is a bit mask.
+ */
 const CALLS = 1 << 14;
 const TASKS = 1 << 10;
 /**
  * Number of depths: more than the kernel's maximum of about 50 (in older kernels, FTRACE_RETFUNC_DEPTH in
- * linux/ftrace.h). Greater depths count as the last depth.
+ * linux/ftrace.h). A call at a greater depth counts as a call at the last depth.
  */
 const DEPTHS = 64;
 /** Number of consecutive slots of the hash table that can contain the same task. */
@@ -29,8 +34,8 @@ const WAYS = 8;
 const HOLD_NS = 60e9;
 
 /**
- * Receives a tree, which is valid only during the callback. `root` is the index of the outermost call in the
- * table, `call` the task's latest return. `isWhole` is false if inner or outer calls of the tree may be
+ * Receives a tree, which is valid only during the callback. `root` is the table index of the outermost call.
+ * `call` is the latest return of the task. `isWhole` is false if inner or outer calls of the tree may be
  * missing.
  */
 export type TreeSink = (root: number, call: FunctionReturn, isWhole: boolean) => void;
@@ -72,7 +77,7 @@ export class CallForest {
 
   // Columns of the hash table of tasks. The key 0 marks a free slot.
   readonly #keys = new Int32Array(TASKS);
-  /** First call in the list of the task's calls whose caller has not returned yet, newest first. */
+  /** By task: first call of the list, newest first, of the calls whose caller has not returned yet. */
   readonly #waiting = new Int32Array(TASKS);
   readonly #counts = new Int32Array(TASKS);
   readonly #floors = new Float64Array(TASKS);
@@ -161,8 +166,8 @@ export class CallForest {
       return;
     }
     if (call.durationNs < this.#floors[task]) {
-      // If the clock jumped, a call below the floor can contain calls above the floor. Drop and count the
-      // inner calls.
+      // If the clock jumped, a call shorter than the floor can contain longer calls. Drop and count the inner
+      // calls.
       for (let at = children; at !== NONE; at = children) {
         children = this.next[at];
         prunedCalls += this.#drop(task, at);
@@ -193,8 +198,9 @@ export class CallForest {
   }
 
   /**
-   * Removes the task's latest calls while they are deeper than `depth` and ended before `endedBefore`,
-   * because no return of their callers is expected. Reports slow ones as incomplete trees.
+   * Removes calls from the task's list, newest first, up to the first call that is not deeper than `depth` or
+   * did not end before `endedBefore`. The callers of the removed calls are no longer expected to return.
+   * Reports each removed slow call as an incomplete tree.
    */
   #giveUp(task: number, call: FunctionReturn, depth: number, endedBefore: number): void {
     for (let top = this.#waiting[task]; top !== NONE; top = this.#waiting[task]) {
@@ -252,8 +258,8 @@ export class CallForest {
   }
 
   /**
-   * Stores a call in a free entry. If no entry is free, drops the task with the most stored calls, except
-   * `task`.
+   * Stores a call in a free entry. If no entry is free, first drops the calls of the task (other than `task`)
+   * with the most stored calls.
    */
   #take(call: FunctionReturn, task: number): number {
     while (this.#free === NONE) this.#forget(this.#fullest(task), call);
@@ -298,12 +304,13 @@ export class CallForest {
   }
 
   /**
-   * Raises the task's floor, so that only the longer half of its calls stays stored. Counts the other calls.
+   * Raises the task's floor so that only the longer half of the task's calls stays stored. Counts the removed
+   * calls.
    */
   #raiseFloor(task: number): void {
     const all = this.#sorted.subarray(0, this.#copy(this.#waiting[task], 0)).sort();
     let floor = all[all.length >> 1];
-    // If many calls have exactly this length, also drop these calls, because otherwise nothing would be freed.
+    // If many calls have exactly this duration, drop them too. Otherwise, nothing would be freed.
     if (floor === all[0] || floor === this.#floors[task]) floor++;
     this.#floors[task] = floor;
     let first = NONE;

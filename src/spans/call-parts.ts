@@ -1,6 +1,6 @@
 /**
- * Divides a slow call into parts: absences (periods in which its thread was not running), each with its
- * causes, and long interrupts. During the rest of the call, the thread was running, except where events are
+ * Divides a slow syscall into parts: absences (periods in which the thread was not running), each with its
+ * causes, and long interrupts. During the rest of the call, the thread was running, unless events are
  * missing.
  */
 import type { TimestampNs } from '../model/time.ts';
@@ -17,8 +17,9 @@ import { isHidden } from './steps.ts';
 import { requestExemplars, waitExemplar } from './waits.ts';
 
 /**
- * If a thread issued a block request just before it slept, the sleep span begins at the issue. The added time
- * also counts as running time, so the sum of these additions is limited to this share of the call.
+ * If a thread issued a block request shortly before it slept, the sleep span begins when the request was
+ * issued. The span then includes time in which the thread was running. The sum of these times is at most this
+ * share of the call.
  */
 const ISSUED_BEFORE_SHARE = 0.01;
 /** Value of `state` for a sleep whose task state was not recorded: a bit that no kernel state uses. */
@@ -39,7 +40,7 @@ export interface SlowCall {
   ret: number;
   /** End of the last loss of events during the call; 0 if there was none. */
   lostUntilNs: TimestampNs;
-  /** True if `startNs` is the end of a loss, because the call's own start is uncertain. */
+  /** True if the real start of the call is uncertain. `startNs` is then the end of a loss of events. */
   isCut?: boolean;
 }
 
@@ -74,7 +75,7 @@ interface Walk extends CallParts {
   /** CPU on which the thread ran after `freeNs`; negative if unknown. */
   onCpu: number;
   losses: readonly Loss[];
-  /** Time by which sleep spans can still be extended: see `ISSUED_BEFORE_SHARE`. */
+  /** Total time by which the starts of sleep spans may still be moved back: see `ISSUED_BEFORE_SHARE`. */
   earlierLeftNs: number;
 }
 
@@ -117,8 +118,9 @@ export function callParts(call: SlowCall, deps: SpanDeps, journals: Journals): C
 }
 
 /**
- * If the start of an absence was not recorded, sets it to `lossNs`. If a wake-up was recorded, the task slept
- * until the wake-up. Otherwise, it is unknown what the task did, and `isHidden` returns true for the result.
+ * If the start of an absence was not recorded, returns a copy that starts at `lossNs`. If a wake-up was
+ * recorded, the copy is a sleep until the wake-up. Otherwise, it is unknown what the task did, and `isHidden`
+ * returns true for the copy.
  */
 function sinceLoss(absence: Absence, lossNs: TimestampNs): Absence {
   if (absence.outNs !== 0) return absence;
@@ -160,15 +162,14 @@ function addInterrupts({ spans, journals, onCpu, freeNs }: Walk, untilNs: Timest
 function blocked(walk: Walk, absence: Absence, runnableNs: TimestampNs): SpanDraft {
   const { path, call, freeNs } = walk;
   const { outNs } = absence;
-  // Look for causes only after the last loss of events: the lost events may show that what happened before
-  // the loss is unrelated to the end of the sleep.
+  // Look for causes only after the last loss of events, because the lost events could show other causes.
   const fromNs = Math.max(outNs, endOfLoss(walk.losses, runnableNs));
   const children = path.sleep({ ...absence, pid: call.pid, fromNs, toNs: runnableNs });
   const first = children.at(0);
   const request = first && path.shown.get(first);
   let startNs = outNs;
-  // The thread issued the request, then ran briefly before it slept. Start the sleep span at the issue, so
-  // that the span contains the whole request.
+  // The thread issued the request, then ran briefly before it slept. Start the sleep span when the request
+  // was issued, so that the span contains the whole request.
   if (first !== undefined && request !== undefined && request.issueNs < outNs && request.issueNs >= freeNs) {
     const earlierNs = outNs - request.issueNs;
     if (earlierNs <= walk.earlierLeftNs) {

@@ -1,14 +1,15 @@
 /**
- * A ring buffer per CPU of the turns of tasks on that CPU. A turn lasts from a task's switch-in to its
- * switch-out. Finds the task that ran while another task waited, and the name of a task. A ring is allocated
- * when a task first runs on its CPU. A turn needs 36 bytes, and all rings together at most 4.5 MiB.
+ * Keeps a ring buffer per CPU of the turns of tasks on that CPU. A turn lasts from a task's switch-in to its
+ * switch-out. The turns show which task ran while another task waited, and the names of tasks. The ring of a
+ * CPU is allocated when its first turn is recorded. A turn needs 36 bytes. With up to 1024 CPUs, all rings
+ * together need at most 4.5 MiB.
  */
 import type { TimestampNs } from '../model/time.ts';
 import { COMM_WORDS, CommTexts } from './comm-texts.ts';
 
 /**
- * Maximum number of turns in memory, and the largest and smallest number of turns in one ring. All must be
- * powers of two.
+ * Maximum number of turns in all rings (`MOST_TURNS`, unless there are more than 1024 CPUs), and the largest
+ * and smallest number of turns in one ring. All must be powers of two.
  */
 const MOST_TURNS = 1 << 17;
 const DEEPEST = 1 << 12;
@@ -24,7 +25,7 @@ interface Ring {
   count: number;
 }
 
-/** The task that ran for most of a period. */
+/** A task that ran while another task waited, and how long it ran. */
 export interface Culprit {
   pid: number;
   ranNs: number;
@@ -79,7 +80,8 @@ export class CpuHistory {
 
   /**
    * Finds the task (except the idle task) that ran longest on a CPU within a period. Stores the task in
-   * `result`, which the next call overwrites. Returns false if the ring has no turn of a task in the period.
+   * `result`, which the next call overwrites. Returns false if the ring contains no turn in the period other
+   * than turns of the idle task.
    */
   find(cpu: number, fromNs: TimestampNs, toNs: TimestampNs): boolean {
     const ring = this.#rings[cpu];
@@ -114,7 +116,7 @@ export class CpuHistory {
     return true;
   }
 
-  /** Like `find`, but returns a new object, or undefined if the ring has no turn of a task in the period. */
+  /** Like `find`, but returns the task in a new object. Returns undefined where `find` returns false. */
   culprit(cpu: number, fromNs: TimestampNs, toNs: TimestampNs): Culprit | undefined {
     if (!this.find(cpu, fromNs, toNs)) return undefined;
     const { pid, ranNs, comm } = this.result;
@@ -122,8 +124,8 @@ export class CpuHistory {
   }
 
   /**
-   * Returns the turns on a CPU within a period, in time order. Combines consecutive turns that are shorter than
-   * `shortNs`. A gap between rows means that switches were not recorded.
+   * Returns the turns on a CPU within a period, in time order. Each row is one turn, or consecutive turns
+   * that are shorter than `shortNs`. A gap between rows means that switches were not recorded.
    */
   rows(cpu: number, fromNs: TimestampNs, toNs: TimestampNs, shortNs: number): Row[] {
     const ring = this.#rings[cpu];

@@ -28,16 +28,16 @@ export interface SpanDeps {
   matcher(globs: readonly string[]): (name: string) => boolean;
   /** Name of an errno, such as ENOENT, or undefined if the errno has no name. */
   errnoName(errno: number): string | undefined;
-  /** The application span that the task was in at this time, if any. */
+  /** Returns the application span that the task was in at this time, or undefined. */
   parentOf(pid: number, atNs: TimestampNs): RemoteParent | undefined;
   /** Current scheduling class of a task: an index of TASK_CLASSES. */
   taskClass(pid: number): number;
-  /** Span and resource attributes of a task that do not come from events, such as its program and container. */
+  /** Returns facts about a task that events do not contain, such as its program and its container. */
   taskFacts(pid: number, atNs: TimestampNs): TaskFacts;
   /**
    * Returns the label values of the histogram series that counts an operation: `values`, and the CPU or the
-   * task's container if the probe's histogram has these labels. Undefined if the probe has no metrics or does
-   * not count the operation.
+   * task's container if the probe's histogram has these labels. Returns undefined if the probe has no metrics
+   * or does not count the operation.
    */
   seriesOf(probe: string, values: readonly string[], cpu: number, pid: number): readonly string[] | undefined;
   /** Fills `into` with random bytes. */

@@ -13,16 +13,24 @@ export interface SpanDraft {
   startNs: TimestampNs;
   endNs: TimestampNs;
   attributes: DraftAttributes;
-  /** Name of the errno, such as ENOENT, if the operation failed; its number if it has no name. */
+  /**
+   * If the operation failed: the name of the errno (such as ENOENT), or its number if the errno has no name.
+   */
   error?: string | undefined;
   children: readonly SpanDraft[];
-  /** Reasons for the time of the span. If undefined, the causes of the child spans are used. */
+  /** Causes that explain the span's duration. If undefined, the causes of the child spans are used. */
   causes?: readonly Cause[] | undefined;
-  /** Pid of a task other than the trace's task. The span gets the attributes of this task's process. */
+  /**
+   * Pid of the task that the span shows, if this is not the trace's task. The span gets attributes of that
+   * task.
+   */
   factsOf?: number | undefined;
 }
 
-/** A part of the span's time and its explanation, such as `waited for CPU 1 behind stress-ng`. */
+/**
+ * A part of a span's duration (`ns`), and what explains this part (`label`, such as `waited for CPU 1 behind
+ * stress-ng`).
+ */
 export interface Cause {
   label: string;
   ns: number;
@@ -43,11 +51,12 @@ export interface TraceDraft {
   facts?: TaskFacts;
   /** Application span during which the operation happened. */
   parent?: RemoteParent | undefined;
-  /** Number of spans that were left out. */
+  /** Number of spans that were left out of the trace. */
   pruned: number;
   exemplars: readonly ExemplarDraft[];
   /**
-   * Reasons for the time of the whole operation, for the summary. If undefined, the trace gets no summary.
+   * Causes that explain the duration of the operation, for the summary. If undefined, the trace gets no
+   * summary.
    */
   causes?: readonly Cause[] | undefined;
   /** True if events were lost during the operation. */
@@ -56,9 +65,9 @@ export interface TraceDraft {
 
 /**
  * Offers an operation that reached its kind's threshold. `weightNs` is the time that was compared with the
- * threshold. The budget calls `make` only if it keeps the operation for now. In the same interval, an
- * operation with a larger weight can still replace the kept one. `subject` is the task, which the config can
- * exclude.
+ * threshold. The budget calls `make` only if it keeps the operation for now. An operation with a larger
+ * weight can still replace the kept operation in the same interval. `subject` is the task that performed the
+ * operation. The config can exclude tasks.
  */
 export type Offer = (
   kind: SpanKind,

@@ -3,9 +3,10 @@
  * inside it. A tree contains only the longest calls, none shorter than `minChildNs`. Each span has the number
  * of omitted calls below it as an attribute.
  *
- * The function graph tracer has its own clock. The kernel writes the record of the outermost return, with a
- * timestamp of the trace clock, shortly after that return. The difference places the tree on the trace clock,
- * so all times of the tree are late by the delay of that record.
+ * The function graph tracer has its own clock. Shortly after the outermost call returns, the kernel writes a
+ * record with a timestamp of the trace clock. The difference between this timestamp and the time of the
+ * return is used to convert all times of the tree to the trace clock. Therefore all times are late by the
+ * delay of the record.
  */
 import { type FunctionNames, NAMELESS } from '../model/function-names.ts';
 import type { FunctionReturn, IntervalSinks } from '../model/intervals.ts';

@@ -1,6 +1,6 @@
 /**
- * Remembers when events were lost, and decides whether a slow call is certainly one call: during a loss, the task may
- * have ended a call and begun another call with the same name.
+ * Remembers when events were lost. Decides whether a slow syscall is certainly one call, because during a
+ * loss, the task may have ended one call and begun another call with the same name.
  */
 import type { TimestampNs } from '../model/time.ts';
 import type { Absence } from './absence-ring.ts';
@@ -37,8 +37,9 @@ export function endOfLoss(losses: readonly Loss[], atNs: TimestampNs): Timestamp
 }
 
 /**
- * Whether events prove that a task was in one call all the time: the start of each absence was recorded, and
- * no CPU lost events while the task ran on it. `absences` must be in time order.
+ * Whether events prove that a task was in one call from `call.startNs` to `call.endNs`. They do if the start
+ * of each absence was recorded and no CPU lost events while the task ran on that CPU. `absences` must be in
+ * time order.
  */
 export function isOneCall(
   call: { cpu: number; startNs: TimestampNs; endNs: TimestampNs },

@@ -1,6 +1,6 @@
 /**
- * A ring buffer per CPU of the interruptions (noise) of osnoise and timerlat threads. Returns the spans of a
- * period. The kernel records an inner interruption before the outer interruption, because the inner one ends
+ * Keeps a ring buffer per CPU of the interruptions (noise) of osnoise and timerlat threads, and makes spans
+ * of them. The kernel records an inner interruption before the outer interruption, because the inner one ends
  * first. The span of an inner interruption becomes a child of the outer span.
  *
  * Start times are from the tracer's own clock (sched_clock), which drifts from the trace clock by about 10 to
@@ -65,7 +65,7 @@ export class NoiseJournal {
     this.#rings[cpu].lostNs = untilNs;
   }
 
-  /** Returns the spans of a CPU's interruptions that ended after `fromNs`. */
+  /** Returns the spans of the interruptions of a CPU that the kernel recorded at or after `fromNs`. */
   since(cpu: number, fromNs: TimestampNs): NoiseSpans {
     const ring = this.#rings[cpu];
     if (ring === undefined) return { spans: [], whole: true };
@@ -90,10 +90,10 @@ function placeOf(ring: Ring, age: number): number {
 }
 
 /**
- * Estimates the difference `trace clock - tracer's clock` in nanoseconds. The result is indexed by the age of
- * the record. A record's timestamp minus the end of its interruption is an upper bound, because records are
- * written late. The bound of another record, plus the maximum drift between the two records, is also an upper
- * bound. The smallest bound is the estimate.
+ * Estimates the difference `trace clock - tracer's clock` in nanoseconds for each of the newest `count`
+ * records. The result is indexed by the age of the record. A record's timestamp minus the end of its
+ * interruption is an upper bound, because records are written late. The bound of another record, plus the
+ * maximum drift between the two records, is also an upper bound. The smallest bound is the estimate.
  */
 function offsetsOf(ring: Ring, count: number): Float64Array {
   const offsets = new Float64Array(count + 1);

@@ -1,7 +1,7 @@
 /**
  * Makes spans of operations that declared metrics (model/declared-metric.ts) measure, such as direct reclaim
- * or waits for locks. In the trace of a slow call, the span of an operation contains the call's other spans
- * that lie within it. A slow operation also gets its own trace (kind `metrics`).
+ * or waits for locks. In the trace of a slow syscall, the spans that lie within an operation become children
+ * of the operation's span. A slow operation also gets its own trace (kind `metrics`).
  */
 import type { Operation } from '../model/intervals.ts';
 import type { KindOptions } from '../model/span.ts';
@@ -13,8 +13,8 @@ import { lengthOf, longestOf } from './longest.ts';
 import { causesOf } from './summary.ts';
 
 /**
- * Minimum length of operations for traces of slow calls, because shorter operations do not explain a slow
- * call.
+ * Traces of slow syscalls leave out operations shorter than this, because these do not explain a slow
+ * syscall.
  */
 export const LONG_OPERATION_NS = 50_000;
 const DEPTH = 4096;
@@ -85,16 +85,17 @@ function nodeOf({ metric, values, cpu, startNs }: Operation, endNs: TimestampNs)
 
 export interface Nested {
   spans: SpanDraft[];
-  /** Total time within operations that no other span of the call covers. */
+  /** Part of the call's time that lies in an operation but in none of the spans in `flat` (see `nested`). */
   ownNs: number;
-  /** Number of operations that were left out, plus the number of spans in operations that were left out. */
+  /** Number of spans that were left out: spans of operations, and children of these spans. */
   pruned: number;
 }
 
 /**
- * Makes each span of a call (`flat`) that lies within an operation a child of that operation's span. `flat`
- * must be in time order, without overlap; `endNs` is the end of the call. Leaves out an operation that ends
- * after the call, or that only partly overlaps another operation or a span.
+ * Adds the spans of operations to the spans of a call (`flat`). A span in `flat` that lies within an
+ * operation becomes a child of the operation's span. `flat` must be in time order, without overlap. `endNs`
+ * is the end of the call. Leaves out an operation if it ends after the call or after an operation that
+ * contains its start. Also leaves out an operation that contains only a part of a span in `flat`.
  */
 export function nested(flat: readonly SpanDraft[], operations: readonly Operation[], endNs: number): Nested {
   const { shown, rest } = longestOf(operations, MOST_SHOWN, lengthOf);
@@ -117,7 +118,8 @@ export function nested(flat: readonly SpanDraft[], operations: readonly Operatio
     } else if (around !== undefined) top.ownNs -= lengthOf(span);
     (around?.children ?? top.spans).push(span);
   }
-  // Process inner operations first, because the causes of an outer operation include those of its inner operations.
+  // Process inner operations first, because the causes of an outer operation include the causes of its inner
+  // operations.
   for (const node of placed.reverse()) {
     const inner = node.children.flatMap(causesOf);
     const restNs = lengthOf(node) - inner.reduce((sum, { ns }) => sum + ns, 0);
@@ -130,8 +132,8 @@ export function nested(flat: readonly SpanDraft[], operations: readonly Operatio
 }
 
 /**
- * Returns the end of an operation. If the metric's event is recorded before the task sleeps (`taskTime` is
- * `spends`), the operation ends at the end of the task's first span within the operation.
+ * Returns the end of an operation. If the operation is a sleep that begins at the metric's event (`taskTime`
+ * is `spends`), the end is the end of the first span in `flat` that begins within the operation.
  */
 function endOf({ metric, startNs, endNs }: Operation, flat: readonly SpanDraft[]): TimestampNs {
   const isWithin = (span: SpanDraft) =>

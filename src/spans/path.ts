@@ -67,7 +67,10 @@ export class Path {
     return name === undefined ? [] : [this.#end(name, sleep, depth)];
   }
 
-  /** Returns a span of the whole request that replaces `span`, which begins after the request was issued. */
+  /**
+   * Replaces `span`, which begins after the request was issued, with a span of the whole request. Returns the
+   * new span.
+   */
   whole(span: SpanDraft, request: BlockRequest): SpanDraft {
     const uncut = requestSpan(request, request.issueNs, this.#parts.deps, {
       children: span.children,
@@ -180,7 +183,7 @@ export class Path {
     };
   }
 
-  /** Combines short steps into one span. Does not look for the causes of short sleeps. */
+  /** Combines short steps into one span. Does not follow the wake-ups that ended short sleeps. */
   #shortSteps(steps: readonly Step[], who: Who): SpanDraft {
     this.#spans++;
     const causes = steps.flatMap((step): Cause[] => {
@@ -233,7 +236,7 @@ export class Path {
   }
 }
 
-/** A task on the path. */
+/** A task in the chain of wake-ups. */
 interface Who {
   pid: number;
   comm: string;
@@ -250,7 +253,7 @@ function runCause({ startNs, endNs }: Step, { comm, work }: Who): Cause {
   return { label: work === undefined ? `${comm} ran` : `workqueue ${work}`, ns: endNs - startNs };
 }
 
-/** Whether a child of the sleep's span is something other than an interrupt, a softirq or a timer. */
+/** Whether the span of a sleep has a child other than the span of an interrupt, a softirq or a timer. */
 function isChain({ children }: SpanDraft): boolean {
   return children.some(({ name }) => name !== 'irq' && name !== 'softirq' && name !== 'timer');
 }
@@ -268,8 +271,9 @@ function queueSpan(device: string, startNs: TimestampNs, endNs: TimestampNs): Sp
 }
 
 /**
- * If `span` shows that the issuer slept after the request was queued, and the sleep has no further cause, the
- * device was busy. Returns a span of that time in the block queue. Otherwise, returns `span`.
+ * If `span` is a sleep of the issuer after the request was queued, and no other task explains the sleep, the
+ * device was busy. In this case, returns a span of the request's time in the block queue. Otherwise, returns
+ * `span`.
  */
 function inQueue(span: SpanDraft, { device, insertNs }: BlockRequest): SpanDraft {
   const startNs = Math.max(span.startNs, insertNs);

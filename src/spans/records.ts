@@ -1,4 +1,7 @@
-/** Converts the drafts that the budget kept to records: adds ids, wall-clock times and facts about tasks. */
+/**
+ * Converts the drafts (unfinished traces) that the budget kept to records, which have ids, wall-clock times
+ * and facts about tasks.
+ */
 import type { SpanRecord, TraceRecord } from '../model/span.ts';
 import type { DraftAttributes } from './attributes.ts';
 import type { Chosen } from './budget.ts';
@@ -13,7 +16,7 @@ const SPAN_ID_BYTES = 8;
 export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random' | 'taskFacts'>) {
   const bytes = new Uint8Array(TRACE_ID_BYTES);
 
-  // Retries if the id is all zeroes, because W3C Trace Context defines such an id as invalid.
+  // Retries if the id is all zeroes, because W3C Trace Context forbids that id.
   const newId = (length: number): string => {
     const id = bytes.subarray(0, length);
     do deps.random(id);

@@ -76,9 +76,9 @@ export class Requests {
 
   /**
    * Returns the predecessor of a request, or undefined. If an interrupt issued the request, the predecessor
-   * is the request that completed just before on the same CPU (for example, a write before a flush). If there
-   * is none, or if a task issued the request, the predecessor is the last earlier request of the sleeping
-   * task.
+   * is the request that completed on the same CPU shortly before the issue (for example, a write before a
+   * flush). If no request did, or if a task issued the request, the predecessor is the request of the
+   * sleeping task that completed last before `toNs`.
    */
   before(
     { issueNs, issueCpu, issuer }: BlockRequest,

@@ -1,4 +1,7 @@
-/** Determines from a task's absences what the task did in a period: it ran, waited for a CPU, or slept. */
+/**
+ * Determines from a task's absences (periods in which the task was not running) what the task did in a
+ * period: it ran, waited for a CPU, or slept.
+ */
 import type { TimestampNs } from '../model/time.ts';
 import type { Absence, AbsenceRing } from './absence-ring.ts';
 

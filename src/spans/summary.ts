@@ -11,7 +11,7 @@ const MOST_NAMED = 5;
 const LEAST_SHARE = 0.01;
 const LOSSY = '; incomplete, because events were lost';
 
-/** Returns the causes of a span. If the span has none of its own, returns those of its child spans. */
+/** Returns the causes of a span. If `span.causes` is undefined, returns the causes of the child spans. */
 export function causesOf(span: SpanDraft): readonly Cause[] {
   return span.causes ?? span.children.flatMap(causesOf);
 }

@@ -37,7 +37,8 @@ const RETURN_ADDRESSES: ReadonlySet<string> = new Set([
   'uretprobe',
 ]);
 /**
- * Results from this value on may be addresses: no call transfers so many bytes (MAX_RW_COUNT in linux/fs.h).
+ * A result of at least this value may be an address, because no call transfers so many bytes (MAX_RW_COUNT in
+ * linux/fs.h).
  */
 const LIKE_AN_ADDRESS = 2 ** 31;
 const SLEEPS_INTERRUPTIBLY = 1;

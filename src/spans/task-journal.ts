@@ -16,7 +16,10 @@ import { WorkJournal } from './work-journal.ts';
 /** Sizes of the two rings. `AbsenceRing` requires powers of two. */
 const WATCHED_DEPTH = 1 << 15;
 const ALL_DEPTH = 1 << 16;
-/** Minimum length of a wait for which the journal records which task used the CPU meanwhile (the culprit). */
+/**
+ * If a wait has at least this length, the journal records the culprit: the task that used the CPU longest
+ * during the wait.
+ */
 export const CULPRIT_NS = 20_000;
 
 export class TaskJournal {
@@ -56,8 +59,8 @@ export class TaskJournal {
   }
 
   /**
-   * Returns the task's absences in watched calls that ended after `fromNs`, oldest first. `whole`: see
-   * `AbsenceRing.since`.
+   * Returns a task's absences during watched calls, oldest first. Leaves out absences that ended at or before
+   * `fromNs`. `whole`: see `AbsenceRing.since`.
    */
   since(pid: number, fromNs: TimestampNs): { absences: Absence[]; whole: boolean } {
     const { absences, whole } = this.watched.since(pid, fromNs);
@@ -65,8 +68,8 @@ export class TaskJournal {
   }
 
   /**
-   * Returns the task that ran longest during the wait at the end of an absence, or undefined if none was
-   * recorded. The absence must come from `since`.
+   * Returns the culprit of the wait at the end of an absence, or undefined if no culprit was recorded. The
+   * absence must come from `since`.
    */
   culprit({ slot }: Absence): Culprit | undefined {
     const pid = this.#culprits[slot];

@@ -92,8 +92,8 @@ export function makeRequestTraces(
 }
 
 /**
- * Returns the `error` field of a span: the name of the errno, or the number if it has no name. Undefined for
- * errno 0.
+ * Returns the `error` field of a span: the name of the errno, or its number if the errno has no name. Returns
+ * undefined for errno 0.
  */
 export function errorOf(deps: SpanDeps, errno: number): string | undefined {
   return errno === 0 ? undefined : (deps.errnoName(errno) ?? String(errno));

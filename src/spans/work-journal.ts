@@ -31,7 +31,10 @@ export class WorkJournal {
     this.#count = 0;
   }
 
-  /** Returns the address of the function that a kworker was running at this time, or undefined if none is known. */
+  /**
+   * Returns the address of the function that a kworker was running at this time, or undefined if it is
+   * unknown or the kworker ran no function.
+   */
   at(pid: number, atNs: TimestampNs): { low: number; high: number } | undefined {
     for (let i = 1; i <= Math.min(DEPTH, this.#count); i++) {
       const at = (this.#count - i) & (DEPTH - 1);
