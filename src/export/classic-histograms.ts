@@ -1,4 +1,4 @@
-/** Groups the text-format samples of other libraries' histograms into one object per series. */
+/** Groups the samples of histograms from other libraries into one object per series. */
 import type { ForeignSample } from './sample-family.ts';
 
 export interface ClassicHistogram {

@@ -36,8 +36,8 @@ export interface Exemplars {
   /** Adds the exemplars of `traces`, which must be sorted from oldest to newest. */
   add(traces: readonly TraceRecord[]): void;
   /**
-   * Returns exemplars by series index, or undefined if the family has none. Drops exemplars of series that
-   * the family does not contain for several calls.
+   * Returns exemplars by series index, or undefined if the family has none. Drops the exemplars of a series
+   * if the family did not contain the series in several successive calls.
    */
   ofFamily(family: FamilySnapshot): ReadonlyMap<number, BucketExemplars> | undefined;
   /** Number of series with exemplars. */
@@ -50,8 +50,8 @@ const MAX_SERIES = 4096;
  */
 const MAX_WAITING = 256;
 /**
- * If a series is missing in this many calls of `ofFamily`, its exemplars are dropped. One call is not enough,
- * because a snapshot can be older than a new series.
+ * If a series is missing in this many successive calls of `ofFamily`, its exemplars are dropped. One call is
+ * not enough, because a snapshot can be older than a new series.
  */
 const MISSES = 3;
 

@@ -68,8 +68,8 @@ export function withoutTotal(name: string, kind: MetricSpec['kind']): string {
 }
 
 /**
- * Returns the unit, or '' if the name does not end with the unit, because OpenMetrics and Prometheus require
- * the suffix.
+ * Returns the unit, or '' if the name does not end with the unit. OpenMetrics and Prometheus allow a unit
+ * only if it is the suffix of the name.
  */
 export function unitOf(name: string, kind: MetricSpec['kind'], unit: string): string {
   return unit !== '' && withoutTotal(name, kind).endsWith(`_${unit}`) ? unit : '';

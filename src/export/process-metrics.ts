@@ -1,8 +1,8 @@
 /**
  * Converts prom-client's default metrics (`process_*`, `nodejs_*`) to families for our own renderers. We
  * never let prom-client 15 render OpenMetrics, because it would permanently remove `_total` from the names of
- * its counters. CPU time, memory and file descriptors cover the whole process; heap, garbage collection and
- * event loop lag cover only the calling thread.
+ * its counters. The metrics of CPU time, memory and file descriptors cover the whole process. The metrics of
+ * heap, garbage collection and event loop lag cover only the calling thread.
  */
 import { collectDefaultMetrics, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client';
 import type { ForeignSample, SampleFamily } from './sample-family.ts';

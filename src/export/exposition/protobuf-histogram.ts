@@ -162,7 +162,10 @@ function writeExemplars(bytes: Buffer, at: number, exemplars: BucketExemplars): 
   return at;
 }
 
-/** Writes each run of consecutive buckets as a span. The first offset is a bucket index, each later one is a gap. */
+/**
+ * Writes each run of consecutive buckets as a `BucketSpan` message. The first offset is a bucket index. Each
+ * later offset is the number of empty buckets since the previous run.
+ */
 function writeSpans(bytes: Uint8Array, at: number, indexes: Int32Array, length: number): number {
   let next = 0;
   for (let i = 0; i < length; ) {

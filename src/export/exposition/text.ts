@@ -76,7 +76,7 @@ export function createRenderer(options: RendererOptions = {}): Renderer {
         body.take();
         throw error;
       }
-      // Every line begins with a line feed; drop the first.
+      // Every line begins with a line feed. Drop the first line feed.
       return body.take().subarray(1);
     },
   };

@@ -1,8 +1,8 @@
 /**
  * Makes one attempt to export a request, with OpenTelemetry's own exporters (otlp-exporter-base and
- * otlp-grpc-exporter-base 0.301). Adds what these exporters lack: a time limit for the whole attempt (their
- * HTTP limit applies only to an idle socket), a result with the backend's status, requested wait and partial
- * success, and reloading of certificates.
+ * otlp-grpc-exporter-base 0.301). Adds what these exporters lack. They limit how long an HTTP socket can be
+ * idle, but not the duration of an attempt. They do not return the status, the requested wait and the partial
+ * success of a response. They do not reload certificates.
  */
 import { ExportResultCode } from '@opentelemetry/core';
 import { reasonOf } from '../../model/errors.ts';
@@ -20,8 +20,8 @@ export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarge
   const readTls = openTlsFiles(target, options.log);
   const isJson = target.protocol === 'http/json';
   const connectTo = target.protocol === 'grpc' ? grpcConnection : httpConnection;
-  // `concurrencyLimit` must be above 1, although we make one attempt at a time: delegates count an attempt
-  // until after its callback, and the next attempt can begin before.
+  // `concurrencyLimit` must be above 1, although we make one attempt at a time. OpenTelemetry's export
+  // delegate counts an attempt until after its callback, but the callback can already begin the next attempt.
   const limits = { concurrencyLimit: 10, timeoutMillis: target.timeoutMs };
   const shared = { ...limits, compression: target.compression, userAgent: `${name}/${version}` };
   /** Response body of the current attempt. */

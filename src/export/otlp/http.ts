@@ -13,7 +13,9 @@ import type { Connection, ConnectionOptions, Fate } from './connection.ts';
 /** Temporary failures (opentelemetry.io/docs/specs/otlp, retryable response codes). */
 const RETRYABLE: readonly (number | undefined)[] = [429, 502, 503, 504];
 const MAX_REASON_CHARS = 200;
-/** The delegate would read up to 4 MiB, but a valid response has less than 1 KiB. */
+/**
+ * Maximum size of a response. A valid response has less than 1 KiB, but the delegate would read up to 4 MiB.
+ */
 const MAX_ANSWER_BYTES = 65_536;
 
 /**

@@ -5,7 +5,7 @@ import type { Fate } from './connection.ts';
 
 const LOG_EVERY_MS = 60_000;
 
-/** `signal` is a field of each log line. */
+/** `signal` is the value of the field `signal` in each log line, for example "metrics". */
 export function createOutcomes(
   signal: 'metrics' | 'traces',
   counts: PushCounts,
@@ -13,8 +13,8 @@ export function createOutcomes(
   now: () => number = () => performance.now(),
 ) {
   /**
-   * Returns a function that logs at most once per minute. The log field `unit` contains the sum of the counts
-   * since the last log line.
+   * Returns a function that logs at most once per minute. `unit` is the name of the log field that contains
+   * the sum of the counts since the last log line.
    */
   const line = (level: 'info' | 'warn', message: string, unit: string) => {
     let sum = 0;

@@ -50,7 +50,7 @@ export function createPointMaker({ histograms, constantLabels, start }: PointOpt
   /**
    * Returns the start time of a series. If its count is lower than in the last push, the count was reset, for
    * example because the capture thread restarted. A new or reset series starts at the last push, because its
-   * first event certainly came later.
+   * first event came after that push.
    */
   const startOf = (series: string, count: number): HrTime => {
     const previous = before.get(series);

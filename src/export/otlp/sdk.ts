@@ -39,8 +39,8 @@ export function openSdk({ config, resource: facts, counts, ended, log }: SdkOpti
   });
   const metrics = config.metrics && openMetricPush(config.metrics, optionsOf('metrics'));
   const traces = config.traces && openTracePush(config.traces, { ...optionsOf('traces'), resource, ended });
-  // Sets all options, because NodeSDK takes absent options (log exporters, propagators, detectors) from the
-  // environment.
+  // Sets all options, because NodeSDK reads absent options (log exporters, propagators, detectors) from
+  // environment variables.
   const sdk = new NodeSDK({
     resource,
     autoDetectResources: false,

@@ -1,7 +1,7 @@
 /**
- * Sends one request at a time, without a queue. After a temporary failure, retries with exponential back-off,
- * or after the wait that the backend asks for, if that is longer. Gives up when the backend finally rejects
- * the request, or when the time limit is reached (opentelemetry.io/docs/specs/otlp, failures and throttling).
+ * Sends one request at a time, without a queue. After a temporary failure, waits for the exponential back-off
+ * or for the time that the backend requests, whichever is longer, and retries. Gives up when a failure is not
+ * temporary, or when the time limit is reached (opentelemetry.io/docs/specs/otlp, failures and throttling).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fate } from './connection.ts';

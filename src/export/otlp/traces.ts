@@ -47,7 +47,10 @@ export function openTracePush(config: OtlpTracesConfig, options: TracePushOption
   let sending: Promise<void> | undefined;
   let pause = new AbortController();
 
-  /** Removes traces with at most `maxBatchSpans` spans from the front of the queue, but always at least one trace. */
+  /**
+   * Removes at least one trace from the front of the queue. Several traces together have at most
+   * `maxBatchSpans` spans.
+   */
   const takeBatch = (): TraceRecord[] => {
     let size = 0;
     let length = 0;
