@@ -31,8 +31,8 @@ const READINESS_PATH = '/readyz';
 const RELOAD_PATH = '/-/reload';
 
 /**
- * Paths that `maxRequests` does not limit. They cost almost nothing, and must be answered even on a busy
- * node.
+ * Paths of requests that `maxRequests` does not limit. These requests cost almost nothing, and must be
+ * answered even on a busy node.
  */
 const WITHOUT_LIMIT = [HEALTH_PATH, READINESS_PATH];
 const MAX_REQUESTS = 40;

@@ -17,12 +17,13 @@ export interface HttpDeps {
   constantLabels: Readonly<Record<string, string>>;
   /**
    * Resolves to full snapshots (see metrics/snapshot-reader.ts) of all stores that answer. The main thread's
-   * store comes first. Rejects only if there are no metrics; the error's message is a reason for the client.
+   * store comes first. Rejects only if there are no metrics. The error's message explains the reason to the
+   * client.
    */
   scrape(): Promise<readonly MetricSnapshot[]>;
   /** Metric families of the process itself: see export/process-metrics.ts. */
   processMetrics(): Promise<readonly SampleFamily[]>;
-  /** Rejects if the capture thread does not answer. The error's message is a reason for the client. */
+  /** Rejects if the capture thread does not answer. The error's message explains the reason to the client. */
   status(): Promise<CaptureStatus>;
   /**
    * Worst records of a latency tracer, worst first. Undefined if the tracer is off. Rejects if the capture
@@ -48,18 +49,24 @@ export interface HttpDeps {
 
 export interface ServedHistory {
   data: HistoryData;
-  /** Registers a listener for new columns. Absent for a recording, which gets no new columns. */
+  /**
+   * Registers a listener for new columns of the history. Absent if the agent serves a recording, because the
+   * history of a recording gets no new columns.
+   */
   onColumn?: History['onColumn'];
 }
 
 export interface SlowOperations {
   kinds: readonly SpanKind[];
-  /** The newest and the slowest traces, at most `limit` each, of one kind or (if undefined) of all kinds. */
+  /**
+   * Returns the newest and the slowest traces, at most `limit` of each. If `kind` is undefined, returns
+   * traces of all kinds.
+   */
   slow(
     kind: SpanKind | undefined,
     limit: number,
   ): { last: readonly TraceRecord[]; slowest: readonly TraceRecord[] };
-  /** Traces with this id, newest first. */
+  /** Returns up to `limit` traces with this id, newest first. */
   find(traceId: string, kind: SpanKind | undefined, limit: number): readonly TraceRecord[];
 }
 

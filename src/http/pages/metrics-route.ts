@@ -1,6 +1,7 @@
 /**
- * `/metrics`: negotiates format and compression, gets snapshots from the stores and renders them. For each combination
- * of format and compression, renders only one response at a time. All waiting clients share the next response.
+ * `/metrics`: negotiates format and compression, gets snapshots from the stores and renders them. For each
+ * combination of format and compression, renders only one response at a time. Requests that arrive meanwhile
+ * all get the response that is rendered after it.
  */
 
 import { setImmediate } from 'node:timers/promises';
@@ -48,7 +49,8 @@ export function metricsRoute(
     // Wait until the callers of the previous computation have passed its response to `send`. Otherwise `room`
     // would not count the memory of that response.
     await setImmediate();
-    // Requests that arrive while we wait for memory share the next response.
+    // A request that arrives during this wait does not start another rendering now. It waits for the response
+    // that is rendered after this one.
     await room(lastBytes.get(kind) ?? 0);
     const [format, gzip] = kind.split(' ') as [ExpositionFormat, string];
     const [snapshots, foreign] = await Promise.all([deps.scrape(), processFamilies()]);

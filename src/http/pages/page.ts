@@ -22,7 +22,7 @@ export interface PagePaths {
   health: string;
   readiness: string;
   slow: string;
-  /** Style sheets of the page. `scripts` are classic scripts that it loads before its modules. */
+  /** Style sheets of the page. `scripts` are the classic scripts that the page loads before its modules. */
   styles: readonly string[];
   scripts: readonly string[];
   /** The first module to load. */

@@ -13,7 +13,7 @@ export function treeOf({ kind, traceId, spans, pruned, resource }: TraceRecord):
   const [root] = spans;
   return {
     traceId,
-    // If a root span has a parent, this is a span of the traced application.
+    // If a root span has a parent, the parent is a span of the traced application.
     parentSpanId: root.parentSpanId || undefined,
     kind,
     pruned,

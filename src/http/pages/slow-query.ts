@@ -31,10 +31,13 @@ export interface SlowQuery {
 }
 
 interface Search {
-  /** Text in lower case. A name, attribute, error, kind, trace ID or resource attribute must contain it. */
+  /**
+   * Text in lower case. A name, attribute, error, kind, trace ID or resource attribute must contain this
+   * text.
+   */
   text: string;
   minNs: number;
-  /** If set, only traces match that have an exemplar of this histogram with `overNs` < value <= `uptoNs`. */
+  /** If set, a trace must have an exemplar of this histogram with `overNs` < value <= `uptoNs`. */
   metric: string | undefined;
   overNs: number;
   uptoNs: number;

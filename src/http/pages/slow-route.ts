@@ -1,7 +1,7 @@
 /**
- * `/api/v1/slow`: returns traces of slow operations as JSON trees. By default, these are the newest and the
- * slowest. With `trace_id=` (an ID that clients have from an exemplar), these are the traces with this ID.
- * With search parameters such as `q=`, these are the matching traces. `format=perfetto` selects the format of
+ * `/api/v1/slow`: returns traces of slow operations as JSON trees. By default, returns the newest and the
+ * slowest traces. With `trace_id=` (for example, an ID from an exemplar), returns the traces with this ID.
+ * With search parameters such as `q=`, returns the matching traces. `format=perfetto` selects the format of
  * perfetto.ts.
  */
 import type { Request, Response } from 'express';

@@ -1,7 +1,8 @@
 /**
- * Limits the CPU time and the memory of responses. At most `--web.max-requests` responses are made at the same time. If
- * responses that clients have not read yet use too much memory, we disconnect slow clients. If that does not free
- * enough, the next response is a 503. A client that reads fast enough gets the whole response or an error.
+ * Limits the CPU time and the memory of responses. At most `--web.max-requests` responses are made at the
+ * same time. If responses that clients have not read yet use too much memory, we disconnect slow clients. If
+ * this does not free enough memory, we send a 503 instead of a new response. A client that reads fast enough
+ * gets the whole response or an error.
  */
 import type { ServerResponse } from 'node:http';
 import type { RefusalReason, Refusals } from './refusals.ts';
@@ -22,7 +23,7 @@ const RETRY_AFTER_S = 5;
 export type SendAnswer = typeof send;
 
 export interface Answers {
-  /** Returns false after sending a 503, if too many responses are already in progress. */
+  /** If too many responses are already in progress, sends a 503 and returns false. */
   begin(response: ServerResponse): boolean;
   send: SendAnswer;
   /** Resolves when a response of this size fits into memory, or after `WAIT_MS`. Call it before making a response. */

@@ -2,8 +2,8 @@
  * Chooses which waiting password is checked next. A network is an IPv4 address or the /64 prefix of an IPv6
  * address. Networks take turns, so a flood from one network delays another network by at most one check.
  * Within a network, the order is: connections with fewer failures first, then user names whose last check was
- * longest ago. The order must not reveal which users exist. So a user's first login counts as a guess, and
- * waits for earlier guesses from the same network.
+ * longest ago. The order must not reveal which users exist. Therefore a user's first login is treated like a
+ * guess: it waits for earlier guesses from the same network.
  */
 import { isIPv4, isIPv6 } from 'node:net';
 
@@ -83,8 +83,8 @@ export function createFairQueue<T extends Asking>({ total, perNetwork }: QueueLi
 }
 
 /**
- * Numbers the turns from 1, and remembers the last turn of the newest `limit` keys. `last` returns 0 for
- * other keys.
+ * Numbers turns from 1. `had` records a turn of a key. `last` returns the number of a key's last turn, or 0
+ * if the key is not among the `limit` keys with the latest turns.
  */
 function createTurns(limit: number) {
   const turns = new Map<string, number>();

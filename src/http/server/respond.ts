@@ -41,8 +41,8 @@ export function commonHeaders(
  */
 export const PIECE_BYTES = 64 << 10;
 /**
- * A client that reads less than one piece within `SLOW_MS` is slow. If others need its memory or connection,
- * we disconnect it.
+ * A client that reads less than one piece within `SLOW_MS` is slow. If another client needs the memory or the
+ * connection, we disconnect the slow client.
  */
 export const SLOW_MS = 5_000;
 /**

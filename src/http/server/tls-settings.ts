@@ -1,6 +1,6 @@
 /**
- * Makes TLS settings from the TLS section of a web config. Tests certificates and keys when it reads them. So
- * the agent reports a problem with its config key, before the first handshake fails.
+ * Makes TLS settings from the TLS section of a web config. Checks certificates and keys when it reads them,
+ * so that the agent reports a problem and its config key before a handshake fails.
  */
 
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';

@@ -13,14 +13,14 @@ const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 const LEAST_COST = 4;
 /**
  * Each cost takes twice as long as the cost below. At 16, a check takes several seconds. Prometheus times out
- * after ten.
+ * after 10 s by default.
  */
 const HIGHEST_COST = 16;
 
 const file = () => z.string({ error: 'expected the path of a file' });
 /**
  * The value can be a private key. config/problems.ts shows the value if the message begins with "must", "is"
- * or "has", so our message must not.
+ * or "has", so our message must not begin with these words.
  */
 const pem = () => z.string({ error: 'expected PEM text, as in a YAML block that begins with "|"' });
 const names = <Name extends string>(table: Record<Name, unknown>) =>
