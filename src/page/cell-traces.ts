@@ -8,8 +8,8 @@ import { nounOf } from './panel.ts';
 import { traceTable } from './trace-table.ts';
 
 /**
- * Time that is added before and after the cell. The agent counts a duration when it reads the buffer, which
- * can be after the end of the operation's span, or shortly before it.
+ * The search for traces extends the period of the cell by this time in both directions, because the agent can
+ * count a duration later or slightly earlier than the operation's span ends.
  */
 const AROUND_MS = 1500;
 

@@ -31,7 +31,10 @@ function add(element: Element, children: readonly Child[]): void {
   }
 }
 
-/** Replaces control characters and changes of text direction, because they can disguise a name. */
+/**
+ * Replaces control characters and characters that change the text direction, because they can disguise a
+ * name.
+ */
 function printable(text: string): string {
   return text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }

@@ -37,7 +37,7 @@ export function explanationOf({ children, durationSeconds, kind }: SlowTree): Pa
 
 /**
  * Returns the name of the task or disk in a span's attributes. For several tasks, returns the first name and
- * `…`. Returns undefined if there is none.
+ * `…`. Returns undefined if the attributes contain no name.
  */
 export function whoseIs({ attributes }: SpanTree) {
   const { 'thread.name': thread, 'system.device': device, 'ftrace.thread.names': several } = attributes;

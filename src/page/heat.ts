@@ -22,7 +22,7 @@ import { cssColour } from './palette.ts';
 
 const { uPlot } = globalThis as unknown as { uPlot: typeof UPlot };
 
-/** Minimum height of a row in pixels. A mouse or a finger cannot hit a lower row. */
+/** Minimum height of a row in pixels. A thinner row is hard to hit with a mouse or a finger. */
 const ROW_PX = 7;
 /** Maximum number of ticks on the duration axis. */
 const MOST_TICKS = 6;

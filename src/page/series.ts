@@ -5,7 +5,10 @@
 import type { HistoryAnswer, HistorySeries, LiveMetric } from '../model/history.ts';
 import type { LiveMessage } from './api.ts';
 
-/** Appends a live column, which is summed over all series, to an answer that was requested without `by`. */
+/**
+ * Appends a column of `/api/v1/live` to an answer that was requested without `by`. Both contain sums over all
+ * series.
+ */
 export function append(answer: HistoryAnswer, column: LiveMessage, keepMs: number): void {
   if (column.time <= (answer.times.at(-1) ?? 0)) return;
   answer.series[0] ??= emptySeries(answer);

@@ -1,6 +1,6 @@
 /**
- * Shows the first row of the overview: current rates, and totals that indicate problems. Each has a small
- * line chart of the last minutes.
+ * Shows the first row of the overview: current rates, and totals that indicate problems. Each tile has a
+ * small line chart of the last minutes.
  */
 import type { HistoryAnswer } from '../model/history.ts';
 import { getHistory } from './api.ts';
@@ -45,7 +45,7 @@ const TILES: readonly TileOptions[] = [
 ];
 
 const SPARK_HEIGHT = 28;
-/** Number of newest columns from which other tiles compute a rate. */
+/** Number of newest columns from which a tile without `warns` computes a rate. */
 const RECENT = 5;
 
 export function makeTiles(feed: Feed): { element: HTMLElement; destroy(): void } {
