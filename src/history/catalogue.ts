@@ -1,7 +1,7 @@
 /**
- * Assigns numbers to the families and series in columns. A slot is the index of a series in a snapshot. When
- * the capture thread restarts or reuses a slot, slots change their series, but the numbers here stay the
- * same. So columns of different times can be added up.
+ * Assigns numbers to families and series. Columns (see column.ts) contain these numbers. The slot of a series
+ * is its index in a snapshot. A slot can get another series when the capture thread restarts or reuses the
+ * slot. The number of a series never changes, so columns of different times can be added up.
  */
 import { gridOf, type HistogramGrid } from '../model/histogram-grid.ts';
 import type { FamilySnapshot, MetricSpec } from '../model/metric.ts';
@@ -37,7 +37,10 @@ export function makeCatalogue(): Catalogue {
   const all: Entry[] = [];
   /** The latest family of each name. */
   const byName = new Map<string, Entry>();
-  /** Results of `numbersOf`, by `labelValues`: the same array while all slots keep their series. */
+  /**
+   * Results of `numbersOf`, by the `labelValues` array of the snapshot. Snapshots contain the same array
+   * while all slots keep their series.
+   */
   const numbersByLabels = new WeakMap<readonly string[], number[]>();
 
   const numberOf = (entry: Entry, values: readonly string[]): number => {
@@ -57,7 +60,8 @@ export function makeCatalogue(): Catalogue {
       if (spec.kind !== 'counter' && spec.kind !== 'histogram') return undefined;
       const latest = byName.get(spec.name);
       if (latest !== undefined && areAlike(latest.spec, spec)) return latest;
-      // A reload has changed the labels or buckets. Use an earlier entry if it has the same ones.
+      // A reload has changed the labels or buckets. If an earlier entry has the same labels and buckets, use
+      // that entry.
       let entry = all.find((one) => one.spec.name === spec.name && areAlike(one.spec, spec));
       if (entry === undefined) {
         const grid = spec.kind === 'histogram' ? gridOf(spec) : undefined;

@@ -68,8 +68,8 @@ export function momentOf(snapshots: readonly MetricSnapshot[], catalogue: Catalo
 
 export interface ColumnEncoder {
   /**
-   * Returns the column between two moments. Undefined if a value has decreased, because its source was
-   * restarted.
+   * Returns the column between two moments. Returns undefined if a value has decreased, which happens when
+   * the source of the value restarts.
    */
   encode(before: Moment, after: Moment): Uint8Array | undefined;
 }
@@ -185,7 +185,7 @@ interface SeriesData {
 /**
  * Fills `out` with the codes and increases of the exponential buckets that have grown, in ascending order.
  * Returns the number of these buckets, or -1 if a count has decreased. Most of the history's CPU time is
- * spent here, so the function makes only one pass over the directories of both snapshots.
+ * spent here, so the function makes only one pass over both snapshots.
  */
 function differences(
   { blocksPerSeries, exponentialIndex }: HistogramGrid,
@@ -205,7 +205,8 @@ function differences(
       if (grown === 0) continue;
       if (grown < 0) return -1;
       const code = codeOfBucket(exponentialIndex[(b << FINE_BLOCK_BITS) + i]);
-      // Classic bounds can divide an exponential bucket into several fine buckets, which all have its code.
+      // Classic bounds can divide an exponential bucket into several fine buckets. All of them have the code
+      // of the exponential bucket.
       if (used > 0 && out.codes[used - 1] === code) out.counts[used - 1] += grown;
       else {
         out.codes[used] = code;

@@ -1,4 +1,7 @@
-/** Answers queries about the history, in the formats that docs/http-api.md describes. */
+/**
+ * Answers queries about the history, in the formats that docs/http-api.md describes. A column contains what
+ * changed in a period of time.
+ */
 import type { HistoryAnswer, HistoryIndex, HistorySeries, LiveColumn, LiveMetric } from '../model/history.ts';
 import type { HistoryFamily } from './catalogue.ts';
 import { bucketOfCode } from './column.ts';
@@ -17,7 +20,7 @@ export interface HistoryQuery {
   sinceMs: number | undefined;
   /** Include only columns that end at or before this time. Undefined: no limit. */
   untilMs: number | undefined;
-  /** Maximum number of groups. The smallest groups beyond the limit are added up to `rest`. */
+  /** Maximum number of groups. The smallest groups beyond the limit are summed into `rest`. */
   limit: number;
   /** Whether to add up all columns into a single one. */
   fold: boolean;
@@ -159,7 +162,10 @@ function bucketsOf(sums: readonly Sum[]): number[] {
   return [...counts].sort(([a], [b]) => a - b).flatMap(([code, count]) => [bucketOfCode(code), count]);
 }
 
-/** Converts a column to a live event. The value of each metric is the sum over its series. */
+/**
+ * Converts a column to the data of a server-sent event of `/api/v1/live`. The value of each metric is the sum
+ * over its series.
+ */
 export function liveColumn(
   { endMs, spanMs, bytes, isReady }: Column,
   families: readonly HistoryFamily[],

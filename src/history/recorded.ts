@@ -1,7 +1,9 @@
 /**
- * Makes the history of a recording, with times since its first event. The length of a recording is unknown
- * until it has been read. So columns are one millisecond long at first, and are joined to longer columns
- * whenever there are too many. The capture thread makes the history and sends plain data to the main thread.
+ * Makes the history of a recording. Times are relative to the first event of the recording. A column contains
+ * what changed in a period of time. The length of a recording is unknown until the agent has read the whole
+ * recording. Therefore each column first covers one millisecond. Whenever there are too many columns,
+ * adjacent columns are joined into longer ones. The capture thread makes the history and sends plain data to
+ * the main thread.
  */
 import { gridOf } from '../model/histogram-grid.ts';
 import type { MetricSnapshot, MetricSpec } from '../model/metric.ts';
@@ -51,7 +53,7 @@ export function makeHistoryRecorder(): HistoryRecorder {
     begun = undefined;
     before = after;
   };
-  /** Joins columns to columns of the next length: 1, 2, 10, 20, 100, 200 ms and so on. */
+  /** Joins adjacent columns into columns of the next length: 1, 2, 10, 20, 100, 200 ms and so on. */
   const widen = () => {
     const factor = isFive ? 5 : 2;
     isFive = !isFive;

@@ -1,4 +1,7 @@
-/** Keeps the last columns of one resolution. Limits their number (by time) and their memory. */
+/**
+ * Keeps the last columns of one resolution. A column contains what changed in a period of time. Limits the
+ * total time and the memory of the columns.
+ */
 
 export interface Column {
   /** End of the column in ms: Unix time, or time since the start of a recording. */

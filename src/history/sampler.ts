@@ -1,4 +1,6 @@
-/** Takes a snapshot every second, shortly after the clock's full second, and adds it to the history. */
+/**
+ * Takes a snapshot shortly after each full second of the wall clock, and adds the snapshot to the history.
+ */
 import type { MetricSnapshot } from '../model/metric.ts';
 import { FINE_STEP_MS, type History } from './history.ts';
 
