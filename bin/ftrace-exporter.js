@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// The entry point. Starts the compiled program, or the TypeScript sources of a checkout if the compiled
-// program is missing or older than the sources. If the running Node is too old, prints the required version
-// and exits. An old Node can print this message only if it can parse this file, so use no new syntax here.
+// The entry point. Starts the compiled program, or the TypeScript sources of a checkout if the compiled program is
+// missing or older than the sources. If the running Node is too old, prints the required version and exits. An old Node
+// can print this message only if it can parse this file, so use no new syntax here.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,9 +9,9 @@ import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { V8_FLAGS } from './v8-flags.js';
 
-// On SIGUSR1, Node by default opens a debugger on a local TCP port. Through this port, every local user could
-// run code as the agent's user. If SIGUSR1 has a listener, no version of Node opens the debugger. Before this
-// line runs, only Node's flag `--disable-sigusr1` keeps the debugger closed.
+// On SIGUSR1, Node by default opens a debugger on a local TCP port. Through this port, every local user could run code
+// as the agent's user. If SIGUSR1 has a listener, no version of Node opens the debugger. Before this line runs, only
+// Node's flag `--disable-sigusr1` keeps the debugger closed.
 process.on('SIGUSR1', () => process.stderr.write('ftrace-exporter: SIGUSR1 ignored\n'));
 
 const args = process.argv.slice(2);
@@ -28,13 +28,12 @@ if (major < 22 || (major === 22 && minor < 18)) {
 
 refuseInheritedDebugger();
 ignoreInheritedTrust();
-// Keep the environment out of Node's diagnostic reports, because the environment can contain API keys of OTLP
-// backends.
+// Keep the environment out of Node's diagnostic reports, because the environment can contain API keys of OTLP backends.
 if (process.report) process.report.excludeEnv = true;
 
 /**
- * Exits if NODE_OPTIONS opens a debugger, because the user may have inherited this variable unknowingly.
- * `--inspect` on the command line is allowed, because the user must have written it.
+ * Exits if NODE_OPTIONS opens a debugger, because the user may have inherited this variable unknowingly. `--inspect` on
+ * the command line is allowed, because the user must have written it.
  */
 function refuseInheritedDebugger() {
   if (!/(^|\s)"?--inspect(?!-port|-publish)/.test(process.env.NODE_OPTIONS || '')) return;
@@ -46,8 +45,7 @@ function refuseInheritedDebugger() {
 }
 
 /**
- * Unsets NODE_TLS_REJECT_UNAUTHORIZED. With the value 0, connections to an OTLP backend would accept any
- * certificate.
+ * Unsets NODE_TLS_REJECT_UNAUTHORIZED. With the value 0, connections to an OTLP backend would accept any certificate.
  */
 function ignoreInheritedTrust() {
   if (process.env.NODE_TLS_REJECT_UNAUTHORIZED === undefined) return;
@@ -64,9 +62,8 @@ function printVersion() {
 }
 
 /**
- * Runs `--help` in a child process with the Node that npm installed with this package, and exits. If npm
- * installed no Node, returns. Do not run other commands in a child process, because signals to this process
- * do not reach the child.
+ * Runs `--help` in a child process with the Node that npm installed with this package, and exits. If npm installed no
+ * Node, returns. Do not run other commands in a child process, because signals to this process do not reach the child.
  */
 function printHelp() {
   let node;

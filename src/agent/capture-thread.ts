@@ -1,7 +1,7 @@
 /**
- * Entry point of the capture thread. This thread drains the buffers (reads all of them), decodes the events
- * and updates the metrics. The main thread serves scrapes and exports, so that a slow client or backend never
- * delays a drain. Between drains, this thread answers requests of the main thread.
+ * Entry point of the capture thread. This thread drains the buffers (reads all of them), decodes the events and updates
+ * the metrics. The main thread serves scrapes and exports, so that a slow client or backend never delays a drain.
+ * Between drains, this thread answers requests of the main thread.
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
@@ -25,8 +25,8 @@ const log: Log = { debug: write('debug'), info: write('info'), warn: write('warn
 
 const marks = new Map<number, () => void>();
 /**
- * Asks the main thread to write `text` to the trace marker `file`. Resolves when the main thread has tried to
- * write, even if the write failed.
+ * Asks the main thread to write `text` to the trace marker `file`. Resolves when the main thread has tried to write,
+ * even if the write failed.
  */
 const markFromMain = (file: string, text: string) =>
   new Promise<void>((resolve) => {
@@ -52,8 +52,7 @@ port.on('message', async (message: ToCapture) => {
 
 async function answer(message: Exclude<ToCapture, { kind: 'marked' }>) {
   if (message.kind === 'stop') {
-    // Wait until the set-up of the capture has ended, so that `stop` removes the instance that the set-up
-    // creates.
+    // Wait until the set-up of the capture has ended, so that `stop` removes the instance that the set-up creates.
     await opening.catch(() => undefined);
     await capture?.stop();
     return undefined;
@@ -75,9 +74,7 @@ const onFatal = (error: unknown) => post({ kind: 'fatal', message: reasonOf(erro
 const onProblem = (problem: string) => post({ kind: 'problem', problem });
 const onTraces = (traces: readonly TraceRecord[]) => post({ kind: 'traces', traces });
 
-/**
- * Opens a live capture or a replay. Imports only the code of this mode, so that the thread uses less memory.
- */
+/** Opens a live capture or a replay. Imports only the code of this mode, so that the thread uses less memory. */
 async function open(): Promise<Capture> {
   if (input.replayFile !== undefined) {
     const { openReplay } = await import('./replay/replay.ts');
@@ -94,7 +91,7 @@ try {
   capture = await opening;
   post({ kind: 'ready', problem: capture.problem });
 } catch (error) {
-  // If the agent is just starting, `final` makes it exit: another attempt would fail in the same way. Later,
-  // the agent logs the error and starts another capture thread.
+  // If the agent is just starting, `final` makes it exit: another attempt would fail in the same way. Later, the agent
+  // logs the error and starts another capture thread.
   post({ kind: 'fatal', message: reasonOf(error), final: true });
 }

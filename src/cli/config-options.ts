@@ -1,7 +1,4 @@
-/**
- * Adds flags for config keys to commands. Builds the config from these flags, the environment and the config
- * file.
- */
+/** Adds flags for config keys to commands. Builds the config from these flags, the environment and the config file. */
 import { type Command, Option } from 'commander';
 import { type AgentConfig, loadAgentConfig } from '../agent/main/compose-config.ts';
 import { CONFIG_FILE, type ProbeSwitch } from '../config/settings.ts';
@@ -107,8 +104,8 @@ export function configFileOf(command: Command): string | undefined {
 }
 
 /**
- * Builds the config from a command's flags, the environment and the file. Throws a `UsageError` if the config
- * is invalid.
+ * Builds the config from a command's flags, the environment and the file. Throws a `UsageError` if the config is
+ * invalid.
  */
 export function configOf(command: Command, options: { isRecorded?: boolean } = {}): AgentConfig {
   const parsed = command.opts() as Record<string, unknown>;

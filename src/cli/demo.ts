@@ -1,6 +1,6 @@
 /**
- * Implements `--demo-if-unavailable`: checks whether this kernel can be traced, and finds the bundled
- * recording that the agent serves if tracing is not possible.
+ * Implements `--demo-if-unavailable`: checks whether this kernel can be traced, and finds the bundled recording that
+ * the agent serves if tracing is not possible.
  */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,8 +27,8 @@ export function whyNoTracing(config: AgentConfig): string | undefined {
 }
 
 /**
- * Returns the path of the bundled recording. Throws an error that includes `reason` if the package does not
- * contain the recording.
+ * Returns the path of the bundled recording. Throws an error that includes `reason` if the package does not contain the
+ * recording.
  */
 export function demoCapture(reason: string): string {
   const file = packageFile('captures/demo.dat');

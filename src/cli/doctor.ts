@@ -10,8 +10,8 @@ import { EXIT_FAILED } from './failure.ts';
 import { print, table } from './output.ts';
 
 /**
- * Prints what can be traced. Returns exit status 1 if nothing can be traced, or if an enabled probe or an
- * enabled kind of traces does not work; else 0.
+ * Prints what can be traced. Returns exit status 1 if nothing can be traced, or if an enabled probe or an enabled kind
+ * of traces does not work; else 0.
  */
 export async function doctor(config: AgentConfig, json: boolean): Promise<number> {
   const result = await survey(config);
@@ -86,8 +86,8 @@ function processRows({ process }: Survey): string[][] {
 }
 
 /**
- * Returns rows about data that the agent can add to spans: processes, containers, and markers (texts that
- * programs write to `trace_marker`).
+ * Returns rows about data that the agent can add to spans: processes, containers, and markers (texts that programs
+ * write to `trace_marker`).
  */
 function spanRows({ kernel, process }: Survey, config: AgentConfig): string[][] {
   if (kernel === undefined || config.spans === undefined) return [];

@@ -1,7 +1,4 @@
-/**
- * Prints the error of a failed command, and determines the exit status: 2 for wrong usage, 1 for other
- * failures.
- */
+/** Prints the error of a failed command, and determines the exit status: 2 for wrong usage, 1 for other failures. */
 import { CommanderError } from 'commander';
 import { KernelError, UsageError } from '../model/errors.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Opens the history of metrics for `run` and `replay --serve`. For a live agent, samples its metrics every
- * second. For a recording, uses the history that the agent computed while it read the recording.
+ * Opens the history of metrics for `run` and `replay --serve`. For a live agent, samples its metrics every second. For
+ * a recording, uses the history that the agent computed while it read the recording.
  */
 import type { Agent } from '../agent/main/supervise.ts';
 import type { AgentConfig } from '../config/schema.ts';
@@ -16,10 +16,7 @@ export interface OpenHistory {
   stop(): void;
 }
 
-/**
- * Returns undefined if the history is off in the config, or if the agent has computed no history of the
- * recording.
- */
+/** Returns undefined if the history is off in the config, or if the agent has computed no history of the recording. */
 export async function openHistory(
   config: AgentConfig,
   agent: Agent,
@@ -35,8 +32,7 @@ export async function openHistory(
   const stop = startSampler(history, {
     sample: async () => {
       const snapshots = await agent.scrape();
-      // If the capture thread does not answer, `scrape` returns only the main thread's snapshot. Skip this
-      // sample.
+      // If the capture thread does not answer, `scrape` returns only the main thread's snapshot. Skip this sample.
       return snapshots.length < 2 ? undefined : [...snapshots, ownCost()];
     },
     isReady: () => agent.ready().ready,
@@ -45,8 +41,8 @@ export async function openHistory(
 }
 
 /**
- * Returns a function that makes a snapshot with the CPU time of this process. The snapshots of `scrape` do
- * not contain this metric.
+ * Returns a function that makes a snapshot with the CPU time of this process. The snapshots of `scrape` do not contain
+ * this metric.
  */
 function makeOwnCost(): () => MetricSnapshot {
   const store = new MetricStore({ countsSeries: false });

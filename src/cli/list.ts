@@ -1,6 +1,6 @@
 /**
- * `list`: prints the probes or metrics of ftrace-exporter; the tracers, events or functions of this kernel;
- * or the functions of a program or library.
+ * `list`: prints the probes or metrics of ftrace-exporter; the tracers, events or functions of this kernel; or the
+ * functions of a program or library.
  */
 
 import { declareSuspendedSeconds } from '../agent/live/budget-keeper.ts';
@@ -27,9 +27,9 @@ import { complain, EXIT_FAILED } from './failure.ts';
 import { print, table } from './output.ts';
 
 /**
- * Prints all names of the kind `what` or, with a glob, the names that match. If `withFields`, prints the
- * fields of each event. Returns exit status 1 if there is nothing to print. Throws a `KernelError` if the
- * names come from tracefs and tracefs is not available.
+ * Prints all names of the kind `what` or, with a glob, the names that match. If `withFields`, prints the fields of each
+ * event. Returns exit status 1 if there is nothing to print. Throws a `KernelError` if the names come from tracefs and
+ * tracefs is not available.
  */
 export function list(
   config: AgentConfig,
@@ -55,8 +55,8 @@ export function list(
 }
 
 /**
- * Prints the name and file offset of each function of a program or library, for uprobes. Returns exit status
- * 1 if no function matches. Throws a `UsageError` if the file is not given or cannot be used.
+ * Prints the name and file offset of each function of a program or library, for uprobes. Returns exit status 1 if no
+ * function matches. Throws a `UsageError` if the file is not given or cannot be used.
  */
 export function listSymbols(path: string | undefined, glob: string | undefined): number {
   if (path === undefined)
@@ -84,9 +84,7 @@ function readableElf(path: string): ElfFile {
   }
 }
 
-/**
- * Returns a list of `name (type)` for the fields of an event; '' if the format of the event cannot be parsed.
- */
+/** Returns a list of `name (type)` for the fields of an event; '' if the format of the event cannot be parsed. */
 function fieldsOf(config: AgentConfig, event: string): string {
   const format = parseFormat(event.split(':')[0], formatText(rootOf(config), event) ?? '');
   if ('error' in format) return '';

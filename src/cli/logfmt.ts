@@ -1,6 +1,6 @@
 /**
- * Writes each log entry as one line of logfmt: `ts=… level=info msg="two words" key=value`. Escapes control
- * characters, because log entries contain names of processes, and any user can choose such names.
+ * Writes each log entry as one line of logfmt: `ts=… level=info msg="two words" key=value`. Escapes control characters,
+ * because log entries contain names of processes, and any user can choose such names.
  */
 
 /** Converts a JSON line from pino to a line of logfmt. */

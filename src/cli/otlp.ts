@@ -1,6 +1,4 @@
-/**
- * Opens OTLP exports for `run` and `replay --serve`. Loads the OpenTelemetry SDK only if OTLP is configured.
- */
+/** Opens OTLP exports for `run` and `replay --serve`. Loads the OpenTelemetry SDK only if OTLP is configured. */
 import { hostname } from 'node:os';
 import { makeOtlpMetrics } from '../agent/main/otlp-metrics.ts';
 import type { Traces } from '../agent/main/traces.ts';
@@ -10,8 +8,8 @@ import type { MetricStore } from '../metrics/store.ts';
 import type { Log } from '../model/log.ts';
 
 /**
- * Resolves to undefined if OTLP is not configured. Rejects with a `UsageError` if, for example, a certificate
- * file cannot be read.
+ * Resolves to undefined if OTLP is not configured. Rejects with a `UsageError` if, for example, a certificate file
+ * cannot be read.
  */
 export async function openOtlp(
   { otlp, instance }: AgentConfig,

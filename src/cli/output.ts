@@ -4,9 +4,7 @@ export function print(text: string): void {
   process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
 }
 
-/**
- * Makes the process exit with status 0 when the reader of standard output closes the pipe, as `head` does.
- */
+/** Makes the process exit with status 0 when the reader of standard output closes the pipe, as `head` does. */
 export function quietWhenPipeCloses(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;

@@ -1,6 +1,6 @@
 /**
- * Outputs of the agent other than HTTP scrapes: the traces in memory, and the OTLP exports. A reload can
- * replace these outputs.
+ * Outputs of the agent other than HTTP scrapes: the traces in memory, and the OTLP exports. A reload can replace these
+ * outputs.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { makeTraces, type Traces } from '../agent/main/traces.ts';
@@ -22,8 +22,8 @@ export interface Outputs {
   exemplars: Pick<Exemplars, 'ofFamily'>;
   start(source: PushSource): void;
   /**
-   * Opens the outputs of another config. `apply` switches to the new outputs; `cancel` closes them. Rejects
-   * with a `UsageError` if, for example, a certificate file cannot be read.
+   * Opens the outputs of another config. `apply` switches to the new outputs; `cancel` closes them. Rejects with a
+   * `UsageError` if, for example, a certificate file cannot be read.
    */
   prepare(next: AgentConfig): Promise<{ apply(): void; cancel(): void }>;
   collectLast(): Promise<unknown>;

@@ -9,8 +9,7 @@ import { print } from './output.ts';
 
 const LONGEST_NS = 3600e9;
 /**
- * Signals that end the recording. SIGHUP is included, because the instance must also be removed if the
- * terminal closes.
+ * Signals that end the recording. SIGHUP is included, because the instance must also be removed if the terminal closes.
  */
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 

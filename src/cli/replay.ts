@@ -9,8 +9,8 @@ import { progressBar } from './progress.ts';
 import { REPLAY_LABELS } from './replay-labels.ts';
 
 /**
- * Prints the metrics of the recording `file`. `instance` is the name of the tracefs instance to replay. If
- * undefined, replays the top level or, if the top level is empty, the first instance that is not empty.
+ * Prints the metrics of the recording `file`. `instance` is the name of the tracefs instance to replay. If undefined,
+ * replays the top level or, if the top level is empty, the first instance that is not empty.
  */
 export async function replay(config: AgentConfig, file: string, instance: string | undefined): Promise<void> {
   const log = createLog(config.log);

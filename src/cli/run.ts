@@ -1,6 +1,6 @@
 /**
- * `run`: runs an agent and its HTTP server until a signal ends them. Before the process exits, it removes the
- * agent's tracefs instance and restores changed settings, except after SIGKILL.
+ * `run`: runs an agent and its HTTP server until a signal ends them. Before the process exits, it removes the agent's
+ * tracefs instance and restores changed settings, except after SIGKILL.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Agent, type AgentOptions, startAgent } from '../agent/main/supervise.ts';
@@ -27,8 +27,8 @@ import { REPLAY_LABELS } from './replay-labels.ts';
 import { packageVersion } from './version.ts';
 
 /**
- * After a second signal, the longest wait for the end of the capture thread. The thread cannot end while it
- * is in a system call.
+ * After a second signal, the longest wait for the end of the capture thread. The thread cannot end while it is in a
+ * system call.
  */
 const MOST_TERMINATING_MS = 2000;
 
@@ -44,8 +44,7 @@ export interface RunOptions extends Pick<AgentOptions, 'replayFile' | 'replayIns
 }
 
 /**
- * Runs the agent until a signal ends it. Resolves to the exit status. If the agent cannot start, cleans up
- * and rejects.
+ * Runs the agent until a signal ends it. Resolves to the exit status. If the agent cannot start, cleans up and rejects.
  */
 export async function run(config: AgentConfig, options: RunOptions): Promise<number> {
   const log = createLog(config.log);
@@ -54,8 +53,7 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   const version = packageVersion();
   const { configFile, maxRequests, listenAddress } = config.web;
   const web = configFile === undefined ? undefined : openWebConfig(configFile, log);
-  // Do not count series here, because the store of the capture thread already exports
-  // `ftrace_exporter_series`.
+  // Do not count series here, because the store of the capture thread already exports `ftrace_exporter_series`.
   const store = new MetricStore({ countsSeries: false });
   const refused = store.counter(REFUSED_METRIC);
   const refusals = createRefusals(log, (reason) => refused.add(refused.slot([reason]), 1));
@@ -122,18 +120,15 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
 }
 
 /**
- * Returns the names of the probes that work. If the capture thread does not answer, returns the names of all
- * enabled probes.
+ * Returns the names of the probes that work. If the capture thread does not answer, returns the names of all enabled
+ * probes.
  */
 async function probesUp(agent: Agent, config: AgentConfig): Promise<string[]> {
   const status = await agent.status().catch(() => undefined);
   return (status?.probes.filter(({ up }) => up) ?? config.probes).map(({ name }) => name);
 }
 
-/**
- * Throws a `UsageError` if the config enables nothing: no probe and, for a live agent, no kind of traces
- * either.
- */
+/** Throws a `UsageError` if the config enables nothing: no probe and, for a live agent, no kind of traces either. */
 function refuseNothing({ probes, spans }: AgentConfig, isReplay: boolean): void {
   if (probes.length > 0 || (spans !== undefined && !isReplay)) return;
   throw new UsageError(
@@ -179,8 +174,8 @@ function depsOf(
 }
 
 /**
- * If this machine cannot be traced, logs that this is a demo, and returns the path of the bundled recording.
- * Otherwise returns undefined.
+ * If this machine cannot be traced, logs that this is a demo, and returns the path of the bundled recording. Otherwise
+ * returns undefined.
  */
 function demoInstead(config: AgentConfig, log: Log): string | undefined {
   const reason = whyNoTracing(config);
@@ -194,8 +189,8 @@ function demoInstead(config: AgentConfig, log: Log): string | undefined {
 }
 
 /**
- * Sets up reloads on SIGHUP and, depending on the options, on HTTP requests and on changes of the config
- * file. An agent that serves a recording never reloads.
+ * Sets up reloads on SIGHUP and, depending on the options, on HTTP requests and on changes of the config file. An agent
+ * that serves a recording never reloads.
  */
 function openReloading(
   config: AgentConfig,
@@ -248,10 +243,7 @@ function openReloading(
 interface End {
   /** Resolves to the exit status when a signal or an uncaught exception ends the run. */
   reached: Promise<number>;
-  /**
-   * Calls the listener on each later SIGHUP. If a SIGHUP has already arrived, also calls the listener
-   * immediately.
-   */
+  /** Calls the listener on each later SIGHUP. If a SIGHUP has already arrived, also calls the listener immediately. */
   onHangUp(listener: () => void): void;
   /** Whether a second signal has ended the run. */
   isAtOnce(): boolean;
@@ -259,8 +251,8 @@ interface End {
 }
 
 /**
- * Installs the signal handlers. The first SIGTERM or SIGINT resolves `reached`. A second signal calls
- * `endAtOnce`, then ends the process.
+ * Installs the signal handlers. The first SIGTERM or SIGINT resolves `reached`. A second signal calls `endAtOnce`, then
+ * ends the process.
  */
 function waitForEnd(log: Log, endAtOnce: () => Promise<void> | undefined): End {
   const { promise: reached, resolve } = Promise.withResolvers<number>();
@@ -302,8 +294,8 @@ function waitForEnd(log: Log, endAtOnce: () => Promise<void> | undefined): End {
 }
 
 /**
- * Terminates the capture thread, then removes its instance and restores settings. A terminated thread cannot
- * do this itself.
+ * Terminates the capture thread, then removes its instance and restores settings. A terminated thread cannot do this
+ * itself.
  */
 async function endAtOnce(config: AgentConfig, log: Log, terminate: () => Promise<void>): Promise<void> {
   const remedy = 'run `ftrace-exporter cleanup` after this process has exited';

@@ -16,9 +16,7 @@ import { createLog } from './log.ts';
 import { print, table } from './output.ts';
 import { packageVersion } from './version.ts';
 
-/**
- * Name of the tracefs instance. It differs from the default name, so that `try` can run while an agent runs.
- */
+/** Name of the tracefs instance. It differs from the default name, so that `try` can run while an agent runs. */
 const INSTANCE = 'ftrace-exporter-try';
 const LONGEST_NS = 3600e9;
 const MOST_ROWS = 20;
@@ -71,9 +69,7 @@ function durationOf(text: string): number {
   throw new UsageError(`--for: ${text} must be more than 0 and at most 1h`);
 }
 
-/**
- * Formats one table per metric. A table lists the metric's largest series; for histograms, with quantiles.
- */
+/** Formats one table per metric. A table lists the metric's largest series; for histograms, with quantiles. */
 function shown(snapshots: readonly MetricSnapshot[]): string {
   const families = snapshots
     .flatMap((snapshot) => snapshot.families)

@@ -11,8 +11,7 @@ export interface BudgetConfig {
   of: 'core' | 'node';
   windowMs: number;
   /**
-   * Length of a probe's first suspension. If the probe is soon suspended again, the length doubles, up to
-   * `longestMs`.
+   * Length of a probe's first suspension. If the probe is soon suspended again, the length doubles, up to `longestMs`.
    */
   suspendMs: number;
   longestMs: number;
@@ -28,9 +27,7 @@ export function budgetSchema() {
   });
 }
 
-/**
- * Converts the section to the agent's config. Returns undefined, which means no limit, if `cpu` is not set.
- */
+/** Converts the section to the agent's config. Returns undefined, which means no limit, if `cpu` is not set. */
 export function toBudgetConfig(checked: z.output<ReturnType<typeof budgetSchema>>): BudgetConfig | undefined {
   const { cpu, of: unit, window, suspend, suspend_at_most: longest } = checked;
   if (cpu === undefined) return undefined;

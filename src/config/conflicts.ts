@@ -1,12 +1,12 @@
 /**
- * Describes conflicts between enabled probes. Also describes each kind of traces (a key of `spans.kinds`)
- * whose probe must be enabled but is not.
+ * Describes conflicts between enabled probes. Also describes each kind of traces (a key of `spans.kinds`) whose probe
+ * must be enabled but is not.
  */
 import type { AgentConfig, ConfiguredProbe, ProbeSection } from './schema.ts';
 
 /**
- * Returns one message per pair of conflicting probes. `placeOf` returns where a probe is switched on: the
- * line and column of a file, an environment variable or a flag; '' if unknown.
+ * Returns one message per pair of conflicting probes. `placeOf` returns where a probe is switched on: the line and
+ * column of a file, an environment variable or a flag; '' if unknown.
  */
 export function describeConflicts(
   sections: readonly ProbeSection[],
@@ -32,8 +32,8 @@ export function describeConflicts(
 }
 
 /**
- * Returns one message for each enabled kind of traces whose probe must be enabled but is not. `placeOf`
- * returns where the kind is switched on.
+ * Returns one message for each enabled kind of traces whose probe must be enabled but is not. `placeOf` returns where
+ * the kind is switched on.
  */
 export function describeMissingProbes(
   sections: readonly ProbeSection[],

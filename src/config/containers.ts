@@ -1,6 +1,5 @@
 /**
- * The section `containers` of the config: how to find the container of a task, for metrics that are split by
- * container.
+ * The section `containers` of the config: how to find the container of a task, for metrics that are split by container.
  */
 import { z } from 'zod';
 import { type ContainersConfig, MOST_CONTAINERS } from '../model/containers.ts';
@@ -30,8 +29,8 @@ export function containersSchema() {
 }
 
 /**
- * Converts the section to the agent's config. Returns undefined if `enabled` is false, or if it is `auto` and
- * no probe needs containers.
+ * Converts the section to the agent's config. Returns undefined if `enabled` is false, or if it is `auto` and no probe
+ * needs containers.
  */
 export function toContainersConfig(
   checked: z.output<ReturnType<typeof containersSchema>>,

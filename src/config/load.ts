@@ -1,7 +1,7 @@
 /**
- * Loads the config from all its layers. Flags override environment variables. Environment variables override
- * the file. The file overrides the defaults. One error lists all invalid values, each with its place in the
- * file, its variable or its flag.
+ * Loads the config from all its layers. Flags override environment variables. Environment variables override the file.
+ * The file overrides the defaults. One error lists all invalid values, each with its place in the file, its variable or
+ * its flag.
  */
 import { UsageError } from '../model/errors.ts';
 import { describeConflicts, describeMissingProbes } from './conflicts.ts';
@@ -27,8 +27,8 @@ export interface ConfigSources {
   /** Values of `--probe` and `--no-probe`, in the order of the command line. */
   probes?: readonly ProbeSwitch[];
   /**
-   * Whether the config is for a recording. If true, the defaults `inRecordings` of the probes apply, and
-   * probes that conflict on a live kernel can be enabled together.
+   * Whether the config is for a recording. If true, the defaults `inRecordings` of the probes apply, and probes that
+   * conflict on a live kernel can be enabled together.
    */
   isRecorded?: boolean;
 }
@@ -75,8 +75,8 @@ export function loadConfig(sections: readonly ProbeSection[], sources: ConfigSou
 }
 
 /**
- * Returns the content of the file without keys that have no value. Keeps empty sections of probes and kinds
- * of traces, because even an empty section switches its probe or kind on.
+ * Returns the content of the file without keys that have no value. Keeps empty sections of probes and kinds of traces,
+ * because even an empty section switches its probe or kind on.
  */
 function fromFile(file: YamlFile | undefined): unknown {
   if (!isMap(file?.value)) return {};

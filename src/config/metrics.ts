@@ -1,8 +1,4 @@
-/**
- * The schema of `metrics:`, the metrics that a config declares. Does not check whether the kernel has the
- * events and fields of a metric.
- */
-
+/** The schema of `metrics:`, the metrics that a config declares. It does not look at the kernel. */
 import { z } from 'zod';
 import {
   CPU,
@@ -152,10 +148,7 @@ const written = z.strictObject({
 type Written = z.output<typeof written>;
 type Complain = (path: PropertyKey[], message: string) => void;
 
-/**
- * Schema of the list of declared metrics. `families`: names of the built-in metric families, which the config
- * must not declare again.
- */
+/** Schema of the list of declared metrics. They must not have the names of built-in metrics (`families`). */
 export function metricsSchema(families: readonly string[]) {
   const metric = written.check(refuseBothSplits).transform((one, context) => {
     let isGood = true;
@@ -217,9 +210,7 @@ function checkEvents(one: Written, complain: Complain): void {
     complain(['where'], 'where is only for a metric with event; write start: { event: …, where: … }');
 }
 
-/**
- * Rejects the name of a built-in metric, and a name whose suffix does not match the metric's kind and unit.
- */
+/** Rejects the name of a built-in metric, and a name whose suffix does not match the metric's kind and unit. */
 function checkName(one: Written, families: readonly string[], complain: Complain): void {
   const { name } = one;
   const kind = kindOf(one);
@@ -277,10 +268,7 @@ function checkLabels(one: Written, complain: Complain): void {
   }
 }
 
-/**
- * Rejects a metric that the kernel cannot count. The kernel can only count all events of one type, split by
- * at most three numeric fields.
- */
+/** Rejects a metric that the kernel cannot count: it counts all events of one type, by at most three numeric fields. */
 function checkInKernel(one: Written, complain: Complain): void {
   const other = (['start', 'value', 'sum', 'max', 'where'] as const).find((name) => one[name] !== undefined);
   const isFiltered = typeof one.event === 'object' && one.event.where !== undefined;
@@ -353,10 +341,7 @@ function configured(one: Written, buckets: readonly number[]): ConfiguredMetric 
   return { name, options: { enabled, essential, per_cpu, per_container, max_series, buckets, metric } };
 }
 
-/**
- * Converts `event`, `start` or `end` of a metric. For a kprobe or uprobe, returns a name without the group.
- * `grouped` adds the group later, because the group depends on the instance.
- */
+/** Converts `event`, `start` or `end` of a metric. The name of a kprobe or uprobe still lacks its group (`grouped`). */
 function choiceOf(value: z.output<typeof choice>, name: string, filter?: string): EventChoice {
   if (typeof value === 'string') return { event: value, where: filter };
   const { event, args: fields = {}, where: own = filter } = value;

@@ -1,8 +1,8 @@
 /**
  * Converts the OTEL_* environment variables for metrics and traces to config keys
- * (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables and protocol/exporter). An empty
- * variable counts as not set. Choices are case-insensitive. An invalid value is an error, although the
- * specification requires only a warning.
+ * (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables and protocol/exporter). An empty variable
+ * counts as not set. Choices are case-insensitive. An invalid value is an error, although the specification requires
+ * only a warning.
  */
 import { UsageError } from '../model/errors.ts';
 
@@ -12,8 +12,8 @@ const EXPORTER = 'OTEL_EXPORTER_OTLP_';
 const METRICS = `${EXPORTER}METRICS_`;
 
 /**
- * Variables of the exporter, without prefix. Each has a form for both signals (`OTEL_EXPORTER_OTLP_ENDPOINT`)
- * and one form per signal (`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`).
+ * Variables of the exporter, without prefix. Each has a form for both signals (`OTEL_EXPORTER_OTLP_ENDPOINT`) and one
+ * form per signal (`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`).
  */
 const SHARED: readonly (readonly [name: string, read: Read])[] = [
   ['ENDPOINT', asIs],
@@ -44,8 +44,8 @@ const OTHERS: readonly (readonly [variable: string, key: string, read: Read])[] 
 ];
 
 /**
- * Returns the config keys that OTEL_* variables set, each with its value as text and the name of the
- * variable. Throws a `UsageError` for an invalid value.
+ * Returns the config keys that OTEL_* variables set, each with its value as text and the name of the variable. Throws a
+ * `UsageError` for an invalid value.
  */
 export function fromOpenTelemetry(env: NodeJS.ProcessEnv): Value[] {
   const disabled = textOf(env, 'OTEL_SDK_DISABLED');
@@ -91,9 +91,9 @@ function milliseconds(text: string, variable: string): string {
 }
 
 /**
- * Makes a function that parses a list of exporter names. The function returns 'true' if the list contains
- * `otlp`, else 'false'. It throws a `UsageError` for a name that is not in `allowed`. The name `prometheus`
- * has no effect, because metrics can always be scraped.
+ * Makes a function that parses a list of exporter names. The function returns 'true' if the list contains `otlp`, else
+ * 'false'. It throws a `UsageError` for a name that is not in `allowed`. The name `prometheus` has no effect, because
+ * metrics can always be scraped.
  */
 function exporterOf(...allowed: readonly string[]): Read {
   return (text, variable) => {
@@ -107,8 +107,8 @@ function exporterOf(...allowed: readonly string[]): Read {
 }
 
 /**
- * Rejects every temporality except cumulative, because the agent exports only cumulative values. A backend
- * that expects deltas would misread these values.
+ * Rejects every temporality except cumulative, because the agent exports only cumulative values. A backend that expects
+ * deltas would misread these values.
  */
 function onlyCumulative(text: string, variable: string): undefined {
   if (text.toLowerCase() === 'cumulative') return undefined;

@@ -1,7 +1,7 @@
 /**
- * The section `otlp` of the config: where and how to export metrics and traces. The keys are named after the
- * OTEL_* variables. A signal (metrics or traces) is exported if its own endpoint or the common endpoint is
- * set. The keys `metrics` and `traces` override this rule.
+ * The section `otlp` of the config: where and how to export metrics and traces. The keys are named after the OTEL_*
+ * variables. A signal (metrics or traces) is exported if its own endpoint or the common endpoint is set. The keys
+ * `metrics` and `traces` override this rule.
  */
 
 import { z } from 'zod';
@@ -15,8 +15,8 @@ const HOUR = 3_600_000 * MS;
 const DEFAULT_ENDPOINT = { http: 'http://localhost:4318', grpc: 'http://localhost:4317' };
 
 /**
- * Schema of names with values: a map, or a text such as `a=b,c=d`. Environment variables use the text. Error
- * messages contain no values, because values can be secrets.
+ * Schema of names with values: a map, or a text such as `a=b,c=d`. Environment variables use the text. Error messages
+ * contain no values, because values can be secrets.
  */
 function pairs(want: string) {
   const map = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String));
@@ -48,8 +48,7 @@ export const SIGNALS = ['metrics', 'traces'] as const;
 type Signal = (typeof SIGNALS)[number];
 
 /**
- * The common keys: they apply to both signals. With the prefix `metrics_` or `traces_`, a key applies to one
- * signal.
+ * The common keys: they apply to both signals. With the prefix `metrics_` or `traces_`, a key applies to one signal.
  */
 function sharedShape() {
   const file = z.string().regex(/^[^\0]+$/, 'must be a file in PEM, as in /etc/ssl/collector.pem');
@@ -147,8 +146,8 @@ function withScheme(endpoint: string, insecure: boolean): string {
 }
 
 /**
- * Converts the section to the agent's config. Returns undefined if nothing is exported. `hasTraces`: whether
- * any kind of traces is on.
+ * Converts the section to the agent's config. Returns undefined if nothing is exported. `hasTraces`: whether any kind
+ * of traces is on.
  */
 export function toOtlpConfig(checked: Checked, hasTraces: boolean): OtlpConfig | undefined {
   const wants = (signal: Signal): boolean =>
@@ -198,8 +197,8 @@ function targetOf(checked: Checked, signal: Signal): OtlpTarget {
 }
 
 /**
- * Returns the URL for a signal over HTTP: the signal's own endpoint, unchanged. If the signal has no own
- * endpoint, appends the signal's path, such as `/v1/traces`, to the common endpoint.
+ * Returns the URL for a signal over HTTP: the signal's own endpoint, unchanged. If the signal has no own endpoint,
+ * appends the signal's path, such as `/v1/traces`, to the common endpoint.
  */
 function httpUrl(signal: Signal, checked: Checked): string {
   const own = checked[`${signal}_endpoint`];

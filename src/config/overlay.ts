@@ -15,8 +15,7 @@ export function overlay(under: unknown, over: unknown): unknown {
 }
 
 /**
- * Removes keys without a value (`irq:`) from a map and all maps in it, because a key without a value means
- * the default.
+ * Removes keys without a value (`irq:`) from a map and all maps in it, because a key without a value means the default.
  */
 export function withoutNulls(value: unknown): unknown {
   if (!isMap(value)) return value ?? undefined;

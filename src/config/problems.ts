@@ -1,6 +1,6 @@
 /**
- * Converts the issues that the schema library reports to messages. A message contains the place, the key, the
- * problem and, if known, the remedy.
+ * Converts the issues that the schema library reports to messages. A message contains the place, the key, the problem
+ * and, if known, the remedy.
  */
 import type { z } from 'zod';
 import { isMap } from './overlay.ts';
@@ -16,8 +16,8 @@ export interface ProblemContext {
   /** JSON Schema of the config. The messages list its keys as valid keys. */
   jsonSchema: JsonSchema;
   /**
-   * Returns where a key or its value is set: the line and column of a file, an environment variable or a
-   * flag; '' if unknown.
+   * Returns where a key or its value is set: the line and column of a file, an environment variable or a flag; '' if
+   * unknown.
    */
   place(path: Path, part: 'key' | 'value'): string;
 }
@@ -37,8 +37,8 @@ export function describeProblems(issues: readonly z.core.$ZodIssue[], context: P
 }
 
 /**
- * Replaces an issue of a union with the issues of one alternative: the last alternative that accepts the type
- * of the value or, if no alternative does, the last one.
+ * Replaces an issue of a union with the issues of one alternative: the last alternative that accepts the type of the
+ * value or, if no alternative does, the last one.
  */
 function withoutUnions(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   const within = (inner: z.core.$ZodIssue) =>
@@ -66,8 +66,8 @@ function unknownKey(path: Path, context: ProblemContext): string {
 function whatIsWrong(issue: z.core.$ZodIssue, value: unknown, path: Path): string {
   if (value === undefined && issue.code === 'invalid_type')
     return `is missing: it must be ${EXPECTED[issue.expected] ?? issue.expected}`;
-  // Default messages of the schema library begin with one of these words. Use all other messages, because
-  // they come from our schemas and are more specific than the messages below.
+  // Default messages of the schema library begin with one of these words. Use all other messages, because they come
+  // from our schemas and are more specific than the messages below.
   if (!/^(Invalid|Too|Unrecognized)\b/.test(issue.message)) {
     return /^(must|is|has)\b/.test(issue.message) ? `${shown(value)} ${issue.message}` : issue.message;
   }

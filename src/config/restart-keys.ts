@@ -1,6 +1,4 @@
-/**
- * Lists the config keys that a reload cannot change. Finds which of these keys differ between two configs.
- */
+/** Lists the config keys that a reload cannot change. Finds which of these keys differ between two configs. */
 import { isDeepStrictEqual } from 'node:util';
 import type { AgentConfig } from './schema.ts';
 
@@ -32,9 +30,7 @@ const FIXED: Readonly<Record<keyof AgentConfig, Readonly<Record<string, Part>>>>
   otlp: {},
 };
 
-/**
- * Returns the keys that make a reload from `before` to `next` impossible. Empty if the reload is possible.
- */
+/** Returns the keys that make a reload from `before` to `next` impossible. Empty if the reload is possible. */
 export function restartKeys(before: AgentConfig, next: AgentConfig): string[] {
   const differs = (part: Part) => !isDeepStrictEqual(part(before), part(next));
   const fixed = Object.values(FIXED).flatMap(Object.entries<Part>);
@@ -47,8 +43,8 @@ export function restartKeys(before: AgentConfig, next: AgentConfig): string[] {
     ...(before.spans?.topLevelMarkers && differs(({ spans }) => spans)
       ? ['spans (because spans.top_level_markers is on)']
       : []),
-    // With the reader `trace_pipe`, the probes cannot change, because unread text may still contain events of
-    // the old probes.
+    // With the reader `trace_pipe`, the probes cannot change, because unread text may still contain events of the old
+    // probes.
     ...(before.reader === 'trace_pipe' && differs(({ probes, spans }) => [probes, spans])
       ? ['probes, metrics or spans (because reader is trace_pipe)']
       : []),

@@ -1,6 +1,6 @@
 /**
- * The schema of the config, including the sections of the probes. Converts checked values to an `AgentConfig`
- * in base units. Unknown keys are errors.
+ * The schema of the config, including the sections of the probes. Converts checked values to an `AgentConfig` in base
+ * units. Unknown keys are errors.
  */
 import { z } from 'zod';
 import type { ContainersConfig } from '../model/containers.ts';
@@ -26,18 +26,18 @@ export interface ProbeSection {
   /** Schema of the probe's section. `{}` gives all defaults, and `enabled` is one of the keys. */
   schema(kit: SchemaKit): z.ZodType<{ enabled: boolean }>;
   /**
-   * Defaults of the section that apply only to recordings. They set keys that choose what to trace, because a
-   * recording already determines what was traced.
+   * Defaults of the section that apply only to recordings. They set keys that choose what to trace, because a recording
+   * already determines what was traced.
    */
   inRecordings?: Readonly<Record<string, unknown>>;
   /**
-   * What this probe determines for the kind of traces with the same name, such as `chooses the CPUs`. If set,
-   * this kind of traces works only if the probe is enabled.
+   * What this probe determines for the kind of traces with the same name, such as `chooses the CPUs`. If set, this kind
+   * of traces works only if the probe is enabled.
    */
   choosesForKind?: string;
   /**
-   * Returns another enabled probe that conflicts with this one, and the reason; undefined if there is none.
-   * `others`: options of the other enabled probes, by name.
+   * Returns another enabled probe that conflicts with this one, and the reason; undefined if there is none. `others`:
+   * options of the other enabled probes, by name.
    */
   conflict?(
     options: unknown,
@@ -51,9 +51,7 @@ export interface ConfiguredProbe {
   options: Readonly<Record<string, unknown>>;
 }
 
-/**
- * The config of the agent. Contains only plain data, because the main thread sends it to the capture thread.
- */
+/** The config of the agent. Contains only plain data, because the main thread sends it to the capture thread. */
 export interface AgentConfig {
   instance: string;
   reader: 'raw' | 'trace_pipe';
@@ -61,8 +59,8 @@ export interface AgentConfig {
   drainIntervalMs: number;
   maxWindowMs: number;
   /**
-   * CPU time that the kernel needs to record one event, in nanoseconds. The agent estimates the cost of
-   * tracing from this value.
+   * CPU time that the kernel needs to record one event, in nanoseconds. The agent estimates the cost of tracing from
+   * this value.
    */
   recordingNs: number;
   /** Limit of the agent's CPU time. Undefined if there is no limit. */
@@ -101,8 +99,8 @@ const GIB = 2 ** 30;
 const MS = 1e6;
 
 /**
- * Schema of the sub-buffer size. The kernel accepts only its page size multiplied by a power of two. The
- * decoder accepts at most 64 KiB.
+ * Schema of the sub-buffer size. The kernel accepts only its page size multiplied by a power of two. The decoder
+ * accepts at most 64 KiB.
  */
 function subbuffer() {
   const powerOfTwo = size({ min: 4 * KIB, max: 64 * KIB }).refine(
@@ -115,8 +113,8 @@ function subbuffer() {
 }
 
 /**
- * Makes an error function for a union. The function returns the first problem of the last alternative,
- * because our unions list the most general alternative last.
+ * Makes an error function for a union. The function returns the first problem of the last alternative, because our
+ * unions list the most general alternative last.
  */
 function firstReason(want: string) {
   return (issue: { input?: unknown; errors?: { message: string }[][] }) =>
@@ -143,8 +141,7 @@ function isTakenPath(path: string): boolean {
 }
 
 /**
- * Returns the schema of the whole config. `sections` are the sections of all probes. All their keys must have
- * defaults.
+ * Returns the schema of the whole config. `sections` are the sections of all probes. All their keys must have defaults.
  */
 export function composeSchema(sections: readonly ProbeSection[]) {
   return z.strictObject({
@@ -226,9 +223,8 @@ export function composeSchema(sections: readonly ProbeSection[]) {
 export type ConfigSchema = ReturnType<typeof composeSchema>;
 
 /**
- * Sets `enabled` in the sections of the probes. A probe with a section is on unless the section contains
- * `enabled: false`. A probe without a section has its default. If `isRecorded`, the values `inRecordings` of
- * the probes apply.
+ * Sets `enabled` in the sections of the probes. A probe with a section is on unless the section contains `enabled:
+ * false`. A probe without a section has its default. If `isRecorded`, the values `inRecordings` of the probes apply.
  */
 export function switchProbes(
   probes: unknown,

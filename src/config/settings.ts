@@ -1,7 +1,7 @@
 /**
- * Builds config layers from the environment and the flags, in the shape of the config file. The variable of
- * the key `a.b_c` is `FTRACE_EXPORTER_A_B_C`. This variable overrides an OTEL_* variable for the same key. An
- * empty variable counts as not set.
+ * Builds config layers from the environment and the flags, in the shape of the config file. The variable of the key
+ * `a.b_c` is `FTRACE_EXPORTER_A_B_C`. This variable overrides an OTEL_* variable for the same key. An empty variable
+ * counts as not set.
  */
 import { UsageError } from '../model/errors.ts';
 import { fromOpenTelemetry } from './otel-variables.ts';
@@ -68,8 +68,8 @@ const NO_PROBE = `${PREFIX}NO_PROBE`;
 const NO_KEYS = [CONFIG_FILE, PROBE, NO_PROBE];
 
 /**
- * Endings of environment variables to ignore. Kubernetes sets variables with these endings for each Service,
- * and the variables of a Service named `ftrace-exporter…` begin with our prefix.
+ * Endings of environment variables to ignore. Kubernetes sets variables with these endings for each Service, and the
+ * variables of a Service named `ftrace-exporter…` begin with our prefix.
  */
 const SERVICE_LINK = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
 
@@ -91,8 +91,8 @@ export function variableOf(key: string): string {
 }
 
 /**
- * Returns the config layer of the environment, and the path of the config file (undefined if not set). Throws
- * a `UsageError` for an unknown variable, and for an invalid OTEL_* variable.
+ * Returns the config layer of the environment, and the path of the config file (undefined if not set). Throws a
+ * `UsageError` for an unknown variable, and for an invalid OTEL_* variable.
  */
 export function fromEnvironment(env: NodeJS.ProcessEnv): { layer: Layer; configFile: string | undefined } {
   const keys = new Map(SETTINGS.map(({ key }) => [variableOf(key), key]));

@@ -1,7 +1,6 @@
 /**
- * The section `spans` of the config: which kinds of slow operations (such as `syscalls` or `block`) become
- * traces, the minimum duration of each kind, and the maximum number of traces per second. A kind is on if the
- * config names it.
+ * The section `spans` of the config: which kinds of slow operations (such as `syscalls` or `block`) become traces, the
+ * minimum duration of each kind, and the maximum number of traces per second. A kind is on if the config names it.
  */
 import { z } from 'zod';
 import type { KindOptions, SpansConfig } from '../model/span.ts';
@@ -14,9 +13,7 @@ const US = 1e3;
 const MS = 1e6;
 const HOUR = 3_600_000 * MS;
 
-/**
- * Schema of a number of traces per second. Accepts digits as text, because environment variables are text.
- */
+/** Schema of a number of traces per second. Accepts digits as text, because environment variables are text. */
 function rate() {
   const want = 'must be a number of traces per second from 0.01 to 10000';
   const number = z.number({ error: want }).min(0.01, want).max(10_000, want);

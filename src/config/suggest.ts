@@ -14,8 +14,8 @@ export function nearest(word: string, candidates: readonly string[]): string | u
 }
 
 /**
- * Returns the smallest number of insertions, deletions, replacements and swaps of adjacent characters that
- * changes `a` into `b`.
+ * Returns the smallest number of insertions, deletions, replacements and swaps of adjacent characters that changes `a`
+ * into `b`.
  */
 export function editDistance(a: string, b: string): number {
   let before: number[] = [];

@@ -1,8 +1,7 @@
 /**
- * Schemas for config values: quantities, globs for kernel names, and the keys that every probe has. Probes
- * build their sections from these schemas. A quantity is a text such as `10ms`; its schema converts the text
- * to a number in base units. The default of a quantity is also a text, set with `.prefault()`, so that the
- * JSON Schema shows the text.
+ * Schemas for config values: quantities, globs for kernel names, and the keys that every probe has. Probes build their
+ * sections from these schemas. A quantity is a text such as `10ms`; its schema converts the text to a number in base
+ * units. The default of a quantity is also a text, set with `.prefault()`, so that the JSON Schema shows the text.
  */
 
 import { z } from 'zod';
@@ -62,8 +61,8 @@ export function count(min: number, max: number) {
 }
 
 /**
- * Schema of a CPU list in the kernel's format, such as `0-3,8`, converted to ascending CPU numbers. A single
- * CPU may be a number.
+ * Schema of a CPU list in the kernel's format, such as `0-3,8`, converted to ascending CPU numbers. A single CPU may be
+ * a number.
  */
 export function cpuList(): z.ZodType<number[], string | number> {
   const want = 'a list of CPUs, as in 0-3,8';
@@ -72,9 +71,7 @@ export function cpuList(): z.ZodType<number[], string | number> {
     .transform((text, context) => parsed(parseCpuList, String(text), context));
 }
 
-/**
- * Schema of a boolean. Accepts `true` and `false` as text, because flags and environment variables are text.
- */
+/** Schema of a boolean. Accepts `true` and `false` as text, because flags and environment variables are text. */
 export function yesOrNo() {
   const text = z.enum(['true', 'false']).transform((word) => word === 'true');
   return z.union([z.boolean(), text], { error: 'must be true or false' });
@@ -94,8 +91,8 @@ const MAX_BUCKETS = 200;
 const LONGEST_BUCKET_SECONDS = 86_400;
 
 /**
- * Schema of ascending bucket bounds, converted to seconds. Each bound is a duration such as `10ms`, or a
- * number of seconds.
+ * Schema of ascending bucket bounds, converted to seconds. Each bound is a duration such as `10ms`, or a number of
+ * seconds.
  */
 export function buckets(): z.ZodType<number[], (string | number)[]> {
   const want = 'a bound: a duration, as in 10ms, or a number of seconds';
@@ -123,8 +120,8 @@ export function buckets(): z.ZodType<number[], (string | number)[]> {
 }
 
 /**
- * Converts a duration to seconds. Parses a decimal text (`100000e-9` for 100us) instead of dividing, because
- * the division is not always exact.
+ * Converts a duration to seconds. Parses a decimal text (`100000e-9` for 100us) instead of dividing, because the
+ * division is not always exact.
  */
 function parseSeconds(text: string): number {
   return Number(`${parseDuration(text)}e-9`);
@@ -139,9 +136,8 @@ export interface ProbeDefaults {
 }
 
 /**
- * Schema of a probe's section. Contains the keys that all probes have, with the defaults of this probe, and
- * the probe's own keys (`extra`), which must also have defaults. Unknown keys are errors. `{}` gives the
- * defaults.
+ * Schema of a probe's section. Contains the keys that all probes have, with the defaults of this probe, and the probe's
+ * own keys (`extra`), which must also have defaults. Unknown keys are errors. `{}` gives the defaults.
  */
 export function probeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefaults, extra: Extra) {
   return z.strictObject({
@@ -160,8 +156,8 @@ export function seriesLimit() {
 }
 
 /**
- * Default of `max_series` if `per_container` is on. It is lower than the usual 500, because 500 histogram
- * series have more than 10,000 samples.
+ * Default of `max_series` if `per_container` is on. It is lower than the usual 500, because 500 histogram series have
+ * more than 10,000 samples.
  */
 const CONTAINER_SERIES = 200;
 
@@ -170,10 +166,7 @@ export function defaultSeries(perContainer: boolean, usual: number): number {
   return perContainer ? CONTAINER_SERIES : usual;
 }
 
-/**
- * Schema of the section of a probe about tasks. Adds the key `per_container`, which splits the series by
- * container.
- */
+/** Schema of the section of a probe about tasks. Adds the key `per_container`, which splits the series by container. */
 export function taskProbeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefaults, extra: Extra) {
   const shape = {
     per_container: z.boolean().default(false),
@@ -226,8 +219,8 @@ function globProblem(kind: GlobKind, glob: string): string | undefined {
 }
 
 /**
- * Schema of a text with a fixed form. `pattern` appears in the JSON Schema, but does not check the text. The
- * caller checks the text, to give a better error message.
+ * Schema of a text with a fixed form. `pattern` appears in the JSON Schema, but does not check the text. The caller
+ * checks the text, to give a better error message.
  */
 function written(want: string, pattern: RegExp): z.ZodString {
   return z.string({ error: expected(want) }).meta({ pattern: pattern.source });
@@ -262,8 +255,8 @@ function within(
 }
 
 /**
- * Functions with which a probe builds the schema of its section. Probes get them as an argument instead of an
- * import, because the capture thread loads the probes but must not load the schema library.
+ * Functions with which a probe builds the schema of its section. Probes get them as an argument instead of an import,
+ * because the capture thread loads the probes but must not load the schema library.
  */
 export const schemaKit = { z, probeSchema, taskProbeSchema, duration, size, cpuList, globs };
 export type SchemaKit = typeof schemaKit;

@@ -8,8 +8,8 @@ const OPERATORS = [['|'], ['^'], ['&'], ['<<', '>>'], ['+', '-'], ['*']];
 const MAX_DEPTH = 64;
 
 /**
- * Returns the value (exact up to 2^53), or undefined if the text is not a supported constant expression.
- * Ignores types, so `~0U` is -1.
+ * Returns the value (exact up to 2^53), or undefined if the text is not a supported constant expression. Ignores types,
+ * so `~0U` is -1.
  */
 export function constantValue(text: string): number | undefined {
   const scanned = tokensOf(text);

@@ -1,21 +1,18 @@
 /**
- * State of the merge (merge.ts). A *cursor* is the reading position in one CPU's pages. Cursors have indices
- * from 0, in the order in which CPUs appear.
+ * State of the merge (merge.ts). A *cursor* is the reading position in one CPU's pages. Cursors have indices from 0, in
+ * the order in which CPUs appear.
  */
 import type { Page } from './page.ts';
 
-/**
- * The part of a cursor's state that the merge does not use for every event. `Columns` contains the other
- * part.
- */
+/** The part of a cursor's state that the merge does not use for every event. `Columns` contains the other part. */
 export interface Cursor {
   cpu: number;
   /** Index of this cursor in the columns. */
   at: number;
   queue: Page[];
   /**
-   * Sum of `Page.lostCount`. Can be less than `BufferStats.overrun`, because not every page contains a number
-   * of lost events.
+   * Sum of `Page.lostCount`. Can be less than `BufferStats.overrun`, because not every page contains a number of lost
+   * events.
    */
   flaggedLost: number;
   /** Whether events of this CPU were lost before its next event. The merge then calls `onLoss`. */
@@ -25,9 +22,9 @@ export interface Cursor {
 }
 
 /**
- * The part of the cursors' state that the merge uses for every event. The arrays are indexed by cursor,
- * except `heap` and `size`. V8 never moves the typed arrays, so compiled code contains their addresses. If
- * each cursor were an object, V8 would store each of its doubles in a separate heap object.
+ * The part of the cursors' state that the merge uses for every event. The arrays are indexed by cursor, except `heap`
+ * and `size`. V8 never moves the typed arrays, so compiled code contains their addresses. If each cursor were an
+ * object, V8 would store each of its doubles in a separate heap object.
  */
 export interface Columns {
   /** Timestamp (`stamps`) and byte offset in the page (`positions`) of each cursor's next event. */
@@ -40,8 +37,7 @@ export interface Columns {
   readonly events: Float64Array;
   readonly late: Float64Array;
   /**
-   * Binary heap of the indices of the cursors that have a next event. The cursor with the lowest timestamp is
-   * first.
+   * Binary heap of the indices of the cursors that have a next event. The cursor with the lowest timestamp is first.
    */
   readonly heap: Int32Array;
   /** Element 0: number of cursors in the heap. */
@@ -80,8 +76,8 @@ export function grown(columns: Columns): Columns {
 }
 
 /**
- * Returns a function that restores the heap's order after the timestamp of the heap's first cursor has
- * increased. The function is a closure, so that V8 can inline it together with the addresses of the arrays.
+ * Returns a function that restores the heap's order after the timestamp of the heap's first cursor has increased. The
+ * function is a closure, so that V8 can inline it together with the addresses of the arrays.
  */
 export function makeSift({ heap, stamps, size }: Columns): () => void {
   return () => {

@@ -18,18 +18,15 @@ export interface Dispatcher {
   /** Per slot: number of handled records. */
   readonly calls: Float64Array;
   /**
-   * Calls the handler's fast path (`EventHandler.usual`) for a record of `size` bytes. If it returns false,
-   * the record is not handled, and the caller must call `call()`.
+   * Calls the handler's fast path (`EventHandler.usual`) for a record of `size` bytes. If it returns false, the record
+   * is not handled, and the caller must call `call()`.
    */
   usual(slot: number, size: number, ...record: Parameters<UsualForm>): boolean;
   call(slot: number, record: EventRecord): void;
   readonly pair: DispatchedPair;
 }
 
-/**
- * Two event types and their fast path (`EventHandler.pair`), which handles one record of each type in one
- * call.
- */
+/** Two event types and their fast path (`EventHandler.pair`), which handles one record of each type in one call. */
 export interface DispatchedPair {
   /** Slot of the first record's type; -1 if there is no pair. */
   first: number;
@@ -38,8 +35,8 @@ export interface DispatchedPair {
 }
 
 /**
- * An event type (`id`: its `common_type`) and its handler. Callers should list frequent types first, because
- * only the first 12 handlers get their own call sites.
+ * An event type (`id`: its `common_type`) and its handler. Callers should list frequent types first, because only the
+ * first 12 handlers get their own call sites.
  */
 export interface HandledType {
   id: number;
@@ -134,8 +131,7 @@ function makePair(types: readonly HandledType[], calls: Float64Array): Dispatche
 }
 
 /**
- * Gives each of the first six fast paths (`usual`) its own call site, so that V8 can inline them. Ignores the
- * others.
+ * Gives each of the first six fast paths (`usual`) its own call site, so that V8 can inline them. Ignores the others.
  */
 function makeUsual(types: readonly HandledType[], calls: Float64Array): Dispatcher['usual'] {
   const withForm = types.flatMap(({ handler: { usual }, minLength }, i) =>

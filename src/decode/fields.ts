@@ -1,12 +1,12 @@
 /**
- * Makes *readers*: functions that read one field of a record, according to the event's format. A reader runs
- * for every event, so it allocates nothing and makes one bounds check. Payloads are aligned to 4 bytes, so
- * the position of a field within its 32-bit word is known when the reader is made. A reader therefore loads
- * one word, or two words for a 64-bit field.
+ * Makes *readers*: functions that read one field of a record, according to the event's format. A reader runs for every
+ * event, so it allocates nothing and makes one bounds check. Payloads are aligned to 4 bytes, so the position of a
+ * field within its 32-bit word is known when the reader is made. A reader therefore loads one word, or two words for a
+ * 64-bit field.
  *
- * If a field lies outside the record, its reader returns 0 or an empty range. This happens if the page is
- * corrupt, or if the event was defined again with more fields after the kernel wrote the record. The first 4
- * bytes (`common_type`, flags and preempt count) are in every record.
+ * If a field lies outside the record, its reader returns 0 or an empty range. This happens if the page is corrupt, or
+ * if the event was defined again with more fields after the kernel wrote the record. The first 4 bytes (`common_type`,
+ * flags and preempt count) are in every record.
  */
 import type { EventFormat, FieldFormat } from '../model/format.ts';
 import type { BytesReader, EventRecord, IntReader } from '../model/record.ts';
@@ -16,16 +16,15 @@ import { TWO_POW_32 } from '../model/time.ts';
 const ALWAYS = 4;
 
 /**
- * Makes a reader for an integer, pointer or bool of 1, 2, 4 or 8 bytes. 64-bit values are exact only up to
- * 2^53. Throws an `Error` if the field does not exist, is an array, or has another size.
+ * Makes a reader for an integer, pointer or bool of 1, 2, 4 or 8 bytes. 64-bit values are exact only up to 2^53. Throws
+ * an `Error` if the field does not exist, is an array, or has another size.
  */
 export function intReader(format: EventFormat, fieldName: string): IntReader {
   const field = integerField(format, fieldName);
   const { offset: at, size, signed } = field;
   const end = at + size;
   if (size === 8) return signed ? signed64(at) : unsigned64(at);
-  // Compilers align fields, so no field should cross a word boundary. But a format file can contain any
-  // offset.
+  // Compilers align fields, so no field should cross a word boundary. But a format file can contain any offset.
   if ((at & 3) + size > 4) return acrossWords(field);
   if (size === 4) {
     return signed
@@ -42,11 +41,10 @@ export function intReader(format: EventFormat, fieldName: string): IntReader {
 }
 
 /**
- * Returns the offset of an integer's low 32 bits, in words from the start of the payload. A handler of a
- * frequent event adds this offset to `record.offset >> 2` and reads the word without a bounds check. The
- * handler must declare that it reads the field. The decoder then calls the handler only for records that
- * contain the whole field. Throws an `Error` if the field does not exist, is an array, or does not consist of
- * aligned words.
+ * Returns the offset of an integer's low 32 bits, in words from the start of the payload. A handler of a frequent event
+ * adds this offset to `record.offset >> 2` and reads the word without a bounds check. The handler must declare that it
+ * reads the field. The decoder then calls the handler only for records that contain the whole field. Throws an `Error`
+ * if the field does not exist, is an array, or does not consist of aligned words.
  */
 export function wordOffset(format: EventFormat, fieldName: string): number {
   const { offset, size } = integerField(format, fieldName);
@@ -118,8 +116,8 @@ function bytewise(record: EventRecord, at: number, size: number, signed: boolean
 }
 
 function inlineBounds({ offset: at, size }: FieldFormat): BytesReader {
-  // Size 0 means a flexible array, which extends to the end of the record. Old kernels print the array's
-  // declaration without brackets, as `char buf`.
+  // Size 0 means a flexible array, which extends to the end of the record. Old kernels print the array's declaration
+  // without brackets, as `char buf`.
   const length = size === 0 ? Number.MAX_SAFE_INTEGER : size;
   return {
     start: (record) => record.offset + Math.min(at, record.length),
@@ -128,10 +126,10 @@ function inlineBounds({ offset: at, size }: FieldFormat): BytesReader {
 }
 
 /**
- * Makes a reader of a dynamic array. The low 16 bits of the field contain the offset of the array, the high
- * 16 bits its length. The offset is relative to the start of the record or, for `__rel_loc`, to the end of
- * the field (include/trace/stages/stage4_event_cb_fields.h). A 2-byte field contains no length; its array
- * extends to the end of the record.
+ * Makes a reader of a dynamic array. The low 16 bits of the field contain the offset of the array, the high 16 bits its
+ * length. The offset is relative to the start of the record or, for `__rel_loc`, to the end of the field
+ * (include/trace/stages/stage4_event_cb_fields.h). A 2-byte field contains no length; its array extends to the end of
+ * the record.
  */
 function locatedBounds({ offset: at, size, location }: FieldFormat): BytesReader {
   const base = location === 'rel_loc' ? at + size : 0;

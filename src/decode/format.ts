@@ -1,7 +1,7 @@
 /**
- * Parses an event's `format` file into an `EventFormat`. Never throws.
- * Source: kernel/trace/trace_events.c, f_show(). The kernel stringifies declarations from TRACE_EVENT macros, so a
- * field's name can come before or after the brackets, and an array's length can be an identifier.
+ * Parses an event's `format` file into an `EventFormat`. Never throws. Source: kernel/trace/trace_events.c, f_show().
+ * The kernel stringifies declarations from TRACE_EVENT macros, so a field's name can come before or after the brackets,
+ * and an array's length can be an identifier.
  */
 import type { EventFormat, FieldFormat } from '../model/format.ts';
 
@@ -31,8 +31,8 @@ export function parseFormat(system: string, text: string): EventFormat | { error
 }
 
 /**
- * Parses all `field:…` lines of an event's format or of `events/header_page`. Ignores other lines. Returns an
- * error if a `field:…` line is malformed.
+ * Parses all `field:…` lines of an event's format or of `events/header_page`. Ignores other lines. Returns an error if
+ * a `field:…` line is malformed.
  */
 export function parseFields(text: string): FieldFormat[] | { error: string } {
   const fields: FieldFormat[] = [];

@@ -1,16 +1,15 @@
 /**
- * Merges the pages of all CPUs into one stream ordered by time, up to a watermark, and calls each event's
- * handler. The *watermark* is a time until which the caller has read the buffers of all CPUs. A *late* event
- * is older than the watermark of an earlier call of `run()`.
+ * Merges the pages of all CPUs into one stream ordered by time, up to a watermark, and calls each event's handler. The
+ * *watermark* is a time until which the caller has read the buffers of all CPUs. A *late* event is older than the
+ * watermark of an earlier call of `run()`.
  *
- * Each CPU has a *cursor*: the position of the CPU's next event. The merge handles the events of the cursor
- * with the lowest timestamp until another cursor has a lower timestamp. Each of these events therefore costs
- * only one comparison.
+ * Each CPU has a *cursor*: the position of the CPU's next event. The merge handles the events of the cursor with the
+ * lowest timestamp until another cursor has a lower timestamp. Each of these events therefore costs only one
+ * comparison.
  *
- * The header of a page shows whether events before the page were lost. The caller must add a CPU's next page
- * before the merge reaches the end of the current page. The merge can then call `onLoss` before it handles
- * any event after the loss. If the caller finds no next page, the CPU's buffer was empty, so no event before
- * the watermark was lost.
+ * The header of a page shows whether events before the page were lost. The caller must add a CPU's next page before the
+ * merge reaches the end of the current page. The merge can then call `onLoss` before it handles any event after the
+ * loss. If the caller finds no next page, the CPU's buffer was empty, so no event before the watermark was lost.
  */
 import type { PageLayout } from '../model/format.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -50,8 +49,8 @@ export interface MergeTarget {
 export class Merger {
   readonly layout: PageLayout;
   /**
-   * Highest plausible timestamp. The caller sets it before it adds pages. If an event has a later timestamp,
-   * the merge drops the event and the rest of the page.
+   * Highest plausible timestamp. The caller sets it before it adds pages. If an event has a later timestamp, the merge
+   * drops the event and the rest of the page.
    */
   latest: TimestampNs = Number.POSITIVE_INFINITY;
   #target: MergeTarget;
@@ -63,9 +62,7 @@ export class Merger {
   #run: Run;
   #floor: TimestampNs = 0;
 
-  /**
-   * `cpus`: expected number of CPUs. If more CPUs appear, the merge must replace its arrays and its loop.
-   */
+  /** `cpus`: expected number of CPUs. If more CPUs appear, the merge must replace its arrays and its loop. */
   constructor(layout: PageLayout, target: MergeTarget, cpus = 1) {
     this.layout = layout;
     this.#target = target;
@@ -119,8 +116,8 @@ export class Merger {
   }
 
   /**
-   * Passes all events up to `watermark` to their handlers. Events that are older than the watermark of an
-   * earlier call are also passed, and count as late.
+   * Passes all events up to `watermark` to their handlers. Events that are older than the watermark of an earlier call
+   * are also passed, and count as late.
    */
   run(watermark: TimestampNs): void {
     for (;;) {
@@ -128,8 +125,8 @@ export class Merger {
         this.#merge(watermark);
         break;
       } catch (error) {
-        // A bug in a handler must not stop the stream. Drop the rest of the page, because the next run would
-        // otherwise start at the same event.
+        // A bug in a handler must not stop the stream. Drop the rest of the page, because the next run would otherwise
+        // start at the same event.
         this.#dropPage('handler_failed', error);
       }
     }
@@ -157,10 +154,7 @@ export class Merger {
     return count;
   }
 
-  /**
-   * Number of one CPU's pages that the merge dropped entirely or in part. No counter includes the dropped
-   * events.
-   */
+  /** Number of one CPU's pages that the merge dropped entirely or in part. No counter includes the dropped events. */
   givenUp(cpu: number): number {
     return this.#byCpu.get(cpu)?.givenUp ?? 0;
   }
@@ -198,8 +192,8 @@ export class Merger {
   }
 
   /**
-   * Runs the loop of `run.ts`, which handles plain data. When the loop returns at another event or at the end
-   * of a page, moves the cursor to its next data event.
+   * Runs the loop of `run.ts`, which handles plain data. When the loop returns at another event or at the end of a
+   * page, moves the cursor to its next data event.
    */
   #merge(watermark: TimestampNs): void {
     const run = this.#run;
@@ -246,8 +240,7 @@ export class Merger {
         pos += 8;
       } else {
         const size = word >>> 0;
-        // `size` includes the word that contains it. A data event has at least one more word, with
-        // `common_type`.
+        // `size` includes the word that contains it. A data event has at least one more word, with `common_type`.
         if (size < (type === 0 ? 8 : 4)) return this.#broken(cursor, 'zero_length_event');
         if (size > end - pos - 4) return this.#broken(cursor, 'event_past_end');
         if (type === 0) return this.#standOn(cursor, pos, ts + delta);
@@ -280,8 +273,8 @@ export class Merger {
       const page = cursor.queue.shift();
       pages[cursor.at] = page;
       if (page === undefined) {
-        // Report the loss up to the cursor's last timestamp. `lossPending` stays set, so the loss is reported
-        // again when the next page shows where it ends.
+        // Report the loss up to the cursor's last timestamp. `lossPending` stays set, so the loss is reported again
+        // when the next page shows where it ends.
         if (cursor.lossPending) this.#announceLoss(cursor);
         return false;
       }

@@ -70,8 +70,8 @@ export function loadPage(page: Page, layout: PageLayout, length: number): PageEr
   const commit = words[layout.commitOffset >> 2];
   const dataLength = commit & COMMIT_LENGTH;
   const end = layout.dataOffset + dataLength;
-  // Set the flag even if the length is invalid, so that probes drop the operations that were in progress
-  // during the loss.
+  // Set the flag even if the length is invalid, so that probes drop the operations that were in progress during the
+  // loss.
   page.lost = (commit & MISSED_EVENTS) !== 0;
   if (end > length || (dataLength & 3) !== 0) return 'bad_commit';
   // The kernel writes a timestamp even into an empty page. A page of zeros is a hole in a sparse file.
@@ -85,9 +85,9 @@ export function loadPage(page: Page, layout: PageLayout, length: number): PageEr
 }
 
 /**
- * Completes an absolute timestamp, of which the ring buffer stores only the low 59 bits. Copies the top 5
- * bits from `before`, the previous timestamp, and adds 1 to them if the result would be less than `before`.
- * Does nothing if `before` has fewer than 60 bits.
+ * Completes an absolute timestamp, of which the ring buffer stores only the low 59 bits. Copies the top 5 bits from
+ * `before`, the previous timestamp, and adds 1 to them if the result would be less than `before`. Does nothing if
+ * `before` has fewer than 60 bits.
  */
 export function absoluteStamp(low27: number, word: number, before: TimestampNs): TimestampNs {
   const stamp = low27 + (word >>> 0) * TWO_POW_27;
@@ -119,8 +119,8 @@ export function countEvents({ words, end }: Page, from: number): number {
 }
 
 /**
- * Returns the timestamp of a page's last event. If the page has no events, returns the timestamp in its
- * header. Never reads past the page.
+ * Returns the timestamp of a page's last event. If the page has no events, returns the timestamp in its header. Never
+ * reads past the page.
  */
 export function lastStamp(page: Page, layout: PageLayout): TimestampNs {
   const { words, end } = page;

@@ -1,8 +1,7 @@
 /**
- * Reads the names of values and flag bits from an event's print fmt (C source text, `EventFormat.printFmt`).
- * The agent has no table of these names, because the meaning of some values differs between kernels.
- * Source: include/trace/stages/stage3_trace_output.h (__print_flags, __print_symbolic),
- * include/trace/events/sched.h.
+ * Reads the names of values and flag bits from an event's print fmt (C source text, `EventFormat.printFmt`). The agent
+ * has no table of these names, because the meaning of some values differs between kernels. Source:
+ * include/trace/stages/stage3_trace_output.h (__print_flags, __print_symbolic), include/trace/events/sched.h.
  */
 import type { EventFormat } from '../model/format.ts';
 import { constantValue } from './constant.ts';
@@ -14,18 +13,18 @@ const CALL = /__print_(flags|symbolic)(?:_u64)?\s*\(/g;
 export const STRING = /"(?:[^"\\]|\\.)*"/g;
 
 /**
- * Returns the pairs of the first `__print_flags()` or `__print_symbolic()` call, or an empty list if the
- * print fmt contains no call. With `fieldName`, considers only calls for this field. Skips pairs whose value
- * is not a constant, such as an enum that the kernel could not resolve.
+ * Returns the pairs of the first `__print_flags()` or `__print_symbolic()` call, or an empty list if the print fmt
+ * contains no call. With `fieldName`, considers only calls for this field. Skips pairs whose value is not a constant,
+ * such as an enum that the kernel could not resolve.
  */
 export function flagPairs(format: Pick<EventFormat, 'printFmt'>, fieldName?: string): readonly FlagPair[] {
   return callAbout(format, fieldName)?.pairs ?? [];
 }
 
 /**
- * Returns a function that maps a field's value to its name, or to undefined if the value has no name. Joins
- * the names of several bits with `|`. Returns undefined instead of a function if the print fmt has no names
- * for the field. `nth`: which of several calls for the field to use, from 0.
+ * Returns a function that maps a field's value to its name, or to undefined if the value has no name. Joins the names
+ * of several bits with `|`. Returns undefined instead of a function if the print fmt has no names for the field. `nth`:
+ * which of several calls for the field to use, from 0.
  */
 export function printedNames(
   format: Pick<EventFormat, 'printFmt'>,
@@ -66,8 +65,8 @@ function callAbout(
 }
 
 /**
- * Returns a mask of the bits of `prev_state` in sched_switch. If none of them is set, the task was still
- * runnable. The mask excludes the "preempted" bit. Throws an `Error` if the print fmt does not name the bits.
+ * Returns a mask of the bits of `prev_state` in sched_switch. If none of them is set, the task was still runnable. The
+ * mask excludes the "preempted" bit. Throws an `Error` if the print fmt does not name the bits.
  */
 export function switchedOutMask(format: EventFormat): number {
   let mask = 0;
@@ -116,9 +115,7 @@ export function endOfArgument(code: string, from: number, to: number): number {
   return to;
 }
 
-/**
- * Returns the contents of all C string literals in the text, joined; undefined if the text contains none.
- */
+/** Returns the contents of all C string literals in the text, joined; undefined if the text contains none. */
 export function literals(text: string): string | undefined {
   const parts = text.match(STRING);
   return parts?.map((part) => part.slice(1, -1).replace(/\\(.)/g, '$1')).join('');

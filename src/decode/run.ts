@@ -1,12 +1,11 @@
 /**
- * The hot loop of the merge: passes the events of all CPUs' current pages to their handlers, in the order of
- * time. See merge.ts for the watermark, cursors, and late events. *Plain data* is an event whose header has a
- * type from 1 to 28 (see page.ts). At any other event, the loop returns, and merge.ts moves the cursor to the
- * next data event. A *slot* is the number of an event type's handler (see dispatch.ts).
+ * The hot loop of the merge: passes the events of all CPUs' current pages to their handlers, in the order of time. See
+ * merge.ts for the watermark, cursors, and late events. *Plain data* is an event whose header has a type from 1 to 28
+ * (see page.ts). At any other event, the loop returns, and merge.ts moves the cursor to the next data event. A *slot*
+ * is the number of an event type's handler (see dispatch.ts).
  *
- * The loop is a closure over constant arrays, so that V8 can put their addresses into the compiled code. If
- * the loop were a method of `Merger`, V8 would load position, time and typed arrays from memory for each
- * event.
+ * The loop is a closure over constant arrays, so that V8 can put their addresses into the compiled code. If the loop
+ * were a method of `Merger`, V8 would load position, time and typed arrays from memory for each event.
  */
 import type { EventRecord } from '../model/record.ts';
 import { type Columns, makeSift } from './cursor.ts';
@@ -19,22 +18,22 @@ export interface Run {
   /** The loop passes this object to a handler if no fast path handled the event. */
   readonly record: EventRecord;
   /**
-   * Handles events until no cursor has an event up to the watermark, and then returns false. Returns true
-   * earlier if the heap's first cursor is at the end of its page, or at something other than plain data. The
-   * caller must then decode the page from the cursor's offset on, and restore the order of the heap. In this
-   * case, the cursor's timestamp is that of its last handled event.
+   * Handles events until no cursor has an event up to the watermark, and then returns false. Returns true earlier if
+   * the heap's first cursor is at the end of its page, or at something other than plain data. The caller must then
+   * decode the page from the cursor's offset on, and restore the order of the heap. In this case, the cursor's
+   * timestamp is that of its last handled event.
    */
   go(): boolean;
 }
 
 /**
- * Less than the difference between any two different timestamps. Above 2^53 ns, subtracting it changes
- * nothing, and late events are miscounted.
+ * Less than the difference between any two different timestamps. Above 2^53 ns, subtracting it changes nothing, and
+ * late events are miscounted.
  */
 const LATE_EPSILON_NS = 0.5;
 /**
- * A Float64Array of this length has more than 64 bytes. V8 stores such an array outside its heap and never
- * moves it, so access is faster.
+ * A Float64Array of this length has more than 64 bytes. V8 stores such an array outside its heap and never moves it, so
+ * access is faster.
  */
 const OUTSIDE_THE_HEAP = 32;
 
@@ -49,8 +48,8 @@ export function makeRun(dispatcher: Dispatcher, columns: Columns, onShort: (cpu:
   const limitOf = makeLimit(columns, times);
   const restore = makeSift(columns);
   const record = emptyRecord();
-  // One closure per slot. If all slots shared one closure, V8 would inline it with all handlers into the
-  // loop, and keep the loop's state in memory instead of registers.
+  // One closure per slot. If all slots shared one closure, V8 would inline it with all handlers into the loop, and keep
+  // the loop's state in memory instead of registers.
   const outside = Array.from(minLengths, () => (slot: number): void => {
     if (record.length >= minLengths[slot]) call(slot, record);
     else onShort(record.cpu);
@@ -135,9 +134,9 @@ export function makeRun(dispatcher: Dispatcher, columns: Columns, onShort: (cpu:
 }
 
 /**
- * Makes a function that returns the lower of two times: the watermark, and the timestamp of the next cursor
- * after the heap's first. Up to this time, the loop can handle the first cursor's events without comparing
- * cursors. `start`: timestamp of the first cursor.
+ * Makes a function that returns the lower of two times: the watermark, and the timestamp of the next cursor after the
+ * heap's first. Up to this time, the loop can handle the first cursor's events without comparing cursors. `start`:
+ * timestamp of the first cursor.
  */
 function makeLimit({ stamps, heap, size }: Columns, times: Float64Array) {
   const epsilon = LATE_EPSILON_NS;
@@ -146,8 +145,8 @@ function makeLimit({ stamps, heap, size }: Columns, times: Float64Array) {
     let limit = times[0];
     if (cursors > 1 && stamps[heap[1]] < limit) limit = stamps[heap[1]];
     if (cursors > 2 && stamps[heap[2]] < limit) limit = stamps[heap[2]];
-    // Stop before the first event that is not late. The events up to the limit are then all late or all not
-    // late, so the loop can count them together.
+    // Stop before the first event that is not late. The events up to the limit are then all late or all not late, so
+    // the loop can count them together.
     return start < times[1] && limit >= times[1] ? times[1] - epsilon : limit;
   };
 }

@@ -13,16 +13,15 @@ export interface RendererOptions {
 export interface FamilyPart {
   family: FamilySnapshot;
   /**
-   * Indexes of series that an earlier store also contains. Renderers skip them. Undefined if only one store
-   * contains the family.
+   * Indexes of series that an earlier store also contains. Renderers skip them. Undefined if only one store contains
+   * the family.
    */
   repeated: ReadonlySet<number> | undefined;
 }
 
 /**
- * Groups the families of all snapshots (one per store) by name, in order of first occurrence. If several
- * stores contain the same series, the first store wins. Throws if two stores declare different kinds for a
- * name.
+ * Groups the families of all snapshots (one per store) by name, in order of first occurrence. If several stores contain
+ * the same series, the first store wins. Throws if two stores declare different kinds for a name.
  */
 export function byName(snapshots: readonly MetricSnapshot[]): FamilyPart[][] {
   const merged = new Map<string, FamilySnapshot[]>();
@@ -68,8 +67,8 @@ export function withoutTotal(name: string, kind: MetricSpec['kind']): string {
 }
 
 /**
- * Returns the unit, or '' if the name does not end with the unit. OpenMetrics and Prometheus allow a unit
- * only if it is the suffix of the name.
+ * Returns the unit, or '' if the name does not end with the unit. OpenMetrics and Prometheus allow a unit only if it is
+ * the suffix of the name.
  */
 export function unitOf(name: string, kind: MetricSpec['kind'], unit: string): string {
   return unit !== '' && withoutTotal(name, kind).endsWith(`_${unit}`) ? unit : '';

@@ -1,7 +1,7 @@
 /**
- * Assigns numbers to families and series. Columns (see column.ts) contain these numbers. The slot of a series
- * is its index in a snapshot. A slot can get another series when the capture thread restarts or reuses the
- * slot. The number of a series never changes, so columns of different times can be added up.
+ * Assigns numbers to families and series. Columns (see column.ts) contain these numbers. The slot of a series is its
+ * index in a snapshot. A slot can get another series when the capture thread restarts or reuses the slot. The number of
+ * a series never changes, so columns of different times can be added up.
  */
 import { gridOf, type HistogramGrid } from '../model/histogram-grid.ts';
 import type { FamilySnapshot, MetricSpec } from '../model/metric.ts';
@@ -23,13 +23,11 @@ export interface Catalogue {
   families(): readonly HistoryFamily[];
   find(name: string): HistoryFamily | undefined;
   /**
-   * Returns the family of a snapshot, and creates it if necessary. Returns undefined for gauges, because the
-   * history does not record them.
+   * Returns the family of a snapshot, and creates it if necessary. Returns undefined for gauges, because the history
+   * does not record them.
    */
   familyOf(snapshot: FamilySnapshot): HistoryFamily | undefined;
-  /**
-   * Returns the series number of each slot. Returns the same array again while all slots keep their series.
-   */
+  /** Returns the series number of each slot. Returns the same array again while all slots keep their series. */
   numbersOf(family: HistoryFamily, snapshot: FamilySnapshot): readonly number[];
 }
 
@@ -38,8 +36,8 @@ export function makeCatalogue(): Catalogue {
   /** The latest family of each name. */
   const byName = new Map<string, Entry>();
   /**
-   * Results of `numbersOf`, by the `labelValues` array of the snapshot. Snapshots contain the same array
-   * while all slots keep their series.
+   * Results of `numbersOf`, by the `labelValues` array of the snapshot. Snapshots contain the same array while all
+   * slots keep their series.
    */
   const numbersByLabels = new WeakMap<readonly string[], number[]>();
 
@@ -60,8 +58,8 @@ export function makeCatalogue(): Catalogue {
       if (spec.kind !== 'counter' && spec.kind !== 'histogram') return undefined;
       const latest = byName.get(spec.name);
       if (latest !== undefined && areAlike(latest.spec, spec)) return latest;
-      // A reload has changed the labels or buckets. If an earlier entry has the same labels and buckets, use
-      // that entry.
+      // A reload has changed the labels or buckets. If an earlier entry has the same labels and buckets, use that
+      // entry.
       let entry = all.find((one) => one.spec.name === spec.name && areAlike(one.spec, spec));
       if (entry === undefined) {
         const grid = spec.kind === 'histogram' ? gridOf(spec) : undefined;

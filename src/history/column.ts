@@ -47,8 +47,8 @@ interface Position {
 export type Moment = ReadonlyMap<string, Position>;
 
 /**
- * Collects the counters and histograms of all snapshots. The keys contain the index of the store, because
- * several stores can have series of the same family.
+ * Collects the counters and histograms of all snapshots. The keys contain the index of the store, because several
+ * stores can have series of the same family.
  */
 export function momentOf(snapshots: readonly MetricSnapshot[], catalogue: Catalogue): Moment {
   const moment = new Map<string, Position>();
@@ -68,8 +68,8 @@ export function momentOf(snapshots: readonly MetricSnapshot[], catalogue: Catalo
 
 export interface ColumnEncoder {
   /**
-   * Returns the column between two moments. Returns undefined if a value has decreased, which happens when
-   * the source of the value restarts.
+   * Returns the column between two moments. Returns undefined if a value has decreased, which happens when the source
+   * of the value restarts.
    */
   encode(before: Moment, after: Moment): Uint8Array | undefined;
 }
@@ -161,8 +161,8 @@ function ordered(numbers: readonly number[]): readonly number[] {
 const orders = new WeakMap<readonly number[], readonly number[]>();
 
 /**
- * Returns a function that maps the slot of a series in `after` to its slot in `before`, or to -1 if the
- * series did not exist.
+ * Returns a function that maps the slot of a series in `after` to its slot in `before`, or to -1 if the series did not
+ * exist.
  */
 function slotFinder(after: Position, before: Position | undefined): (slot: number) => number {
   if (before === undefined) return () => -1;
@@ -183,9 +183,9 @@ interface SeriesData {
 }
 
 /**
- * Fills `out` with the codes and increases of the exponential buckets that have grown, in ascending order.
- * Returns the number of these buckets, or -1 if a count has decreased. Most of the history's CPU time is
- * spent here, so the function makes only one pass over both snapshots.
+ * Fills `out` with the codes and increases of the exponential buckets that have grown, in ascending order. Returns the
+ * number of these buckets, or -1 if a count has decreased. Most of the history's CPU time is spent here, so the
+ * function makes only one pass over both snapshots.
  */
 function differences(
   { blocksPerSeries, exponentialIndex }: HistogramGrid,
@@ -205,8 +205,8 @@ function differences(
       if (grown === 0) continue;
       if (grown < 0) return -1;
       const code = codeOfBucket(exponentialIndex[(b << FINE_BLOCK_BITS) + i]);
-      // Classic bounds can divide an exponential bucket into several fine buckets. All of them have the code
-      // of the exponential bucket.
+      // Classic bounds can divide an exponential bucket into several fine buckets. All of them have the code of the
+      // exponential bucket.
       if (used > 0 && out.codes[used - 1] === code) out.counts[used - 1] += grown;
       else {
         out.codes[used] = code;

@@ -1,7 +1,6 @@
 /**
- * Keeps the history of every counter and histogram in two rings of columns: one column per second, and one
- * column per ten seconds. Takes the same snapshots as scrapes. The time without a snapshot becomes a gap: a
- * column without data.
+ * Keeps the history of every counter and histogram in two rings of columns: one column per second, and one column per
+ * ten seconds. Takes the same snapshots as scrapes. The time without a snapshot becomes a gap: a column without data.
  */
 import type { MetricSnapshot } from '../model/metric.ts';
 import { type Catalogue, makeCatalogue } from './catalogue.ts';
@@ -29,13 +28,12 @@ export interface HistoryData {
 
 export interface History extends HistoryData {
   /**
-   * Adds the column between the previous snapshots and these. `endMs` is the Unix time of these snapshots.
-   * `isReady` is false if not all requested events arrived.
+   * Adds the column between the previous snapshots and these. `endMs` is the Unix time of these snapshots. `isReady` is
+   * false if not all requested events arrived.
    */
   take(snapshots: readonly MetricSnapshot[], endMs: number, isReady: boolean): void;
   /**
-   * Records that no snapshot is available at `endMs`. The time from the previous to the next snapshot becomes
-   * a gap.
+   * Records that no snapshot is available at `endMs`. The time from the previous to the next snapshot becomes a gap.
    */
   miss(endMs: number): void;
   /** Calls the listener with each new column of the finest resolution. Returns a function that removes the listener. */
@@ -88,8 +86,8 @@ export function makeHistory({ fineMs, coarseMs }: HistoryConfig): History {
       const moment = momentOf(snapshots, catalogue);
       if (begin(moment, endMs)) return;
       const column = add(fine, moment, endMs, isReady);
-      // After a gap or a restart of counters, the difference over ten seconds would be wrong, so the current
-      // ten-second column becomes a gap too.
+      // After a gap or a restart of counters, the difference over ten seconds would be wrong, so the current ten-second
+      // column becomes a gap too.
       if (column.bytes === undefined) coarse.before = undefined;
       blindSinceCoarse ||= !isReady;
       if (endMs - coarse.beforeMs >= COARSE_STEP_MS - FINE_STEP_MS / 2) {

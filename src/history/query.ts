@@ -1,6 +1,6 @@
 /**
- * Answers queries about the history, in the formats that docs/http-api.md describes. A column contains what
- * changed in a period of time.
+ * Answers queries about the history, in the formats that docs/http-api.md describes. A column contains what changed in
+ * a period of time.
  */
 import type { HistoryAnswer, HistoryIndex, HistorySeries, LiveColumn, LiveMetric } from '../model/history.ts';
 import type { HistoryFamily } from './catalogue.ts';
@@ -80,9 +80,8 @@ export function queryHistory(query: HistoryQuery): HistoryAnswer {
 }
 
 /**
- * Assigns series to groups by their values of the labels in `by`. `of` returns the group of a series;
- * undefined if the series does not meet the conditions in `where`. `names` contains the label values of each
- * group.
+ * Assigns series to groups by their values of the labels in `by`. `of` returns the group of a series; undefined if the
+ * series does not meet the conditions in `where`. `names` contains the label values of each group.
  */
 function makeGroups({ family, by, where }: HistoryQuery) {
   const { labels } = family.spec;
@@ -163,8 +162,8 @@ function bucketsOf(sums: readonly Sum[]): number[] {
 }
 
 /**
- * Converts a column to the data of a server-sent event of `/api/v1/live`. The value of each metric is the sum
- * over its series.
+ * Converts a column to the data of a server-sent event of `/api/v1/live`. The value of each metric is the sum over its
+ * series.
  */
 export function liveColumn(
   { endMs, spanMs, bytes, isReady }: Column,

@@ -1,6 +1,6 @@
 /**
- * Keeps the last columns of one resolution. A column contains what changed in a period of time. Limits the
- * total time and the memory of the columns.
+ * Keeps the last columns of one resolution. A column contains what changed in a period of time. Limits the total time
+ * and the memory of the columns.
  */
 
 export interface Column {

@@ -1,6 +1,4 @@
-/**
- * Takes a snapshot shortly after each full second of the wall clock, and adds the snapshot to the history.
- */
+/** Takes a snapshot shortly after each full second of the wall clock, and adds the snapshot to the history. */
 import type { MetricSnapshot } from '../model/metric.ts';
 import { FINE_STEP_MS, type History } from './history.ts';
 

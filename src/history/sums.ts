@@ -4,18 +4,15 @@ import { type ColumnVisitor, visitFamily, writeFamily } from './column.ts';
 import { ByteWriter } from './varint.ts';
 
 export interface Sum {
-  /**
-   * Counters: the increase in recorded units. Histograms: the sum of the new values in recorded units,
-   * usually ns.
-   */
+  /** Counters: the increase in recorded units. Histograms: the sum of the new values in recorded units, usually ns. */
   sum: number;
   /** Histograms: counts by bucket code (see column.ts). Empty for counters. */
   counts: Map<number, number>;
 }
 
 /**
- * Adds the changes of a family in one column to `sums`, by group. `groupOf` returns the group of a series;
- * undefined to skip the series.
+ * Adds the changes of a family in one column to `sums`, by group. `groupOf` returns the group of a series; undefined to
+ * skip the series.
  */
 export function addFamily(
   bytes: Uint8Array,

@@ -1,8 +1,7 @@
 /**
  * Finds names of block devices by dev_t (major << 20 | minor, include/linux/kdev_t.h) in sysfs.
- * /sys/dev/block/MAJOR:MINOR is a link to the device's directory; the last part of the link's target is the
- * name. In a Podman container, /sys/dev/block is an empty directory. Then, only whole disks get names, from
- * /sys/block/DISK/dev.
+ * /sys/dev/block/MAJOR:MINOR is a link to the device's directory; the last part of the link's target is the name. In a
+ * Podman container, /sys/dev/block is an empty directory. Then, only whole disks get names, from /sys/block/DISK/dev.
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { errnoOf } from '../model/errors.ts';
@@ -13,8 +12,8 @@ export interface BlockDevices {
   /** Returns the name, such as `nvme0n1`. If no name is found, returns the number, such as `259:0`. */
   name(dev: number): string;
   /**
-   * Returns whether the device exists now; true if sysfs cannot be read. Also updates the cached name,
-   * because the kernel can give the number of a removed device to a new one.
+   * Returns whether the device exists now; true if sysfs cannot be read. Also updates the cached name, because the
+   * kernel can give the number of a removed device to a new one.
    */
   exists(dev: number): boolean;
 }
@@ -24,10 +23,7 @@ export function deviceNumber(dev: number): string {
   return `${dev >>> MINOR_BITS}:${dev & ((1 << MINOR_BITS) - 1)}`;
 }
 
-/**
- * Returns the block devices of this machine. Looks up each name once, and caches it until `exists` finds a
- * change.
- */
+/** Returns the block devices of this machine. Looks up each name once, and caches it until `exists` finds a change. */
 export function liveBlockDevices(sysfs = '/sys'): BlockDevices {
   const names = new Map<number, string>();
   return {

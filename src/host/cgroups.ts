@@ -1,7 +1,6 @@
 /**
- * Reads the control groups of this machine. Finds the cgroup hierarchy in which container runtimes create
- * groups, and the threads in each group. Sources: Documentation/admin-guide/cgroup-v2.rst and
- * cgroup-v1/cgroups.rst.
+ * Reads the control groups of this machine. Finds the cgroup hierarchy in which container runtimes create groups, and
+ * the threads in each group. Sources: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/cgroups.rst.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,21 +16,20 @@ export interface CgroupHierarchy {
 }
 
 /**
- * Controllers of cgroup v1. Container runtimes create groups in the hierarchy of each. `cpu` is first,
- * because its groups report throttling.
+ * Controllers of cgroup v1. Container runtimes create groups in the hierarchy of each. `cpu` is first, because its
+ * groups report throttling.
  */
 const CONTROLLERS = ['cpu', 'pids', 'memory'];
 /**
- * Maximum depth of the groups that the agent reads, and maximum number of these groups. Limits are needed
- * because a container can create and nest any number of groups. Tasks in a group beyond the limits have no
- * known container.
+ * Maximum depth of the groups that the agent reads, and maximum number of these groups. Limits are needed because a
+ * container can create and nest any number of groups. Tasks in a group beyond the limits have no known container.
  */
 const DEEPEST = 24;
 const MOST_GROUPS = 20_000;
 
 /**
- * Returns the hierarchy in which runtimes create groups, or the reason why it is not found. `cgroupDir` is
- * usually /sys/fs/cgroup; `ownCgroups` is the text of /proc/self/cgroup.
+ * Returns the hierarchy in which runtimes create groups, or the reason why it is not found. `cgroupDir` is usually
+ * /sys/fs/cgroup; `ownCgroups` is the text of /proc/self/cgroup.
  */
 export function findHierarchy(cgroupDir: string, ownCgroups: string): CgroupHierarchy | string {
   if (existsSync(join(cgroupDir, 'cgroup.controllers'))) return { root: cgroupDir, id: 0, version: 2 };
@@ -68,8 +66,8 @@ function childrenOf(directory: string): string[] {
 }
 
 /**
- * Returns the ids of the threads in a group; none if the group no longer exists. In cgroup v2, the kernel
- * shows a thread outside this pid namespace as 0.
+ * Returns the ids of the threads in a group; none if the group no longer exists. In cgroup v2, the kernel shows a
+ * thread outside this pid namespace as 0.
  */
 export function threadsIn({ root, version }: CgroupHierarchy, path: string): number[] {
   const text = readOr(join(root, path, version === 2 ? 'cgroup.threads' : 'tasks'), '');
@@ -81,14 +79,13 @@ export function groupExists({ root }: CgroupHierarchy, path: string): boolean {
 }
 
 /**
- * Reads how long a group was throttled, and how long at least one of its tasks waited for a CPU. Both are
- * totals since the group was created.
+ * Reads how long a group was throttled, and how long at least one of its tasks waited for a CPU. Both are totals since
+ * the group was created.
  */
 export function usageOf({ root, version }: CgroupHierarchy, path: string): ContainerUsage {
   const stat = readOr(join(root, path, 'cpu.stat'), '');
   const throttled = (version === 2 ? /^throttled_usec (\d+)$/m : /^throttled_time (\d+)$/m).exec(stat);
-  // cpu.pressure exists since Linux 4.20. The line `some` contains the time during which at least one task
-  // waited.
+  // cpu.pressure exists since Linux 4.20. The line `some` contains the time during which at least one task waited.
   const pressure = /^some .*total=(\d+)$/m.exec(readOr(join(root, path, 'cpu.pressure'), ''));
   return {
     ...(throttled && { throttledSeconds: Number(throttled[1]) / (version === 2 ? 1e6 : 1e9) }),

@@ -1,8 +1,8 @@
 /**
- * Finds the Kubernetes names of containers without the Kubernetes API. The kubelet keeps the logs of a pod in
- * a directory NAMESPACE_POD_UID. The kubelet also mounts a file for the termination message into each
- * container. The path of this file on the host contains the container's name:
- * /var/lib/kubelet/pods/UID/containers/NAME/… /proc/PID/mountinfo lists the mounts that a task sees.
+ * Finds the Kubernetes names of containers without the Kubernetes API. The kubelet keeps the logs of a pod in a
+ * directory NAMESPACE_POD_UID. The kubelet also mounts a file for the termination message into each container. The path
+ * of this file on the host contains the container's name: /var/lib/kubelet/pods/UID/containers/NAME/…
+ * /proc/PID/mountinfo lists the mounts that a task sees.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,17 +20,17 @@ interface PodNames {
 }
 
 /**
- * Age from which the agent reads a container's mounts. The runtime creates the mounts only after the first
- * task is in the container's control group.
+ * Age from which the agent reads a container's mounts. The runtime creates the mounts only after the first task is in
+ * the container's control group.
  */
 const NAMED_AFTER_MS = 1000;
 /** Age from which the agent uses a container's id as its name if no name was found. */
 const NAMELESS_AFTER_MS = 5000;
 
 /**
- * Returns the labels of a container or systemd unit; undefined if the agent must look for the name again
- * later. Containers of pods get their Kubernetes names, other containers get their ids. The name of a pod's
- * pause container, which only keeps the pod's namespaces alive, is ''.
+ * Returns the labels of a container or systemd unit; undefined if the agent must look for the name again later.
+ * Containers of pods get their Kubernetes names, other containers get their ids. The name of a pod's pause container,
+ * which only keeps the pod's namespaces alive, is ''.
  */
 export function labelsOf(
   { group, sinceMs }: SlotEntry,
@@ -53,10 +53,7 @@ export function labelsOf(
 const POD_DIRECTORY = /^([a-z0-9.-]+)_([a-z0-9.-]+)_([0-9a-f-]{32,36})$/;
 const TERMINATION_LOG = /\/pods\/[0-9a-f-]{32,36}\/containers\/([a-z0-9-]+)\/[^/ ]+ /;
 
-/**
- * Returns the names of a pod, or undefined if the pod has no log directory. `podLogs` is usually
- * /var/log/pods.
- */
+/** Returns the names of a pod, or undefined if the pod has no log directory. `podLogs` is usually /var/log/pods. */
 function podNames(podLogs: string, uid: string): PodNames | undefined {
   if (uid === '') return undefined;
   for (const entry of namesIn(podLogs)) {
@@ -68,18 +65,15 @@ function podNames(podLogs: string, uid: string): PodNames | undefined {
 }
 
 /**
- * Returns the name of a task's container, or undefined if the task's mounts cannot be read. Returns '' if the
- * container has no file for the termination message. A pod's pause container has none.
+ * Returns the name of a task's container, or undefined if the task's mounts cannot be read. Returns '' if the container
+ * has no file for the termination message. A pod's pause container has none.
  */
 function containerNameOf(procDir: string, tid: number): string | undefined {
   const mounts = readOr(join(procDir, String(tid), 'mountinfo'), '');
   return mounts === '' ? undefined : (TERMINATION_LOG.exec(mounts)?.[1] ?? '');
 }
 
-/**
- * Returns why the log directory cannot be read; '' if it can be read. Without this directory, pods have no
- * names.
- */
+/** Returns why the log directory cannot be read; '' if it can be read. Without this directory, pods have no names. */
 export function podLogsProblem(podLogs: string): string {
   try {
     readdirSync(podLogs);

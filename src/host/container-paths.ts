@@ -1,10 +1,9 @@
 /**
- * Finds the ids of a task's container and pod in the text of `/proc/PID/cgroup` (cgroups(7)). Each line has
- * the form `ID:CONTROLLERS:PATH`. The text has one line per hierarchy: one hierarchy with cgroup v2, usually
- * several with v1.
+ * Finds the ids of a task's container and pod in the text of `/proc/PID/cgroup` (cgroups(7)). Each line has the form
+ * `ID:CONTROLLERS:PATH`. The text has one line per hierarchy: one hierarchy with cgroup v2, usually several with v1.
  *
- * If containers are nested, finds the outermost one. The host's runtime created the group of the outermost
- * container, so its path is genuine. Inside a container, root may create groups with any name.
+ * If containers are nested, finds the outermost one. The host's runtime created the group of the outermost container,
+ * so its path is genuine. Inside a container, root may create groups with any name.
  */
 
 export interface ContainerIds {
@@ -18,8 +17,8 @@ const CONTAINER = /^(?:(?<runtime>[A-Za-z][\w.-]{0,100})[-:])?(?<id>[0-9a-f]{64}
 /** Groups of AWS Fargate: 32 digits, a dash and a number, below `/ecs/`. */
 const FARGATE = /^[0-9a-f]{32}-\d{1,20}$/;
 /**
- * Matches the pod groups that the kubelet creates. With the cgroupfs driver, the uid contains dashes. With
- * the systemd driver, it contains underscores, because systemd uses dashes to separate slices.
+ * Matches the pod groups that the kubelet creates. With the cgroupfs driver, the uid contains dashes. With the systemd
+ * driver, it contains underscores, because systemd uses dashes to separate slices.
  */
 const POD =
   /(?:^|[-_])pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})(?:\.slice)?$/;
@@ -30,8 +29,8 @@ const DELETED = ' (deleted)';
 const LONGEST_PATH = 4096;
 
 /**
- * Returns the container in the text of `/proc/PID/cgroup`. If several lines contain a container, prefers a
- * line with the uid of a pod. Returns undefined if no line contains a container.
+ * Returns the container in the text of `/proc/PID/cgroup`. If several lines contain a container, prefers a line with
+ * the uid of a pod. Returns undefined if no line contains a container.
  */
 export function containerOf(cgroups: string): ContainerIds | undefined {
   let firstIds: ContainerIds | undefined;
@@ -59,8 +58,8 @@ export function containerInPath(path: string): ContainerInPath | undefined {
   let podUid = '';
   for (const [at, part] of parts.entries()) {
     const group = parts.slice(0, at + 1).join('/');
-    // If the kubelet uses the systemd driver and the runtime does not, the runtime creates a directory with
-    // the name `SLICE:PREFIX:ID`. The slice contains the pod's uid.
+    // If the kubelet uses the systemd driver and the runtime does not, the runtime creates a directory with the name
+    // `SLICE:PREFIX:ID`. The slice contains the pod's uid.
     const [slice, ...rest] = part.split(':');
     podUid = podIn(slice) || podUid;
     const last = rest.length > 0 ? rest.join('-') : part;
@@ -75,9 +74,9 @@ export function containerInPath(path: string): ContainerInPath | undefined {
 }
 
 /**
- * Returns the uid in the name of a pod's group; '' if there is none. For a static pod, which the kubelet
- * starts from a file, the name contains a hash instead of the uid. Returns '' for it, because the Kubernetes
- * API does not know this hash.
+ * Returns the uid in the name of a pod's group; '' if there is none. For a static pod, which the kubelet starts from a
+ * file, the name contains a hash instead of the uid. Returns '' for it, because the Kubernetes API does not know this
+ * hash.
  */
 function podIn(part: string): string {
   return POD.exec(part)?.[1].replaceAll('_', '-') ?? '';

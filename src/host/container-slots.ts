@@ -1,6 +1,6 @@
 /**
- * Assigns slots to containers and systemd units. A slot is a small number that stands for a container in
- * tables of tasks. After a container has ended, its slot can be given to another container.
+ * Assigns slots to containers and systemd units. A slot is a small number that stands for a container in tables of
+ * tasks. After a container has ended, its slot can be given to another container.
  */
 import {
   type ContainerLabels,
@@ -29,8 +29,8 @@ export class ContainerSlots {
   readonly #entries = new Map<number, SlotEntry>();
   readonly #byKey = new Map<string, number>();
   /**
-   * Containers whose tasks `fold` has moved to another slot: the path of the control group by container id.
-   * An entry exists as long as the control group exists.
+   * Containers whose tasks `fold` has moved to another slot: the path of the control group by container id. An entry
+   * exists as long as the control group exists.
    */
   readonly #folded = new Map<string, string>();
   readonly #callbacks = new Set<(slot: number) => void>();
@@ -42,9 +42,9 @@ export class ContainerSlots {
   }
 
   /**
-   * Returns the slot of a container or systemd unit; `SYSTEM` if `group` is undefined. A new group gets a
-   * free slot. If all slots are in use, the new group gets the slot of the container that ended first. If no
-   * container has ended, returns `SURPLUS`.
+   * Returns the slot of a container or systemd unit; `SYSTEM` if `group` is undefined. A new group gets a free slot. If
+   * all slots are in use, the new group gets the slot of the container that ended first. If no container has ended,
+   * returns `SURPLUS`.
    */
   of(group: TaskGroup | undefined): number {
     if (group === undefined) return SYSTEM;
@@ -87,8 +87,8 @@ export class ContainerSlots {
   }
 
   /**
-   * Returns the labels that follow from the control group, without Kubernetes names. For a container in a
-   * pod, returns them only if `evenInPod` is set; otherwise undefined.
+   * Returns the labels that follow from the control group, without Kubernetes names. For a container in a pod, returns
+   * them only if `evenInPod` is set; otherwise undefined.
    */
   plainLabels(slot: number, evenInPod: boolean): ContainerLabels | undefined {
     const group = this.#entries.get(slot)?.group;
@@ -119,9 +119,7 @@ export class ContainerSlots {
     this.#folded.set(group.key, group.path);
   }
 
-  /**
-   * Frees the slot of each container whose control group has been missing for at least `keepMs` milliseconds.
-   */
+  /** Frees the slot of each container whose control group has been missing for at least `keepMs` milliseconds. */
   dropEnded(exists: (path: string) => boolean, keepMs: number): void {
     for (const [slot, entry] of this.#entries) {
       if (exists(entry.group.path)) entry.goneMs = 0;

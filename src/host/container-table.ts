@@ -1,8 +1,8 @@
 /**
- * Finds the container of every task by thread id. A scan of the control groups fills the table, and the
- * kernel's events keep the table up to date. If events were lost or a task is unknown, the agent scans the
- * control groups again. Until the scan, the affected tasks count as tasks of an unknown container, so that no
- * task is counted for a wrong container.
+ * Finds the container of every task by thread id. A scan of the control groups fills the table, and the kernel's events
+ * keep the table up to date. If events were lost or a task is unknown, the agent scans the control groups again. Until
+ * the scan, the affected tasks count as tasks of an unknown container, so that no task is counted for a wrong
+ * container.
  */
 import { join } from 'node:path';
 import {
@@ -37,8 +37,8 @@ export interface ContainerOptions extends ContainersConfig {
 
 export interface ContainerTable extends Containers, ContainerEvents {
   /**
-   * Sets whether the thread ids in /proc are the same as in the trace. Until the first call with true, the
-   * containers of all tasks are unknown.
+   * Sets whether the thread ids in /proc are the same as in the trace. Until the first call with true, the containers
+   * of all tasks are unknown.
    */
   procIsHosts(isHosts: boolean): void;
   /** Scans the control groups, and returns the whole table in parts for a recording. */
@@ -55,8 +55,8 @@ const SCAN_EVERY_MS = 2000;
 const UNKNOWN_SCAN_EVERY_MS = 10_000;
 const CHECK_EVERY_MS = 10_000;
 /**
- * Maximum number of files that the handlers of events read between two calls of `refresh`, about one second.
- * After that, the handlers request a scan instead.
+ * Maximum number of files that the handlers of events read between two calls of `refresh`, about one second. After
+ * that, the handlers request a scan instead.
  */
 const MOST_READS = 256;
 const INIT = 1;
@@ -87,8 +87,7 @@ export function openContainerTable(options: ContainerOptions): ContainerTable {
   const nameAll = (all: CgroupHierarchy): void => {
     for (const [slot, entry] of slots.entries()) {
       entry.labels ??= labelsOf(entry, { hierarchy: all, podLogs: options.podLogs, procDir, nowMs: nowMs() });
-      // A pod's pause container only keeps the pod's namespaces alive. Count its few tasks as tasks of the
-      // system.
+      // A pod's pause container only keeps the pod's namespaces alive. Count its few tasks as tasks of the system.
       if (entry.labels?.[2] === '') slots.fold(slot, SYSTEM);
     }
   };
@@ -122,8 +121,7 @@ export function openContainerTable(options: ContainerOptions): ContainerTable {
       if (hierarchy === undefined || id !== hierarchy.id) return;
       const slot = slots.of(taskGroupOf(path));
       tasks.set(tid, slot);
-      // The event contains only the main thread of the process. Read the ids of the other threads from the
-      // group.
+      // The event contains only the main thread of the process. Read the ids of the other threads from the group.
       if (mayRead()) for (const thread of threadsIn(hierarchy, path)) tasks.set(thread, slot);
     },
     lost: () => {
@@ -207,8 +205,8 @@ function fill(tasks: TaskSlots, slots: ContainerSlots, all: CgroupHierarchy): vo
 
 function kernelThreads(all: CgroupHierarchy, procText: (tid: number, file: string) => string): number[] {
   const children = procText(KTHREADD, `task/${KTHREADD}/children`).trim();
-  // If /proc hides kthreadd, use the threads in the root group. With cgroup v2 and systemd, all of them are
-  // kernel threads.
+  // If /proc hides kthreadd, use the threads in the root group. With cgroup v2 and systemd, all of them are kernel
+  // threads.
   const isAlone = children === '' && all.version === 2 && groupExists(all, '/init.scope');
   return [KTHREADD, ...(isAlone ? threadsIn(all, '') : children.split(' ').map(Number))];
 }

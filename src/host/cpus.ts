@@ -6,9 +6,8 @@ import { errnoOf, KernelError } from '../model/errors.ts';
 const MAX_CPU = 65535;
 
 /**
- * Parses a CPU list in the kernel's format: `0-3,8` → 0, 1, 2, 3, 8. Returns CPU numbers in ascending order;
- * none for an empty text. If a part of the list is invalid, throws an `Error` whose message contains the
- * part.
+ * Parses a CPU list in the kernel's format: `0-3,8` → 0, 1, 2, 3, 8. Returns CPU numbers in ascending order; none for
+ * an empty text. If a part of the list is invalid, throws an `Error` whose message contains the part.
  */
 export function parseCpuList(text: string): number[] {
   const cpus = new Set<number>();

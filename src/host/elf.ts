@@ -1,7 +1,7 @@
 /**
- * Finds the functions in the symbol tables of 64-bit ELF files (programs and libraries), and the file offset
- * of each function. Uprobes are defined by file offset. Sources: elf(5) and symbol versioning in the Linux
- * Standard Base. Reads only headers and tables, because files can be very large.
+ * Finds the functions in the symbol tables of 64-bit ELF files (programs and libraries), and the file offset of each
+ * function. Uprobes are defined by file offset. Sources: elf(5) and symbol versioning in the Linux Standard Base. Reads
+ * only headers and tables, because files can be very large.
  */
 import { closeSync, readSync } from 'node:fs';
 import { errnoOf, reasonOf } from '../model/errors.ts';
@@ -39,21 +39,16 @@ const LOAD = 1;
 const FUNCTION_TYPES = [2, 10];
 const SYMBOL_BYTES = 24;
 const HIDDEN = 0x8000;
-/**
- * Maximum size of a table in bytes, and maximum number of headers, because a damaged file can contain any
- * values.
- */
+/** Maximum size of a table in bytes, and maximum number of headers, because a damaged file can contain any values. */
 const LARGEST_TABLE = 512 * 2 ** 20;
 const MOST_HEADERS = 10_000;
 /**
- * The total length of the names may be 1 MiB plus this multiple of the size of the name table. Names can
- * share bytes, so the total length of the names in a damaged file could be huge.
+ * The total length of the names may be 1 MiB plus this multiple of the size of the name table. Names can share bytes,
+ * so the total length of the names in a damaged file could be huge.
  */
 const NAMES_PER_TABLE = 16;
 
-/**
- * Reads the functions of a program or library. Throws an `Error` with the reason if the file cannot be used.
- */
+/** Reads the functions of a program or library. Throws an `Error` with the reason if the file cannot be used. */
 export function readElf(path: string): ElfFile {
   let fd: number;
   try {
@@ -77,8 +72,8 @@ export function readElf(path: string): ElfFile {
 }
 
 /**
- * Returns the file offset of a function. Throws an `Error` if the file cannot be used, has no function with
- * this name, or has functions with this name at different offsets.
+ * Returns the file offset of a function. Throws an `Error` if the file cannot be used, has no function with this name,
+ * or has functions with this name at different offsets.
  */
 export function functionOffset(path: string, name: string): number {
   const { functions, isStripped } = readElf(path);
@@ -121,8 +116,8 @@ function parseElf(path: string, read: Read): ElfFile {
     }),
   );
   const versions = sections.find(({ type }) => type === VERSYM);
-  // A valid ELF file has at most one table of each type. Use only the first, because a damaged file can have
-  // many overlapping tables.
+  // A valid ELF file has at most one table of each type. Use only the first, because a damaged file can have many
+  // overlapping tables.
   const functions = [DYNSYM, SYMTAB]
     .flatMap((table) => sections.find(({ type }) => type === table) ?? [])
     .flatMap((section) => {

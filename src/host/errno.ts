@@ -1,7 +1,6 @@
 /**
- * Names of errno numbers. x86-64 and arm64 have the same numbers. Numbers from 512 upwards are internal to
- * the kernel: they occur in events, but programs never see them. Sources: include/uapi/asm-generic/errno*.h,
- * include/linux/errno.h.
+ * Names of errno numbers. x86-64 and arm64 have the same numbers. Numbers from 512 upwards are internal to the kernel:
+ * they occur in events, but programs never see them. Sources: include/uapi/asm-generic/errno*.h, include/linux/errno.h.
  */
 import { namesByNumber } from './number-names.ts';
 

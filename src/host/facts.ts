@@ -1,6 +1,6 @@
 /**
- * Provides probes with facts about a machine: this machine, or the machine of a recording. The type is
- * HostFacts in src/probes/probe.ts.
+ * Provides probes with facts about a machine: this machine, or the machine of a recording. The type is HostFacts in
+ * src/probes/probe.ts.
  */
 import { deviceNumber, diskNames, liveBlockDevices } from './block-devices.ts';
 import { errnoName } from './errno.ts';
@@ -34,9 +34,7 @@ export function liveHostFacts(options: { machine: string; sysfs?: string }) {
   };
 }
 
-/**
- * Facts about the machine of a recording. `blockDevices`: the names that the recording contains, by dev_t.
- */
+/** Facts about the machine of a recording. `blockDevices`: the names that the recording contains, by dev_t. */
 export function capturedHostFacts(options: { machine: string; blockDevices: ReadonlyMap<number, string> }) {
   const { blockDevices } = options;
   return {

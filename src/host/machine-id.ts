@@ -1,6 +1,6 @@
 /**
- * Reads the id of this system installation (machine-id(5)). In a container, this id is the node's id only if
- * the node's /etc/machine-id is mounted into the container.
+ * Reads the id of this system installation (machine-id(5)). In a container, this id is the node's id only if the node's
+ * /etc/machine-id is mounted into the container.
  */
 import { readFileSync } from 'node:fs';
 

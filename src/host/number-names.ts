@@ -1,6 +1,6 @@
 /**
- * Converts a text of names, separated by white space, to a map from number to name. The first name has number
- * 0, and each further name the next number.
+ * Converts a text of names, separated by white space, to a map from number to name. The first name has number 0, and
+ * each further name the next number.
  */
 export function namesByNumber(text: string): ReadonlyMap<number, string> {
   const names = new Map<number, string>();

@@ -1,7 +1,7 @@
 /**
  * Finds the container of every task in a recording. The recording contains events and the parts of a table of
- * containers. During the recording, the agent made this table by a scan of the control groups. If the
- * container of a task is uncertain, the container is unknown until a later part of the table lists the task.
+ * containers. During the recording, the agent made this table by a scan of the control groups. If the container of a
+ * task is uncertain, the container is unknown until a later part of the table lists the task.
  */
 import {
   type ContainerEvents,
@@ -19,8 +19,8 @@ export interface RecordedContainers extends Containers, ContainerEvents {
   /** Adds a part of the table. */
   read(part: RecordedPart): void;
   /**
-   * Marks the end of the recording. A container in a pod without recorded names then gets the ids in its
-   * control group as names.
+   * Marks the end of the recording. A container in a pod without recorded names then gets the ids in its control group
+   * as names.
    */
   end(): void;
   hasTable(): boolean;
@@ -51,8 +51,8 @@ export function openRecordedContainers(max: number): RecordedContainers {
     for (const tid of others) joins(tid, first);
     const slot = path === undefined ? KERNEL : slots.of(taskGroupOf(path));
     if (labels !== undefined) slots.name(slot, labels);
-    // Do not overwrite a slot that an event has set, because the event may have occurred after the scan read
-    // the task's group.
+    // Do not overwrite a slot that an event has set, because the event may have occurred after the scan read the task's
+    // group.
     for (const tid of tids) if (tasks.peek(tid) === UNKNOWN) tasks.set(tid, slot);
   };
   return {

@@ -1,9 +1,9 @@
 /**
- * Finds names of kernel functions by address, in the text of /proc/kallsyms (kernel/kallsyms.c, s_show()) or
- * in other lists. An address is two 32-bit words, because a double cannot represent it exactly.
+ * Finds names of kernel functions by address, in the text of /proc/kallsyms (kernel/kallsyms.c, s_show()) or in other
+ * lists. An address is two 32-bit words, because a double cannot represent it exactly.
  *
- * Without CAP_SYSLOG, or with kernel.kptr_restrict 2, kallsyms shows names without addresses. A patched place
- * is the address in a function where ftrace patches in a call; tracers record this address.
+ * Without CAP_SYSLOG, or with kernel.kptr_restrict 2, kallsyms shows names without addresses. A patched place is the
+ * address in a function where ftrace patches in a call; tracers record this address.
  */
 import { readFileSync } from 'node:fs';
 import { errnoOf } from '../model/errors.ts';
@@ -16,9 +16,9 @@ export interface SymbolList {
   high: Uint32Array;
   names: readonly string[];
   /**
-   * One number per function, at most `ENTRY`: an address less than this many bytes after the function's start
-   * counts as the function's patched place. Absent if `low` and `high` contain patched places instead of
-   * starts. An address then belongs to the nearest patched place.
+   * One number per function, at most `ENTRY`: an address less than this many bytes after the function's start counts as
+   * the function's patched place. Absent if `low` and `high` contain patched places instead of starts. An address then
+   * belongs to the nearest patched place.
    */
   reach?: Uint8Array;
 }
@@ -34,15 +34,14 @@ export interface KnownFunctions extends FunctionNames {
 }
 
 /**
- * Maximum distance in bytes from the start of a function to its patched place. Before the patched place, a
- * function can contain `endbr64` (x86), `bti` and a nop (arm64), or the code of the global entry point
- * (powerpc). With a larger maximum, an address in an unknown module would get the name of the preceding
- * symbol.
+ * Maximum distance in bytes from the start of a function to its patched place. Before the patched place, a function can
+ * contain `endbr64` (x86), `bti` and a nop (arm64), or the code of the global entry point (powerpc). With a larger
+ * maximum, an address in an unknown module would get the name of the preceding symbol.
  */
 const ENTRY = 64;
 /**
- * An address this many bytes or more from the nearest patched place has no name. The distance is not always
- * 0, because two kernels or two tracers can report different patched places of one function.
+ * An address this many bytes or more from the nearest patched place has no name. The distance is not always 0, because
+ * two kernels or two tracers can report different patched places of one function.
  */
 const NEAR = 16;
 
@@ -54,8 +53,8 @@ const SPACE = 0x20;
 const TAB = 0x09;
 
 /**
- * Parses the functions in a kallsyms text. `wanted` selects functions by name, to save memory. If an address
- * has several names, the first name counts, as in the kernel (get_symbol_pos()).
+ * Parses the functions in a kallsyms text. `wanted` selects functions by name, to save memory. If an address has
+ * several names, the first name counts, as in the kernel (get_symbol_pos()).
  */
 export function parseKallsyms(
   text: Uint8Array,
@@ -102,8 +101,7 @@ export function parseKallsyms(
         : '/proc/kallsyms has no symbols',
     };
   }
-  // Sort by address, because the text lists the symbols of the kernel first and the symbols of each module
-  // after them.
+  // Sort by address, because the text lists the symbols of the kernel first and the symbols of each module after them.
   const order = low.map((_, i) => i).sort((a, b) => high[a] - high[b] || low[a] - low[b] || a - b);
   return keepWanted(order, { low, high }, (i) => buffer.toString('latin1', nameAt[i], nameEnd[i]), wanted);
 }
@@ -123,9 +121,8 @@ export function readKallsyms(
 }
 
 /**
- * Returns the names from the first source that has names; if no source has names, the reasons. `refresh` uses
- * the same source. If `isInside`, `nameOf` expects any address in a function; otherwise it expects a patched
- * place.
+ * Returns the names from the first source that has names; if no source has names, the reasons. `refresh` uses the same
+ * source. If `isInside`, `nameOf` expects any address in a function; otherwise it expects a patched place.
  */
 export function knownFunctions(
   sources: readonly (() => SymbolList | NoSymbols)[],
@@ -182,8 +179,8 @@ function nameIn(list: SymbolList, low: number, high: number): string | undefined
 }
 
 /**
- * Finds the function that contains an address. In a list of patched places, the address can be a few bytes
- * before the patched place, because a patched place is not at the start of the function.
+ * Finds the function that contains an address. In a list of patched places, the address can be a few bytes before the
+ * patched place, because a patched place is not at the start of the function.
  */
 function nameAround(list: SymbolList, low: number, high: number): string | undefined {
   const at = lastNotAbove(list, low + (list.reach === undefined ? NEAR : 0), high);
@@ -206,8 +203,8 @@ function lastNotAbove(list: SymbolList, low: number, high: number): number {
 }
 
 /**
- * Selects the wanted symbols. `order`: indexes of all symbols, sorted by address. The reach of a symbol ends
- * at the next symbol, even if the next symbol is not wanted.
+ * Selects the wanted symbols. `order`: indexes of all symbols, sorted by address. The reach of a symbol ends at the
+ * next symbol, even if the next symbol is not wanted.
  */
 function keepWanted(
   order: readonly number[],

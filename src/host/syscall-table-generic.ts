@@ -41,10 +41,7 @@ const generic = (at38: string, from244: string): string => `
   rseq_slice_yield fchroot
 `;
 
-/**
- * Syscalls of arm64: the rows of the kernel's table with the ABI common, 64, renameat, rlimit or
- * memfd_secret.
- */
+/** Syscalls of arm64: the rows of the kernel's table with the ABI common, 64, renameat, rlimit or memfd_secret. */
 export const SYSCALLS_ARM64 = generic('renameat', '');
 
 /** Syscalls of 64-bit RISC-V, from the copy of its asm/unistd.h in golang.org/x/sys. */

@@ -1,8 +1,7 @@
 /**
- * Finds the name of a syscall by its number, and the name of the syscall's event, for each machine type
- * (`uname -m`). The name of a syscall comes from the kernel's syscall tables. The name of its event comes
- * from the function that implements the syscall (kernel/trace/trace_syscalls.c). For some syscalls, the two
- * names differ.
+ * Finds the name of a syscall by its number, and the name of the syscall's event, for each machine type (`uname -m`).
+ * The name of a syscall comes from the kernel's syscall tables. The name of its event comes from the function that
+ * implements the syscall (kernel/trace/trace_syscalls.c). For some syscalls, the two names differ.
  */
 import { namesByNumber } from './number-names.ts';
 import { SYSCALLS_ARM } from './syscall-table-arm.ts';
@@ -19,8 +18,8 @@ export interface SyscallTable {
 }
 
 /**
- * Names of the functions that implement syscalls, by syscall name. Contains only functions whose name differs
- * from the syscall's name.
+ * Names of the functions that implement syscalls, by syscall name. Contains only functions whose name differs from the
+ * syscall's name.
  */
 const EVENT_NAMES: Readonly<Record<string, string>> = {
   stat: 'newstat',
@@ -37,10 +36,7 @@ const EVENT_NAMES_ARM64: Readonly<Record<string, string>> = {
   personality: 'arm64_personality',
 };
 
-/**
- * Tables by machine type (`uname -m`). The agent runs on the first two types. Recordings can come from every
- * type.
- */
+/** Tables by machine type (`uname -m`). The agent runs on the first two types. Recordings can come from every type. */
 const TABLES: readonly (readonly [names: RegExp, table: string])[] = [
   [/^x86_64$/, SYSCALLS_X86_64],
   [/^(?:aarch64|arm64)$/, SYSCALLS_ARM64],
@@ -51,8 +47,8 @@ const TABLES: readonly (readonly [names: RegExp, table: string])[] = [
 ];
 
 /**
- * Returns the syscalls of a machine type, without those of its 32-bit compatibility mode. Returns undefined
- * for an unknown type.
+ * Returns the syscalls of a machine type, without those of its 32-bit compatibility mode. Returns undefined for an
+ * unknown type.
  */
 export function syscallTable(machine: string): SyscallTable | undefined {
   const table = TABLES.find(([names]) => names.test(machine))?.[1];
@@ -61,10 +57,7 @@ export function syscallTable(machine: string): SyscallTable | undefined {
   return { name: (id) => names.get(id), ids: [...names.keys()] };
 }
 
-/**
- * Returns the part of a syscall's event name after `sys_enter_`: `newfstat` for `fstat`, `openat` for
- * `openat`.
- */
+/** Returns the part of a syscall's event name after `sys_enter_`: `newfstat` for `fstat`, `openat` for `openat`. */
 export function syscallEventName(name: string, machine = 'x86_64'): string {
   const names = isArm64(machine) ? EVENT_NAMES_ARM64 : EVENT_NAMES;
   return Object.hasOwn(names, name) ? names[name] : name;

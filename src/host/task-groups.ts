@@ -1,7 +1,7 @@
 /**
- * Determines from the path of a control group whether its tasks are in a container, in a systemd unit, or in
- * neither. If containers or units are nested, the outermost one counts, because root in a container may
- * create groups with any name.
+ * Determines from the path of a control group whether its tasks are in a container, in a systemd unit, or in neither.
+ * If containers or units are nested, the outermost one counts, because root in a container may create groups with any
+ * name.
  */
 import type { ContainerLabels } from '../model/containers.ts';
 import { containerInPath } from './container-paths.ts';
@@ -17,8 +17,8 @@ export interface TaskGroup {
 }
 
 /**
- * Matches the group of a static pod, which the kubelet starts from a file. The group's name contains a hash
- * instead of a uid.
+ * Matches the group of a static pod, which the kubelet starts from a file. The group's name contains a hash instead of
+ * a uid.
  */
 const STATIC_POD = /[-/]pod([0-9a-f]{32})(?:\.slice)?\//;
 /** Matches the slice of a user. All sessions and services of the user count as one unit. */
@@ -26,8 +26,8 @@ const USER_SLICE = /^user-\d+\.slice$/;
 const UNIT = /^[^/]{1,120}\.(?:service|scope)$/;
 const INIT = 'init.scope';
 /**
- * Matches the scope of `conmon`, the monitor program of a container. The tasks of `conmon` count as tasks of
- * the system.
+ * Matches the scope of `conmon`, the monitor program of a container. The tasks of `conmon` count as tasks of the
+ * system.
  */
 const MONITOR = /conmon/;
 
@@ -47,16 +47,15 @@ export function taskGroupOf(path: string): TaskGroup | undefined {
 const SHORT_ID = 12;
 
 /**
- * Returns the labels that the control group provides: the name of the unit, or the ids of the pod and the
- * container.
+ * Returns the labels that the control group provides: the name of the unit, or the ids of the pod and the container.
  */
 export function plainLabels({ kind, key, podUid }: TaskGroup): ContainerLabels {
   return ['', podUid, kind === 'unit' ? key : key.slice(0, SHORT_ID)];
 }
 
 /**
- * Returns the path of the task's group in a hierarchy. `cgroups` is the text of /proc/PID/cgroup. Returns
- * undefined if the text has no line for the hierarchy.
+ * Returns the path of the task's group in a hierarchy. `cgroups` is the text of /proc/PID/cgroup. Returns undefined if
+ * the text has no line for the hierarchy.
  */
 export function pathIn(cgroups: string, hierarchy: number): string | undefined {
   const start = `${hierarchy}:`;

@@ -1,7 +1,7 @@
 /**
- * Stores the slot of each thread id in one byte. A slot is a small number that stands for a container. A page
- * of the table needs no physical memory until a thread id on the page is set. `clear` and `replace` skip
- * these pages, because a write would allocate memory.
+ * Stores the slot of each thread id in one byte. A slot is a small number that stands for a container. A page of the
+ * table needs no physical memory until a thread id on the page is set. `clear` and `replace` skip these pages, because
+ * a write would allocate memory.
  */
 import { SURPLUS, UNKNOWN } from '../model/containers.ts';
 

@@ -9,8 +9,8 @@ export interface Family {
   /** Returns the slot for label values. Callers should keep the slot, because the look-up is slow. */
   slot(values: readonly string[]): number;
   /**
-   * Returns a slot for values whose labels are not known yet. The values are not exported until `move` adds
-   * them to another slot.
+   * Returns a slot for values whose labels are not known yet. The values are not exported until `move` adds them to
+   * another slot.
    */
   hold(): number;
   /** Adds the values of slot `from` to slot `into`, and frees `from`. */

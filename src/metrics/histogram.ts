@@ -17,31 +17,31 @@ const IN_BLOCK = FINE_BLOCK_SIZE - 1;
 const TWO_POW_31 = 2147483648;
 
 /**
- * Initial array sizes, 324 KiB per family. The system allocates a memory page only when it is first written,
- * so most of this size uses no memory.
+ * Initial array sizes, 324 KiB per family. The system allocates a memory page only when it is first written, so most of
+ * this size uses no memory.
  */
 const FIRST_SERIES = 512;
 const FIRST_BLOCKS = 2048;
 
 /**
- * Histograms of durations in nanoseconds (or of other whole numbers): one histogram per slot, with the fine
- * buckets of histogram-grid.ts. Memory for fine buckets is allocated in blocks of 16 when first used, because
- * the values of a series usually span only a few octaves.
+ * Histograms of durations in nanoseconds (or of other whole numbers): one histogram per slot, with the fine buckets of
+ * histogram-grid.ts. Memory for fine buckets is allocated in blocks of 16 when first used, because the values of a
+ * series usually span only a few octaves.
  */
 export class HistogramFamily implements Family {
   readonly table: SeriesTable;
   readonly grid: HistogramGrid;
   /**
-   * The fast path of `record`. Returns false without recording if the duration is below 1 ns or at least 2^31
-   * ns, if its cell needs a search, or if its block is not allocated.
+   * The fast path of `record`. Returns false without recording if the duration is below 1 ns or at least 2^31 ns, if
+   * its cell needs a search, or if its block is not allocated.
    */
   readonly recordUsual: (slot: number, ns: number) => boolean;
   /** Records one duration in nanoseconds. */
   readonly record: (slot: number, ns: number) => void;
   /**
-   * Number of the block that contains each group of 16 fine buckets, by slot. V8 treats an array in a public
-   * field as a constant until the field changes. Therefore `directory`, `blocks` and `sums` are public, and
-   * large enough that most families never replace them.
+   * Number of the block that contains each group of 16 fine buckets, by slot. V8 treats an array in a public field as a
+   * constant until the field changes. Therefore `directory`, `blocks` and `sums` are public, and large enough that most
+   * families never replace them.
    */
   directory = new Int32Array(FIRST_SERIES * 32);
   blocks = new Float64Array(FIRST_BLOCKS * FINE_BLOCK_SIZE);
@@ -62,8 +62,7 @@ export class HistogramFamily implements Family {
       const cell = cellIn(whole);
       const first = cells[cell];
       if (first < 0) return false;
-      // Add the sign bit of the difference instead of branching, because CPUs mispredict branches on random
-      // durations.
+      // Add the sign bit of the difference instead of branching, because CPUs mispredict branches on random durations.
       const fine = first + ((cells[cell + 1] - whole) >>> 31);
       const block = this.directory[slot * blocksPerSeries + (fine >> BLOCK_BITS)];
       if (block === 0) return false;
@@ -152,8 +151,8 @@ export class HistogramFamily implements Family {
   }
 
   /**
-   * Returns the number of values of a series: the sum of its buckets. `record` keeps no separate count, to
-   * save a write.
+   * Returns the number of values of a series: the sum of its buckets. `record` keeps no separate count, to save a
+   * write.
    */
   #count(slot: number): number {
     const first = slot * this.grid.blocksPerSeries;

@@ -8,9 +8,9 @@ import { SeriesTable } from './series-table.ts';
 const PARTS = 8;
 
 /**
- * The largest value of each slot in a sliding window. A scrape does not reset the window, so all scrapers get
- * the same value. A series without samples in the window is not exported. Callers must call `rotate(nowMs)`
- * before recording and before a snapshot.
+ * The largest value of each slot in a sliding window. A scrape does not reset the window, so all scrapers get the same
+ * value. A series without samples in the window is not exported. Callers must call `rotate(nowMs)` before recording and
+ * before a snapshot.
  */
 export class MaxGaugeFamily implements Family {
   readonly table: SeriesTable;

@@ -2,8 +2,8 @@ import type { FamilySnapshot } from '../model/metric.ts';
 import type { SeriesTable } from './series-table.ts';
 
 /**
- * Returns the fields that the snapshots of all kinds of families share. Includes label values from series
- * `labelsFrom` on.
+ * Returns the fields that the snapshots of all kinds of families share. Includes label values from series `labelsFrom`
+ * on.
  */
 export function labelsSince(
   table: SeriesTable,

@@ -1,8 +1,8 @@
 import type { MetricSpec } from '../model/metric.ts';
 
 /**
- * Value of the open labels of all combinations beyond the limit. Open labels are labels whose values are not
- * known in advance.
+ * Value of the open labels of all combinations beyond the limit. Open labels are labels whose values are not known in
+ * advance.
  */
 export const OTHER = 'other';
 

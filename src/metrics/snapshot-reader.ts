@@ -6,14 +6,12 @@
 import type { FamilySnapshot, KnownSeries, MetricSnapshot } from '../model/metric.ts';
 
 export interface SnapshotReader {
-  /**
-   * Returns the series that the reader already has. The caller sends them to the store with the next request.
-   */
+  /** Returns the series that the reader already has. The caller sends them to the store with the next request. */
   known(): KnownSeries;
   /**
-   * Returns the snapshot with the label values of all series. Returns undefined if the snapshot does not
-   * match the reader's state, for example because the store was replaced or the snapshot belongs to an older
-   * request. The reader is then empty, and the caller must request a full snapshot.
+   * Returns the snapshot with the label values of all series. Returns undefined if the snapshot does not match the
+   * reader's state, for example because the store was replaced or the snapshot belongs to an older request. The reader
+   * is then empty, and the caller must request a full snapshot.
    */
   expand(snapshot: MetricSnapshot): MetricSnapshot | undefined;
   /** Forgets all label values. Call it after the store was recreated, because a new store's epochs start at 0. */

@@ -28,10 +28,7 @@ export class MetricStore {
   readonly #firstEpoch: number;
   #partsMade = 0;
 
-  /**
-   * `countsSeries`: whether the store also exports its number of series. Only one store per process may set
-   * it.
-   */
+  /** `countsSeries`: whether the store also exports its number of series. Only one store per process may set it. */
   constructor(options: { countsSeries: boolean; firstEpoch?: number } = { countsSeries: true }) {
     this.#firstEpoch = options.firstEpoch ?? 0;
     if (!options.countsSeries) return;
@@ -48,8 +45,7 @@ export class MetricStore {
   }
 
   /**
-   * Returns a new store. The families of the new store are exported together with those of this store, until
-   * `drop`.
+   * Returns a new store. The families of the new store are exported together with those of this store, until `drop`.
    */
   part(): MetricStore {
     const part = new MetricStore({ countsSeries: false, firstEpoch: firstEpoch(++this.#partsMade) });
@@ -68,10 +64,7 @@ export class MetricStore {
     }
   }
 
-  /**
-   * Number of callbacks registered with `onSnapshot`. A caller can pass the number to `forgetCallbacks`
-   * later.
-   */
+  /** Number of callbacks registered with `onSnapshot`. A caller can pass the number to `forgetCallbacks` later. */
   callbacks(): number {
     return this.#beforeSnapshot.length;
   }
@@ -82,8 +75,8 @@ export class MetricStore {
   }
 
   /**
-   * Declares a counter in `unit`; exported values are recorded values divided by `divisor`. A second call
-   * with the same name returns the same family.
+   * Declares a counter in `unit`; exported values are recorded values divided by `divisor`. A second call with the same
+   * name returns the same family.
    */
   counter(options: FamilyOptions): ValueFamily {
     return this.#declare(options, 'counter', (spec) => new ValueFamily(spec), ValueFamily);
@@ -94,8 +87,8 @@ export class MetricStore {
   }
 
   /**
-   * Declares a histogram. By default, recorded values are nanoseconds, exported as seconds; `unit` and
-   * `divisor` can change this. `bounds` are in the exported unit.
+   * Declares a histogram. By default, recorded values are nanoseconds, exported as seconds; `unit` and `divisor` can
+   * change this. `bounds` are in the exported unit.
    */
   histogram(options: FamilyOptions & { bounds: readonly number[] }): HistogramFamily {
     return this.#declare(
@@ -122,16 +115,13 @@ export class MetricStore {
   }
 
   /**
-   * Registers a callback that runs before each snapshot, for example to copy values that are kept outside the
-   * store.
+   * Registers a callback that runs before each snapshot, for example to copy values that are kept outside the store.
    */
   onSnapshot(callback: () => void): void {
     this.#beforeSnapshot.push(callback);
   }
 
-  /**
-   * Copies all families. Leaves out the label values of the series in `held`, which the reader already has.
-   */
+  /** Copies all families. Leaves out the label values of the series in `held`, which the reader already has. */
   snapshot(held: KnownSeries = {}): MetricSnapshot {
     for (const store of this.#stores()) for (const callback of store.#beforeSnapshot) callback();
     this.#countSeries();

@@ -1,7 +1,7 @@
 /**
- * Types and constants with which probes assign tasks to containers. Each container has a small number
- * (*slot*), and each slot has labels. Some slots are reserved for tasks outside of containers. The agent
- * fills a table that contains the slot of each thread id.
+ * Types and constants with which probes assign tasks to containers. Each container has a small number (*slot*), and
+ * each slot has labels. Some slots are reserved for tasks outside of containers. The agent fills a table that contains
+ * the slot of each thread id.
  */
 
 /** The container of the task is unknown, for example because events were lost. The label is `other`. */
@@ -54,10 +54,7 @@ export interface Containers {
   readonly table: Uint8Array;
   /** Counts a look-up that returned `UNKNOWN` or `SURPLUS`. */
   miss(slot: number): void;
-  /**
-   * Labels of a slot; undefined if the slot is unused, or if the agent does not know the name of the
-   * container yet.
-   */
+  /** Labels of a slot; undefined if the slot is unused, or if the agent does not know the name of the container yet. */
   labels(slot: number): ContainerLabels | undefined;
   /** Ids of the container and its pod; undefined if the slot belongs to no container. */
   ids(slot: number): { containerId: string; podUid: string } | undefined;
@@ -66,8 +63,8 @@ export interface Containers {
   /** Reads the files of a container's control group; undefined if the control group does not exist. */
   usage(slot: number): ContainerUsage | undefined;
   /**
-   * Registers a callback that runs before a slot gets another container. Returns a function that unregisters
-   * the callback.
+   * Registers a callback that runs before a slot gets another container. Returns a function that unregisters the
+   * callback.
    */
   onRelease(callback: (slot: number) => void): () => void;
   /** Number of look-ups that returned `UNKNOWN` or `SURPLUS`. */
@@ -75,15 +72,14 @@ export interface Containers {
 }
 
 /**
- * A part of the table as a recording stores it: either the threads in one control group, or the threads of
- * one process.
+ * A part of the table as a recording stores it: either the threads in one control group, or the threads of one process.
  */
 export interface RecordedPart {
   /** Number of the cgroup hierarchy. */
   hierarchy?: number;
   /**
-   * Control group of a container or systemd unit. '': the threads are in neither (`SYSTEM`). Absent: they are
-   * kernel threads.
+   * Control group of a container or systemd unit. '': the threads are in neither (`SYSTEM`). Absent: they are kernel
+   * threads.
    */
   path?: string;
   /** Names of the container, if they are known. */
@@ -93,10 +89,7 @@ export interface RecordedPart {
   process?: readonly number[];
 }
 
-/**
- * Returns a function that looks up the slot of a task. The function also counts look-ups that find no
- * container.
- */
+/** Returns a function that looks up the slot of a task. The function also counts look-ups that find no container. */
 export function slotLookup({ table, miss }: Pick<Containers, 'table' | 'miss'>): (tid: number) => number {
   return (tid) => {
     const slot = table[tid] ?? UNKNOWN;
@@ -118,15 +111,15 @@ export interface ContainerEvents {
   /** A task was created directly in another control group (CLONE_INTO_CGROUP). */
   clonedInto(tid: number): void;
   /**
-   * A task was moved to the control group `path` of this hierarchy. The other threads of its process may also
-   * have moved.
+   * A task was moved to the control group `path` of this hierarchy. The other threads of its process may also have
+   * moved.
    */
   attached(tid: number, hierarchy: number, path: string): void;
   /** Events were lost: the table may be wrong until the next scan. */
   lost(): void;
   /**
-   * Scans the control groups if needed, looks up names, and removes containers that have ended. Called about
-   * once a second.
+   * Scans the control groups if needed, looks up names, and removes containers that have ended. Called about once a
+   * second.
    */
   refresh(): void;
 }

@@ -27,9 +27,9 @@ export const LABEL_FORMS = [
 export type LabelForm = (typeof LABEL_FORMS)[number];
 
 /**
- * How a metric handles a second start event with the same key before the end event. `replace`: the operation
- * begins at the last start event. `first`: the operation begins at the first start event. `stack`: operations
- * are nested, and an end event ends the innermost one.
+ * How a metric handles a second start event with the same key before the end event. `replace`: the operation begins at
+ * the last start event. `first`: the operation begins at the first start event. `stack`: operations are nested, and an
+ * end event ends the innermost one.
  */
 export const NESTINGS = ['replace', 'stack', 'first'] as const;
 export type Nesting = (typeof NESTINGS)[number];
@@ -50,8 +50,8 @@ export interface EventChoice {
 }
 
 /**
- * A part of the key that identifies an operation: a field of the start event, a field of the end event, and
- * optionally a mask of the bits to compare.
+ * A part of the key that identifies an operation: a field of the start event, a field of the end event, and optionally
+ * a mask of the bits to compare.
  */
 export interface KeyPart {
   start: string;
@@ -72,16 +72,13 @@ export interface DeclaredLabel {
   /** A fixed label value. `field` is then ignored. */
   constant?: string;
   /**
-   * The label value is `names[1]` if the value of the label's `field` is not less than that of
-   * `reaches.field`, else `names[0]`.
+   * The label value is `names[1]` if the value of the label's `field` is not less than that of `reaches.field`, else
+   * `names[0]`.
    */
   reaches?: { field: string; names: readonly [string, string] };
   /** Which `__print_symbolic` call for the field to use, from 0, if the print fmt contains several. */
   nth?: number;
-  /**
-   * What happens if the kernel lacks the field. Set: the label value is `unknown`. Absent: the whole metric
-   * is off.
-   */
+  /** What happens if the kernel lacks the field. Set: the label value is `unknown`. Absent: the whole metric is off. */
   isOptional?: true;
 }
 
@@ -118,13 +115,11 @@ export interface DeclaredMetric {
   /** Present: the metric measures the time from `start` to `event`. Absent: the metric uses single events. */
   start?: EventChoice | undefined;
   event: EventChoice;
-  /**
-   * The number to record. Absent for `count`, and if the metric measures the time from `start` to `event`.
-   */
+  /** The number to record. Absent for `count`, and if the metric measures the time from `start` to `event`. */
   measure?: Measure | undefined;
   /**
-   * Only if `measure` is a duration. `spent`: the duration ended at the event. `spends`: the duration begins
-   * at the event, because the task then sleeps for this time.
+   * Only if `measure` is a duration. `spent`: the duration ended at the event. `spends`: the duration begins at the
+   * event, because the task then sleeps for this time.
    */
   taskTime?: 'spent' | 'spends';
   /** Whether the kernel counts the events itself instead of recording them. */
@@ -132,16 +127,16 @@ export interface DeclaredMetric {
   key: readonly KeyPart[];
   nested: Nesting;
   /**
-   * Fields with times in nanoseconds, used instead of the timestamps. `start`: field of the start event.
-   * `end`: field of the end event.
+   * Fields with times in nanoseconds, used instead of the timestamps. `start`: field of the start event. `end`: field
+   * of the end event.
    */
   between?: { start: string; end: string };
   /** A second start event before the end event is normal: do not count an unmatched operation (`no_end`). */
   startsAgain?: boolean;
   /**
-   * Field of `event` that contains the pid of the task that the metric is about. Default: `common_pid` if the
-   * metric has a task. The agent finds the container with this field. It always uses `common_pid` to decide
-   * whether the agent itself caused an event.
+   * Field of `event` that contains the pid of the task that the metric is about. Default: `common_pid` if the metric
+   * has a task. The agent finds the container with this field. It always uses `common_pid` to decide whether the agent
+   * itself caused an event.
    */
   task?: string;
   /** The events belong to no task. They count even if they interrupted one of the agent's threads. */

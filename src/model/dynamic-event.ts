@@ -1,6 +1,4 @@
-/**
- * Types and names of dynamic events: events that the agent defines on functions of the kernel or of programs.
- */
+/** Types and names of dynamic events: events that the agent defines on functions of the kernel or of programs. */
 
 export const DYNAMIC_KINDS = ['kprobe', 'kretprobe', 'uprobe', 'uretprobe'] as const;
 export type DynamicKind = (typeof DYNAMIC_KINDS)[number];
@@ -14,14 +12,14 @@ export interface DynamicEvent {
 }
 
 /**
- * Maximum length of a name before the hash and `_start`, `_end` or `_event` are appended. The kernel's limit
- * is 64 (MAX_EVENT_NAME_LEN in kernel/trace/trace_probe.h).
+ * Maximum length of a name before the hash and `_start`, `_end` or `_event` are appended. The kernel's limit is 64
+ * (MAX_EVENT_NAME_LEN in kernel/trace/trace_probe.h).
  */
 const LONGEST_NAME = 40;
 
 /**
- * Name of the event group (system) of an agent's dynamic events. Contains the name of the agent's tracefs
- * instance, so each agent has its own group.
+ * Name of the event group (system) of an agent's dynamic events. Contains the name of the agent's tracefs instance, so
+ * each agent has its own group.
  */
 export function dynamicGroup(instance: string): string {
   return `ftx_${shortName(instance)}`;
@@ -32,8 +30,8 @@ export function dynamicName(metric: string, side: 'start' | 'end' | 'event'): st
 }
 
 /**
- * Replaces all characters except letters, digits and `_`, and shortens long names. If this changes the name,
- * appends a hash of the original name, so that different names stay different.
+ * Replaces all characters except letters, digits and `_`, and shortens long names. If this changes the name, appends a
+ * hash of the original name, so that different names stay different.
  */
 function shortName(name: string): string {
   const plain = name.replace(/[^A-Za-z0-9_]/g, '_');

@@ -1,6 +1,6 @@
 /**
- * The operating system refused an operation. The message contains the file, the value, the reason and a
- * remedy, if known.
+ * The operating system refused an operation. The message contains the file, the value, the reason and a remedy, if
+ * known.
  */
 export class KernelError extends Error {
   /** The file or directory that the operation used. */

@@ -8,9 +8,7 @@ export interface FieldFormat {
   /** Size of the field in the payload, in bytes: 4 for a `__data_loc`, 0 for a flexible array at the end. */
   size: number;
   signed: boolean;
-  /**
-   * Whether the field is an array: declared with brackets, or a dynamic array (`__data_loc`, `__rel_loc`).
-   */
+  /** Whether the field is an array: declared with brackets, or a dynamic array (`__data_loc`, `__rel_loc`). */
   array: boolean;
   location: 'inline' | 'data_loc' | 'rel_loc';
 }
@@ -20,8 +18,8 @@ export interface EventFormat {
   system: string;
   name: string;
   /**
-   * `common_type` in the records, 16 bits. The kernel can give the number to another event after a module or
-   * a dynamic event is removed.
+   * `common_type` in the records, 16 bits. The kernel can give the number to another event after a module or a dynamic
+   * event is removed.
    */
   id: number;
   fields: readonly FieldFormat[];
@@ -35,9 +33,7 @@ export interface PageLayout {
   pageSize: number;
   /** Byte offset of the page's u64 timestamp. */
   timestampOffset: number;
-  /**
-   * Byte offset of `commit`. Its low 27 bits contain the length of the data; bits 30 and 31 flag lost events.
-   */
+  /** Byte offset of `commit`. Its low 27 bits contain the length of the data; bits 30 and 31 flag lost events. */
   commitOffset: number;
   /** Size of `commit` in bytes. It is a C `long`: 8 on 64-bit kernels, 4 on 32-bit kernels. */
   commitSize: 4 | 8;

@@ -1,18 +1,15 @@
 /**
- * Defines the *fine buckets* in which a histogram counts. Their bounds are the bounds of exponential buckets
- * and, in addition, the classic bounds of the metric. Every exponential bucket and every classic bucket is
- * therefore an exact sum of fine buckets. The exponential buckets have base 2 and scale 3 (8 per octave,
- * bounds 2^(i/8) seconds, upper bound inclusive), as in OpenTelemetry's exponential histograms and in
- * Prometheus' native histograms. Bounds are compared in the recorded unit: nanoseconds, or the unit that
- * `divisor` defines.
+ * Defines the *fine buckets* in which a histogram counts. Their bounds are the bounds of exponential buckets and, in
+ * addition, the classic bounds of the metric. Every exponential bucket and every classic bucket is therefore an exact
+ * sum of fine buckets. The exponential buckets have base 2 and scale 3 (8 per octave, bounds 2^(i/8) seconds, upper
+ * bound inclusive), as in OpenTelemetry's exponential histograms and in Prometheus' native histograms. Bounds are
+ * compared in the recorded unit: nanoseconds, or the unit that `divisor` defines.
  */
 import type { MetricSpec } from './metric.ts';
 
 export const HISTOGRAM_SCALE = 3;
 const PER_OCTAVE = 2 ** HISTOGRAM_SCALE;
-/**
- * Number of octaves with exponential buckets: for nanoseconds, from 2^-30 s (below 1 ns) to 2^23 s (97 days).
- */
+/** Number of octaves with exponential buckets: for nanoseconds, from 2^-30 s (below 1 ns) to 2^23 s (97 days). */
 const OCTAVES_SHOWN = 53;
 /** The look-up table has 2^6 cells per octave, so a cell rarely contains more than one bound. */
 const CELL_BITS = 6;
@@ -31,15 +28,15 @@ export interface HistogramGrid {
   /** Number of blocks of 16 fine buckets per series. */
   blocksPerSeries: number;
   /**
-   * A look-up table with two numbers per cell. `cellOf` returns the index of a value's cell. The first number
-   * is a fine bucket, the second is the upper bound of this bucket, rounded down. A value of the cell that is
-   * above this bound belongs to the next bucket. If the cell contains several bounds, the first number is
-   * `~bucket` instead, and `bucketOf` searches upwards from `bucket`.
+   * A look-up table with two numbers per cell. `cellOf` returns the index of a value's cell. The first number is a fine
+   * bucket, the second is the upper bound of this bucket, rounded down. A value of the cell that is above this bound
+   * belongs to the next bucket. If the cell contains several bounds, the first number is `~bucket` instead, and
+   * `bucketOf` searches upwards from `bucket`.
    */
   cells: Int32Array;
   /**
-   * Returns the fine bucket of a recorded value, usually a duration in whole nanoseconds. Negative values
-   * count as zero. Values above the range belong to the last bucket.
+   * Returns the fine bucket of a recorded value, usually a duration in whole nanoseconds. Negative values count as
+   * zero. Values above the range belong to the last bucket.
    */
   bucketOf(ns: number): number;
 }
@@ -50,9 +47,8 @@ export const FINE_BLOCK_SIZE = 1 << FINE_BLOCK_BITS;
 export const ZERO_BUCKET = -32768;
 
 /**
- * Makes the grid for classic bounds (ascending, positive, finite). The bounds are in the exported unit:
- * seconds, unless `divisor` defines another. Exponential bucket i contains exported values in (2^((i-1)/8),
- * 2^(i/8)].
+ * Makes the grid for classic bounds (ascending, positive, finite). The bounds are in the exported unit: seconds, unless
+ * `divisor` defines another. Exponential bucket i contains exported values in (2^((i-1)/8), 2^(i/8)].
  */
 export function makeHistogramGrid(classicBounds: readonly number[], divisor = 1e9): HistogramGrid {
   // Round first: 3e-8 * 1e9 is not exactly 30, and a bound that is a whole number of ns must be exact.
@@ -79,10 +75,7 @@ export function makeHistogramGrid(classicBounds: readonly number[], divisor = 1e
 
 const grids = new Map<string, HistogramGrid>();
 
-/**
- * Returns the grid of a histogram. All families of a thread with the same bounds and divisor share one
- * object.
- */
+/** Returns the grid of a histogram. All families of a thread with the same bounds and divisor share one object. */
 export function gridOf({ bounds, divisor }: Pick<MetricSpec, 'bounds' | 'divisor'>): HistogramGrid {
   const key = `${divisor} ${bounds.join()}`;
   let grid = grids.get(key);
@@ -101,8 +94,8 @@ function lowestInCell(cell: number): number {
 }
 
 /**
- * Makes the look-up table and the function that finds the fine bucket of a value. Each cell of the table
- * covers 1/64 of an octave.
+ * Makes the look-up table and the function that finds the fine bucket of a value. Each cell of the table covers 1/64 of
+ * an octave.
  */
 function makeSearch(upperNs: Float64Array): Pick<HistogramGrid, 'cells' | 'bucketOf'> {
   const lastCell = OCTAVES << CELL_BITS;

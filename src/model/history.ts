@@ -1,6 +1,6 @@
 /**
- * Response types of `/api/v1/history` and `/api/v1/live`: see docs/http-api.md. The web page and the command
- * `top` read these responses. A *column* contains the data of one time step.
+ * Response types of `/api/v1/history` and `/api/v1/live`: see docs/http-api.md. The web page and the command `top` read
+ * these responses. A *column* contains the data of one time step.
  */
 
 export interface HistoryIndex {
@@ -16,8 +16,7 @@ export interface HistoryResolution {
   keep_seconds: number;
   columns: number;
   /**
-   * `from`: start of the first column; `to`: end of the last column. In milliseconds. Null if there are no
-   * columns yet.
+   * `from`: start of the first column; `to`: end of the last column. In milliseconds. Null if there are no columns yet.
    */
   from: number | null;
   to: number | null;
@@ -43,16 +42,11 @@ export interface HistoryAnswer {
   times: number[];
   /** Number of seconds of data in each column; 0 if the column is a gap. */
   seconds: number[];
-  /**
-   * Indexes of columns with incomplete data: in their time steps, some requested events were not available.
-   */
+  /** Indexes of columns with incomplete data: in their time steps, some requested events were not available. */
   not_ready: number[];
   /** Sorted in descending order: counters by value, histograms by sum. */
   series: HistorySeries[];
-  /**
-   * Sum of the series that `series` leaves out because of the request's limit. `groups`: number of these
-   * series.
-   */
+  /** Sum of the series that `series` leaves out because of the request's limit. `groups`: number of these series. */
   rest?: Omit<HistorySeries, 'labels'> & { groups: number };
 }
 
@@ -66,8 +60,8 @@ export interface HistorySeries {
   /** Histograms: sum of the durations in seconds. */
   sum?: (number | null)[];
   /**
-   * Histograms: exponential buckets (scale 3) as a flat list: index, count, index, count, … Index -32768 is
-   * the bucket of zeros.
+   * Histograms: exponential buckets (scale 3) as a flat list: index, count, index, count, … Index -32768 is the bucket
+   * of zeros.
    */
   buckets?: (number[] | null)[];
 }

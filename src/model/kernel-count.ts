@@ -1,11 +1,10 @@
 /**
- * Types for counting events in the kernel: a hist trigger counts an event by its fields, and the kernel does
- * not record the event.
+ * Types for counting events in the kernel: a hist trigger counts an event by its fields, and the kernel does not record
+ * the event.
  */
 
 /**
- * Where events are counted. `agent`: the agent counts recorded events. `kernel`: the kernel counts the events
- * itself.
+ * Where events are counted. `agent`: the agent counts recorded events. `kernel`: the kernel counts the events itself.
  */
 export const COUNT_IN = ['agent', 'kernel'] as const;
 export type CountIn = (typeof COUNT_IN)[number];

@@ -10,19 +10,14 @@ export interface MetricSpec {
   unit: string;
   /** Label names, in the order of the values passed to `slot()`. */
   labels: readonly string[];
-  /**
-   * Labels whose values come from the kernel or the user. `maxSeries` limits the combinations of their
-   * values.
-   */
+  /** Labels whose values come from the kernel or the user. `maxSeries` limits the combinations of their values. */
   open: readonly string[];
   maxSeries: number;
-  /**
-   * The exported value is the recorded value divided by this number: 1e9 for nanoseconds exported as seconds.
-   */
+  /** The exported value is the recorded value divided by this number: 1e9 for nanoseconds exported as seconds. */
   divisor: number;
   /**
-   * True if the metric's times are not differences of event timestamps: either the records contain the times,
-   * or the agent measured them. Such times are correct whatever the trace clock of a recording is.
+   * True if the metric's times are not differences of event timestamps: either the records contain the times, or the
+   * agent measured them. Such times are correct whatever the trace clock of a recording is.
    */
   ownTime?: boolean | undefined;
   /** Classic upper bounds in the exported unit (usually seconds), ascending, without +Inf. Only for histograms. */
@@ -30,8 +25,8 @@ export interface MetricSpec {
 }
 
 /**
- * A consistent copy of one family. While `epoch` stays the same, each series keeps its index. `labelValues`
- * begins with series `labelsFrom`, because the reader already has the label values of earlier series.
+ * A consistent copy of one family. While `epoch` stays the same, each series keeps its index. `labelValues` begins with
+ * series `labelsFrom`, because the reader already has the label values of earlier series.
  */
 export interface FamilySnapshot {
   spec: MetricSpec;
@@ -46,9 +41,9 @@ export interface FamilySnapshot {
 }
 
 /**
- * Counts of all series of a histogram family in fine buckets (see histogram-grid.ts), stored sparsely:
- * fine bucket f of series s is `blocks[directory[s * blocksPerSeries + (f >> 4)] * 16 + (f & 15)]`.
- * Directory entry 0 means a block of zeros.
+ * Counts of all series of a histogram family in fine buckets (see histogram-grid.ts), stored sparsely: fine bucket f of
+ * series s is `blocks[directory[s * blocksPerSeries + (f >> 4)] * 16 + (f & 15)]`. Directory entry 0 means a block of
+ * zeros.
  */
 export interface HistogramSnapshot {
   directory: Int32Array;
@@ -60,9 +55,9 @@ export interface HistogramSnapshot {
 }
 
 /**
- * A store (src/metrics/store.ts) can create *parts*: further stores with their own families. Epochs of part N
- * begin at N times this number, so an epoch identifies the part. If a later part declares a metric with the
- * same name, readers can see that the family is a new one.
+ * A store (src/metrics/store.ts) can create *parts*: further stores with their own families. Epochs of part N begin at
+ * N times this number, so an epoch identifies the part. If a later part declares a metric with the same name, readers
+ * can see that the family is a new one.
  */
 const EPOCHS_PER_PART = 2 ** 32;
 
@@ -83,8 +78,7 @@ export function isSameFamily(
 export type KnownSeries = Record<string, { epoch: number; count: number }>;
 
 /**
- * Snapshots of all families of a store: the store's own families in the order of declaration, then those of
- * its parts.
+ * Snapshots of all families of a store: the store's own families in the order of declaration, then those of its parts.
  */
 export interface MetricSnapshot {
   families: FamilySnapshot[];

@@ -12,17 +12,15 @@ export interface OtlpTarget {
   /** Timeout of one attempt. */
   timeoutMs: number;
   compression: 'none' | 'gzip';
-  /**
-   * Paths of PEM files: CA certificates (used instead of the system's), the client certificate, and its key.
-   */
+  /** Paths of PEM files: CA certificates (used instead of the system's), the client certificate, and its key. */
   certificateFile?: string | undefined;
   clientCertificateFile?: string | undefined;
   clientKeyFile?: string | undefined;
 }
 
 /**
- * How to push histograms: with the classic bounds that a Prometheus scrape also gets, or with exponential
- * buckets of scale 3.
+ * How to push histograms: with the classic bounds that a Prometheus scrape also gets, or with exponential buckets of
+ * scale 3.
  */
 export const OTLP_HISTOGRAMS = ['explicit_bucket_histogram', 'base2_exponential_bucket_histogram'] as const;
 export type OtlpHistograms = (typeof OTLP_HISTOGRAMS)[number];

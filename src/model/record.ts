@@ -1,8 +1,8 @@
 import type { DurationNs, TimestampNs } from './time.ts';
 
 /**
- * One event as the decoder passes it to handlers: a view of a page, valid only during the call. The decoder
- * reuses one object for all events, so that decoding an event allocates no memory.
+ * One event as the decoder passes it to handlers: a view of a page, valid only during the call. The decoder reuses one
+ * object for all events, so that decoding an event allocates no memory.
  */
 export interface EventRecord {
   /** The page as little-endian 32-bit words. */
@@ -21,23 +21,22 @@ export interface EventRecord {
 export interface EventHandler {
   (record: EventRecord): void;
   /**
-   * Fast path for most records: handles the record and returns true, or does nothing and returns false. If it
-   * returns false or is absent, the decoder calls the handler instead. V8 must inline the fast path into the
-   * loop over events (`decode/run.ts`). The fast path therefore calls only small functions, and returns false
-   * in rare cases instead of calling a function for them.
+   * Fast path for most records: handles the record and returns true, or does nothing and returns false. If it returns
+   * false or is absent, the decoder calls the handler instead. V8 must inline the fast path into the loop over events
+   * (`decode/run.ts`). The fast path therefore calls only small functions, and returns false in rare cases instead of
+   * calling a function for them.
    */
   usual?: UsualForm;
   /**
-   * Fast path for two records that follow each other in a page. If several handlers have a `pair`, the
-   * decoder uses only the first.
+   * Fast path for two records that follow each other in a page. If several handlers have a `pair`, the decoder uses
+   * only the first.
    */
   pair?: UsualPair;
 }
 
 /**
- * Handles a record that is passed as plain arguments: the page's words, and the index `at` of the payload's
- * first word. Plain arguments are faster than an `EventRecord`, whose fields must be written and read for
- * every event.
+ * Handles a record that is passed as plain arguments: the page's words, and the index `at` of the payload's first word.
+ * Plain arguments are faster than an `EventRecord`, whose fields must be written and read for every event.
  */
 export type UsualForm = (words: Int32Array, at: number, timestampNs: TimestampNs, cpu: number) => boolean;
 
@@ -63,9 +62,9 @@ export type PairForm = (
 export type IntReader = (record: EventRecord) => number;
 
 /**
- * Locates the contents of a string or array field. `start` returns the offset of the first byte, in bytes
- * from the start of the page. `end` returns the offset after the last byte; for a string, the offset of the
- * first NUL. Both results lie inside the payload, even if the record is corrupt.
+ * Locates the contents of a string or array field. `start` returns the offset of the first byte, in bytes from the
+ * start of the page. `end` returns the offset after the last byte; for a string, the offset of the first NUL. Both
+ * results lie inside the payload, even if the record is corrupt.
  */
 export interface BytesReader {
   start(record: EventRecord): number;

@@ -1,6 +1,4 @@
-/**
- * Response types of `/api/v1/slow`, as described in docs/http-api.md. The web page reads these responses.
- */
+/** Response types of `/api/v1/slow`, as described in docs/http-api.md. The web page reads these responses. */
 import type { Attributes } from './span.ts';
 
 export interface SpanTree {

@@ -1,8 +1,8 @@
 import type { PageLayout } from './format.ts';
 
 /**
- * A source of raw pages (sub-buffers): per-CPU `trace_pipe_raw` files, a recording, or a simulation.
- * Implementations never block.
+ * A source of raw pages (sub-buffers): per-CPU `trace_pipe_raw` files, a recording, or a simulation. Implementations
+ * never block.
  */
 export interface PageSource {
   /** CPUs whose buffers can contain pages now. CPU hotplug can change the result between calls. */
@@ -24,10 +24,7 @@ export interface TextSource {
 /** Facts about the machine and the trace buffer that the decoder needs to read pages. */
 export interface TraceMetadata {
   layout: PageLayout;
-  /**
-   * Name of the trace clock. The agent itself uses `mono`; recordings made by other programs can use other
-   * clocks.
-   */
+  /** Name of the trace clock. The agent itself uses `mono`; recordings made by other programs can use other clocks. */
   clock: string;
   /** `uname -m` of the recording machine: `x86_64`, `aarch64`. */
   machine: string;
@@ -42,8 +39,8 @@ export interface TraceMetadata {
 }
 
 /**
- * Contents of one CPU's file `per_cpu/cpuN/stats`. All fields except `cpu` and `bytes` are numbers of events,
- * counted since the last reset of the buffer.
+ * Contents of one CPU's file `per_cpu/cpuN/stats`. All fields except `cpu` and `bytes` are numbers of events, counted
+ * since the last reset of the buffer.
  */
 export interface BufferStats {
   cpu: number;

@@ -1,6 +1,6 @@
 /**
- * Finished traces of slow operations, as plain data. The capture thread makes them. The main thread exports
- * them, keeps them for `/api/v1/slow`, and adds their exemplars to histograms.
+ * Finished traces of slow operations, as plain data. The capture thread makes them. The main thread exports them, keeps
+ * them for `/api/v1/slow`, and adds their exemplars to histograms.
  */
 import type { TASK_CLASSES } from './task-classes.ts';
 import { LATENCY_TRACERS } from './tracer.ts';
@@ -19,8 +19,8 @@ export const SPAN_KINDS = [
 export type SpanKind = (typeof SPAN_KINDS)[number];
 
 /**
- * Kinds whose operations belong to a thread. Such an operation can be part of an application's span, and the
- * config can exclude it by its task.
+ * Kinds whose operations belong to a thread. Such an operation can be part of an application's span, and the config can
+ * exclude it by its task.
  */
 export const TASK_KINDS: readonly SpanKind[] = ['syscalls', 'block', 'sched', 'metrics', 'function_graph'];
 
@@ -63,9 +63,9 @@ export interface TraceRecord {
   /** The root first, and every parent before its children. */
   spans: readonly SpanRecord[];
   /**
-   * The value that the agent compares with the kind's threshold, and by which it sorts traces: usually the
-   * duration. For osnoise: the noise of a period. For a syscall that the config does not name: the duration
-   * without interruptible sleep.
+   * The value that the agent compares with the kind's threshold, and by which it sorts traces: usually the duration.
+   * For osnoise: the noise of a period. For a syscall that the config does not name: the duration without interruptible
+   * sleep.
    */
   weightNs: number;
   /** Number of spans that the agent left out of the trace. */
@@ -76,8 +76,8 @@ export interface TraceRecord {
 }
 
 /**
- * Values of the label `outcome` of traces and spans. `kept`: only in memory, because no OTLP backend is
- * configured. `suspended`: the probe that tracks tasks for traces was suspended.
+ * Values of the label `outcome` of traces and spans. `kept`: only in memory, because no OTLP backend is configured.
+ * `suspended`: the probe that tracks tasks for traces was suspended.
  */
 export type SpanOutcome = 'exported' | 'kept' | 'over_budget' | 'pruned' | 'failed' | 'suspended';
 
@@ -96,13 +96,13 @@ export interface SpansConfig {
 export interface KindOptions {
   thresholdNs: number;
   /**
-   * For the kind syscalls: globs of syscall names; by default all, except syscalls that normally wait, such
-   * as `poll`. For the kind metrics: globs of metric names; by default all.
+   * For the kind syscalls: globs of syscall names; by default all, except syscalls that normally wait, such as `poll`.
+   * For the kind metrics: globs of metric names; by default all.
    */
   include?: readonly string[] | undefined;
   /**
-   * Only for `TASK_KINDS`. `processes` are globs of names of threads or programs, `containers` globs of
-   * container ids or pod uids. If undefined, all tasks match.
+   * Only for `TASK_KINDS`. `processes` are globs of names of threads or programs, `containers` globs of container ids
+   * or pod uids. If undefined, all tasks match.
    */
   processes?: readonly string[] | undefined;
   excludeProcesses?: readonly string[] | undefined;

@@ -16,9 +16,7 @@ export interface BudgetStatus {
   cores: number;
   usedCores: number;
   windowSeconds: number;
-  /**
-   * `until`: UTC, RFC 3339. If the agent is still over its budget at this time, it extends the suspension.
-   */
+  /** `until`: UTC, RFC 3339. If the agent is still over its budget at this time, it extends the suspension. */
   suspended: { probe: string; until: string; reason: string }[];
 }
 
@@ -47,10 +45,7 @@ export interface ProcessFactsStatus {
   reason: string;
 }
 
-/**
- * Losses of one CPU's buffer. `cleared` and `paused` are numbers of occurrences, the others numbers of
- * events.
- */
+/** Losses of one CPU's buffer. `cleared` and `paused` are numbers of occurrences, the others numbers of events. */
 export interface CpuLoss {
   overrun: number;
   commitOverrun: number;
@@ -81,9 +76,7 @@ export interface BufferStatus {
   subbufferBytes: number;
 }
 
-/**
- * Contents of `/api/v1/status` and `/`. Plain data, because the capture thread sends it to the main thread.
- */
+/** Contents of `/api/v1/status` and `/`. Plain data, because the capture thread sends it to the main thread. */
 export interface CaptureStatus extends Omit<BufferStatus, 'buffer'> {
   source: 'live' | 'replay';
   kernelRelease: string;

@@ -1,7 +1,7 @@
 /**
- * Scheduling classes of tasks: the values of the label `class` of run queue latency. The priority in the
- * events identifies real-time tasks (include/linux/sched/prio.h). The priority does not identify SCHED_BATCH
- * and SCHED_IDLE, so the agent looks up these classes and keeps them in a table by pid.
+ * Scheduling classes of tasks: the values of the label `class` of run queue latency. The priority in the events
+ * identifies real-time tasks (include/linux/sched/prio.h). The priority does not identify SCHED_BATCH and SCHED_IDLE,
+ * so the agent looks up these classes and keeps them in a table by pid.
  */
 export const TASK_CLASSES = ['normal', 'rt', 'batch', 'idle'] as const;
 
@@ -16,8 +16,8 @@ export const MAX_RT_PRIO = 100;
 
 export interface TaskClasses {
   /**
-   * Returns the class of a task that is not in a real-time class; `NORMAL` if unknown. Costs only one memory
-   * load, because probes call it for every wait.
+   * Returns the class of a task that is not in a real-time class; `NORMAL` if unknown. Costs only one memory load,
+   * because probes call it for every wait.
    */
   of(pid: number): number;
   /** Requests the class of this task. `refresh` looks it up later. */

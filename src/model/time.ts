@@ -1,7 +1,6 @@
 /**
- * Nanoseconds on the trace clock (`mono`: CLOCK_MONOTONIC, the clock of `process.hrtime`), as a double. Exact
- * for the first 104 days of uptime, later rounded to 2 ns. Never 0 for a recorded event, so 0 can mean
- * "none".
+ * Nanoseconds on the trace clock (`mono`: CLOCK_MONOTONIC, the clock of `process.hrtime`), as a double. Exact for the
+ * first 104 days of uptime, later rounded to 2 ns. Never 0 for a recorded event, so 0 can mean "none".
  */
 export type TimestampNs = number;
 

@@ -15,24 +15,23 @@ export interface TracerRequest {
   tracer: string;
   /**
    * Where the tracer runs. `instance`: in a tracefs instance; every kernel that has the tracer allows this.
-   * `prefer_instance`: in an instance if the kernel allows this, otherwise at the top level. `top`: at the
-   * top level.
+   * `prefer_instance`: in an instance if the kernel allows this, otherwise at the top level. `top`: at the top level.
    */
   where: 'instance' | 'prefer_instance' | 'top';
   /**
-   * How the agent reads the tracer's output. `events`: as binary records with format files, like other
-   * events. `latency`: only the longest latency and its trace. `text`: as text, because the tracer's records
-   * have no format file.
+   * How the agent reads the tracer's output. `events`: as binary records with format files, like other events.
+   * `latency`: only the longest latency and its trace. `text`: as text, because the tracer's records have no format
+   * file.
    */
   reads: 'events' | 'latency' | 'text';
   /**
-   * Values for files in `options/`. The agent writes them before the tracer starts, and skips files that the
-   * kernel lacks.
+   * Values for files in `options/`. The agent writes them before the tracer starts, and skips files that the kernel
+   * lacks.
    */
   options: Readonly<Record<string, '0' | '1'>>;
   /**
-   * Values for control files that exist only at the top level. The agent writes them before the tracer
-   * starts, and restores the old values later.
+   * Values for control files that exist only at the top level. The agent writes them before the tracer starts, and
+   * restores the old values later.
    */
   knobs: readonly Knob[];
   /** CPUs to record on, written to `tracing_cpumask` of the tracer's instance. Undefined: all CPUs. */
@@ -46,29 +45,26 @@ export interface Knob {
   /** Path relative to the root of tracefs: `osnoise/cpus`. */
   file: string;
   value: string;
-  /**
-   * True: if the kernel lacks the file, the agent skips it. Otherwise, a missing file makes the tracer
-   * unavailable.
-   */
+  /** True: if the kernel lacks the file, the agent skips it. Otherwise, a missing file makes the tracer unavailable. */
   optional?: boolean;
 }
 
 /**
- * Which functions to trace. Globs consist of letters, digits and `_.$*?`, so a glob cannot contain a filter
- * command such as `:traceoff`.
+ * Which functions to trace. Globs consist of letters, digits and `_.$*?`, so a glob cannot contain a filter command
+ * such as `:traceoff`.
  */
 export interface FunctionFilter {
   /** If empty, all functions are traced; the config must request this with `unfiltered`. */
   functions: readonly string[];
   notrace: readonly string[];
   /**
-   * Pids (in the host's pid namespace) of the tasks to trace. Children that these tasks create later are also
-   * traced. If empty, all tasks are traced.
+   * Pids (in the host's pid namespace) of the tasks to trace. Children that these tasks create later are also traced.
+   * If empty, all tasks are traced.
    */
   pids: readonly number[];
   /**
-   * Only for the tracer function_graph. 1: trace only `functions`. A larger number: also trace the functions
-   * that they call, down to this many levels; the kernel then instruments all functions. 0: no limit.
+   * Only for the tracer function_graph. 1: trace only `functions`. A larger number: also trace the functions that they
+   * call, down to this many levels; the kernel then instruments all functions. 0: no limit.
    */
   maxDepth: number;
 }

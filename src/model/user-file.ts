@@ -1,6 +1,4 @@
-/**
- * Opens and reads files that the user named. Never blocks, accepts only regular files, and limits their size.
- */
+/** Opens and reads files that the user named. Never blocks, accepts only regular files, and limits their size. */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoOf } from './errors.ts';
 

@@ -1,14 +1,11 @@
 /**
- * Encodes what woke a task as a number. The low 3 bits contain a kind (`BY_…`). The other bits contain the
- * number of an interrupt handler or of a softirq vector. A probe stores a code for every wake-up, and looks
- * up the name only if a trace needs it.
+ * Encodes what woke a task as a number. The low 3 bits contain a kind (`BY_…`). The other bits contain the number of an
+ * interrupt handler or of a softirq vector. A probe stores a code for every wake-up, and looks up the name only if a
+ * trace needs it.
  */
 /** Another task woke the task. */
 export const BY_TASK = 0;
-/**
- * A softirq woke the task right after another task raised the softirq. Example: a task sends data over
- * loopback.
- */
+/** A softirq woke the task right after another task raised the softirq. Example: a task sends data over loopback. */
 export const BY_RAISED_SOFTIRQ = 1;
 /** An interrupt handler woke the task. */
 export const BY_IRQ = 2;

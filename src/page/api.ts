@@ -52,10 +52,7 @@ export interface Hello extends Omit<StatusDocument, 'capture'> {
 
 export type LiveMessage = LiveColumn & { reason: string };
 
-/**
- * Opens the live stream. Browsers do not reconnect after an HTTP error, so this function then opens a new
- * stream.
- */
+/** Opens the live stream. Browsers do not reconnect after an HTTP error, so this function then opens a new stream. */
 export function openLive(on: {
   hello(hello: Hello): void;
   column(column: LiveMessage): void;

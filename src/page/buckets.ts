@@ -42,8 +42,8 @@ export interface Rows {
 }
 
 /**
- * Chooses rows that cover all counts. Widens the rows until there are about `most` rows or fewer, so that
- * each row is high enough to click on.
+ * Chooses rows that cover all counts. Widens the rows until there are about `most` rows or fewer, so that each row is
+ * high enough to click on.
  */
 export function rowsOf(all: readonly (Buckets | null)[], most: number): Rows {
   let low = Number.POSITIVE_INFINITY;
@@ -67,8 +67,8 @@ export function rowOf(index: number, width: number): number {
 }
 
 /**
- * Returns the bounds of a row in seconds: lower exclusive, upper inclusive. The row of bucket -240 (`LOWEST`)
- * also contains durations of 0.
+ * Returns the bounds of a row in seconds: lower exclusive, upper inclusive. The row of bucket -240 (`LOWEST`) also
+ * contains durations of 0.
  */
 export function boundsOf(row: number, width: number): [low: number, high: number] {
   return [2 ** (((row - 1) * width) / 8), 2 ** ((row * width) / 8)];

@@ -8,8 +8,8 @@ import { nounOf } from './panel.ts';
 import { traceTable } from './trace-table.ts';
 
 /**
- * The search for traces extends the period of the cell by this time in both directions, because the agent can
- * count a duration later or slightly earlier than the operation's span ends.
+ * The search for traces extends the period of the cell by this time in both directions, because the agent can count a
+ * duration later or slightly earlier than the operation's span ends.
  */
 const AROUND_MS = 1500;
 

@@ -1,6 +1,6 @@
 /**
- * Shows a matrix: each row is a container that waited for a CPU, each column a container that used the CPU
- * during the wait.
+ * Shows a matrix: each row is a container that waited for a CPU, each column a container that used the CPU during the
+ * wait.
  */
 import type { HistoryAnswer } from '../model/history.ts';
 import { getHistory } from './api.ts';

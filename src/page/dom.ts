@@ -4,8 +4,8 @@ type Child = Node | string | number | undefined | readonly Child[];
 type Props = Record<string, string | number | boolean | EventListener | undefined>;
 
 /**
- * Creates an element. In `props`, functions become listeners, and `true` becomes an empty attribute. Skips
- * `undefined` and `false`.
+ * Creates an element. In `props`, functions become listeners, and `true` becomes an empty attribute. Skips `undefined`
+ * and `false`.
  */
 export function el<K extends keyof HTMLElementTagNameMap>(
   tag: K,
@@ -31,10 +31,7 @@ function add(element: Element, children: readonly Child[]): void {
   }
 }
 
-/**
- * Replaces control characters and characters that change the text direction, because they can disguise a
- * name.
- */
+/** Replaces control characters and characters that change the text direction, because they can disguise a name. */
 function printable(text: string): string {
   return text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }

@@ -11,8 +11,8 @@ export interface Part {
 const MOST_PARTS = 10;
 
 /**
- * Returns the parts of an operation's duration, longest first. The time that no direct child covers is one
- * more part: the operation itself, or unknown if the operation is a wait for a CPU.
+ * Returns the parts of an operation's duration, longest first. The time that no direct child covers is one more part:
+ * the operation itself, or unknown if the operation is a wait for a CPU.
  */
 export function explanationOf({ children, durationSeconds, kind }: SlowTree): Part[] {
   const parts = new Map<string, Part>();
@@ -36,8 +36,8 @@ export function explanationOf({ children, durationSeconds, kind }: SlowTree): Pa
 }
 
 /**
- * Returns the name of the task or disk in a span's attributes. For several tasks, returns the first name and
- * `…`. Returns undefined if the attributes contain no name.
+ * Returns the name of the task or disk in a span's attributes. For several tasks, returns the first name and `…`.
+ * Returns undefined if the attributes contain no name.
  */
 export function whoseIs({ attributes }: SpanTree) {
   const { 'thread.name': thread, 'system.device': device, 'ftrace.thread.names': several } = attributes;

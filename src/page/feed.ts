@@ -1,6 +1,6 @@
 /**
- * Connects to the agent and notifies the views. Receives a column (how much the metrics grew) per second.
- * Notices restarts and lost connections. After a restart or a reconnection, views load everything again.
+ * Connects to the agent and notifies the views. Receives a column (how much the metrics grew) per second. Notices
+ * restarts and lost connections. After a restart or a reconnection, views load everything again.
  */
 import type { HistoryIndex, HistoryMetric, HistoryResolution } from '../model/history.ts';
 import { getIndex, type Hello, type LiveMessage, openLive } from './api.ts';
@@ -15,8 +15,8 @@ export interface Feed {
   /** Calls `listener` for each new column. Like `onReload`, returns a function that removes the listener. */
   onColumn(listener: (column: LiveMessage) => void): () => void;
   /**
-   * Calls `listener` when views must load the history again: after a reconnection, with new metrics, or when
-   * the user has chosen another resolution.
+   * Calls `listener` when views must load the history again: after a reconnection, with new metrics, or when the user
+   * has chosen another resolution.
    */
   onReload(listener: () => void): () => void;
 }
@@ -68,8 +68,8 @@ export async function connect(
     for (const listener of reloads) listener();
   };
   /**
-   * Returns whether the column contains a metric that has no series in `feed.index` yet. The overview must
-   * add this metric.
+   * Returns whether the column contains a metric that has no series in `feed.index` yet. The overview must add this
+   * metric.
    */
   const hasNew = ({ metrics }: LiveMessage) =>
     Object.keys(metrics).some((name) => (feed.metric(name)?.series ?? 0) === 0);

@@ -1,7 +1,4 @@
-/**
- * Paints the cells of a heat map on uPlot's canvas. Hatches gaps and periods in which the agent was not
- * ready.
- */
+/** Paints the cells of a heat map on uPlot's canvas. Hatches gaps and periods in which the agent was not ready. */
 import type UPlot from 'uplot';
 import { cellBounds, type HeatColumns, type HeatData, startOf } from './heat-data.ts';
 import { countColours, cssColour } from './palette.ts';

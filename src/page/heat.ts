@@ -1,7 +1,7 @@
 /**
- * A heat map: the x axis is time, the y axis is duration, and higher counts have stronger colours. Lines show
- * the median and the 99th percentile. uPlot draws axes and lines; heat-paint.ts draws the cells. The pointer
- * or the arrow keys select a cell.
+ * A heat map: the x axis is time, the y axis is duration, and higher counts have stronger colours. Lines show the
+ * median and the 99th percentile. uPlot draws axes and lines; heat-paint.ts draws the cells. The pointer or the arrow
+ * keys select a cell.
  */
 import type UPlot from 'uplot';
 import { el } from './dom.ts';
@@ -273,8 +273,8 @@ function tick(ms: number, data: HeatData | undefined): string {
 }
 
 /**
- * Returns the ticks of the duration axis in seconds: powers of ten, at most about `MOST_TICKS`. If the axis
- * has at most two powers of ten, adds their multiples by 2 and 5.
+ * Returns the ticks of the duration axis in seconds: powers of ten, at most about `MOST_TICKS`. If the axis has at most
+ * two powers of ten, adds their multiples by 2 and 5.
  */
 function decades([low, high]: [number, number]): number[] {
   const all: number[] = [];

@@ -1,6 +1,6 @@
 /**
- * Shows one metric. For a histogram: a heat map of all series, and one per combination of label values; a
- * click on a cell lists the cell's traces. For a counter: a line chart.
+ * Shows one metric. For a histogram: a heat map of all series, and one per combination of label values; a click on a
+ * cell lists the cell's traces. For a counter: a line chart.
  */
 import type { HistoryAnswer, HistoryMetric } from '../model/history.ts';
 import { getHistory } from './api.ts';
@@ -129,8 +129,8 @@ function counterPage(view: HTMLElement, feed: Feed, { name, by }: Wanted): () =>
 }
 
 /**
- * Loads the series of a metric, and then new columns every two seconds. Calls `show` after each load. Returns
- * a function that stops the updates.
+ * Loads the series of a metric, and then new columns every two seconds. Calls `show` after each load. Returns a
+ * function that stops the updates.
  */
 function follow(feed: Feed, { name, by }: Wanted, show: (answer: HistoryAnswer) => void): () => void {
   let answer: HistoryAnswer | undefined;

@@ -58,8 +58,8 @@ export function isOwn(metric: string): boolean {
 }
 
 /**
- * Returns the names of thread and program, the process ID, and the pod or container. For a script, the
- * program is the interpreter, and only the thread's name identifies the script.
+ * Returns the names of thread and program, the process ID, and the pod or container. For a script, the program is the
+ * interpreter, and only the thread's name identifies the script.
  */
 export function whoOf({ attributes, resource }: Pick<SlowTree, 'attributes' | 'resource'>): string {
   const { 'thread.name': thread, 'process.executable.name': program } = attributes;

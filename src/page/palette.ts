@@ -30,9 +30,7 @@ function viridis(at: number): string {
   return `rgb(${r},${g},${b})`;
 }
 
-/**
- * Returns 64 colours, from low to high counts. Colours for higher counts contrast more with the background.
- */
+/** Returns 64 colours, from low to high counts. Colours for higher counts contrast more with the background. */
 export function countColours(): string[] {
   const dark = isDark();
   return Array.from({ length: 64 }, (_, i) =>

@@ -1,6 +1,6 @@
 /**
- * Shows the first row of the overview: current rates, and totals that indicate problems. Each tile has a
- * small line chart of the last minutes.
+ * Shows the first row of the overview: current rates, and totals that indicate problems. Each tile has a small line
+ * chart of the last minutes.
  */
 import type { HistoryAnswer } from '../model/history.ts';
 import { getHistory } from './api.ts';

@@ -1,6 +1,6 @@
 /**
- * Shows tables, like `top`, of what used most time or occurred most often in the last minute (in a recording:
- * in its whole time).
+ * Shows tables, like `top`, of what used most time or occurred most often in the last minute (in a recording: in its
+ * whole time).
  */
 import type { HistoryAnswer, HistoryMetric, HistorySeries } from '../model/history.ts';
 import { getHistory } from './api.ts';

@@ -20,8 +20,8 @@ export function traceTable(traces: readonly SlowTree[]): HTMLElement {
 }
 
 /**
- * Returns a link to a trace. The link contains the root span's ID, because several of our traces can be parts
- * of one trace of an application and then have the same trace ID.
+ * Returns a link to a trace. The link contains the root span's ID, because several of our traces can be parts of one
+ * trace of an application and then have the same trace ID.
  */
 export function traceLink({ traceId, spanId }: SlowTree): string {
   return `#/trace/${traceId}/${spanId}`;

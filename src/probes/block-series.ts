@@ -45,8 +45,8 @@ export interface BlockOptions extends CommonOptions {
 }
 
 /**
- * Declares the families, and returns functions that add to their series. `hasIssue`: whether the kernel has
- * the event block_rq_issue. Without this event, the probe measures no times.
+ * Declares the families, and returns functions that add to their series. `hasIssue`: whether the kernel has the event
+ * block_rq_issue. Without this event, the probe measures no times.
  */
 export function declareBlockSeries(context: ProbeContext, options: BlockOptions, hasIssue: boolean) {
   const key = (row: number, operation: number) => row * OPERATIONS.length + operation;
@@ -63,8 +63,8 @@ export function declareBlockSeries(context: ProbeContext, options: BlockOptions,
     context.host,
     globMatcher(options.devices),
     (row) => {
-      // When a disk is first seen, create its series of reads and writes with value 0. All other series
-      // appear with their first request.
+      // When a disk is first seen, create its series of reads and writes with value 0. All other series appear with
+      // their first request.
       for (const operation of [READ, WRITE]) {
         if (hasIssue) device.show(key(row, operation));
         bytes.show(key(row, operation));
@@ -87,8 +87,8 @@ export function declareBlockSeries(context: ProbeContext, options: BlockOptions,
       device.record(key(row, operation), cpu, ns, container),
     completed: (row: number, operation: number, amount: number, container: number) => {
       bytes.record(key(row, operation), 0, amount, container);
-      // Create a container's series of errors with value 0 at its first request, so that its first error
-      // shows as an increase.
+      // Create a container's series of errors with value 0 at its first request, so that its first error shows as an
+      // increase.
       if (options.per_container) errors.record(key(row, operation), 0, 0, container);
     },
     failed: (row: number, operation: number, container: number) =>

@@ -1,16 +1,14 @@
 /**
  * How long do disk requests wait in the queue, and how long does the device take? Reads the block_rq_* events
- * (include/trace/events/block.h). Measures the time in the queue (first insert to last issue) and at the
- * device (last issue to completion), and counts bytes, errors and requeues. A requeue means that the driver
- * puts an issued request back into the queue. The probe records both times only at completion, because a
- * requeue can occur until then.
+ * (include/trace/events/block.h). Measures the time in the queue (first insert to last issue) and at the device (last
+ * issue to completion), and counts bytes, errors and requeues. A requeue means that the driver puts an issued request
+ * back into the queue. The probe records both times only at completion, because a requeue can occur until then.
  *
- * The events contain no request id, so device, sector and operation identify a request. If several requests
- * have the same key, the probe assigns a completion to the one that was inserted first. A flush has sector 0
- * in its issue event and sector 2^64-1 in its completion event. The bio that requested the flush has a
- * completion event with 0 sectors, but no issue event. (Kernels 3.x do issue this bio, as a write of 0
- * sectors with `rwbs` `FWS`.) The probe also counts the agent's own requests, so that a disk's numbers match
- * /sys/block/NAME/stat.
+ * The events contain no request id, so device, sector and operation identify a request. If several requests have the
+ * same key, the probe assigns a completion to the one that was inserted first. A flush has sector 0 in its issue event
+ * and sector 2^64-1 in its completion event. The bio that requested the flush has a completion event with 0 sectors,
+ * but no issue event. (Kernels 3.x do issue this bio, as a write of 0 sectors with `rwbs` `FWS`.) The probe also counts
+ * the agent's own requests, so that a disk's numbers match /sys/block/NAME/stat.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
@@ -41,8 +39,8 @@ const CARRIER_SECTOR = -1;
 /** Maximum number of requests in the table, enough for all queues of ten disks. */
 const CAPACITY = 16384;
 /**
- * Evict queued requests after this time. If the kernel merges a bio into the front of a request, the request
- * gets another sector. Its issue event then does not find the queued entry.
+ * Evict queued requests after this time. If the kernel merges a bio into the front of a request, the request gets
+ * another sector. Its issue event then does not find the queued entry.
  */
 const QUEUED_TOO_LONG_NS = 60e9;
 /** Evict issued requests after this time. Drivers time out earlier, so the completion event was lost. */
@@ -105,8 +103,7 @@ interface Request {
   /** Pid of the task that caused the event; 0 if an interrupt caused it. */
   pid: number;
   /**
-   * Pid of the task that ran when the event occurred. If an interrupt caused the event, this is the
-   * interrupted task.
+   * Pid of the task that ran when the event occurred. If an interrupt caused the event, this is the interrupted task.
    */
   commonPid: number;
 }
@@ -160,8 +157,8 @@ function makeState(context: ProbeContext, options: BlockOptions) {
 }
 
 /**
- * Returns a function that copies an event's fields to `request`. The function returns false if the config
- * excludes the device.
+ * Returns a function that copies an event's fields to `request`. The function returns false if the config excludes the
+ * device.
  */
 function requestReader(context: ProbeContext, event: string, { request, series, latest }: State) {
   const { devices } = series;
@@ -185,8 +182,8 @@ function requestReader(context: ProbeContext, event: string, { request, series, 
       sectorsOf(record) === 0
     ) {
       request.operation = FLUSH;
-      // The block layer creates a separate flush for this bio. The special sector distinguishes the bio from
-      // that flush.
+      // The block layer creates a separate flush for this bio. The special sector distinguishes the bio from that
+      // flush.
       request.sector = CARRIER_SECTOR;
     } else request.sector = sectorOf(record);
     request.commonPid = record.words[(record.offset >> 2) + pidAt];
@@ -195,9 +192,7 @@ function requestReader(context: ProbeContext, event: string, { request, series, 
   };
 }
 
-/**
- * Tracks requests in flight. `find` and `add` use the key in `request`, which belongs to the current event.
- */
+/** Tracks requests in flight. `find` and `add` use the key in `request`, which belongs to the current event. */
 function trackRequests(request: Request, { containerOf }: Split, lost: () => void, evicted: () => void) {
   const all = requestsInFlight(CAPACITY, lost, evicted);
   const { table, dropped, voidUntil } = all;
@@ -257,8 +252,8 @@ function onComplete(context: ProbeContext, state: State): EventHandler {
   const errorOf = context.int(COMPLETE, 'error');
 
   /**
-   * Handles a completion without an issue. Such a completion is normal for a bio that requested a flush: its
-   * event has 0 sectors.
+   * Handles a completion without an issue. Such a completion is normal for a bio that requested a flush: its event has
+   * 0 sectors.
    */
   const missingIssue = (done: number, droppedBefore: number): void => {
     if (done === 0) return;
@@ -283,8 +278,7 @@ function onComplete(context: ProbeContext, state: State): EventHandler {
     }
     const remaining = table.sectors(entry) - done;
     if (remaining > 0) {
-      // With 0 sectors, this event belongs to a bio that requested a flush, so the request is not complete
-      // yet.
+      // With 0 sectors, this event belongs to a bio that requested a flush, so the request is not complete yet.
       if (done > 0) {
         table.setSectors(entry, remaining);
         table.move(entry, request.sector + done);

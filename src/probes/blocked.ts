@@ -1,8 +1,7 @@
 /**
  * How long do tasks sleep uninterruptibly (state D), usually to wait for a disk? Measures the time from a
- * sched:sched_switch whose `prev_state` has the bit TASK_UNINTERRUPTIBLE until the sched:sched_wakeup of the
- * task. Kernel threads that wait for work (TASK_IDLE) are not measured, because their `prev_state` has
- * another bit.
+ * sched:sched_switch whose `prev_state` has the bit TASK_UNINTERRUPTIBLE until the sched:sched_wakeup of the task.
+ * Kernel threads that wait for work (TASK_IDLE) are not measured, because their `prev_state` has another bit.
  */
 import { counter, declaredProbe, pair } from './declared/built-in.ts';
 

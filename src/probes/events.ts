@@ -1,7 +1,6 @@
 /**
- * How often does an event occur? Counts the events that the config names, by CPU. Does not count events that
- * the agent's own threads cause, except events in interrupts. With `count_in: kernel`, the kernel counts all
- * events.
+ * How often does an event occur? Counts the events that the config names, by CPU. Does not count events that the
+ * agent's own threads cause, except events in interrupts. With `count_in: kernel`, the kernel counts all events.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
@@ -19,8 +18,8 @@ const COUNT = {
 };
 
 /**
- * If the config selects at most this many events, their series start at 0 on every online CPU, so that even
- * the first event shows as an increase. Otherwise, each series appears with its first event.
+ * If the config selects at most this many events, their series start at 0 on every online CPU, so that even the first
+ * event shows as an increase. Otherwise, each series appears with its first event.
  */
 const SHOWN_FROM_START = 16;
 

@@ -1,8 +1,8 @@
 /**
- * Declares a probe's metric families in the metric store and finds their slots. A slot is the number of a
- * series in its family. A row is the number of the thing that a series describes, such as a syscall. A
- * machine is the metric store together with the number of CPUs and the list of online CPUs. Series whose
- * label values are known in advance (CPUs, kinds) start at 0. Other series appear with their first value.
+ * Declares a probe's metric families in the metric store and finds their slots. A slot is the number of a series in its
+ * family. A row is the number of the thing that a series describes, such as a syscall. A machine is the metric store
+ * together with the number of CPUs and the list of online CPUs. Series whose label values are known in advance (CPUs,
+ * kinds) start at 0. Other series appear with their first value.
  */
 import type { HistogramFamily } from '../metrics/histogram.ts';
 import type { MaxGaugeFamily } from '../metrics/max-gauge.ts';
@@ -31,8 +31,8 @@ export interface Durations extends SeriesRows {
 }
 
 /**
- * Declares a histogram of durations in nanoseconds. `labels` returns the label values of a row, without the
- * values for the CPU or the container.
+ * Declares a histogram of durations in nanoseconds. `labels` returns the label values of a row, without the values for
+ * the CPU or the container.
  */
 export function declareDurations(
   machine: Machine,
@@ -50,8 +50,8 @@ export function declareDurations(
 }
 
 /**
- * Declares a counter about tasks. Its series can have container labels, but never the label `cpu`. `labels`
- * returns the label values of a row, without the values for the container.
+ * Declares a counter about tasks. Its series can have container labels, but never the label `cpu`. `labels` returns the
+ * label values of a row, without the values for the container.
  */
 export function declareTaskCounts(
   machine: Machine,
@@ -76,8 +76,8 @@ export interface CpuCounts {
 }
 
 /**
- * Declares a counter whose first label is `cpu`. `rest` returns the other label values of a row. The first
- * `rowsShown` rows start at 0 on all online CPUs. `divisor` and `unit` are as in `MetricSpec`.
+ * Declares a counter whose first label is `cpu`. `rest` returns the other label values of a row. The first `rowsShown`
+ * rows start at 0 on all online CPUs. `divisor` and `unit` are as in `MetricSpec`.
  */
 export function declareCpuCounts(
   machine: Machine,
@@ -99,15 +99,15 @@ export function declareCpuCounts(
 }
 
 /**
- * Minimum length of an array of sums. V8 treats the address of a typed array as a constant only if the array
- * has more than 64 bytes.
+ * Minimum length of an array of sums. V8 treats the address of a typed array as a constant only if the array has more
+ * than 64 bytes.
  */
 const FEWEST_SUMS = 16;
 
 /**
- * Declares a counter like `declareCpuCounts`, for the most frequent events. Looking up a series for every
- * event would cost too much, so the probe adds to the returned array, at index `cpu * rows + row`. `rows` is
- * `shape.rowsShown` (default: 1), but at least 1. Each snapshot of the metrics adds the sums to the family.
+ * Declares a counter like `declareCpuCounts`, for the most frequent events. Looking up a series for every event would
+ * cost too much, so the probe adds to the returned array, at index `cpu * rows + row`. `rows` is `shape.rowsShown`
+ * (default: 1), but at least 1. Each snapshot of the metrics adds the sums to the family.
  */
 export function declareCpuSums(
   machine: Machine,
@@ -139,8 +139,8 @@ export function declareMaxima(
 }
 
 /**
- * Declares a gauge like `declareMaxima`, with `cpu` as the first label. `rest` returns the other label values
- * of a row. Returns a function that records a duration in nanoseconds.
+ * Declares a gauge like `declareMaxima`, with `cpu` as the first label. `rest` returns the other label values of a row.
+ * Returns a function that records a duration in nanoseconds.
  */
 export function declareCpuMaxima(
   machine: { metrics: MetricStore; cpuCount: number; maxWindowMs: number },

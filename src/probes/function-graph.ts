@@ -1,11 +1,11 @@
 /**
- * How long do kernel functions take? Reads the records that the function_graph tracer writes when a function
- * returns (kernel/trace/trace_functions_graph.c, `funcgraph_exit` in kernel/trace/trace_entries.h). Measures
- * durations by function and CPU.
+ * How long do kernel functions take? Reads the records that the function_graph tracer writes when a function returns
+ * (kernel/trace/trace_functions_graph.c, `funcgraph_exit` in kernel/trace/trace_entries.h). Measures durations by
+ * function and CPU.
  *
- * Each record contains the times of the call and of the return, so a lost record affects only one call. A
- * duration includes sleeps and the functions that the function calls. The field `overrun` is the number of
- * calls of the task that were nested too deeply to be recorded.
+ * Each record contains the times of the call and of the return, so a lost record affects only one call. A duration
+ * includes sleeps and the functions that the function calls. The field `overrun` is the number of calls of the task
+ * that were nested too deeply to be recorded.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import type { FunctionReturn, FunctionSink } from '../model/intervals.ts';
@@ -35,8 +35,8 @@ const DURATION = {
 };
 
 /**
- * Durations of at least this length (104 days in ns) are treated as invalid. Doubles represent integers
- * exactly only up to this limit.
+ * Durations of at least this length (104 days in ns) are treated as invalid. Doubles represent integers exactly only up
+ * to this limit.
  */
 const ABSURD_NS = 2 ** 53;
 
@@ -117,8 +117,7 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
         // The idle tasks of all CPUs have pid 0. Use a negative number per CPU to distinguish them.
         const task = words[at + pidAt] === 0 ? -1 - cpu : words[at + pidAt];
         if (overrun !== 0) tooDeep(overruns.growth(task, overrun >>> 0));
-        // Subtract the low and high words separately, because a double cannot represent all 64-bit times
-        // exactly.
+        // Subtract the low and high words separately, because a double cannot represent all 64-bit times exactly.
         const high = (words[at + returnedAt + 1] >>> 0) - (words[at + calledAt + 1] >>> 0);
         const ns = high * TWO_POW_32 + ((words[at + returnedAt] >>> 0) - (words[at + calledAt] >>> 0));
         if (ns >= 0 && ns < ABSURD_NS) {

@@ -5,10 +5,7 @@
 import { counter, declaredProbe, pair } from './declared/built-in.ts';
 
 const IDLE = 'power:cpu_idle';
-/**
- * Value of the field `state` when a CPU wakes up from an idle state: PWR_EVENT_EXIT, -1 as an unsigned
- * number.
- */
+/** Value of the field `state` when a CPU wakes up from an idle state: PWR_EVENT_EXIT, -1 as an unsigned number. */
 const AWAKE = 4294967295;
 
 export const idle = declaredProbe({

@@ -1,12 +1,12 @@
 /**
- * How long is the worst-case latency? Six kernel tracers measure latencies and keep only the longest. Three
- * measure from a wake-up until the task runs (kernel/trace/trace_sched_wakeup.c), and three measure how long
- * interrupts or preemption are off (kernel/trace/trace_irqsoff.c). These tracers have no events. The agent's
- * capture thread reads each new maximum and resets the tracer. This probe counts the maxima, and exports the
- * largest maximum within a sliding window.
+ * How long is the worst-case latency? Six kernel tracers measure latencies and keep only the longest. Three measure
+ * from a wake-up until the task runs (kernel/trace/trace_sched_wakeup.c), and three measure how long interrupts or
+ * preemption are off (kernel/trace/trace_irqsoff.c). These tracers have no events. The agent's capture thread reads
+ * each new maximum and resets the tracer. This probe counts the maxima, and exports the largest maximum within a
+ * sliding window.
  *
- * By default, these tracers also trace every kernel function, and this makes latencies longer. The tracer
- * option `function-trace` turns this off.
+ * By default, these tracers also trace every kernel function, and this makes latencies longer. The tracer option
+ * `function-trace` turns this off.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import { LATENCY_TRACERS } from '../model/tracer.ts';
@@ -38,8 +38,8 @@ const RECORDS = {
 
 export interface LatencyOptions extends CommonOptions {
   /**
-   * Whether to record the functions that run during a latency. If true, the kernel traces all functions all
-   * the time, at a high cost.
+   * Whether to record the functions that run during a latency. If true, the kernel traces all functions all the time,
+   * at a high cost.
    */
   functions: boolean;
 }

@@ -1,7 +1,7 @@
 /**
- * How much time do memory reclaim, memory compaction and the throttling of writers take, and how many tasks
- * does the OOM killer kill? Reads events of include/trace/events/{vmscan,compaction,writeback,oom}.h. If the
- * option `page_faults` is true, also counts page faults (exceptions.h).
+ * How much time do memory reclaim, memory compaction and the throttling of writers take, and how many tasks does the
+ * OOM killer kill? Reads events of include/trace/events/{vmscan,compaction,writeback,oom}.h. If the option
+ * `page_faults` is true, also counts page faults (exceptions.h).
  */
 
 import { decimalBuckets } from '../config/units/buckets.ts';

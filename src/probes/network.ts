@@ -1,7 +1,7 @@
 /**
- * What goes wrong on the network? Reads events of include/trace/events/{tcp,sock,skb,napi}.h. These events
- * often occur in interrupts, so the metrics do not assign them to tasks. Fields and reasons differ between
- * kernels. The label `reason` contains the names in the event's print fmt.
+ * What goes wrong on the network? Reads events of include/trace/events/{tcp,sock,skb,napi}.h. These events often occur
+ * in interrupts, so the metrics do not assign them to tasks. Fields and reasons differ between kernels. The label
+ * `reason` contains the names in the event's print fmt.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { counter, declaredProbe, pair } from './declared/built-in.ts';

@@ -1,8 +1,8 @@
 /**
- * How long do NVMe commands take, and which commands fail? Reads nvme:nvme_setup_cmd and
- * nvme:nvme_complete_rq (drivers/nvme/host/trace.h). The upper four bits of the command id in nvme_setup_cmd
- * are a generation number. nvme_complete_rq may lack this number, so the probe compares only the lower 12
- * bits. Queue 0 (admin commands) uses other opcodes, so it is included in the errors but not in the times.
+ * How long do NVMe commands take, and which commands fail? Reads nvme:nvme_setup_cmd and nvme:nvme_complete_rq
+ * (drivers/nvme/host/trace.h). The upper four bits of the command id in nvme_setup_cmd are a generation number.
+ * nvme_complete_rq may lack this number, so the probe compares only the lower 12 bits. Queue 0 (admin commands) uses
+ * other opcodes, so it is included in the errors but not in the times.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { counter, declaredProbe, pair } from './declared/built-in.ts';

@@ -1,12 +1,11 @@
 /**
- * How much time do the kernel, interrupts and other tasks take from an isolated CPU? Reads records of the
- * osnoise tracer (kernel/trace/trace_osnoise.c, `osnoise` in kernel/trace/trace_entries.h). The tracer's
- * thread reads the clock in a loop. A gap between two readings means that something interrupted the thread
- * (noise). The tracer's events (include/trace/events/osnoise.h) name the cause of each interruption.
+ * How much time do the kernel, interrupts and other tasks take from an isolated CPU? Reads records of the osnoise
+ * tracer (kernel/trace/trace_osnoise.c, `osnoise` in kernel/trace/trace_entries.h). The tracer's thread reads the clock
+ * in a loop. A gap between two readings means that something interrupted the thread (noise). The tracer's events
+ * (include/trace/events/osnoise.h) name the cause of each interruption.
  *
- * Times in the records are in microseconds, times in the events in nanoseconds. The durations in the events
- * do not include nested interruptions. If no event names the cause of a gap, the hardware or the hypervisor
- * caused the gap.
+ * Times in the records are in microseconds, times in the events in nanoseconds. The durations in the events do not
+ * include nested interruptions. If no event names the cause of a gap, the hardware or the hypervisor caused the gap.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { NOISE_SOURCES } from '../model/intervals.ts';

@@ -1,9 +1,9 @@
 /**
- * Measures how long tasks of each container wait for a CPU, and which container uses the CPU during the wait.
- * The probe `sched` adds these metrics if `per_container` is true. A container has a small number, its slot
- * (src/model/containers.ts). Event handlers only write to arrays indexed by slot. Before each snapshot of the
- * metrics, this class looks up the label values and updates the series. A pair is a waiting container
- * (victim) and the container that used the CPU (culprit).
+ * Measures how long tasks of each container wait for a CPU, and which container uses the CPU during the wait. The probe
+ * `sched` adds these metrics if `per_container` is true. A container has a small number, its slot
+ * (src/model/containers.ts). Event handlers only write to arrays indexed by slot. Before each snapshot of the metrics,
+ * this class looks up the label values and updates the series. A pair is a waiting container (victim) and the container
+ * that used the CPU (culprit).
  */
 import type { ValueFamily } from '../metrics/value.ts';
 import {
@@ -52,8 +52,8 @@ const BY = ['self', 'other', 'system', 'kernel'] as const;
 const BY_OTHER: ContainerLabels = ['', '', OTHER_CONTAINER];
 
 /**
- * Returns the index in `BY` for a preemption by a task of container `bySlot`. `IDLE` counts as `self`: no
- * task ran, because the preempted container had used up its CPU quota.
+ * Returns the index in `BY` for a preemption by a task of container `bySlot`. `IDLE` counts as `self`: no task ran,
+ * because the preempted container had used up its CPU quota.
  */
 function categoryOf(bySlot: number): number {
   if (bySlot === KERNEL) return 3;
@@ -124,8 +124,8 @@ export class SchedContainers implements WaitsByContainer {
   }
 
   /**
-   * Adds the waits and preemptions of a container to its series. A pair is skipped until the names of both
-   * containers are known.
+   * Adds the waits and preemptions of a container to its series. A pair is skipped until the names of both containers
+   * are known.
    */
   #write(victim: number, culprits: readonly number[]): void {
     const labels = this.#containers.labels(victim);
@@ -151,8 +151,8 @@ export class SchedContainers implements WaitsByContainer {
   }
 
   /**
-   * Called before another container gets the slot. Removes the container's series, unless another slot has
-   * the same labels, as after a restart of the container.
+   * Called before another container gets the slot. Removes the container's series, unless another slot has the same
+   * labels, as after a restart of the container.
    */
   #release(slot: number): void {
     this.#flush();
@@ -175,8 +175,8 @@ export class SchedContainers implements WaitsByContainer {
   }
 
   /**
-   * Removes a pair in which container `slot` is the victim, the culprit or both. Adds waits that were not
-   * exported yet to the pair in which `UNKNOWN` (label `other`) replaces `slot`.
+   * Removes a pair in which container `slot` is the victim, the culprit or both. Adds waits that were not exported yet
+   * to the pair in which `UNKNOWN` (label `other`) replaces `slot`.
    */
   #forgetPair(victim: number, culprit: number, slot: number, isShared: boolean): void {
     const pair = pairOf(victim, culprit);

@@ -1,8 +1,8 @@
 /**
- * How long do tasks wait for a CPU? Reads scheduler events (include/trace/events/sched.h), measures waits for
- * a CPU (run queue latency), and counts switches, wake-ups and migrations. A wait begins when a task is
- * woken, or when a CPU switches away from a task that is still runnable. The wait ends with the sched_switch
- * to the task. The idle task (pid 0) is not counted.
+ * How long do tasks wait for a CPU? Reads scheduler events (include/trace/events/sched.h), measures waits for a CPU
+ * (run queue latency), and counts switches, wake-ups and migrations. A wait begins when a task is woken, or when a CPU
+ * switches away from a task that is still runnable. The wait ends with the sched_switch to the task. The idle task (pid
+ * 0) is not counted.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { switchedOutMask } from '../decode/print-fmt.ts';
@@ -52,14 +52,10 @@ const MIGRATIONS = {
   labels: [],
 };
 
-/**
- * After a wait of at least this length, the probe requests the task's scheduling class, to use it for later
- * waits.
- */
+/** After a wait of at least this length, the probe requests the task's scheduling class, to use it for later waits. */
 const LONG_WAIT_NS = 1e6;
 /**
- * Used for recordings, which contain no scheduling classes. Only the priority in the events identifies
- * real-time tasks.
+ * Used for recordings, which contain no scheduling classes. Only the priority in the events identifies real-time tasks.
  */
 const NO_CLASSES: TaskClasses = {
   of: () => NORMAL,
@@ -74,8 +70,7 @@ const KINDS = ['voluntary', 'preempted'];
 
 export interface SchedOptions extends CommonOptions {
   /**
-   * When a wait begins. `wakeup`: when the task joins a run queue. `waking`: when the waker begins to wake
-   * the task.
+   * When a wait begins. `wakeup`: when the task joins a run queue. `waking`: when the waker begins to wake the task.
    */
   from: 'wakeup' | 'waking';
   /** Whether to measure waits by container in addition. */
@@ -122,8 +117,8 @@ export const sched: ProbeModule<SchedOptions> = {
     return needs;
   },
   create: createSched,
-  // In a trace, the span of a wait begins at sched_wakeup. The histogram contains the same duration only if
-  // the option `from` is `wakeup`.
+  // In a trace, the span of a wait begins at sched_wakeup. The histogram contains the same duration only if the option
+  // `from` is `wakeup`.
   reporting: {
     counts: ({ from }) => (from === 'wakeup' ? () => true : () => false),
     withoutContainers: true,
@@ -179,8 +174,7 @@ function switchHandler(
   const prevState = context.word(SWITCH, 'prev_state');
   const nextPid = context.word(SWITCH, 'next_pid');
   const nextPrio = context.word(SWITCH, 'next_prio');
-  // The bits of `prev_state` that mean "not runnable" differ between kernels. The event's print fmt lists
-  // these bits.
+  // The bits of `prev_state` that mean "not runnable" differ between kernels. The event's print fmt lists these bits.
   const asleep = switchedOutMask(format);
   return ({ words, offset, cpu, timestampNs }) => {
     const at = offset >> 2;
@@ -201,8 +195,8 @@ function switchHandler(
     else if (since < runnable.lostUntil[0]) lost();
     else if (ns < 0) late();
     else {
-      // The event contains the current priority, so a task that inherits a real-time priority counts as a
-      // real-time task.
+      // The event contains the current priority, so a task that inherits a real-time priority counts as a real-time
+      // task.
       const isRealtime = words[at + nextPrio] < MAX_RT_PRIO;
       latency.record(isRealtime ? REALTIME : classes.of(next), cpu, ns);
       wait[cpu] += ns;
@@ -236,10 +230,9 @@ function wakeupHandler(
 }
 
 /**
- * Handles sched_wakeup_new. This event occurs while the parent runs, so `common_pid` is the parent. The new
- * task gets the class of its parent, because an earlier task with the same pid may have had another class.
- * The handler repeats code of `wakeupHandler`: V8 treats the arrays of a closure as constants only if no
- * other closure has the same code.
+ * Handles sched_wakeup_new. This event occurs while the parent runs, so `common_pid` is the parent. The new task gets
+ * the class of its parent, because an earlier task with the same pid may have had another class. The handler repeats
+ * code of `wakeupHandler`: V8 treats the arrays of a closure as constants only if no other closure has the same code.
  */
 function newTaskHandler(
   context: ProbeContext,

@@ -1,9 +1,9 @@
 /**
- * How long do soft interrupts wait, and how long do they run? Reads irq:softirq_raise, softirq_entry and
- * softirq_exit (include/trace/events/irq.h). If a vector is raised several times before it runs, the wait
- * begins with the first raise. A run is one execution of a vector's handler. Its duration includes hard
- * interrupts during the run. On real-time kernels, soft interrupts run in threads that can be preempted, so
- * several runs can be open on a CPU. CPU, pid and vector therefore identify a run.
+ * How long do soft interrupts wait, and how long do they run? Reads irq:softirq_raise, softirq_entry and softirq_exit
+ * (include/trace/events/irq.h). If a vector is raised several times before it runs, the wait begins with the first
+ * raise. A run is one execution of a vector's handler. Its duration includes hard interrupts during the run. On
+ * real-time kernels, soft interrupts run in threads that can be preempted, so several runs can be open on a CPU. CPU,
+ * pid and vector therefore identify a run.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { flagPairs } from '../decode/print-fmt.ts';
@@ -86,8 +86,8 @@ function makeState(context: ProbeContext, options: CommonOptions) {
   const labels = (row: number) => [names[row]];
   const latency = declareDurations(context, LATENCY, options, labels);
   const duration = declareDurations(context, DURATION, options, labels);
-  // Each series appears with its first event. With one series per CPU and vector from the start, most
-  // exported series could be unused.
+  // Each series appears with its first event. With one series per CPU and vector from the start, most exported series
+  // could be unused.
   const time = declareCpuCounts(context, TIME, { unit: 'seconds', divisor: 1e9, rowsShown: 0, rest: labels });
   const noStart = context.unmatched('no_start');
   const noEnd = context.unmatched('no_end');
@@ -95,8 +95,8 @@ function makeState(context: ProbeContext, options: CommonOptions) {
   const late = context.unmatched('late');
   const evicted = context.unmatched('evicted');
   /**
-   * By CPU: bit mask of the vectors that have not run since the last loss of events. If a raise or entry
-   * event of these vectors is missing, it counts as `lost` instead of `no_start`.
+   * By CPU: bit mask of the vectors that have not run since the last loss of events. If a raise or entry event of these
+   * vectors is missing, it counts as `lost` instead of `no_start`.
    */
   const unseen = new Int32Array(cpuCount);
   return {
@@ -113,8 +113,8 @@ function makeState(context: ProbeContext, options: CommonOptions) {
     raisedAt: new Float64Array(cpuCount * VECTORS),
     unseen,
     /**
-     * By CPU: end of the last loss of events. Waits and runs that began earlier count as lost. Their records
-     * can also arrive after `onLoss`.
+     * By CPU: end of the last loss of events. Waits and runs that began earlier count as lost. Their records can also
+     * arrive after `onLoss`.
      */
     lostUntil: new Float64Array(cpuCount),
     hasRaise: context.format(RAISE) !== undefined,
@@ -242,8 +242,8 @@ function onExit(context: ProbeContext, state: State): EventHandler {
 }
 
 /**
- * Returns the names of vectors, by number. The names come from the event's print fmt; if a vector is not in
- * the print fmt, from `SOFTIRQS`.
+ * Returns the names of vectors, by number. The names come from the event's print fmt; if a vector is not in the print
+ * fmt, from `SOFTIRQS`.
  */
 function vectorNames(context: ProbeContext): string[] {
   const names = Array.from({ length: VECTORS }, (_, vector) => SOFTIRQS[vector] ?? `vector_${vector}`);

@@ -1,8 +1,7 @@
 /**
- * Splits the series of a probe by CPU (`per_cpu`) or by container (`per_container`). Adds the labels to the
- * families, and caches the slot of each series. A slot is the number of a series in its family; the slot of a
- * container is the container's number. A row is the number of the thing that a series describes, such as a
- * syscall.
+ * Splits the series of a probe by CPU (`per_cpu`) or by container (`per_container`). Adds the labels to the families,
+ * and caches the slot of each series. A slot is the number of a series in its family; the slot of a container is the
+ * container's number. A row is the number of the thing that a series describes, such as a syscall.
  */
 import type { Family } from '../metrics/family.ts';
 import type { MetricStore } from '../metrics/store.ts';
@@ -35,13 +34,13 @@ export interface SeriesRows {
   /** Adds an amount. Uses `cpu` only with `per_cpu`, and `container` (a slot) only with `per_container`. */
   record(row: number, cpu: number, amount: number, container?: number): void;
   /**
-   * Fast path of `record`, for `EventHandler.usual`. Returns true if it added the amount. Otherwise, the
-   * caller must call `record`.
+   * Fast path of `record`, for `EventHandler.usual`. Returns true if it added the amount. Otherwise, the caller must
+   * call `record`.
    */
   recordUsual(row: number, cpu: number, amount: number, container?: number): boolean;
   /**
-   * Creates the series of a row with value 0: one per online CPU with `per_cpu`, none with `per_container`,
-   * otherwise one.
+   * Creates the series of a row with value 0: one per online CPU with `per_cpu`, none with `per_container`, otherwise
+   * one.
    */
   show(row: number): void;
   /** Forgets the slots of a row. The caller must call this when it removes the series of the row. */
@@ -60,9 +59,9 @@ export interface Split {
   /** Table of containers. Absent if the series are not by container. */
   containers?: Containers;
   /**
-   * Returns functions that add amounts to the series of `family`. `valuesOf` returns the label values of a
-   * row. `add` adds an amount to a slot. `addUsual` is the fast path of `add`: it adds the amount and returns
-   * true, or does nothing and returns false.
+   * Returns functions that add amounts to the series of `family`. `valuesOf` returns the label values of a row. `add`
+   * adds an amount to a slot. `addUsual` is the fast path of `add`: it adds the amount and returns true, or does
+   * nothing and returns false.
    */
   rows(
     family: Family,
@@ -142,8 +141,8 @@ function splitByContainer(metrics: MetricStore, containers: Containers): Split {
 }
 
 /**
- * Makes the cache of slots by row and container. Until the name of a container is known, the cache uses a
- * slot without labels for the container. The values in this slot are not exported.
+ * Makes the cache of slots by row and container. Until the name of a container is known, the cache uses a slot without
+ * labels for the container. The values in this slot are not exported.
  */
 function containerCache(
   metrics: MetricStore,

@@ -1,12 +1,12 @@
 /**
  * How long do syscalls take, and with which errors do they fail? Reads raw_syscalls:sys_enter and sys_exit
- * (include/trace/events/syscalls.h). If the config selects only a few syscalls, reads their separate events
- * instead. Measures durations by syscall, and counts errors by syscall and errno.
+ * (include/trace/events/syscalls.h). If the config selects only a few syscalls, reads their separate events instead.
+ * Measures durations by syscall, and counts errors by syscall and errno.
  *
- * Special cases: The exit event of sigreturn has id -1, so its id comes from the enter event. The child of a
- * clone has an exit event with value 0, but no enter event. If a thread calls execve, the enter event has the
- * thread's pid, but the exit event has the pid of the thread group's leader. exit and exit_group have no exit
- * event. A program can use a number that no syscall has.
+ * Special cases: The exit event of sigreturn has id -1, so its id comes from the enter event. The child of a clone has
+ * an exit event with value 0, but no enter event. If a thread calls execve, the enter event has the thread's pid, but
+ * the exit event has the pid of the thread group's leader. exit and exit_group have no exit event. A program can use a
+ * number that no syscall has.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { EventFormat } from '../model/format.ts';
@@ -57,9 +57,9 @@ const WAITING = {
 /** Bit TASK_INTERRUPTIBLE of `prev_state`, which is the same on every kernel (include/linux/sched.h). */
 const INTERRUPTIBLE = 1;
 /**
- * Added to the tag (syscall number) of a task's call when the task sleeps interruptibly during the call.
- * Valid syscall numbers are lower, except x32 numbers, which have bit 30. A call with an invalid number
- * between `SLEPT` and `SLEPT + LARGEST_ID` counts as unmatched.
+ * Added to the tag (syscall number) of a task's call when the task sleeps interruptibly during the call. Valid syscall
+ * numbers are lower, except x32 numbers, which have bit 30. A call with an invalid number between `SLEPT` and `SLEPT +
+ * LARGEST_ID` counts as unmatched.
  */
 const SLEPT = 1 << 29;
 const LARGEST_ID = (1 << 20) - 1;
@@ -160,17 +160,11 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
     const since = calls.get(pid);
     return since !== 0 && isReported[rowOf(idOf(calls.tag(pid)))] ? since : 0;
   });
-  /**
-   * Element 0: end of the last loss of events. If a call began earlier, the next exit event may belong to
-   * another call, so the call is not measured. At least 1, so that stamp 0 (no call) is always smaller.
-   */
+  /** End of the last loss of events. Calls that began earlier are not measured. Never 0, which is the stamp of no call. */
   const lostUntil = cell(1);
   const usual = { calls, rowOf, lostUntil, slowNs, duration, peekContainer };
 
-  /**
-   * Drops the current call of a task, because no exit event can follow. Counts the call as lost if it began
-   * before the end of the last loss. Otherwise, calls `why` to count it.
-   */
+  /** Drops the call of a task, because no exit event can follow. Counts it as lost, or with `why` if it began later. */
   const abandon = (pid: number, why: () => void): void => {
     const since = calls.get(pid);
     if (since === 0) return;
@@ -180,10 +174,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   };
 
   const giveUp = (pid: number): void => abandon(pid, noEnd);
-  /**
-   * Makes the handlers for an enter event and its exit event. `fixedId`: the syscall number, if the events
-   * are the separate events of one syscall.
-   */
+  /** Makes the handlers of an enter event and its exit event. `fixedId`: the syscall that has these events. */
   const handlersOf = (enter: string, exit: string, fixedId?: number): Record<string, EventHandler> => {
     const [exitPid, ret] = [context.word(exit, 'common_pid'), context.word(exit, 'ret')];
     const exitId = fixedId === undefined ? context.word(exit, 'id') : 0;
@@ -206,8 +197,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
       if (since !== 0) calls.stamps[place] = 0;
       const row = rowOf(since !== 0 && id === NO_ID ? begun : id);
       const value = words[at + ret];
-      // The return value of sigreturn is a register of the interrupted program, so a negative value is not an
-      // error.
+      // sigreturn returns a register of the interrupted program, so a negative value is not an error.
       if (value < 0 && value >= -MAX_ERRNO && words[at + retHigh] < 0 && row >= 0 && id !== NO_ID) {
         countError(row, -value, containerOf(pid));
       }
@@ -250,10 +240,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   };
 }
 
-/**
- * Returns the handler of an enter event. `giveUp` drops the task's previous call, whose exit event is
- * missing.
- */
+/** Returns the handler of an enter event. `giveUp` drops the task's previous call, whose exit event is missing. */
 function onEnter(
   context: ProbeContext,
   {
@@ -291,8 +278,8 @@ function onEnter(
 }
 
 /**
- * Returns handlers for the events in which a task sleeps, exits or executes a program during a call. `exited`
- * drops the task's call.
+ * Returns handlers for the events in which a task sleeps, exits or executes a program during a call. `exited` drops the
+ * task's call.
  */
 function taskHandlers(
   context: ProbeContext,
@@ -321,8 +308,8 @@ function taskHandlers(
       const old = oldPidOf(record);
       const pid = pidOf(record);
       if (old === pid || calls.get(old) === 0) return;
-      // The kernel gives this thread the pid of the thread group's leader. The leader has exited, so its call
-      // has no exit event.
+      // The kernel gives this thread the pid of the thread group's leader. The leader has exited, so its call has no
+      // exit event.
       exited(pid);
       calls.set(pid, calls.get(old), calls.tag(old));
       calls.clear(old);
@@ -337,8 +324,8 @@ function idOf(tag: number): number {
 }
 
 /**
- * Returns the offset of the 32-bit word that contains the sign of a field: `low + 1` if the field has 64
- * bits, else `low`.
+ * Returns the offset of the 32-bit word that contains the sign of a field: `low + 1` if the field has 64 bits, else
+ * `low`.
  */
 function highWord(format: EventFormat | undefined, field: string, low: number): number {
   return format?.fields.find(({ name }) => name === field)?.size === 8 ? low + 1 : low;
@@ -364,8 +351,8 @@ function tableOfRows(options: SyscallOptions, host: HostFacts): Rows {
 }
 
 /**
- * Returns a function that adds the duration of a call (ns) to the waiting time of its syscall. The caller
- * calls the function only if the task slept interruptibly during the call.
+ * Returns a function that adds the duration of a call (ns) to the waiting time of its syscall. The caller calls the
+ * function only if the task slept interruptibly during the call.
  */
 function waitingTime(
   context: ProbeContext,

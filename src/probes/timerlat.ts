@@ -1,8 +1,8 @@
 /**
- * How late is the interrupt of a timer, and how late is the thread that the interrupt wakes? Reads records of
- * the timerlat tracer (kernel/trace/trace_osnoise.c, `timerlat` in kernel/trace/trace_entries.h). On each
- * chosen CPU, the tracer runs a periodic timer and a thread that waits for the timer (SCHED_FIFO, priority
- * 95). Both delays are measured from the planned expiry of the timer.
+ * How late is the interrupt of a timer, and how late is the thread that the interrupt wakes? Reads records of the
+ * timerlat tracer (kernel/trace/trace_osnoise.c, `timerlat` in kernel/trace/trace_entries.h). On each chosen CPU, the
+ * tracer runs a periodic timer and a thread that waits for the timer (SCHED_FIFO, priority 95). Both delays are
+ * measured from the planned expiry of the timer.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { TimerlatSink } from '../model/intervals.ts';
@@ -16,8 +16,8 @@ import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
 const SAMPLE = 'ftrace:timerlat';
 
 /**
- * Values of the label `context`, by the number in the field `context`. `other` is for numbers that later
- * kernels may add.
+ * Values of the label `context`, by the number in the field `context`. `other` is for numbers that later kernels may
+ * add.
  */
 const CONTEXTS = ['irq', 'thread', 'user', 'other'];
 const IRQ = 0;
@@ -85,8 +85,8 @@ export const timerlat: ProbeModule<TimerlatOptions> = {
 };
 
 /**
- * Returns the setting that makes the kernel stop tracing when a latency exceeds `ns`. If `ns` is undefined,
- * the setting is 0 (never stop), because the kernel may still have a limit that another program set.
+ * Returns the setting that makes the kernel stop tracing when a latency exceeds `ns`. If `ns` is undefined, the setting
+ * is 0 (never stop), because the kernel may still have a limit that another program set.
  */
 function stop(file: string, ns: number | undefined): Knob {
   return microsecondsKnob(file, ns ?? 0);
@@ -96,8 +96,7 @@ function createTimerlat(context: ProbeContext, options: TimerlatOptions): Probe 
   const machine = onCpus(context, options.cpus ?? []);
   const latency = declareDurations(machine, LATENCY, options, (row) => [CONTEXTS[row]]);
   const max = declareCpuMaxima(context, MAX, (row) => [CONTEXTS[row]]);
-  // Do not show `user` from the start, because this context exists only while a program waits on
-  // `timerlat_fd`.
+  // Do not show `user` from the start, because this context exists only while a program waits on `timerlat_fd`.
   for (const row of [IRQ, THREAD]) latency.show(row);
   const contextOf = context.int(SAMPLE, 'context');
   const latencyOf = context.int(SAMPLE, 'timer_latency');
@@ -120,8 +119,8 @@ function createTimerlat(context: ProbeContext, options: TimerlatOptions): Probe 
 }
 
 /**
- * Returns a function that reports activations to the sink. An activation is one expiry of the timer; its
- * `irq` record and its `thread` record have the same `seqnum`.
+ * Returns a function that reports activations to the sink. An activation is one expiry of the timer; its `irq` record
+ * and its `thread` record have the same `seqnum`.
  */
 function reporter(context: ProbeContext, sink: TimerlatSink) {
   const { thresholdNs } = sink;

@@ -1,7 +1,7 @@
 /**
- * How late do timers expire? Reads events of include/trace/events/timer.h. The times of hrtimers are in
- * nanoseconds, and the times of timer wheel timers are in jiffies. If a timer wheel timer is less than one
- * jiffy late, its lateness is therefore 0. If a timer expires early, its lateness is 0 as well.
+ * How late do timers expire? Reads events of include/trace/events/timer.h. The times of hrtimers are in nanoseconds,
+ * and the times of timer wheel timers are in jiffies. If a timer wheel timer is less than one jiffy late, its lateness
+ * is therefore 0. If a timer expires early, its lateness is 0 as well.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { constant, declaredProbe, histogram, pair } from './declared/built-in.ts';

@@ -1,6 +1,6 @@
 /**
- * A ring buffer of absences: periods in which tasks were not running. An entry has 80 bytes. Entries whose
- * pids have the same low bits form a chain, so that a lookup visits only one chain, newest entry first.
+ * A ring buffer of absences: periods in which tasks were not running. An entry has 80 bytes. Entries whose pids have
+ * the same low bits form a chain, so that a lookup visits only one chain, newest entry first.
  */
 import type { SwitchIn } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -23,9 +23,7 @@ const WORDS = 12;
 const [PID, CPU, QUEUE_CPU, STATE, CLASS, CODE, WAKER, WAKER_CPU, COMM] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 /** Flag in the word `CLASS`: no event showed the task's return to a CPU. */
 const UNSEEN = 1 << 8;
-/**
- * Bit position of the lock in the word `CLASS`. The stored value is `lock` plus 1, so that 0 means no lock.
- */
+/** Bit position of the lock in the word `CLASS`. The stored value is `lock` plus 1, so that 0 means no lock. */
 const LOCK_SHIFT = 9;
 
 export class AbsenceRing {
@@ -34,8 +32,8 @@ export class AbsenceRing {
   readonly #doubles: Float64Array;
   readonly #words: Int32Array;
   /**
-   * Number of each chain's newest entry, indexed by the low bits of the pid. Entries are numbered from 1; 0
-   * means an empty chain.
+   * Number of each chain's newest entry, indexed by the low bits of the pid. Entries are numbered from 1; 0 means an
+   * empty chain.
    */
   readonly #last = new Float64Array(CHAINS);
   #count = 0;
@@ -78,8 +76,8 @@ export class AbsenceRing {
   }
 
   /**
-   * Returns up to `most` of a task's absences that ended after `fromNs`, newest first. `whole` is false if
-   * older absences may be missing, because the ring overwrote them or the limit was reached.
+   * Returns up to `most` of a task's absences that ended after `fromNs`, newest first. `whole` is false if older
+   * absences may be missing, because the ring overwrote them or the limit was reached.
    */
   since(pid: number, fromNs: TimestampNs, most = this.#depth): { absences: Absence[]; whole: boolean } {
     const absences: Absence[] = [];
@@ -90,8 +88,8 @@ export class AbsenceRing {
   }
 
   /**
-   * Returns the total time of a task's sleeps that began after `fromNs` in one of `states` (a bit mask). An
-   * absence without a recorded start also counts, from `fromNs`.
+   * Returns the total time of a task's sleeps that began after `fromNs` in one of `states` (a bit mask). An absence
+   * without a recorded start also counts, from `fromNs`.
    */
   sleptNs(pid: number, fromNs: TimestampNs, states: number): number {
     let ns = 0;
@@ -123,15 +121,15 @@ export class AbsenceRing {
   }
 
   /**
-   * Searches back from entry number `from` for the task's newest entry that ended after `fromNs`. Returns the
-   * number of that entry, or 0 if none is found.
+   * Searches back from entry number `from` for the task's newest entry that ended after `fromNs`. Returns the number of
+   * that entry, or 0 if none is found.
    */
   #own(from: number, pid: number, fromNs: TimestampNs): number {
     for (let n = from; n > this.#count - this.#depth && n > 0; ) {
       const at = (n - 1) & (this.#depth - 1);
       const isOver = this.#doubles[at * DOUBLES + IN] <= fromNs;
-      // Entries with a recorded end are sorted by their ends, so all older entries also ended by `fromNs`. An
-      // entry without a recorded end was added late, so an older entry can have a later end.
+      // Entries with a recorded end are sorted by their ends, so all older entries also ended by `fromNs`. An entry
+      // without a recorded end was added late, so an older entry can have a later end.
       if (isOver && this.#isSeen(at)) return 0;
       if (this.#words[at * WORDS + PID] === pid && !isOver) return n;
       n = this.#doubles[at * DOUBLES + BEFORE];

@@ -1,13 +1,12 @@
 /**
- * Tracks the current application span of each thread. A program reports the start and end of an application
- * span with markers: texts that the program writes to `trace_marker`. The application span becomes the parent
- * of the thread's kernel spans. Any program with write access can write any number of markers. Therefore all
- * memory is limited, and markers beyond a limit are ignored and counted.
+ * Tracks the current application span of each thread. A program reports the start and end of an application span with
+ * markers: texts that the program writes to `trace_marker`. The application span becomes the parent of the thread's
+ * kernel spans. Any program with write access can write any number of markers. Therefore all memory is limited, and
+ * markers beyond a limit are ignored and counted.
  *
- * The spans of a thread nest, and the innermost open span becomes the parent. A loss of events ends all open
- * spans, because their end markers may be among the lost events. No parent is better than a wrong one. Ended
- * spans are kept for `keptNs`, because an operation that began in a span can be reported after the span has
- * ended.
+ * The spans of a thread nest, and the innermost open span becomes the parent. A loss of events ends all open spans,
+ * because their end markers may be among the lost events. No parent is better than a wrong one. Ended spans are kept
+ * for `keptNs`, because an operation that began in a span can be reported after the span has ended.
  */
 import type { MarkedSpan, MarkerSink } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -69,8 +68,8 @@ interface Window {
 export interface AppContexts {
   sink: MarkerSink;
   /**
-   * Returns the application span that a thread was in, or undefined if the thread was in none or the span is
-   * not sampled.
+   * Returns the application span that a thread was in, or undefined if the thread was in none or the span is not
+   * sampled.
    */
   parentOf(pid: number, atNs: TimestampNs): RemoteParent | undefined;
   /** Removes spans that ended more than `keptNs` ago, and ends spans that are older than `longestNs`. */
@@ -95,10 +94,7 @@ export function makeAppContexts(
     return task;
   };
 
-  /**
-   * If a limit is reached, evicts the thread's oldest ended span. Returns false if a limit is reached and the
-   * thread has no ended span.
-   */
+  /** Makes room for one span by evicting the thread's oldest ended span, if needed. Returns false if there is none. */
   const makeRoom = (task: Task): boolean => {
     if (task.intervals.length < limits.perTask && total < limits.total) return true;
     const over = task.intervals.findIndex(({ endNs }) => endNs !== Number.POSITIVE_INFINITY);

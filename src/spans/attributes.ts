@@ -1,7 +1,7 @@
 /**
- * Makes span attributes. Attributes that OpenTelemetry's semantic conventions define have the names of the
- * conventions; all others are named `ftrace.*`. Times are in seconds. The conventions define `thread.id` as
- * the id of a managed thread, so the kernel's thread id is `ftrace.thread.id`.
+ * Makes span attributes. Attributes that OpenTelemetry's semantic conventions define have the names of the conventions;
+ * all others are named `ftrace.*`. Times are in seconds. The conventions define `thread.id` as the id of a managed
+ * thread, so the kernel's thread id is `ftrace.thread.id`.
  */
 import type { BlockRequest } from '../model/intervals.ts';
 import type { AttributeValue } from '../model/span.ts';
@@ -46,8 +46,8 @@ export function requestAttributes(request: BlockRequest): DraftAttributes {
 const STATES = ['S', 'D', 'T', 't', 'X', 'Z', 'P', 'I'];
 
 /**
- * Returns the letter that `ps` shows for a task state, or ? if the state is unknown. State 0 (R) means that
- * the task was still runnable.
+ * Returns the letter that `ps` shows for a task state, or ? if the state is unknown. State 0 (R) means that the task
+ * was still runnable.
  */
 export function stateLetter(state: number): string {
   if (state === 0) return 'R';

@@ -1,9 +1,8 @@
 /**
- * Decides which slow operations become traces. Each trace costs a token, and tokens arrive at a fixed rate.
- * During an interval, the budget keeps the slowest operations of each kind. At the end of the interval, each
- * kind first spends the tokens that are reserved for it, so that a burst of one kind cannot use up all
- * tokens. Each unreserved token goes to the kind with the fewest recent traces among the kinds with
- * operations left.
+ * Decides which slow operations become traces. Each trace costs a token, and tokens arrive at a fixed rate. During an
+ * interval, the budget keeps the slowest operations of each kind. At the end of the interval, each kind first spends
+ * the tokens that are reserved for it, so that a burst of one kind cannot use up all tokens. Each unreserved token goes
+ * to the kind with the fewest recent traces among the kinds with operations left.
  */
 import type { SpanKind } from '../model/span.ts';
 import type { SpanCounts } from './deps.ts';
@@ -22,8 +21,8 @@ export interface Chosen extends Candidate {
 export interface Budget {
   offer: Offer;
   /**
-   * Ends the interval, which lasted `seconds`. Returns the operations that become traces, and counts the
-   * others as over budget.
+   * Ends the interval, which lasted `seconds`. Returns the operations that become traces, and counts the others as over
+   * budget.
    */
   take(seconds: number): Chosen[];
 }
@@ -39,15 +38,13 @@ export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, 
   const places = Math.max(1, Math.ceil(tracesPerSecond * BURST_S));
   const reserve = (places * RESERVED_SHARE) / kinds.length;
   const heaps = kinds.map((): Candidate[] => []);
-  /**
-   * `used`: number of recent traces of each kind. `reserved`: number of unused reserved tokens of each kind.
-   */
+  /** `used`: number of recent traces of each kind. `reserved`: number of unused reserved tokens of each kind. */
   const used = kinds.map(() => 0);
   const reserved = kinds.map(() => reserve);
   let tokens = places;
   /**
-   * Maximum number of operations that are kept of each kind: the number of tokens that will be available one
-   * second after the last `take`.
+   * Maximum number of operations that are kept of each kind: the number of tokens that will be available one second
+   * after the last `take`.
    */
   let room = places;
 

@@ -1,22 +1,20 @@
 /**
- * Builds trees of kernel function calls from the records of their returns. An inner call returns before its
- * caller, so a tree is complete when its outermost call returns. To limit memory to 2.5 MiB, the forest only
- * counts calls that are shorter than a floor (a minimum duration). A task with many stored calls gets a
- * higher floor. If the table of calls is full, the forest drops the calls of the task with the most stored
- * calls.
+ * Builds trees of kernel function calls from the records of their returns. An inner call returns before its caller, so
+ * a tree is complete when its outermost call returns. To limit memory to 2.5 MiB, the forest only counts calls that are
+ * shorter than a floor (a minimum duration). A task with many stored calls gets a higher floor. If the table of calls
+ * is full, the forest drops the calls of the task with the most stored calls.
  *
- * Call B lies inside call A of the same task if B has a greater depth and returned between the start and the
- * return of A. The depth also counts callers that the kernel traces only for other users of the function
- * graph tracer. Therefore the depth of an outermost call can be above 0. The forest recognizes that a stored
- * call was outermost when the task returns from a later call that has a smaller depth but does not contain
- * the stored call.
+ * Call B lies inside call A of the same task if B has a greater depth and returned between the start and the return of
+ * A. The depth also counts callers that the kernel traces only for other users of the function graph tracer. Therefore
+ * the depth of an outermost call can be above 0. The forest recognizes that a stored call was outermost when the task
+ * returns from a later call that has a smaller depth but does not contain the stored call.
  */
 import type { FunctionReturn } from '../model/intervals.ts';
 
 export const NONE = -1;
 /**
- * Maximum number of stored calls (`CALLS`) and of tasks (`TASKS`). `TASKS` must be a power of two, because
- * `TASKS - 1` is a bit mask.
+ * Maximum number of stored calls (`CALLS`) and of tasks (`TASKS`). `TASKS` must be a power of two, because `TASKS - 1`
+ * is a bit mask.
  */
 const CALLS = 1 << 14;
 const TASKS = 1 << 10;
@@ -28,15 +26,14 @@ const DEPTHS = 64;
 /** Number of consecutive slots of the hash table that can contain the same task. */
 const WAYS = 8;
 /**
- * How long to keep a call whose caller has not returned. The caller's return may be lost, or the caller may
- * not be traced.
+ * How long to keep a call whose caller has not returned. The caller's return may be lost, or the caller may not be
+ * traced.
  */
 const HOLD_NS = 60e9;
 
 /**
- * Receives a tree, which is valid only during the callback. `root` is the table index of the outermost call.
- * `call` is the latest return of the task. `isWhole` is false if inner or outer calls of the tree may be
- * missing.
+ * Receives a tree, which is valid only during the callback. `root` is the table index of the outermost call. `call` is
+ * the latest return of the task. `isWhole` is false if inner or outer calls of the tree may be missing.
  */
 export type TreeSink = (root: number, call: FunctionReturn, isWhole: boolean) => void;
 
@@ -61,14 +58,13 @@ export class CallForest {
   readonly offsets = new Float64Array(CALLS);
   readonly inInterrupt = new Uint8Array(CALLS);
   /**
-   * Number of calls inside this call, at all levels, that are not stored. `prunedNs` is the total time of the
-   * unstored calls that this call made directly.
+   * Number of calls inside this call, at all levels, that are not stored. `prunedNs` is the total time of the unstored
+   * calls that this call made directly.
    */
   readonly prunedCalls = new Int32Array(CALLS);
   readonly prunedNs = new Float64Array(CALLS);
   /**
-   * `first` is the first stored call that this call made. `next` is the next call in the same list. `NONE`
-   * ends a list.
+   * `first` is the first stored call that this call made. `next` is the next call in the same list. `NONE` ends a list.
    */
   readonly first = new Int32Array(CALLS);
   readonly next = new Int32Array(CALLS);
@@ -166,8 +162,7 @@ export class CallForest {
       return;
     }
     if (call.durationNs < this.#floors[task]) {
-      // If the clock jumped, a call shorter than the floor can contain longer calls. Drop and count the inner
-      // calls.
+      // If the clock jumped, a call shorter than the floor can contain longer calls. Drop and count the inner calls.
       for (let at = children; at !== NONE; at = children) {
         children = this.next[at];
         prunedCalls += this.#drop(task, at);
@@ -198,9 +193,9 @@ export class CallForest {
   }
 
   /**
-   * Removes calls from the task's list, newest first, up to the first call that is not deeper than `depth` or
-   * did not end before `endedBefore`. The callers of the removed calls are no longer expected to return.
-   * Reports each removed slow call as an incomplete tree.
+   * Removes calls from the task's list, newest first, up to the first call that is not deeper than `depth` or did not
+   * end before `endedBefore`. The callers of the removed calls are no longer expected to return. Reports each removed
+   * slow call as an incomplete tree.
    */
   #giveUp(task: number, call: FunctionReturn, depth: number, endedBefore: number): void {
     for (let top = this.#waiting[task]; top !== NONE; top = this.#waiting[task]) {
@@ -258,8 +253,8 @@ export class CallForest {
   }
 
   /**
-   * Stores a call in a free entry. If no entry is free, first drops the calls of the task (other than `task`)
-   * with the most stored calls.
+   * Stores a call in a free entry. If no entry is free, first drops the calls of the task (other than `task`) with the
+   * most stored calls.
    */
   #take(call: FunctionReturn, task: number): number {
     while (this.#free === NONE) this.#forget(this.#fullest(task), call);
@@ -304,8 +299,7 @@ export class CallForest {
   }
 
   /**
-   * Raises the task's floor so that only the longer half of the task's calls stays stored. Counts the removed
-   * calls.
+   * Raises the task's floor so that only the longer half of the task's calls stays stored. Counts the removed calls.
    */
   #raiseFloor(task: number): void {
     const all = this.#sorted.subarray(0, this.#copy(this.#waiting[task], 0)).sort();
@@ -351,10 +345,7 @@ export class CallForest {
     }
   }
 
-  /**
-   * Frees a call and all calls below it. Returns the number of these calls, including calls that were not
-   * stored.
-   */
+  /** Frees a call and all calls below it. Returns the number of these calls, including calls that were not stored. */
   #drop(task: number, node: number): number {
     this.next[node] = NONE;
     const calls = this.#callsOf(node);

@@ -1,7 +1,6 @@
 /**
- * Divides a slow syscall into parts: absences (periods in which the thread was not running), each with its
- * causes, and long interrupts. During the rest of the call, the thread was running, unless events are
- * missing.
+ * Divides a slow syscall into parts: absences (periods in which the thread was not running), each with its causes, and
+ * long interrupts. During the rest of the call, the thread was running, unless events are missing.
  */
 import type { TimestampNs } from '../model/time.ts';
 import type { Absence } from './absence-ring.ts';
@@ -17,9 +16,8 @@ import { isHidden } from './steps.ts';
 import { requestExemplars, waitExemplar } from './waits.ts';
 
 /**
- * If a thread issued a block request shortly before it slept, the sleep span begins when the request was
- * issued. The span then includes time in which the thread was running. The sum of these times is at most this
- * share of the call.
+ * If a thread issued a block request shortly before it slept, the sleep span begins when the request was issued. The
+ * span then includes time in which the thread was running. The sum of these times is at most this share of the call.
  */
 const ISSUED_BEFORE_SHARE = 0.01;
 /** Value of `state` for a sleep whose task state was not recorded: a bit that no kernel state uses. */
@@ -57,8 +55,8 @@ export interface CallParts {
   /** False if events of the call were lost, overwritten in a ring, or never recorded. */
   isWhole: boolean;
   /**
-   * Number and total bytes of the block requests that the thread queued during the call. Excludes requests
-   * that have a span.
+   * Number and total bytes of the block requests that the thread queued during the call. Excludes requests that have a
+   * span.
    */
   issued: { requests: number; bytes: number };
   /** True if some causes of sleeps are missing, because the chain of wake-ups is too long or has too many spans. */
@@ -118,9 +116,9 @@ export function callParts(call: SlowCall, deps: SpanDeps, journals: Journals): C
 }
 
 /**
- * If the start of an absence was not recorded, returns a copy that starts at `lossNs`. If a wake-up was
- * recorded, the copy is a sleep until the wake-up. Otherwise, it is unknown what the task did, and `isHidden`
- * returns true for the copy.
+ * If the start of an absence was not recorded, returns a copy that starts at `lossNs`. If a wake-up was recorded, the
+ * copy is a sleep until the wake-up. Otherwise, it is unknown what the task did, and `isHidden` returns true for the
+ * copy.
  */
 function sinceLoss(absence: Absence, lossNs: TimestampNs): Absence {
   if (absence.outNs !== 0) return absence;
@@ -168,8 +166,8 @@ function blocked(walk: Walk, absence: Absence, runnableNs: TimestampNs): SpanDra
   const first = children.at(0);
   const request = first && path.shown.get(first);
   let startNs = outNs;
-  // The thread issued the request, then ran briefly before it slept. Start the sleep span when the request
-  // was issued, so that the span contains the whole request.
+  // The thread issued the request, then ran briefly before it slept. Start the sleep span when the request was issued,
+  // so that the span contains the whole request.
   if (first !== undefined && request !== undefined && request.issueNs < outNs && request.issueNs >= freeNs) {
     const earlierNs = outNs - request.issueNs;
     if (earlierNs <= walk.earlierLeftNs) {

@@ -1,15 +1,15 @@
 /**
  * Keeps a ring buffer per CPU of the turns of tasks on that CPU. A turn lasts from a task's switch-in to its
- * switch-out. The turns show which task ran while another task waited, and the names of tasks. The ring of a
- * CPU is allocated when its first turn is recorded. A turn needs 36 bytes. With up to 1024 CPUs, all rings
- * together need at most 4.5 MiB.
+ * switch-out. The turns show which task ran while another task waited, and the names of tasks. The ring of a CPU is
+ * allocated when its first turn is recorded. A turn needs 36 bytes. With up to 1024 CPUs, all rings together need at
+ * most 4.5 MiB.
  */
 import type { TimestampNs } from '../model/time.ts';
 import { COMM_WORDS, CommTexts } from './comm-texts.ts';
 
 /**
- * Maximum number of turns in all rings (`MOST_TURNS`, unless there are more than 1024 CPUs), and the largest
- * and smallest number of turns in one ring. All must be powers of two.
+ * Maximum number of turns in all rings (`MOST_TURNS`, unless there are more than 1024 CPUs), and the largest and
+ * smallest number of turns in one ring. All must be powers of two.
  */
 const MOST_TURNS = 1 << 17;
 const DEEPEST = 1 << 12;
@@ -79,9 +79,9 @@ export class CpuHistory {
   }
 
   /**
-   * Finds the task (except the idle task) that ran longest on a CPU within a period. Stores the task in
-   * `result`, which the next call overwrites. Returns false if the ring contains no turn in the period other
-   * than turns of the idle task.
+   * Finds the task (except the idle task) that ran longest on a CPU within a period. Stores the task in `result`, which
+   * the next call overwrites. Returns false if the ring contains no turn in the period other than turns of the idle
+   * task.
    */
   find(cpu: number, fromNs: TimestampNs, toNs: TimestampNs): boolean {
     const ring = this.#rings[cpu];
@@ -124,8 +124,8 @@ export class CpuHistory {
   }
 
   /**
-   * Returns the turns on a CPU within a period, in time order. Each row is one turn, or consecutive turns
-   * that are shorter than `shortNs`. A gap between rows means that switches were not recorded.
+   * Returns the turns on a CPU within a period, in time order. Each row is one turn, or consecutive turns that are
+   * shorter than `shortNs`. A gap between rows means that switches were not recorded.
    */
   rows(cpu: number, fromNs: TimestampNs, toNs: TimestampNs, shortNs: number): Row[] {
     const ring = this.#rings[cpu];
@@ -165,9 +165,7 @@ export class CpuHistory {
     return rows.reverse();
   }
 
-  /**
-   * Returns the name that a task had in its last turn on this CPU, or '' if the ring has no turn of the task.
-   */
+  /** Returns the name that a task had in its last turn on this CPU, or '' if the ring has no turn of the task. */
   commOf(cpu: number, pid: number): string {
     const ring = this.#rings[cpu];
     for (let i = 1; ring !== undefined && i <= Math.min(this.#depth, ring.count); i++) {

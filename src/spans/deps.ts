@@ -35,9 +35,9 @@ export interface SpanDeps {
   /** Returns facts about a task that events do not contain, such as its program and its container. */
   taskFacts(pid: number, atNs: TimestampNs): TaskFacts;
   /**
-   * Returns the label values of the histogram series that counts an operation: `values`, and the CPU or the
-   * task's container if the probe's histogram has these labels. Returns undefined if the probe has no metrics
-   * or does not count the operation.
+   * Returns the label values of the histogram series that counts an operation: `values`, and the CPU or the task's
+   * container if the probe's histogram has these labels. Returns undefined if the probe has no metrics or does not
+   * count the operation.
    */
   seriesOf(probe: string, values: readonly string[], cpu: number, pid: number): readonly string[] | undefined;
   /** Fills `into` with random bytes. */

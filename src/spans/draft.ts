@@ -13,17 +13,12 @@ export interface SpanDraft {
   startNs: TimestampNs;
   endNs: TimestampNs;
   attributes: DraftAttributes;
-  /**
-   * If the operation failed: the name of the errno (such as ENOENT), or its number if the errno has no name.
-   */
+  /** If the operation failed: the name of the errno (such as ENOENT), or its number if the errno has no name. */
   error?: string | undefined;
   children: readonly SpanDraft[];
   /** Causes that explain the span's duration. If undefined, the causes of the child spans are used. */
   causes?: readonly Cause[] | undefined;
-  /**
-   * Pid of the task that the span shows, if this is not the trace's task. The span gets attributes of that
-   * task.
-   */
+  /** Pid of the task that the span shows, if this is not the trace's task. The span gets attributes of that task. */
   factsOf?: number | undefined;
 }
 
@@ -54,20 +49,17 @@ export interface TraceDraft {
   /** Number of spans that were left out of the trace. */
   pruned: number;
   exemplars: readonly ExemplarDraft[];
-  /**
-   * Causes that explain the duration of the operation, for the summary. If undefined, the trace gets no
-   * summary.
-   */
+  /** Causes that explain the duration of the operation, for the summary. If undefined, the trace gets no summary. */
   causes?: readonly Cause[] | undefined;
   /** True if events were lost during the operation. */
   isLossy?: boolean | undefined;
 }
 
 /**
- * Offers an operation that reached its kind's threshold. `weightNs` is the time that was compared with the
- * threshold. The budget calls `make` only if it keeps the operation for now. An operation with a larger
- * weight can still replace the kept operation in the same interval. `subject` is the task that performed the
- * operation. The config can exclude tasks.
+ * Offers an operation that reached its kind's threshold. `weightNs` is the time that was compared with the threshold.
+ * The budget calls `make` only if it keeps the operation for now. An operation with a larger weight can still replace
+ * the kept operation in the same interval. `subject` is the task that performed the operation. The config can exclude
+ * tasks.
  */
 export type Offer = (
   kind: SpanKind,

@@ -1,9 +1,8 @@
 /** Divides a total between claimants as evenly as possible (max-min fairness). */
 
 /**
- * Returns the share of each claimant. A share is at most the claimant's value in `wanted`. Each unit of
- * `total` goes to the claimant that still wants more and has the smallest sum of its share and its value in
- * `before`.
+ * Returns the share of each claimant. A share is at most the claimant's value in `wanted`. Each unit of `total` goes to
+ * the claimant that still wants more and has the smallest sum of its share and its value in `before`.
  */
 export function fairShares(
   wanted: readonly number[],

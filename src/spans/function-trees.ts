@@ -1,12 +1,11 @@
 /**
- * Makes traces of the kind `function_graph`: a slow outermost call of a traced function, with the calls
- * inside it. A tree contains only the longest calls, none shorter than `minChildNs`. Each span has the number
- * of omitted calls below it as an attribute.
+ * Makes traces of the kind `function_graph`: a slow outermost call of a traced function, with the calls inside it. A
+ * tree contains only the longest calls, none shorter than `minChildNs`. Each span has the number of omitted calls below
+ * it as an attribute.
  *
- * The function graph tracer has its own clock. Shortly after the outermost call returns, the kernel writes a
- * record with a timestamp of the trace clock. The difference between this timestamp and the time of the
- * return is used to convert all times of the tree to the trace clock. Therefore all times are late by the
- * delay of the record.
+ * The function graph tracer has its own clock. Shortly after the outermost call returns, the kernel writes a record
+ * with a timestamp of the trace clock. The difference between this timestamp and the time of the return is used to
+ * convert all times of the tree to the trace clock. Therefore all times are late by the delay of the record.
  */
 import { type FunctionNames, NAMELESS } from '../model/function-names.ts';
 import type { FunctionReturn, IntervalSinks } from '../model/intervals.ts';
@@ -88,8 +87,8 @@ function draftOf(tree: Tree, root: number, { pid }: FunctionReturn, isWhole: boo
 }
 
 /**
- * Makes the spans of a call and of the calls below it. Clamps each inner call to the time of its caller,
- * because timestamps of different CPUs can disagree.
+ * Makes the spans of a call and of the calls below it. Clamps each inner call to the time of its caller, because
+ * timestamps of different CPUs can disagree.
  */
 function spanOf(tree: Tree, node: number, startNs: number, endNs: number, more: DraftAttributes): SpanDraft {
   const { forest, shown, names, deps } = tree;
@@ -138,8 +137,8 @@ function callsOf(forest: CallForest, node: number): number {
 }
 
 /**
- * Returns the indexes of the longest calls. Among equally long calls, prefers outer calls, so that the caller
- * of each shown call is also shown.
+ * Returns the indexes of the longest calls. Among equally long calls, prefers outer calls, so that the caller of each
+ * shown call is also shown.
  */
 function longestOf(forest: CallForest, root: number, most: number): Set<number> {
   const calls: { node: number; ns: number; level: number }[] = [];

@@ -1,6 +1,6 @@
 /**
- * Keeps a ring buffer per CPU of long interrupts. The trace of a slow syscall shows the interrupts that
- * delayed the call.
+ * Keeps a ring buffer per CPU of long interrupts. The trace of a slow syscall shows the interrupts that delayed the
+ * call.
  */
 import type { TimestampNs } from '../model/time.ts';
 import type { SpanDraft } from './draft.ts';

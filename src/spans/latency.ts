@@ -1,7 +1,6 @@
 /**
- * Makes traces of the latency tracers. Each new maximum since the tracer's last reset becomes a trace with
- * one span, whose duration is the latency. The span ends when the agent noticed the maximum, shortly after
- * the real end.
+ * Makes traces of the latency tracers. Each new maximum since the tracer's last reset becomes a trace with one span,
+ * whose duration is the latency. The span ends when the agent noticed the maximum, shortly after the real end.
  */
 import type { IntervalSinks } from '../model/intervals.ts';
 import type { SpansConfig } from '../model/span.ts';

@@ -1,12 +1,12 @@
 /**
- * Keeps a ring buffer per CPU of the interruptions (noise) of osnoise and timerlat threads, and makes spans
- * of them. The kernel records an inner interruption before the outer interruption, because the inner one ends
- * first. The span of an inner interruption becomes a child of the outer span.
+ * Keeps a ring buffer per CPU of the interruptions (noise) of osnoise and timerlat threads, and makes spans of them.
+ * The kernel records an inner interruption before the outer interruption, because the inner one ends first. The span of
+ * an inner interruption becomes a child of the outer span.
  *
- * Start times are from the tracer's own clock (sched_clock), which drifts from the trace clock by about 10 to
- * 50 ppm. The timestamp of a record is from the trace clock, but late: the kernel writes the record after the
- * interruption ended, and even later if other interruptions delay the write. `offsetsOf` estimates the
- * difference between the clocks.
+ * Start times are from the tracer's own clock (sched_clock), which drifts from the trace clock by about 10 to 50 ppm.
+ * The timestamp of a record is from the trace clock, but late: the kernel writes the record after the interruption
+ * ended, and even later if other interruptions delay the write. `offsetsOf` estimates the difference between the
+ * clocks.
  */
 import { NOISE_SOURCES, type Noise } from '../model/intervals.ts';
 import { SOFTIRQS } from '../model/softirqs.ts';
@@ -90,10 +90,10 @@ function placeOf(ring: Ring, age: number): number {
 }
 
 /**
- * Estimates the difference `trace clock - tracer's clock` in nanoseconds for each of the newest `count`
- * records. The result is indexed by the age of the record. A record's timestamp minus the end of its
- * interruption is an upper bound, because records are written late. The bound of another record, plus the
- * maximum drift between the two records, is also an upper bound. The smallest bound is the estimate.
+ * Estimates the difference `trace clock - tracer's clock` in nanoseconds for each of the newest `count` records. The
+ * result is indexed by the age of the record. A record's timestamp minus the end of its interruption is an upper bound,
+ * because records are written late. The bound of another record, plus the maximum drift between the two records, is
+ * also an upper bound. The smallest bound is the estimate.
  */
 function offsetsOf(ring: Ring, count: number): Float64Array {
   const offsets = new Float64Array(count + 1);
@@ -121,8 +121,8 @@ interface Nested {
 }
 
 /**
- * Adds the interruption with this age to `top`. The interruptions in `top` ended earlier. Those that lie
- * inside the new interruption become its children.
+ * Adds the interruption with this age to `top`. The interruptions in `top` ended earlier. Those that lie inside the new
+ * interruption become its children.
  */
 function nest(top: Nested[], ring: Ring, age: number, cpu: number): void {
   const at = placeOf(ring, age);

@@ -1,7 +1,7 @@
 /**
- * Makes spans of operations that declared metrics (model/declared-metric.ts) measure, such as direct reclaim
- * or waits for locks. In the trace of a slow syscall, the spans that lie within an operation become children
- * of the operation's span. A slow operation also gets its own trace (kind `metrics`).
+ * Makes spans of operations that declared metrics (model/declared-metric.ts) measure, such as direct reclaim or waits
+ * for locks. In the trace of a slow syscall, the spans that lie within an operation become children of the operation's
+ * span. A slow operation also gets its own trace (kind `metrics`).
  */
 import type { Operation } from '../model/intervals.ts';
 import type { KindOptions } from '../model/span.ts';
@@ -12,10 +12,7 @@ import type { Cause, Offer, SpanDraft } from './draft.ts';
 import { lengthOf, longestOf } from './longest.ts';
 import { causesOf } from './summary.ts';
 
-/**
- * Traces of slow syscalls leave out operations shorter than this, because these do not explain a slow
- * syscall.
- */
+/** Traces of slow syscalls leave out operations shorter than this, because these do not explain a slow syscall. */
 export const LONG_OPERATION_NS = 50_000;
 const DEPTH = 4096;
 /** Maximum number of operations in the trace of a call, and of child spans in each operation. */
@@ -41,8 +38,8 @@ interface Node extends SpanDraft {
 }
 
 /**
- * Returns a function that offers a trace of an operation if the operation reached the threshold and the
- * config includes its metric.
+ * Returns a function that offers a trace of an operation if the operation reached the threshold and the config includes
+ * its metric.
  */
 export function makeOperationTraces(
   { thresholdNs, include = ['*'] }: KindOptions,
@@ -70,8 +67,8 @@ export function metricName({ name }: { name: string }): string {
 }
 
 /**
- * Makes the span of an operation. The operation is the cause of the span's whole time; `nested` later
- * subtracts the time of inner spans.
+ * Makes the span of an operation. The operation is the cause of the span's whole time; `nested` later subtracts the
+ * time of inner spans.
  */
 function nodeOf({ metric, values, cpu, startNs }: Operation, endNs: TimestampNs): Node {
   const name = metricName(metric).replace(/_seconds(_total)?$/, '');
@@ -92,10 +89,10 @@ export interface Nested {
 }
 
 /**
- * Adds the spans of operations to the spans of a call (`flat`). A span in `flat` that lies within an
- * operation becomes a child of the operation's span. `flat` must be in time order, without overlap. `endNs`
- * is the end of the call. Leaves out an operation if it ends after the call or after an operation that
- * contains its start. Also leaves out an operation that contains only a part of a span in `flat`.
+ * Adds the spans of operations to the spans of a call (`flat`). A span in `flat` that lies within an operation becomes
+ * a child of the operation's span. `flat` must be in time order, without overlap. `endNs` is the end of the call.
+ * Leaves out an operation if it ends after the call or after an operation that contains its start. Also leaves out an
+ * operation that contains only a part of a span in `flat`.
  */
 export function nested(flat: readonly SpanDraft[], operations: readonly Operation[], endNs: number): Nested {
   const { shown, rest } = longestOf(operations, MOST_SHOWN, lengthOf);
@@ -132,8 +129,8 @@ export function nested(flat: readonly SpanDraft[], operations: readonly Operatio
 }
 
 /**
- * Returns the end of an operation. If the operation is a sleep that begins at the metric's event (`taskTime`
- * is `spends`), the end is the end of the first span in `flat` that begins within the operation.
+ * Returns the end of an operation. If the operation is a sleep that begins at the metric's event (`taskTime` is
+ * `spends`), the end is the end of the first span in `flat` that begins within the operation.
  */
 function endOf({ metric, startNs, endNs }: Operation, flat: readonly SpanDraft[]): TimestampNs {
   const isWithin = (span: SpanDraft) =>

@@ -1,8 +1,7 @@
 /**
- * Explains a sleep by the chain of wake-ups that ended it. For example, task A slept until task B woke A.
- * Until that wake-up, B ran, waited for a CPU, or slept until a block request, a timer, an interrupt or task
- * C woke B. Giraldeau and Dagenais describe such critical paths in "Wait analysis of distributed systems
- * using kernel tracing" (2016).
+ * Explains a sleep by the chain of wake-ups that ended it. For example, task A slept until task B woke A. Until that
+ * wake-up, B ran, waited for a CPU, or slept until a block request, a timer, an interrupt or task C woke B. Giraldeau
+ * and Dagenais describe such critical paths in "Wait analysis of distributed systems using kernel tracing" (2016).
  */
 import type { BlockRequest } from '../model/intervals.ts';
 import { LOCK_TYPES, OTHER_LOCK } from '../model/lock-types.ts';
@@ -25,8 +24,8 @@ const MOST_SPANS = 256;
 /** Consecutive steps shorter than this share of the whole operation are combined into one span. */
 const SHORT_SHARE = 0.01;
 /**
- * Names of kernel threads that run softirqs. If a softirq in such a thread ends a sleep, the thread counts as
- * the waker.
+ * Names of kernel threads that run softirqs. If a softirq in such a thread ends a sleep, the thread counts as the
+ * waker.
  */
 const SOFTIRQ_TASKS = /^(ksoftirqd|ktimers|irq)\//;
 
@@ -68,8 +67,7 @@ export class Path {
   }
 
   /**
-   * Replaces `span`, which begins after the request was issued, with a span of the whole request. Returns the
-   * new span.
+   * Replaces `span`, which begins after the request was issued, with a span of the whole request. Returns the new span.
    */
   whole(span: SpanDraft, request: BlockRequest): SpanDraft {
     const uncut = requestSpan(request, request.issueNs, this.#parts.deps, {
@@ -90,9 +88,8 @@ export class Path {
   }
 
   /**
-   * Returns spans for a sleep that a request ended: the time before the issue of the request, the request,
-   * and the time from its completion to the wake-up. `completer` is the task that completed the request, or 0
-   * if an interrupt did.
+   * Returns spans for a sleep that a request ended: the time before the issue of the request, the request, and the time
+   * from its completion to the wake-up. `completer` is the task that completed the request, or 0 if an interrupt did.
    */
   #request(request: BlockRequest, completer: number, sleep: Sleep, depth: number): SpanDraft[] {
     const { fromNs, toNs } = sleep;
@@ -128,8 +125,8 @@ export class Path {
   }
 
   /**
-   * Returns spans of what a task did from `fromNs` to `toNs`, oldest first. The task was running at `toNs`.
-   * Returns undefined if it is unknown what the task did, or if a limit was reached.
+   * Returns spans of what a task did from `fromNs` to `toNs`, oldest first. The task was running at `toNs`. Returns
+   * undefined if it is unknown what the task did, or if a limit was reached.
    */
   #task(pid: number, fromNs: TimestampNs, toNs: TimestampNs, depth: number): SpanDraft[] | undefined {
     const { tasks, wholeNs } = this.#parts;
@@ -271,9 +268,8 @@ function queueSpan(device: string, startNs: TimestampNs, endNs: TimestampNs): Sp
 }
 
 /**
- * If `span` is a sleep of the issuer after the request was queued, and no other task explains the sleep, the
- * device was busy. In this case, returns a span of the request's time in the block queue. Otherwise, returns
- * `span`.
+ * If `span` is a sleep of the issuer after the request was queued, and no other task explains the sleep, the device was
+ * busy. In this case, returns a span of the request's time in the block queue. Otherwise, returns `span`.
  */
 function inQueue(span: SpanDraft, { device, insertNs }: BlockRequest): SpanDraft {
   const startNs = Math.max(span.startNs, insertNs);
@@ -290,8 +286,8 @@ export function sleepAttributes({ state, lock }: Absence, waker: number): DraftA
 }
 
 /**
- * Returns the causes of a sleep on a lock, or undefined for other sleeps. The lock is the cause of the time
- * that the causes of the children do not cover.
+ * Returns the causes of a sleep on a lock, or undefined for other sleeps. The lock is the cause of the time that the
+ * causes of the children do not cover.
  */
 export function sleepCauses(
   { lock }: Absence,

@@ -1,6 +1,6 @@
 /**
- * Converts the drafts (unfinished traces) that the budget kept to records, which have ids, wall-clock times
- * and facts about tasks.
+ * Converts the drafts (unfinished traces) that the budget kept to records, which have ids, wall-clock times and facts
+ * about tasks.
  */
 import type { SpanRecord, TraceRecord } from '../model/span.ts';
 import type { DraftAttributes } from './attributes.ts';

@@ -1,6 +1,6 @@
 /**
- * Finds the block request that ended a sleep, and the predecessor of a request (a request that had to
- * complete before the other was issued).
+ * Finds the block request that ended a sleep, and the predecessor of a request (a request that had to complete before
+ * the other was issued).
  */
 import type { BlockRequest } from '../model/intervals.ts';
 import { SOFTIRQS } from '../model/softirqs.ts';
@@ -56,14 +56,13 @@ export class Requests {
   }
 
   /**
-   * Finds the request whose completion ended a sleep. `waker` is the task that ended the sleep; 0 if an
-   * interrupt did.
+   * Finds the request whose completion ended a sleep. `waker` is the task that ended the sleep; 0 if an interrupt did.
    */
   thatEnded(sleep: Sleep, waker: number): BlockRequest | undefined {
     const { pid, fromNs, toNs, wokenBy, wakerCpu } = sleep;
     if (isOfNetwork(wokenBy)) return undefined;
-    // A softirq completes requests in interrupt context (completer 0), even if the softirq runs in a task
-    // such as ksoftirqd.
+    // A softirq completes requests in interrupt context (completer 0), even if the softirq runs in a task such as
+    // ksoftirqd.
     const completer = wakeKind(wokenBy) === BY_TASK ? waker : 0;
     for (const request of this.completed(Math.max(fromNs, toNs - CAUSES_WITHIN_NS), toNs))
       if (request.cpu === wakerCpu && request.completer === completer) return request;
@@ -75,10 +74,10 @@ export class Requests {
   }
 
   /**
-   * Returns the predecessor of a request, or undefined. If an interrupt issued the request, the predecessor
-   * is the request that completed on the same CPU shortly before the issue (for example, a write before a
-   * flush). If no request did, or if a task issued the request, the predecessor is the request of the
-   * sleeping task that completed last before `toNs`.
+   * Returns the predecessor of a request, or undefined. If an interrupt issued the request, the predecessor is the
+   * request that completed on the same CPU shortly before the issue (for example, a write before a flush). If no
+   * request did, or if a task issued the request, the predecessor is the request of the sleeping task that completed
+   * last before `toNs`.
    */
   before(
     { issueNs, issueCpu, issuer }: BlockRequest,
@@ -105,8 +104,8 @@ function isOfNetwork(wokenBy: number): boolean {
 }
 
 /**
- * Makes the span of a request. `startNs` is the request's issue or, if later, the start of the explained
- * sleep. `below` contains what the task that completed the request did from `startNs` to the completion.
+ * Makes the span of a request. `startNs` is the request's issue or, if later, the start of the explained sleep. `below`
+ * contains what the task that completed the request did from `startNs` to the completion.
  */
 export function requestSpan(
   request: BlockRequest,

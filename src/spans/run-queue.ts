@@ -1,8 +1,8 @@
 /**
- * Makes the span of a wait for a CPU. Its children are the turns of the tasks that ran meanwhile on the CPUs
- * in whose run queues the task waited, in time order. A turn lasts from a task's switch-in to its switch-out.
- * Consecutive short turns become one child. A gap between children means that switches were not recorded. The
- * culprit is the task that ran longest during the wait.
+ * Makes the span of a wait for a CPU. Its children are the turns of the tasks that ran meanwhile on the CPUs in whose
+ * run queues the task waited, in time order. A turn lasts from a task's switch-in to its switch-out. Consecutive short
+ * turns become one child. A gap between children means that switches were not recorded. The culprit is the task that
+ * ran longest during the wait.
  */
 import type { TimestampNs } from '../model/time.ts';
 import { culpritAttributes, type DraftAttributes, taskAttributes } from './attributes.ts';
@@ -19,9 +19,7 @@ export interface Wait {
   pid: number;
   /** Name of the waiting task; undefined if the trace is about this task. */
   comm?: string;
-  /**
-   * CPU on which the task ran after the wait. `queueCpu` is the CPU whose run queue the task joined first.
-   */
+  /** CPU on which the task ran after the wait. `queueCpu` is the CPU whose run queue the task joined first. */
   cpu: number;
   queueCpu: number;
   startNs: TimestampNs;
@@ -111,8 +109,8 @@ function spanOf(row: Row, cpu: number): SpanDraft {
 }
 
 /**
- * Sorts tasks by the time that they ran, longest first. If two tasks in one row ran equally long, the task
- * that ran first comes first.
+ * Sorts tasks by the time that they ran, longest first. If two tasks in one row ran equally long, the task that ran
+ * first comes first.
  */
 function longestFirst(tasks: ReadonlyMap<number, Culprit>): Culprit[] {
   return [...tasks.values()].reverse().sort((a, b) => b.ranNs - a.ranNs);

@@ -1,6 +1,6 @@
 /**
- * Determines from a task's absences (periods in which the task was not running) what the task did in a
- * period: it ran, waited for a CPU, or slept.
+ * Determines from a task's absences (periods in which the task was not running) what the task did in a period: it ran,
+ * waited for a CPU, or slept.
  */
 import type { TimestampNs } from '../model/time.ts';
 import type { Absence, AbsenceRing } from './absence-ring.ts';
@@ -13,15 +13,15 @@ export interface Step {
   startNs: TimestampNs;
   endNs: TimestampNs;
   /**
-   * For a wait or a sleep: the absence that contains the step. For a run: the absence before the run, or
-   * undefined if the run began before the period.
+   * For a wait or a sleep: the absence that contains the step. For a run: the absence before the run, or undefined if
+   * the run began before the period.
    */
   absence: Absence | undefined;
 }
 
 /**
- * Returns the steps of a task that was running at `toNs`, oldest first. Returns undefined if the ring does
- * not show what the task did. A gap between steps means that no event shows what the task did in that time.
+ * Returns the steps of a task that was running at `toNs`, oldest first. Returns undefined if the ring does not show
+ * what the task did. A gap between steps means that no event shows what the task did in that time.
  */
 export function stepsOf(
   ring: AbsenceRing,

@@ -1,6 +1,6 @@
 /**
- * Computes how much of an operation's time has a known cause, and writes a sentence about where the time went:
- * `28.1 ms: 20.0 ms kworker/u8:12 waited for CPU 1 behind stress-ng, 3.7 ms block write vda, 4.4 ms not known`.
+ * Computes how much of an operation's time has a known cause, and writes a sentence about where the time went: `28.1
+ * ms: 20.0 ms kworker/u8:12 waited for CPU 1 behind stress-ng, 3.7 ms block write vda, 4.4 ms not known`.
  */
 import type { DraftAttributes } from './attributes.ts';
 import type { Cause, SpanDraft } from './draft.ts';

@@ -1,8 +1,7 @@
 /**
- * Makes traces of the kind `syscalls`. The root span is a slow call. Its children are the periods in which
- * the thread was blocked or waited for a CPU, long interrupts, and operations (see operations.ts). The
- * children of a blocked period show why the thread was blocked. Children lie within their parent and do not
- * overlap each other.
+ * Makes traces of the kind `syscalls`. The root span is a slow call. Its children are the periods in which the thread
+ * was blocked or waited for a CPU, long interrupts, and operations (see operations.ts). The children of a blocked
+ * period show why the thread was blocked. Children lie within their parent and do not overlap each other.
  */
 import type { KindOptions } from '../model/span.ts';
 import { seconds, taskAttributes } from './attributes.ts';
@@ -49,8 +48,8 @@ export function makeSyscallTraces(options: KindOptions, offer: Offer, deps: Span
     const call = certainPart(whole, journals);
     let countedNs = call.endNs - call.startNs;
     if (countedNs < options.thresholdNs) return;
-    // If the config names no calls, interruptible sleep does not count, because the thread may have waited
-    // for another program (for example, for data from a pipe).
+    // If the config names no calls, interruptible sleep does not count, because the thread may have waited for another
+    // program (for example, for data from a pipe).
     if (options.include === undefined) {
       countedNs -= journals.tasks.watched.sleptNs(call.pid, call.startNs, SLEEPS_INTERRUPTIBLY);
       if (countedNs < options.thresholdNs) return;
@@ -61,10 +60,7 @@ export function makeSyscallTraces(options: KindOptions, offer: Offer, deps: Span
   };
 }
 
-/**
- * If lost events may hide that `call` is two calls, returns only the part after the loss; otherwise the whole
- * call.
- */
+/** If lost events may hide that `call` is two calls, returns only the part after the loss; otherwise the whole call. */
 function certainPart(call: SlowCall, { tasks }: Journals): SlowCall {
   const { pid, startNs, endNs, lostUntilNs } = call;
   if (lostUntilNs === 0) return call;
@@ -119,16 +115,16 @@ function causesOfCall(parts: CallParts, within: Nested, onCpuNs: number): Cause[
   const { spans, remembersSwitches, hiddenNs } = parts;
   const causes = within.spans.flatMap(causesOf);
   const interruptedNs = spans.filter(isInterrupt).reduce((sum, span) => sum + lengthOf(span), 0);
-  // If the ring has overwritten switches of the call, the thread may have slept in the remaining time. That
-  // time therefore gets no cause.
+  // If the ring has overwritten switches of the call, the thread may have slept in the remaining time. That time
+  // therefore gets no cause.
   const runningNs = Math.max(0, onCpuNs - interruptedNs - hiddenNs - within.ownNs);
   if (remembersSwitches) causes.push({ label: 'running', ns: runningNs });
   return causes;
 }
 
 /**
- * Whether a result may be an address. Checks the value as well as the name, because a 32-bit program's call
- * appears under another call's name.
+ * Whether a result may be an address. Checks the value as well as the name, because a 32-bit program's call appears
+ * under another call's name.
  */
 function isAddress(name: string, ret: number): boolean {
   if (ret >= LIKE_AN_ADDRESS || ret < -MAX_ERRNO) return true;

@@ -17,8 +17,8 @@ export interface Subject {
 export type TaskFilter = (subject: Subject) => boolean;
 
 /**
- * Returns a function that checks whether a task gets traces; undefined if all tasks do. The filter treats an
- * unknown class as `normal`, and an unknown container as no container.
+ * Returns a function that checks whether a task gets traces; undefined if all tasks do. The filter treats an unknown
+ * class as `normal`, and an unknown container as no container.
  */
 export function makeTaskFilter(
   options: KindOptions,

@@ -1,8 +1,8 @@
 /**
- * Remembers what tasks did recently. One ring contains the absences (periods in which a task was not running)
- * of tasks in watched calls, which are syscalls that can become traces. This ring shows what happened in a
- * slow call. Another ring contains the absences of all tasks, to show what wakers did before a wake-up. Both
- * rings together use about 8 MiB.
+ * Remembers what tasks did recently. One ring contains the absences (periods in which a task was not running) of tasks
+ * in watched calls, which are syscalls that can become traces. This ring shows what happened in a slow call. Another
+ * ring contains the absences of all tasks, to show what wakers did before a wake-up. Both rings together use about 8
+ * MiB.
  */
 import type { SwitchIn } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -17,8 +17,8 @@ import { WorkJournal } from './work-journal.ts';
 const WATCHED_DEPTH = 1 << 15;
 const ALL_DEPTH = 1 << 16;
 /**
- * If a wait has at least this length, the journal records the culprit: the task that used the CPU longest
- * during the wait.
+ * If a wait has at least this length, the journal records the culprit: the task that used the CPU longest during the
+ * wait.
  */
 export const CULPRIT_NS = 20_000;
 
@@ -31,10 +31,7 @@ export class TaskJournal {
   readonly watched: AbsenceRing;
   /** Absences of all tasks. Empty if no calls are watched. */
   readonly all: AbsenceRing;
-  /**
-   * Pid of the culprit for each entry of `watched`; 0 if unknown, or if the wait was shorter than
-   * `CULPRIT_NS`.
-   */
+  /** Pid of the culprit for each entry of `watched`; 0 if unknown, or if the wait was shorter than `CULPRIT_NS`. */
   readonly #culprits = new Int32Array(WATCHED_DEPTH);
   readonly #culpritNs = new Float64Array(WATCHED_DEPTH);
   readonly #culpritComms = new Int32Array(WATCHED_DEPTH * COMM_WORDS);
@@ -59,8 +56,8 @@ export class TaskJournal {
   }
 
   /**
-   * Returns a task's absences during watched calls, oldest first. Leaves out absences that ended at or before
-   * `fromNs`. `whole`: see `AbsenceRing.since`.
+   * Returns a task's absences during watched calls, oldest first. Leaves out absences that ended at or before `fromNs`.
+   * `whole`: see `AbsenceRing.since`.
    */
   since(pid: number, fromNs: TimestampNs): { absences: Absence[]; whole: boolean } {
     const { absences, whole } = this.watched.since(pid, fromNs);
@@ -68,8 +65,8 @@ export class TaskJournal {
   }
 
   /**
-   * Returns the culprit of the wait at the end of an absence, or undefined if no culprit was recorded. The
-   * absence must come from `since`.
+   * Returns the culprit of the wait at the end of an absence, or undefined if no culprit was recorded. The absence must
+   * come from `since`.
    */
   culprit({ slot }: Absence): Culprit | undefined {
     const pid = this.#culprits[slot];

@@ -12,16 +12,14 @@ export const RUNQUEUE_LATENCY = 'ftrace_sched_runqueue_latency_seconds';
 const QUEUE_SECONDS = 'ftrace_block_io_queue_seconds';
 const DEVICE_SECONDS = 'ftrace_block_io_device_seconds';
 
-/**
- * Returns a function that offers a trace of a wait. The caller selects the waits that reached the threshold.
- */
+/** Returns a function that offers a trace of a wait. The caller selects the waits that reached the threshold. */
 export function makeWaitTraces(offer: Offer, deps: SpanDeps, tasks: TaskJournal) {
   return (task: SwitchIn, words: Int32Array, commAt: number): void => {
     const { pid, cpu, runnableNs, inNs, queueCpu, taskClass } = task;
     const wholeNs = inNs - runnableNs;
     const comm = tasks.history.texts.of(words, commAt);
-    // Events do not show the policies SCHED_BATCH and SCHED_IDLE. A task that looks `normal` in events can
-    // have another class, so the task filter looks up the class.
+    // Events do not show the policies SCHED_BATCH and SCHED_IDLE. A task that looks `normal` in events can have another
+    // class, so the task filter looks up the class.
     const knownClass = taskClass === NORMAL ? undefined : taskClass;
     const subject = { pid, comm, atNs: runnableNs, taskClass: knownClass };
     const make = (): TraceDraft => {
@@ -92,8 +90,8 @@ export function makeRequestTraces(
 }
 
 /**
- * Returns the `error` field of a span: the name of the errno, or its number if the errno has no name. Returns
- * undefined for errno 0.
+ * Returns the `error` field of a span: the name of the errno, or its number if the errno has no name. Returns undefined
+ * for errno 0.
  */
 export function errorOf(deps: SpanDeps, errno: number): string | undefined {
   return errno === 0 ? undefined : (deps.errnoName(errno) ?? String(errno));
@@ -112,8 +110,8 @@ export function requestExemplars(deps: SpanDeps, request: BlockRequest, span: Sp
 }
 
 /**
- * Returns one exemplar for a series of a probe's histogram. Returns an empty array if the probe is off or
- * does not count the operation.
+ * Returns one exemplar for a series of a probe's histogram. Returns an empty array if the probe is off or does not
+ * count the operation.
  */
 export function exemplar(
   deps: SpanDeps,

@@ -12,8 +12,8 @@ export class WorkJournal {
   #count = 0;
 
   /**
-   * Records that a kworker began to run the function at an address (two 32-bit words). Address 0 means that
-   * the function has ended.
+   * Records that a kworker began to run the function at an address (two 32-bit words). Address 0 means that the
+   * function has ended.
    */
   add(pid: number, atNs: TimestampNs, low: number, high: number): void {
     const at = this.#count++ & (DEPTH - 1);
@@ -24,16 +24,15 @@ export class WorkJournal {
   }
 
   /**
-   * Clears the ring. Called after a loss of events, because the lost events may show the start or end of a
-   * function.
+   * Clears the ring. Called after a loss of events, because the lost events may show the start or end of a function.
    */
   lost(): void {
     this.#count = 0;
   }
 
   /**
-   * Returns the address of the function that a kworker was running at this time, or undefined if it is
-   * unknown or the kworker ran no function.
+   * Returns the address of the function that a kworker was running at this time, or undefined if it is unknown or the
+   * kworker ran no function.
    */
   at(pid: number, atNs: TimestampNs): { low: number; high: number } | undefined {
     for (let i = 1; i <= Math.min(DEPTH, this.#count); i++) {

@@ -1,7 +1,7 @@
 /**
- * Lists the pages of a recording that can't be decoded, with CPU, page and byte. Replay calls this after
- * decoding errors. The function reads the file again, one page at a time, because replay itself reads several
- * pages ahead and does not know in which page an error occurred.
+ * Lists the pages of a recording that can't be decoded, with CPU, page and byte. Replay calls this after decoding
+ * errors. The function reads the file again, one page at a time, because replay itself reads several pages ahead and
+ * does not know in which page an error occurred.
  */
 import { makeDispatcher } from '../decode/dispatch.ts';
 import { Merger } from '../decode/merge.ts';

@@ -7,10 +7,10 @@ import type { BufferEntry } from './options.ts';
 const MAX_NAMED = 10;
 
 /**
- * Returns the buffer named `instance`. If `instance` is undefined, returns the top level or, if the top level
- * has no pages, the first buffer with pages. Adds a message about other buffers to `problems`. Returns
- * undefined if the file lists no buffers. Throws `UsageError` if no buffer is named `instance`, or if all
- * buffers contain text instead of pages.
+ * Returns the buffer named `instance`. If `instance` is undefined, returns the top level or, if the top level has no
+ * pages, the first buffer with pages. Adds a message about other buffers to `problems`. Returns undefined if the file
+ * lists no buffers. Throws `UsageError` if no buffer is named `instance`, or if all buffers contain text instead of
+ * pages.
  */
 export function chooseBuffer(
   buffers: readonly BufferEntry[],
@@ -46,8 +46,8 @@ function nameOf(buffer: BufferEntry | undefined): string {
 }
 
 /**
- * Returns `layout` with the page size of the buffer, because `header_page` describes only the top level's
- * pages. If the buffer's page size is unknown or impossible, returns `layout` as it is.
+ * Returns `layout` with the page size of the buffer, because `header_page` describes only the top level's pages. If the
+ * buffer's page size is unknown or impossible, returns `layout` as it is.
  */
 export function withPageSize(
   layout: PageLayout,

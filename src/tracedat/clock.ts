@@ -13,9 +13,7 @@ const NANOSECONDS: ReadonlySet<string> = new Set([
   'boot',
   'tai',
 ]);
-/**
- * Clocks that count CPU cycles. The option TSC2NSEC contains the factors to convert cycles to nanoseconds.
- */
+/** Clocks that count CPU cycles. The option TSC2NSEC contains the factors to convert cycles to nanoseconds. */
 const TSC: ReadonlySet<string> = new Set(['x86-tsc', 'tsc2nsec']);
 const LARGEST_SHIFT = 63;
 
@@ -27,8 +25,8 @@ export interface Clock {
 }
 
 /**
- * Returns the clock of a recording. Uses `bufferClock`, the clock in the buffer's option, only if the file
- * names no clock for the whole recording, because trace-cmd 3.1 writes a wrong clock for instances.
+ * Returns the clock of a recording. Uses `bufferClock`, the clock in the buffer's option, only if the file names no
+ * clock for the whole recording, because trace-cmd 3.1 writes a wrong clock for instances.
  */
 export function clockOf(facts: Facts, bufferClock: string): Clock {
   const problems: string[] = [];

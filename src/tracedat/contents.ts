@@ -42,10 +42,9 @@ export interface Contents extends Pick<TraceMetadata, 'layout' | 'machine' | 'ke
 }
 
 /**
- * Reads everything before the pages. `instance` is the name of the buffer to read; undefined selects the top
- * level or, if the top level has no pages, the first buffer with pages. Throws `UsageError` if the file is
- * not a readable trace.dat or lacks the buffer, `KernelError` if a system call fails. Adds messages about
- * other errors to `problems`.
+ * Reads everything before the pages. `instance` is the name of the buffer to read; undefined selects the top level or,
+ * if the top level has no pages, the first buffer with pages. Throws `UsageError` if the file is not a readable
+ * trace.dat or lacks the buffer, `KernelError` if a system call fails. Adds messages about other errors to `problems`.
  */
 export function readContents(cursor: Cursor, file: string, instance: string | undefined): Contents {
   const problems: string[] = [];
@@ -129,8 +128,7 @@ function readVersion(cursor: Cursor, file: string): 6 | 7 {
     );
   if (cursor.number(1, 'the byte order') !== 0)
     throw new UsageError(`${file} was recorded on a big-endian machine, which is not supported`);
-  // Skip the size of a C long in user space and the page size. The reader uses the sizes in header_page
-  // instead.
+  // Skip the size of a C long in user space and the page size. The reader uses the sizes in header_page instead.
   cursor.skip(5, 'the sizes of long and page');
   return version === '6' ? 6 : 7;
 }

@@ -1,13 +1,13 @@
 /**
- * Reads parts of a trace.dat file in sequence, from the file or from uncompressed bytes in memory. The file
- * itself contains the lengths of its parts, and the lengths may be wrong. If a part extends beyond the end,
- * the cursor throws a `Broken` with the position.
+ * Reads parts of a trace.dat file in sequence, from the file or from uncompressed bytes in memory. The file itself
+ * contains the lengths of its parts, and the lengths may be wrong. If a part extends beyond the end, the cursor throws
+ * a `Broken` with the position.
  */
 import { readAt } from './file-io.ts';
 
 /**
- * Maximum size of a part in bytes. A larger size means that the file is damaged. The largest usual part is
- * kallsyms, with about 15 MiB.
+ * Maximum size of a part in bytes. A larger size means that the file is damaged. The largest usual part is kallsyms,
+ * with about 15 MiB.
  */
 export const MAX_PART = 1 << 28;
 const MAX_NAME = 256;
@@ -26,8 +26,8 @@ export interface Input {
   /** `the file`, or the name of an uncompressed part; used in messages. */
   name: string;
   /**
-   * Fills `into` with the bytes at `position`. Returns the number of bytes, which is less than `into.length`
-   * only at the end of the input.
+   * Fills `into` with the bytes at `position`. Returns the number of bytes, which is less than `into.length` only at
+   * the end of the input.
    */
   read(into: Uint8Array, position: number): number;
 }

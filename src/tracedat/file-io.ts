@@ -1,14 +1,11 @@
 /**
- * Reads and writes files of recordings. After a short read or write, continues with the remaining bytes.
- * Throws a `KernelError` if a system call fails.
+ * Reads and writes files of recordings. After a short read or write, continues with the remaining bytes. Throws a
+ * `KernelError` if a system call fails.
  */
 import { constants, openSync, readSync, writeSync } from 'node:fs';
 import { errnoOf, KernelError } from '../model/errors.ts';
 
-/**
- * Flags to open a file for reading. Without O_NONBLOCK, opening a pipe would block until the pipe has a
- * writer.
- */
+/** Flags to open a file for reading. Without O_NONBLOCK, opening a pipe would block until the pipe has a writer. */
 export const READ_AT_ONCE = constants.O_RDONLY | constants.O_NONBLOCK;
 
 export function openFile(file: string, flags: string | number): number {
@@ -30,8 +27,8 @@ export function writeAll(fd: number, file: string, bytes: Uint8Array, position: 
 }
 
 /**
- * Fills `into` with the bytes at `position`. Returns the number of bytes, which is less than `into.length`
- * only at the end of the file.
+ * Fills `into` with the bytes at `position`. Returns the number of bytes, which is less than `into.length` only at the
+ * end of the file.
  */
 export function readAt(fd: number, file: string, into: Uint8Array, position: number): number {
   let done = 0;

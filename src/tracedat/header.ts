@@ -1,6 +1,6 @@
 /**
- * Encodes the beginning of a trace.dat file, up to the table of CPUs, in the order of trace-cmd.dat.v6(5).
- * All numbers are little-endian, because the agent supports only little-endian kernels.
+ * Encodes the beginning of a trace.dat file, up to the table of CPUs, in the order of trace-cmd.dat.v6(5). All numbers
+ * are little-endian, because the agent supports only little-endian kernels.
  */
 import type { BufferStats, TraceMetadata } from '../model/source.ts';
 import { cpuStatsText } from './cpu-stats.ts';
@@ -35,8 +35,8 @@ export interface HeaderParts {
 }
 
 /**
- * Returns the file's bytes up to and including the word `flyrecord`. The table with the offset and size of
- * each CPU's pages follows this word.
+ * Returns the file's bytes up to and including the word `flyrecord`. The table with the offset and size of each CPU's
+ * pages follows this word.
  */
 export function headerBytes(parts: HeaderParts): Uint8Array {
   const { metadata } = parts;

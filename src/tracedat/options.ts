@@ -1,6 +1,6 @@
 /**
- * Parses the options of trace.dat files (each has an ID and data), and collects their values in `Facts`.
- * Source: trace-cmd.dat.v7(5). In version 6, the option BUFFER ends after the name.
+ * Parses the options of trace.dat files (each has an ID and data), and collects their values in `Facts`. Source:
+ * trace-cmd.dat.v7(5). In version 6, the option BUFFER ends after the name.
  */
 import type { BufferStats } from '../model/source.ts';
 import { bufferOfCpuStats, parseCpuStats } from './cpu-stats.ts';
@@ -22,8 +22,8 @@ import {
 export const MAX_CPUS = 65536;
 
 /**
- * Offset and size, in bytes, of one CPU's pages in the file. The pages may be compressed. The numbers are
- * copied from the file without a check.
+ * Offset and size, in bytes, of one CPU's pages in the file. The pages may be compressed. The numbers are copied from
+ * the file without a check.
  */
 export interface Extent {
   cpu: number;
@@ -35,13 +35,13 @@ export interface Extent {
 export interface BufferEntry {
   name: string;
   /**
-   * In version 7, the offset of the buffer's section. In version 6, the offset of the buffer's table of CPUs;
-   * once the table has been read, the offset after the table.
+   * In version 7, the offset of the buffer's section. In version 6, the offset of the buffer's table of CPUs; once the
+   * table has been read, the offset after the table.
    */
   offset: number;
   /**
-   * The trace clock; '' in version 6. In version 7, files of trace-cmd 3.1 contain the top level's clock even
-   * for instances.
+   * The trace clock; '' in version 6. In version 7, files of trace-cmd 3.1 contain the top level's clock even for
+   * instances.
    */
   clock: string;
   /** 0 if the file does not contain the page size. */
@@ -88,8 +88,8 @@ export function noFacts(): Facts {
 }
 
 /**
- * Adds the value of one option to `facts`. Ignores options that replay does not need. Returns an error
- * message, or '' on success.
+ * Adds the value of one option to `facts`. Ignores options that replay does not need. Returns an error message, or ''
+ * on success.
  */
 export function takeOption(facts: Facts, id: number, data: Buffer, version: 6 | 7): string {
   const cursor = new Cursor(memoryInput(data, `option ${id}`));

@@ -1,6 +1,6 @@
 /**
- * Reads the parts that trace.dat files of versions 6 and 7 share: page layout and formats.
- * Format: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5).
+ * Reads the parts that trace.dat files of versions 6 and 7 share: page layout and formats. Format: trace-cmd.dat.v6(5),
+ * trace-cmd.dat.v7(5).
  */
 import { parseFormat } from '../decode/format.ts';
 import type { PageLayout } from '../model/format.ts';
@@ -10,14 +10,14 @@ import { parseHeaderPage } from './header-page.ts';
 /** Maximum number of messages per kind of problem. */
 export const MAX_PROBLEMS = 5;
 /**
- * Maximum number of invalid formats. If there are more, the reader stops, because this part of the file then
- * does not contain formats.
+ * Maximum number of invalid formats. If there are more, the reader stops, because this part of the file then does not
+ * contain formats.
  */
 const MAX_BAD_FORMATS = 100;
 
 /**
- * Reads `header_page` and `header_event`. Returns the page layout, or the reason why `header_page` is
- * invalid. Throws `Broken`.
+ * Reads `header_page` and `header_event`. Returns the page layout, or the reason why `header_page` is invalid. Throws
+ * `Broken`.
  */
 export function readHeaderInfo(cursor: Cursor): PageLayout | { error: string } {
   expect(cursor, 'header_page\0');
@@ -35,8 +35,7 @@ function expect(cursor: Cursor, word: string): void {
 }
 
 /**
- * Formats that the readers have collected. `texts`: format texts by `system:name`. `bad`: number of invalid
- * formats.
+ * Formats that the readers have collected. `texts`: format texts by `system:name`. `bad`: number of invalid formats.
  */
 export interface Formats {
   texts: Map<string, string>;
@@ -45,8 +44,8 @@ export interface Formats {
 }
 
 /**
- * Reads the formats of the tracers' own records. If this throws `Broken`, `formats` keeps the formats that
- * were read before the error.
+ * Reads the formats of the tracers' own records. If this throws `Broken`, `formats` keeps the formats that were read
+ * before the error.
  */
 export function readFtraceFormats(cursor: Cursor, formats: Formats): void {
   const count = cursor.number(4, 'the number of ftrace formats');
@@ -54,8 +53,8 @@ export function readFtraceFormats(cursor: Cursor, formats: Formats): void {
 }
 
 /**
- * Reads the formats of events, system by system. If this throws `Broken`, `formats` keeps the formats that
- * were read before the error.
+ * Reads the formats of events, system by system. If this throws `Broken`, `formats` keeps the formats that were read
+ * before the error.
  */
 export function readEventFormats(cursor: Cursor, formats: Formats): void {
   const systems = cursor.number(4, 'the number of systems');

@@ -34,16 +34,16 @@ export interface Capture {
 
 export interface OpenOptions {
   /**
-   * Name of the buffer to read. Undefined selects the top level or, if the top level has no pages, the first
-   * buffer with pages.
+   * Name of the buffer to read. Undefined selects the top level or, if the top level has no pages, the first buffer
+   * with pages.
    */
   instance?: string | undefined;
 }
 
 /**
  * Opens a capture, even a truncated or damaged one. Throws `KernelError` if the file can't be opened or read,
- * `UsageError` if the file is not a trace.dat of version 6 or 7, or has no page layout, no buffer with the
- * requested name, or only the text of a latency tracer.
+ * `UsageError` if the file is not a trace.dat of version 6 or 7, or has no page layout, no buffer with the requested
+ * name, or only the text of a latency tracer.
  */
 export function openCapture(path: string, options: OpenOptions = {}): Capture {
   const fd = openFile(path, READ_AT_ONCE);

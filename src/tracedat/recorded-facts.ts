@@ -1,7 +1,6 @@
 /**
- * Stores the names of the recording machine's block devices as markers at the start of the trace, because the
- * trace.dat format has no field for these names. trace-cmd shows a marker as a line of text; replay parses
- * the names.
+ * Stores the names of the recording machine's block devices as markers at the start of the trace, because the trace.dat
+ * format has no field for these names. trace-cmd shows a marker as a line of text; replay parses the names.
  */
 import type { EventHandler } from '../model/record.ts';
 
@@ -11,8 +10,8 @@ const PREFIX = 'ftrace-exporter: block devices ';
 const DEVICES_A_MARKER = 32;
 
 /**
- * Returns markers that list the major number, minor number and name of each device: `254:0=vda 8:0=sda`. The
- * keys of `devices` are the kernel's dev_t.
+ * Returns markers that list the major number, minor number and name of each device: `254:0=vda 8:0=sda`. The keys of
+ * `devices` are the kernel's dev_t.
  */
 export function factsMarkers(devices: ReadonlyMap<number, string>): string[] {
   const named = [...devices].map(([dev, name]) => `${dev >>> 20}:${dev & 0xfffff}=${name}`);
@@ -24,8 +23,8 @@ export function factsMarkers(devices: ReadonlyMap<number, string>): string[] {
 }
 
 /**
- * Returns a handler of `ftrace:print` records that adds the devices to a map, with the kernel's dev_t as key.
- * `text` returns the text of a record's marker.
+ * Returns a handler of `ftrace:print` records that adds the devices to a map, with the kernel's dev_t as key. `text`
+ * returns the text of a record's marker.
  */
 export function factsReader(
   text: (record: Parameters<EventHandler>[0]) => string,

@@ -1,7 +1,7 @@
 /**
- * Reads the pages of one CPU in sequence from a region of the file. Uncompresses one chunk (pages that were
- * compressed together) at a time. If a chunk is unreadable, skips it and sets the flag for lost events in the
- * next readable page, as the kernel does after a loss.
+ * Reads the pages of one CPU in sequence from a region of the file. Uncompresses one chunk (pages that were compressed
+ * together) at a time. If a chunk is unreadable, skips it and sets the flag for lost events in the next readable page,
+ * as the kernel does after a loss.
  */
 import { reasonOf } from '../model/errors.ts';
 import type { PageLayout } from '../model/format.ts';
@@ -63,9 +63,7 @@ function chunkReader(opening: Opening, chunks: readonly Chunk[]): RegionReader {
   let lost = false;
   let bad = 0;
 
-  /**
-   * Loads the chunk of the next page into `bytes`. Skips unreadable chunks. Returns false if no page remains.
-   */
+  /** Loads the chunk of the next page into `bytes`. Skips unreadable chunks. Returns false if no page remains. */
   const load = (): boolean => {
     while (next < region.pages) {
       const chunk = chunks[at];

@@ -1,7 +1,6 @@
 /**
- * Checks that a buffer's extents (see `Extent`) are possible positions in the file, and finds the pages of
- * each CPU. Compressed pages are stored in chunks; see trace-cmd.dat.v7(5), COMPRESSION FORMAT OF THE TRACE
- * DATA.
+ * Checks that a buffer's extents (see `Extent`) are possible positions in the file, and finds the pages of each CPU.
+ * Compressed pages are stored in chunks; see trace-cmd.dat.v7(5), COMPRESSION FORMAT OF THE TRACE DATA.
  */
 import { Broken, type Cursor, MAX_PART } from './cursor.ts';
 import { type Extent, MAX_CPUS } from './options.ts';

@@ -25,8 +25,8 @@ export const OPTION_TSC2NSEC = 14;
 export const OPTION_BUFFER_TEXT = 22;
 
 /**
- * IDs of sections in version 7. The option with the same ID contains the offset of the section.
- * `SECTION_IS_COMPRESSED` is a flag in the header of a section.
+ * IDs of sections in version 7. The option with the same ID contains the offset of the section. `SECTION_IS_COMPRESSED`
+ * is a flag in the header of a section.
  */
 export const SECTION_OPTIONS = 0;
 export const SECTION_BUFFER = 3;

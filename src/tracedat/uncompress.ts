@@ -2,8 +2,8 @@
 import { inflateSync, zstdDecompressSync } from 'node:zlib';
 
 /**
- * Returns the uncompressed bytes. Throws an `Error` with the reason if this fails or there are not exactly
- * `size` bytes.
+ * Returns the uncompressed bytes. Throws an `Error` with the reason if this fails or there are not exactly `size`
+ * bytes.
  */
 export type Uncompress = (compressed: Uint8Array, size: number) => Uint8Array;
 
@@ -12,8 +12,8 @@ type Algorithm = (bytes: Uint8Array, options: { maxOutputLength: number }) => Ui
 const ALGORITHMS: Readonly<Record<string, Algorithm>> = { zlib: inflateSync, zstd: zstdDecompressSync };
 
 /**
- * Returns the function for the compression `name`, which is a name from a file's header. Returns undefined if
- * `name` is `none` or is not supported.
+ * Returns the function for the compression `name`, which is a name from a file's header. Returns undefined if `name` is
+ * `none` or is not supported.
  */
 export function uncompressOf(name: string): Uncompress | undefined {
   const algorithm = Object.hasOwn(ALGORITHMS, name) ? ALGORITHMS[name] : undefined;

@@ -1,6 +1,6 @@
 /**
- * Reads formats, options and tables of CPUs from a trace.dat file of version 6. Reads as much as possible of
- * a damaged file. Format: trace-cmd.dat.v6(5).
+ * Reads formats, options and tables of CPUs from a trace.dat file of version 6. Reads as much as possible of a damaged
+ * file. Format: trace-cmd.dat.v6(5).
  */
 import { UsageError } from '../model/errors.ts';
 import { Broken, type Cursor } from './cursor.ts';
@@ -9,8 +9,8 @@ import { type Formats, MAX_PROBLEMS, readEventFormats, readFtraceFormats } from 
 import { FLYRECORD, LATENCY, OPTION_DONE, OPTIONS, SECTION_BYTES } from './trace-dat.ts';
 
 /**
- * Contents of a file of version 6 or 7. The readers add each part as soon as they have read it, so a damaged
- * file still provides the parts before the damage.
+ * Contents of a file of version 6 or 7. The readers add each part as soon as they have read it, so a damaged file still
+ * provides the parts before the damage.
  */
 export interface FileParts {
   formats: Formats;
@@ -21,8 +21,8 @@ export interface FileParts {
 }
 
 /**
- * Reads everything from the formats to the tables of CPUs. Adds the buffers to `facts`, the top level first.
- * Throws `Broken` if the file is damaged, `UsageError` if it contains the text of a latency tracer.
+ * Reads everything from the formats to the tables of CPUs. Adds the buffers to `facts`, the top level first. Throws
+ * `Broken` if the file is damaged, `UsageError` if it contains the text of a latency tracer.
  */
 export function readV6(cursor: Cursor, file: string, parts: FileParts): void {
   const { facts } = parts;
@@ -90,8 +90,8 @@ function readClock(cursor: Cursor, facts: Facts): void {
 }
 
 /**
- * Reads an instance's table of CPUs. Options precede the table only if the number of CPUs differs from that
- * of the top level.
+ * Reads an instance's table of CPUs. Options precede the table only if the number of CPUs differs from that of the top
+ * level.
  */
 function readInstance(
   cursor: Cursor,

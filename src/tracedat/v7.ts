@@ -1,7 +1,7 @@
 /**
- * Reads the sections of a trace.dat file of version 7 that contain page layout, formats, options and
- * kallsyms. Reads as much as possible of a damaged file. Format: trace-cmd.dat.v7(5). Ignores the names of
- * sections, because their IDs are enough.
+ * Reads the sections of a trace.dat file of version 7 that contain page layout, formats, options and kallsyms. Reads as
+ * much as possible of a damaged file. Format: trace-cmd.dat.v7(5). Ignores the names of sections, because their IDs are
+ * enough.
  */
 import { reasonOf, UsageError } from '../model/errors.ts';
 import type { PageLayout } from '../model/format.ts';
@@ -126,8 +126,8 @@ export function readFormats7(sections: SectionFile, { facts, formats, problems }
 }
 
 /**
- * If the file has a section with kallsyms, sets `parts.kallsyms` to a function that reads this section. The
- * function throws `Broken` if the section is damaged.
+ * If the file has a section with kallsyms, sets `parts.kallsyms` to a function that reads this section. The function
+ * throws `Broken` if the section is damaged.
  */
 export function findSymbols7(sections: SectionFile, parts: FileParts): void {
   const offset = parts.facts.sections.get(SECTION_KALLSYMS);
@@ -136,8 +136,7 @@ export function findSymbols7(sections: SectionFile, parts: FileParts): void {
 }
 
 /**
- * Whether a buffer's pages are compressed. Throws `Broken` if the file has no section of a buffer at
- * `buffer.offset`.
+ * Whether a buffer's pages are compressed. Throws `Broken` if the file has no section of a buffer at `buffer.offset`.
  */
 export function isCompressed({ cursor, uncompress }: SectionFile, buffer: BufferEntry): boolean {
   const section = cursor.at(buffer.offset);

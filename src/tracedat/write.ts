@@ -1,11 +1,10 @@
 /**
- * Writes pages from `trace_pipe_raw` to a trace.dat file (version 6), which trace-cmd, KernelShark and
- * `read.ts` can read. Format: trace-cmd.dat.v6(5).
+ * Writes pages from `trace_pipe_raw` to a trace.dat file (version 6), which trace-cmd, KernelShark and `read.ts` can
+ * read. Format: trace-cmd.dat.v6(5).
  *
- * In the file, a table with the size of each CPU's pages precedes the pages. These sizes are unknown until
- * `finish`, so the writer first stores the pages in one temporary file per CPU, next to the target. It
- * unlinks each temporary file immediately after creating it, so that a crash leaves only the file
- * `path.partial` behind.
+ * In the file, a table with the size of each CPU's pages precedes the pages. These sizes are unknown until `finish`, so
+ * the writer first stores the pages in one temporary file per CPU, next to the target. It unlinks each temporary file
+ * immediately after creating it, so that a crash leaves only the file `path.partial` behind.
  */
 import { closeSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { parseFormat } from '../decode/format.ts';
@@ -15,13 +14,12 @@ import { openFile, readAt, refused, writeAll } from './file-io.ts';
 import { headerBytes, littleEndian, type SystemFormats } from './header.ts';
 
 /**
- * Records of the system `ftrace` that any buffer can contain. trace-cmd needs at least the formats of the
- * first two.
+ * Records of the system `ftrace` that any buffer can contain. trace-cmd needs at least the formats of the first two.
  */
 const FTRACE_FORMATS = ['function', 'print', 'bprint', 'bputs', 'raw_data', 'kernel_stack', 'user_stack'];
 /**
- * The writer collects pages and writes them in blocks of this size. Fewer writes are better, because each
- * write is a syscall, and syscalls may cause more events in the recording.
+ * The writer collects pages and writes them in blocks of this size. Fewer writes are better, because each write is a
+ * syscall, and syscalls may cause more events in the recording.
  */
 const WRITE_BYTES = 65536;
 const COPY_BYTES = 1 << 20;
@@ -39,17 +37,12 @@ export interface CaptureEnd {
   stats: readonly BufferStats[];
   /** Names of processes: lines `pid comm`, as in `saved_cmdlines`. */
   cmdlines?: string;
-  /**
-   * Lines `address type name`, as in /proc/kallsyms. Needed only if the pages contain addresses of functions.
-   */
+  /** Lines `address type name`, as in /proc/kallsyms. Needed only if the pages contain addresses of functions. */
   kallsyms?: string;
 }
 
 export interface CaptureWriter {
-  /**
-   * Appends a copy of a page of one CPU. The page has at most `pageSize` bytes; the writer pads it with
-   * zeros.
-   */
+  /** Appends a copy of a page of one CPU. The page has at most `pageSize` bytes; the writer pads it with zeros. */
   addPage(cpu: number, page: Uint8Array): void;
   /** Writes the file. Nothing can be added afterwards. */
   finish(end: CaptureEnd): void;

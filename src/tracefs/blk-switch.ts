@@ -13,8 +13,8 @@ import type { JournalPart } from './journal/journal.ts';
 const BLOCK_DIR = '/sys/block';
 
 /**
- * Returns the names of the whole disks (not partitions) that match one of the globs, sorted. Leaves out disks
- * of size 0, because a drive without a medium has size 0.
+ * Returns the names of the whole disks (not partitions) that match one of the globs, sorted. Leaves out disks of size
+ * 0, because a drive without a medium has size 0.
  */
 export function matchingDisks(globs: readonly string[], blockDir = BLOCK_DIR): string[] {
   const patterns = globs.map(globPattern);
@@ -31,9 +31,9 @@ export function matchingDisks(globs: readonly string[], blockDir = BLOCK_DIR): s
 }
 
 /**
- * Switches on block tracing of the disks that match one of the globs, and returns these disks.
- * `part.restore()` switches block tracing of these disks off. Skips a disk with a warning if another user
- * traces the disk or the kernel cannot trace it.
+ * Switches on block tracing of the disks that match one of the globs, and returns these disks. `part.restore()`
+ * switches block tracing of these disks off. Skips a disk with a warning if another user traces the disk or the kernel
+ * cannot trace it.
  */
 export function switchOnDisks(
   part: JournalPart,

@@ -1,7 +1,7 @@
 /**
- * Sets buffer sizes, trace clock and options of an instance before its events are enabled, and returns the
- * sizes that the kernel accepted. Source: kernel/trace/trace.c (buffer_size_kb), ring_buffer.c (sub-buffer
- * order, ring_buffer_resize()).
+ * Sets buffer sizes, trace clock and options of an instance before its events are enabled, and returns the sizes that
+ * the kernel accepted. Source: kernel/trace/trace.c (buffer_size_kb), ring_buffer.c (sub-buffer order,
+ * ring_buffer_resize()).
  */
 import { freemem } from 'node:os';
 import { join } from 'node:path';
@@ -53,20 +53,16 @@ export const COPY_MARKERS = 'options/copy_trace_marker';
 
 const SMALLEST_KB = 4;
 /**
- * If the kernel refuses the requested size, the buffers of all CPUs together get at most this share of the
- * free memory.
+ * If the kernel refuses the requested size, the buffers of all CPUs together get at most this share of the free memory.
  */
 const FALLBACK_SHARE = 1 / 8;
 
-/**
- * Writes a value to a control file. The path is relative to the instance's directory. Throws `KernelError`.
- */
+/** Writes a value to a control file. The path is relative to the instance's directory. Throws `KernelError`. */
 export type WriteControl = (file: string, value: string) => void;
 
 /**
- * Stops recording and sets options, sizes and clock, in an order that works on every kernel. At the top
- * level, `write` must be a function that also saves the old value in the restore journal. Throws
- * `KernelError`.
+ * Stops recording and sets options, sizes and clock, in an order that works on every kernel. At the top level, `write`
+ * must be a function that also saves the old value in the restore journal. Throws `KernelError`.
  */
 export function prepareBuffers(
   dir: string,
@@ -79,9 +75,9 @@ export function prepareBuffers(
   write('options/overwrite', '1');
   setOptions({ dir, set: write }, OPTIONS);
 
-  // Set the size before any event is enabled, because otherwise kernels 5.10 and 6.1 enlarge the top level's
-  // buffer. Make the buffer small before changing the sub-buffer size, because during the change the kernel
-  // holds both the old and the new buffer in memory.
+  // Set the size before any event is enabled, because otherwise kernels 5.10 and 6.1 enlarge the top level's buffer.
+  // Make the buffer small before changing the sub-buffer size, because during the change the kernel holds both the old
+  // and the new buffer in memory.
   write('buffer_size_kb', String(SMALLEST_KB));
   const subbufferBytes = setSubbuffers(dir, wanted.subbufferBytes, warnings, write);
   const cpus = Math.max(1, possibleCpus(dir).length);
@@ -127,9 +123,9 @@ function setSubbuffers(dir: string, wantedBytes: number, warnings: string[], wri
 }
 
 /**
- * Writes `first`. While the kernel refuses with ENOMEM, tries again with half the value or, if this is less,
- * with `fallback()`, but never with less than `least`. Returns the value that the kernel accepted. Throws the
- * error of `write` if it is not ENOMEM, or if the kernel refuses `least`.
+ * Writes `first`. While the kernel refuses with ENOMEM, tries again with half the value or, if this is less, with
+ * `fallback()`, but never with less than `least`. Returns the value that the kernel accepted. Throws the error of
+ * `write` if it is not ENOMEM, or if the kernel refuses `least`.
  */
 export function writeHalving(
   write: (value: number) => void,
@@ -148,8 +144,8 @@ export function writeHalving(
 }
 
 /**
- * Returns the buffer size of an instance in KiB per CPU. If CPUs have different sizes, returns the smallest.
- * Throws `KernelError`.
+ * Returns the buffer size of an instance in KiB per CPU. If CPUs have different sizes, returns the smallest. Throws
+ * `KernelError`.
  */
 export function bufferSizeKb(dir: string): number {
   const file = join(dir, 'buffer_size_kb');
@@ -164,18 +160,15 @@ export function bufferSizeKb(dir: string): number {
 }
 
 /**
- * Parses a size in KiB: `1408` is 1408, `7 (expanded: 1408)` is 7. Returns undefined for `X`, because the
- * kernel shows `X` if CPUs have different sizes.
+ * Parses a size in KiB: `1408` is 1408, `7 (expanded: 1408)` is 7. Returns undefined for `X`, because the kernel shows
+ * `X` if CPUs have different sizes.
  */
 export function parseSizeKb(text: string): number | undefined {
   const digits = /^(\d+)(?:\s|$)/.exec(text)?.[1];
   return digits === undefined ? undefined : Number(digits);
 }
 
-/**
- * Returns the page layout of the instance. Instances can have different sub-buffer sizes. Throws
- * `KernelError`.
- */
+/** Returns the page layout of the instance. Instances can have different sub-buffer sizes. Throws `KernelError`. */
 export function instanceLayout(dir: string): PageLayout {
   const file = join(dir, 'events', 'header_page');
   return parseHeaderPage(readText(file), file);

@@ -1,7 +1,7 @@
 /**
- * Cleans up after killed agents: removes their kprobes, uprobes and instances, and restores the files in
- * their journals. Without this, the events and tracers that these agents enabled would slow the machine down,
- * even while recording is off.
+ * Cleans up after killed agents: removes their kprobes, uprobes and instances, and restores the files in their
+ * journals. Without this, the events and tracers that these agents enabled would slow the machine down, even while
+ * recording is off.
  */
 import { readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,10 +28,10 @@ export interface CleanupReport {
 }
 
 /**
- * Cleans up after killed agents with these names. Removes only the instances NAME and NAME-TRACER, because
- * another instance whose name begins with NAME may belong to another tool. If a running agent holds an
- * instance (keeps its `free_buffer` open), reports the instance as `busy` and does not change it. Without
- * `stateDir`, ignores journals. Throws `KernelError`.
+ * Cleans up after killed agents with these names. Removes only the instances NAME and NAME-TRACER, because another
+ * instance whose name begins with NAME may belong to another tool. If a running agent holds an instance (keeps its
+ * `free_buffer` open), reports the instance as `busy` and does not change it. Without `stateDir`, ignores journals.
+ * Throws `KernelError`.
  */
 export function cleanup(root: string, names: readonly string[], stateDir?: string): CleanupReport {
   const report = emptyReport();
@@ -41,8 +41,7 @@ export function cleanup(root: string, names: readonly string[], stateDir?: strin
       definedEvents(root, dynamicGroup(name)).length > 0 ||
       TRACERS.some((tracer) => present.includes(tracerInstanceName(name, tracer))) ||
       (stateDir !== undefined && stateIsThere(stateDir, name));
-    // Hold the instance during the clean-up, so that no agent with this name can start before all files are
-    // restored.
+    // Hold the instance during the clean-up, so that no agent with this name can start before all files are restored.
     if (more) cleanHolding(root, name, stateDir, report);
     else if (present.includes(name)) removeInstance(root, name, report);
   }
@@ -67,11 +66,11 @@ function cleanHolding(root: string, name: string, stateDir: string | undefined, 
 }
 
 /**
- * Cleans up at the start of an agent, in case an agent of the same name was killed. The caller must hold the
- * base instance, `instances/NAME`. Removes the instances of tracers before it restores files from the
- * journal, because the kernel restores some values itself when a tracer stops. If the journal cannot be
- * trusted, adds a message to `problems`; the agent then cannot journal changes until a user removes this
- * journal. Throws a `KernelError` if an instance cannot be removed.
+ * Cleans up at the start of an agent, in case an agent of the same name was killed. The caller must hold the base
+ * instance, `instances/NAME`. Removes the instances of tracers before it restores files from the journal, because the
+ * kernel restores some values itself when a tracer stops. If the journal cannot be trusted, adds a message to
+ * `problems`; the agent then cannot journal changes until a user removes this journal. Throws a `KernelError` if an
+ * instance cannot be removed.
  */
 export function recover(place: JournalPlace): CleanupReport {
   const report = emptyReport();

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { readText, refusal } from './files.ts';
 
 /**
- * Returns the possible CPUs, ascending. Every instance has a directory `per_cpu/cpuN` for each possible CPU.
- * Throws `KernelError`.
+ * Returns the possible CPUs, ascending. Every instance has a directory `per_cpu/cpuN` for each possible CPU. Throws
+ * `KernelError`.
  */
 export function possibleCpus(instanceDir: string): number[] {
   const dir = join(instanceDir, 'per_cpu');

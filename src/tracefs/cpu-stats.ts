@@ -1,6 +1,6 @@
 /**
- * Reads the kernel's counters in `per_cpu/cpuN/stats`. Keeps the files open, so that a read costs only one
- * system call. Source: kernel/trace/trace.c, tracing_stats_read().
+ * Reads the kernel's counters in `per_cpu/cpuN/stats`. Keeps the files open, so that a read costs only one system call.
+ * Source: kernel/trace/trace.c, tracing_stats_read().
  */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,8 +12,8 @@ export interface CpuStats {
   /** Throws `KernelError`. */
   stats(cpu: number): BufferStats;
   /**
-   * The counter `read events`: number of events of this CPU that any reader has read since the buffer was
-   * created or emptied. Throws `KernelError`.
+   * The counter `read events`: number of events of this CPU that any reader has read since the buffer was created or
+   * emptied. Throws `KernelError`.
    */
   readEvents(cpu: number): number;
   /** Closes all files. The kernel does not remove the instance while they are open. */

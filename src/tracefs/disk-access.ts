@@ -9,8 +9,8 @@ import { refusal } from './files.ts';
 const SWITCH = /^\/sys\/block\/([^/]+)\/trace\/[^/]+$/;
 
 /**
- * Calls `access`, which reads or writes `file`, and returns its result. If the kernel refuses with ENXIO,
- * opens the disk and calls `access` again.
+ * Calls `access`, which reads or writes `file`, and returns its result. If the kernel refuses with ENXIO, opens the
+ * disk and calls `access` again.
  */
 export function withDiskOpen<T>(file: string, access: () => T): T {
   try {

@@ -1,7 +1,7 @@
 /**
- * Defines and removes kprobes and uprobes. All kprobes and uprobes of an agent are in one event group. The
- * group is the system in `system:name`. Definitions are system-wide, but each instance enables and records
- * the events separately. Sources: kernel/trace/trace_kprobe.c, trace_uprobe.c, trace_dynevent.c.
+ * Defines and removes kprobes and uprobes. All kprobes and uprobes of an agent are in one event group. The group is the
+ * system in `system:name`. Definitions are system-wide, but each instance enables and records the events separately.
+ * Sources: kernel/trace/trace_kprobe.c, trace_uprobe.c, trace_dynevent.c.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,8 +15,8 @@ const UPROBES = 'uprobe_events';
 const DEFINITION = /^[pr]\d*:(\S+)/gm;
 
 /**
- * Returns the control file for definitions of this kind: `kprobe_events` or `uprobe_events`. Throws a
- * `KernelError` if the kernel lacks the file.
+ * Returns the control file for definitions of this kind: `kprobe_events` or `uprobe_events`. Throws a `KernelError` if
+ * the kernel lacks the file.
  */
 export function definitionsFile(root: string, { kind }: Pick<DynamicEvent, 'kind'>): string {
   const isKernel = kind.startsWith('k');
@@ -41,8 +41,8 @@ export function definedEvents(root: string, group: string): string[] {
 }
 
 /**
- * Removes the events of a group for which `isGone` returns true. Returns an error message for each event that
- * the kernel does not remove, for example because the event is in use.
+ * Removes the events of a group for which `isGone` returns true. Returns an error message for each event that the
+ * kernel does not remove, for example because the event is in use.
  */
 export function removeEvents(
   root: string,
@@ -64,9 +64,9 @@ export function removeEvents(
 }
 
 /**
- * Returns the number of missed hits of each kprobe of a group, by `system:name`. The kernel does not count
- * missed hits of uprobes. `kprobe_profile` contains no groups, so the function finds the group of a kprobe in
- * `kprobe_events`, which lists the kprobes in the same order.
+ * Returns the number of missed hits of each kprobe of a group, by `system:name`. The kernel does not count missed hits
+ * of uprobes. `kprobe_profile` contains no groups, so the function finds the group of a kprobe in `kprobe_events`,
+ * which lists the kprobes in the same order.
  */
 export function missedHits(root: string, group: string): Map<string, number> {
   const counts = (tryReadText(join(root, 'kprobe_profile')) ?? '').matchAll(/^ +(\S+) +\d+ +(\d+)$/gm);

@@ -39,9 +39,8 @@ export function formatText(root: string, event: string): string | undefined {
 }
 
 /**
- * Enables events in an instance. At the top level, `write` must be a function that also saves the old value
- * in the restore journal. Throws a `KernelError` for the first event that cannot be enabled; earlier events
- * stay enabled.
+ * Enables events in an instance. At the top level, `write` must be a function that also saves the old value in the
+ * restore journal. Throws a `KernelError` for the first event that cannot be enabled; earlier events stay enabled.
  */
 export function enableEvents(
   instanceDir: string,

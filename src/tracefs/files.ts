@@ -20,8 +20,8 @@ const REMEDIES: Record<string, string> = {
 };
 
 /**
- * Advice if `/sys/block/DISK/trace/enable` is read-only. The entries of /sys/block are links, so the file
- * itself is in /sys/devices.
+ * Advice if `/sys/block/DISK/trace/enable` is read-only. The entries of /sys/block are links, so the file itself is in
+ * /sys/devices.
  */
 const READ_ONLY_SYSFS =
   "/sys is read-only, as in a container: mount the host's /sys/devices writable at /sys/devices, and make sure that no AppArmor profile denies it";
@@ -50,8 +50,8 @@ export function refusal(
 }
 
 /**
- * Returns the whole text of a file. If the file cannot be read, throws a `KernelError`. Its advice is the
- * result of `remedy` or, if this is undefined, the usual advice for the errno.
+ * Returns the whole text of a file. If the file cannot be read, throws a `KernelError`. Its advice is the result of
+ * `remedy` or, if this is undefined, the usual advice for the errno.
  */
 export function readText(file: string, remedy?: () => string | undefined): string {
   try {
@@ -71,9 +71,8 @@ export function tryReadText(file: string): string | undefined {
 }
 
 /**
- * Writes a value to the control file `root`/`file`. Never truncates the file when opening it, because
- * truncation would clear `set_event`, the filters and `trace`. Throws a `KernelError`; `remedy` replaces the
- * advice for the errno.
+ * Writes a value to the control file `root`/`file`. Never truncates the file when opening it, because truncation would
+ * clear `set_event`, the filters and `trace`. Throws a `KernelError`; `remedy` replaces the advice for the errno.
  */
 export function writeControl(root: string, file: string, value: string, remedy?: string): void {
   const path = join(root, file);
@@ -111,9 +110,9 @@ function writeWhole(path: string, text: string): void {
 }
 
 /**
- * Returns the entries of an `error_log` that are in `after` but not in `before`, joined into one line. An
- * entry consists of a line that begins with a time, such as `[ 12.345678]`, and of the indented lines below
- * it. The kernel keeps the last eight entries.
+ * Returns the entries of an `error_log` that are in `after` but not in `before`, joined into one line. An entry
+ * consists of a line that begins with a time, such as `[ 12.345678]`, and of the indented lines below it. The kernel
+ * keeps the last eight entries.
  */
 export function freshEntries(before: string, after: string): string {
   const earlier = new Set(entriesOf(before));

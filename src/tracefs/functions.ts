@@ -1,6 +1,6 @@
 /**
- * Lists the kernel's traceable functions with their addresses, and restricts a tracer to some of these
- * functions. Source: kernel/trace/ftrace.c, filter_parse_regex().
+ * Lists the kernel's traceable functions with their addresses, and restricts a tracer to some of these functions.
+ * Source: kernel/trace/ftrace.c, filter_parse_regex().
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,8 +19,8 @@ export interface KernelFunction {
 }
 
 /**
- * Functions sorted by address. `low[i]` and `high[i]` are the lower and upper 32 bits of the address of the
- * function `names[i]`.
+ * Functions sorted by address. `low[i]` and `high[i]` are the lower and upper 32 bits of the address of the function
+ * `names[i]`.
  */
 export interface FunctionAddresses {
   low: Uint32Array;
@@ -43,10 +43,9 @@ export function* listFunctions(root: string): Generator<KernelFunction> {
 }
 
 /**
- * Returns the addresses of the functions for which `wanted` returns true, or undefined if the kernel does not
- * show addresses. Kernels since 6.5 show addresses, even to a process without capabilities. The address of a
- * function is the address of the instruction that ftrace patches. Records of tracers contain the same
- * address.
+ * Returns the addresses of the functions for which `wanted` returns true, or undefined if the kernel does not show
+ * addresses. Kernels since 6.5 show addresses, even to a process without capabilities. The address of a function is the
+ * address of the instruction that ftrace patches. Records of tracers contain the same address.
  */
 export function functionAddresses(
   root: string,
@@ -80,8 +79,7 @@ export function functionAddresses(
 }
 
 /**
- * Parses `name` or `name [module]`. Returns undefined for any other line, and for a function whose code was
- * removed.
+ * Parses `name` or `name [module]`. Returns undefined for any other line, and for a function whose code was removed.
  */
 function functionOf(line: string): KernelFunction | undefined {
   const [, name, module = ''] = /^(\S+)(?: \[([^\]]+)\])?$/.exec(line.trim()) ?? [];
@@ -119,8 +117,8 @@ function* linesOf(file: string): Generator<string> {
 }
 
 /**
- * Allowed globs. Excludes a leading digit, because the kernel interprets a number as an index in the list of
- * functions. Also excludes `:`, `!` and `[`, because the kernel interprets them as parts of commands.
+ * Allowed globs. Excludes a leading digit, because the kernel interprets a number as an index in the list of functions.
+ * Also excludes `:`, `!` and `[`, because the kernel interprets them as parts of commands.
  */
 const GLOB = /^[A-Za-z_.$*?][A-Za-z0-9_.$*?]{0,255}$/;
 
@@ -133,9 +131,9 @@ export function checkedGlob(glob: string): string {
 }
 
 /**
- * Sets which functions a tracer records. Call this before the tracer starts. Writes files that all instances
- * share (needed for `function_graph`) through `knobs`, which saves their old values in the restore journal.
- * Returns warnings. Throws a `KernelError` if a glob or pid is invalid, or if no function matches.
+ * Sets which functions a tracer records. Call this before the tracer starts. Writes files that all instances share
+ * (needed for `function_graph`) through `knobs`, which saves their old values in the restore journal. Returns warnings.
+ * Throws a `KernelError` if a glob or pid is invalid, or if no function matches.
  */
 export function setFunctionFilter(
   target: Instance,
@@ -178,10 +176,7 @@ export function setFunctionFilter(
   return warnings;
 }
 
-/**
- * Writes the globs again, so that they also apply to functions of modules that were loaded after the last
- * write.
- */
+/** Writes the globs again, so that they also apply to functions of modules that were loaded after the last write. */
 export function reapplyFilter(
   target: Instance,
   tracer: string,
@@ -194,9 +189,9 @@ export function reapplyFilter(
 }
 
 /**
- * Returns the directory and the file of the function filter. `add` appends to this file. If function_graph
- * must also record functions that the listed functions call (depth other than 1), the file is
- * `set_graph_function`, because `set_ftrace_filter` would exclude the called functions.
+ * Returns the directory and the file of the function filter. `add` appends to this file. If function_graph must also
+ * record functions that the listed functions call (depth other than 1), the file is `set_graph_function`, because
+ * `set_ftrace_filter` would exclude the called functions.
  */
 function placeOfFilter(target: Instance, tracer: string, filter: FunctionFilter, knobs: JournalPart) {
   return traitsOf(tracer).isGraph && filter.maxDepth !== 1

@@ -1,6 +1,6 @@
 /**
- * Adds, reads and removes hist triggers of an instance. With a hist trigger, the kernel counts an event's
- * hits by the values of its fields, without recording the event. Sources: kernel/trace/trace_events_hist.c,
+ * Adds, reads and removes hist triggers of an instance. With a hist trigger, the kernel counts an event's hits by the
+ * values of its fields, without recording the event. Sources: kernel/trace/trace_events_hist.c,
  * Documentation/trace/histogram.rst.
  */
 import { join } from 'node:path';
@@ -37,8 +37,8 @@ export function requireHistTriggers(root: string): void {
 }
 
 /**
- * Returns an object that controls one hist trigger of the instance at `dir`. The instance gets the trigger
- * when `add` is called. An instance cannot have two triggers with the same event and keys.
+ * Returns an object that controls one hist trigger of the instance at `dir`. The instance gets the trigger when `add`
+ * is called. An instance cannot have two triggers with the same event and keys.
  */
 export function histTrigger(dir: string, { event, keys, room }: KernelCountRequest): HistTrigger {
   const eventDir = join('events', event.replace(':', '/'));
@@ -52,8 +52,8 @@ export function histTrigger(dir: string, { event, keys, room }: KernelCountReque
 }
 
 /**
- * Parses an event's file `hist`, which shows all triggers of the event. `keys` selects the trigger. Returns
- * undefined if the event has no trigger with these keys.
+ * Parses an event's file `hist`, which shows all triggers of the event. `keys` selects the trigger. Returns undefined
+ * if the event has no trigger with these keys.
  */
 export function parseHist(text: string, keys: readonly string[]): HistReading | undefined {
   const head = `# trigger info: hist:keys=${keys.join(',')}:vals=hitcount:`;

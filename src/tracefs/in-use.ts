@@ -1,6 +1,6 @@
 /**
- * Refuses to start a tracer if it would disturb another user of ftrace, or if another user's system-wide
- * settings would change what the tracer records.
+ * Refuses to start a tracer if it would disturb another user of ftrace, or if another user's system-wide settings would
+ * change what the tracer records.
  */
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -17,8 +17,8 @@ import { groupOf, traitsOf } from './tracer-traits.ts';
 const GRAPH_LISTS = ['set_graph_function', 'set_graph_notrace'];
 
 /**
- * Throws a `KernelError` (EBUSY) that describes the conflict with another user, if there is one. Call this
- * before writing any file.
+ * Throws a `KernelError` (EBUSY) that describes the conflict with another user, if there is one. Call this before
+ * writing any file.
  */
 export function refuseWhatIsInUse(target: Instance, request: TracerRequest, place: JournalPlace): void {
   const { root } = target;
@@ -59,8 +59,8 @@ export function refuseWhatIsInUse(target: Instance, request: TracerRequest, plac
 
 /**
  * Options of osnoise (since Linux 6.3) that stay set if the tool that set them is killed. The options disable
- * interrupts or preemption for some time, make the kernel panic when tracing stops, or prevent the kernel
- * from starting the tracer's threads.
+ * interrupts or preemption for some time, make the kernel panic when tracing stops, or prevent the kernel from starting
+ * the tracer's threads.
  */
 const HARMFUL = ['OSNOISE_IRQ_DISABLE', 'OSNOISE_PREEMPT_DISABLE', 'PANIC_ON_STOP', 'NO_OSNOISE_WORKLOAD'];
 
@@ -95,9 +95,8 @@ function setsThreshold({ tracer, knobs }: TracerRequest): boolean {
 }
 
 /**
- * Refuses function_graph if another user has set its depth or function lists, because all instances share
- * these settings. If another user runs a graph tracer, allows only depth 1, which needs none of these
- * settings.
+ * Refuses function_graph if another user has set its depth or function lists, because all instances share these
+ * settings. If another user runs a graph tracer, allows only depth 1, which needs none of these settings.
  */
 function refuseGraphLimits(
   target: Instance,
@@ -147,9 +146,8 @@ const undoing = (agent: string) =>
   `stop that agent or, if it was killed, run \`ftrace-exporter cleanup --instance ${agent}\``;
 
 /**
- * Describes another agent that has changed files of the top level, according to its journal. The values in
- * these files are then the agent's values, not the user's. Returns undefined if no other agent has changed
- * the top level.
+ * Describes another agent that has changed files of the top level, according to its journal. The values in these files
+ * are then the agent's values, not the user's. Returns undefined if no other agent has changed the top level.
  */
 export function otherTopLevelAgent({ stateDir, name }: JournalPlace): string | undefined {
   for (const { agent, entries } of journalsOfOthers(stateDir, name)) {
@@ -160,8 +158,8 @@ export function otherTopLevelAgent({ stateDir, name }: JournalPlace): string | u
 }
 
 /**
- * Loads the journals of other agents. Skips a journal that cannot be read, because the agent that owns the
- * journal reports the error.
+ * Loads the journals of other agents. Skips a journal that cannot be read, because the agent that owns the journal
+ * reports the error.
  */
 function journalsOfOthers(stateDir: string, name: string): { agent: string; entries: JournalEntry[] }[] {
   let states: string[];

@@ -1,7 +1,7 @@
 /**
- * Reads the settings of an instance, or of the top level, that determine which events are recorded and that
- * other users can change during recording. Reading the settings acquires locks of the kernel's tracing code,
- * so it must happen less often than reading the buffers.
+ * Reads the settings of an instance, or of the top level, that determine which events are recorded and that other users
+ * can change during recording. Reading the settings acquires locks of the kernel's tracing code, so it must happen less
+ * often than reading the buffers.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,8 +13,8 @@ import { readText, tryReadText } from './files.ts';
 export interface InstanceState {
   recording: boolean;
   /**
-   * Whether new events replace the oldest events when the buffer is full. If false, the kernel drops new
-   * events and does not flag the loss in the pages.
+   * Whether new events replace the oldest events when the buffer is full. If false, the kernel drops new events and
+   * does not flag the loss in the pages.
    */
   overwrite: boolean;
   clock: string;
@@ -24,13 +24,13 @@ export interface InstanceState {
   /** Contents of the files that limit what is recorded, by path relative to the instance's directory. */
   limits: ReadonlyMap<string, string>;
   /**
-   * Whether the kernel updates the `FORKED_LISTS` itself: adds children of the listed tasks, and removes
-   * tasks that exit.
+   * Whether the kernel updates the `FORKED_LISTS` itself: adds children of the listed tasks, and removes tasks that
+   * exit.
    */
   followsForks: boolean;
   /**
-   * Contents of the files with the tracer's settings, by path relative to the root of tracefs. All instances
-   * share these settings.
+   * Contents of the files with the tracer's settings, by path relative to the root of tracefs. All instances share
+   * these settings.
    */
   settings: ReadonlyMap<string, string>;
   /** Recorded disks for which `/sys/block/DISK/trace/enable` is 0. */
@@ -41,8 +41,8 @@ export interface InstanceState {
 }
 
 /**
- * Files with lists of pids. A file with `notrace` in its name lists tasks that the kernel does not record.
- * Any other file, if it is not empty, lists the only tasks that the kernel records.
+ * Files with lists of pids. A file with `notrace` in its name lists tasks that the kernel does not record. Any other
+ * file, if it is not empty, lists the only tasks that the kernel records.
  */
 export const PID_LISTS = [
   'set_event_pid',
@@ -72,8 +72,8 @@ const GONE =
   'tracefs was unmounted or the instance was removed; the agent tries to create the instance again';
 
 /**
- * What an instance records. `settings` are the files with settings of its tracer, as paths relative to the
- * root of tracefs.
+ * What an instance records. `settings` are the files with settings of its tracer, as paths relative to the root of
+ * tracefs.
  */
 export interface Recorded {
   events: readonly string[];
@@ -111,8 +111,8 @@ function contentsOf(dir: string, files: readonly string[]): Map<string, string> 
 }
 
 /**
- * Whether block tracing of a disk is off. Also false if the switch cannot be read, for example because the
- * disk was removed.
+ * Whether block tracing of a disk is off. Also false if the switch cannot be read, for example because the disk was
+ * removed.
  */
 function isOff(disk: string): boolean {
   const file = diskSwitch(disk);

@@ -1,7 +1,6 @@
 /**
- * Creates, controls and removes a tracing instance: a directory `instances/NAME` that has its own buffers,
- * enabled events and control files. Source: kernel/trace/trace.c, instance_mkdir(),
- * tracing_free_buffer_release().
+ * Creates, controls and removes a tracing instance: a directory `instances/NAME` that has its own buffers, enabled
+ * events and control files. Source: kernel/trace/trace.c, instance_mkdir(), tracing_free_buffer_release().
  */
 import { closeSync, constants, mkdirSync, openSync, rmdirSync } from 'node:fs';
 import { machine, release } from 'node:os';
@@ -36,8 +35,8 @@ export interface Instance {
   /** Writes a value to a control file, whose path is relative to `dir`. Throws `KernelError`. */
   set(file: string, value: string): void;
   /**
-   * Appends values to a list file such as `set_ftrace_filter`. Returns the values that the kernel refuses
-   * with EINVAL, such as patterns that match no function. Throws `KernelError`.
+   * Appends values to a list file such as `set_ftrace_filter`. Returns the values that the kernel refuses with EINVAL,
+   * such as patterns that match no function. Throws `KernelError`.
    */
   add(file: string, values: readonly string[]): string[];
   /** Stops recording, then sets options, buffer size and clock. Call this before `enable` and `openPages`. */
@@ -51,14 +50,14 @@ export interface Instance {
   /** Returns the current metadata. Call this after `prepare`, because `prepare` can change the layout. */
   metadata(): TraceMetadata;
   /**
-   * Reads the current settings, including the filters of recorded events. This is too slow to do each time
-   * the agent reads the buffers. Throws `KernelError`.
+   * Reads the current settings, including the filters of recorded events. This is too slow to do each time the agent
+   * reads the buffers. Throws `KernelError`.
    */
   state(recorded: Recorded): InstanceState;
   stats(cpu: number): BufferStats;
   /**
-   * Opens the raw pages of all online CPUs. Call this only once, because two readers would each get only part
-   * of the pages.
+   * Opens the raw pages of all online CPUs. Call this only once, because two readers would each get only part of the
+   * pages.
    */
   openPages(): LivePages;
   /** Returns the task names that the kernel has cached, as lines `pid comm`; '' if they cannot be read. */
@@ -66,10 +65,9 @@ export interface Instance {
   /** Writes a marker from the calling thread. While recording is off, the kernel refuses markers with EBADF. */
   writeMarker(text: string): void;
   /**
-   * Stops recording, disables events, closes files and removes the instance. A second call does nothing if
-   * the first succeeded. Throws a `KernelError` if another process has a file of the instance open. At the
-   * top level, restores the journaled files instead, and returns messages about files that could not be
-   * restored.
+   * Stops recording, disables events, closes files and removes the instance. A second call does nothing if the first
+   * succeeded. Throws a `KernelError` if another process has a file of the instance open. At the top level, restores
+   * the journaled files instead, and returns messages about files that could not be restored.
    */
   remove(): readonly string[];
 }
@@ -89,10 +87,10 @@ export function tracerInstanceName(name: string, tracer: string): string {
 }
 
 /**
- * Creates `instances/NAME` and holds it: keeps its file `free_buffer` open. While the agent holds the
- * instance, no process can remove the instance. If the agent is killed, the kernel stops recording in the
- * instance. Replaces an existing instance of this name, unless a process has one of its files open. Throws a
- * `KernelError`; EBUSY means that another process uses the instance.
+ * Creates `instances/NAME` and holds it: keeps its file `free_buffer` open. While the agent holds the instance, no
+ * process can remove the instance. If the agent is killed, the kernel stops recording in the instance. Replaces an
+ * existing instance of this name, unless a process has one of its files open. Throws a `KernelError`; EBUSY means that
+ * another process uses the instance.
  */
 export function createInstance(root: string, name: string): Instance {
   checkName(name);
@@ -130,8 +128,8 @@ function makeDirectory(dir: string): boolean {
 }
 
 /**
- * Removes an instance. Returns false if the instance does not exist. Throws a `KernelError` (EBUSY) if a
- * process has one of its files open.
+ * Removes an instance. Returns false if the instance does not exist. Throws a `KernelError` (EBUSY) if a process has
+ * one of its files open.
  */
 function removeLeftover(dir: string): boolean {
   try {
@@ -170,8 +168,8 @@ function makeInstance(
   let removed = false;
   const { closePages, ...common } = commonOf(root, dir);
 
-  // Stop copying markers first: if an instance copies markers but does not record, the kernel refuses all
-  // markers at the top level.
+  // Stop copying markers first: if an instance copies markers but does not record, the kernel refuses all markers at
+  // the top level.
   const stop = () => {
     quietly(() => writeControl(dir, COPY_MARKERS, '0'));
     writeControl(dir, 'tracing_on', '0');
@@ -185,8 +183,8 @@ function makeInstance(
       closeSync(freeBuffer);
       released = true;
     }
-    // Stop the tracer explicitly. Removing the instance would also stop the tracer, but the removal fails if
-    // another process has a file open.
+    // Stop the tracer explicitly. Removing the instance would also stop the tracer, but the removal fails if another
+    // process has a file open.
     quietly(() => stopTracer(dir));
     removeDirectory(dir);
     removed = true;
@@ -208,8 +206,8 @@ function makeInstance(
 }
 
 /**
- * Returns the members of `Instance` that are the same for an instance and for the top level. None of them
- * changes a system-wide setting.
+ * Returns the members of `Instance` that are the same for an instance and for the top level. None of them changes a
+ * system-wide setting.
  */
 export function commonOf(root: string, dir: string) {
   const cpuCount = Math.max(0, ...possibleCpus(dir)) + 1;
@@ -262,8 +260,8 @@ export function quietly(step: () => void): void {
 }
 
 /**
- * Removes the directory. Retries on EBUSY, because an instance can stay busy briefly after its files are
- * closed. Throws `KernelError`.
+ * Removes the directory. Retries on EBUSY, because an instance can stay busy briefly after its files are closed. Throws
+ * `KernelError`.
  */
 function removeDirectory(dir: string): void {
   for (let tries = 1; ; tries++) {

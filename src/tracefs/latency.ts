@@ -1,11 +1,11 @@
 /**
  * Reports each new maximum latency of a latency tracer, with its trace. The kernel shows the maximum in
- * `tracing_max_latency` and the trace of the latest maximum in `trace`. The agent resets the maximum to 0, so
- * that the next latency is a new maximum even if it is shorter. The reset does not change `trace`. Source:
- * kernel/trace/trace.c, __update_max_tr(), update_max_tr_single(), latency_fsnotify().
+ * `tracing_max_latency` and the trace of the latest maximum in `trace`. The agent resets the maximum to 0, so that the
+ * next latency is a new maximum even if it is shorter. The reset does not change `trace`. Source: kernel/trace/trace.c,
+ * __update_max_tr(), update_max_tr_single(), latency_fsnotify().
  *
- * A new maximum is lost only if two things happen: the kernel sets it between the agent's last read and the
- * reset, and the kernel replaces the trace of this maximum before the agent's next read.
+ * A new maximum is lost only if two things happen: the kernel sets it between the agent's last read and the reset, and
+ * the kernel replaces the trace of this maximum before the agent's next read.
  */
 import { closeSync, constants, openSync, readSync, watch, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,8 +13,8 @@ import { readText, refusal, tryReadText } from './files.ts';
 
 export interface LatencyWatch {
   /**
-   * Calls `onRecord` if there is a new maximum, then sets the maximum to 0, so that the next latency is a new
-   * maximum. Throws `KernelError`.
+   * Calls `onRecord` if there is a new maximum, then sets the maximum to 0, so that the next latency is a new maximum.
+   * Throws `KernelError`.
    */
   reset(): void;
   /** Calls `onRecord` if there is a new maximum. Throws `KernelError`. */
@@ -26,8 +26,8 @@ export interface LatencyWatchOptions {
   /** Maximum size of a trace's text in bytes. */
   traceBytes?: number;
   /**
-   * Time between checks of the maximum in milliseconds. The checks are necessary because some kernels do not
-   * report changes of the file through inotify.
+   * Time between checks of the maximum in milliseconds. The checks are necessary because some kernels do not report
+   * changes of the file through inotify.
    */
   pollMs?: number;
   /** Called if a check fails because the instance no longer exists or cannot be read. */
@@ -40,9 +40,8 @@ const TRIES = 5;
 const MAXIMUM = 'tracing_max_latency';
 
 /**
- * Watches an instance that records and runs a latency tracer. First resets the maximum to 0. Calls `onRecord`
- * with the latency in nanoseconds (a multiple of 1000) and its trace, or '' if there is no trace. Throws
- * `KernelError`.
+ * Watches an instance that records and runs a latency tracer. First resets the maximum to 0. Calls `onRecord` with the
+ * latency in nanoseconds (a multiple of 1000) and its trace, or '' if there is no trace. Throws `KernelError`.
  */
 export function watchMaxLatency(
   dir: string,
@@ -51,8 +50,8 @@ export function watchMaxLatency(
 ): LatencyWatch {
   const { traceBytes = TRACE_BYTES, pollMs = POLL_MS, onError } = options;
   /**
-   * Trace of the last reported latency. The trace of a new latency is always different, because it contains
-   * other timestamps.
+   * Trace of the last reported latency. The trace of a new latency is always different, because it contains other
+   * timestamps.
    */
   let last = '';
   let lastMaximum = 0;
@@ -79,8 +78,8 @@ export function watchMaxLatency(
       reportedUs = latencyUs;
       onRecord(latencyUs * 1000, trace);
     }
-    // If another user has turned on options/pause-on-trace, the kernel stores no trace while a program reads
-    // `trace`. The maximum can then rise without a new trace.
+    // If another user has turned on options/pause-on-trace, the kernel stores no trace while a program reads `trace`.
+    // The maximum can then rise without a new trace.
     if (maximum > reportedUs) onRecord(maximum * 1000, '');
     lastMaximum = maximum;
   };
@@ -88,13 +87,12 @@ export function watchMaxLatency(
   const reset = (): void => {
     for (let tries = 0; tries < TRIES; tries++) {
       look();
-      // Write immediately after the comparison, so that the kernel has little time to set a new maximum in
-      // between.
+      // Write immediately after the comparison, so that the kernel has little time to set a new maximum in between.
       if (writeZeroIf(dir, (maximum) => maximum === lastMaximum || tries === TRIES - 1)) break;
     }
     lastMaximum = 0;
-    // If the kernel set a new maximum just before the reset, the reset has overwritten it, but its trace,
-    // which also contains the latency, can still be read.
+    // If the kernel set a new maximum just before the reset, the reset has overwritten it, but its trace, which also
+    // contains the latency, can still be read.
     look();
   };
 
@@ -106,8 +104,8 @@ export function watchMaxLatency(
       onError(error);
     }
   };
-  // Some tracers set the maximum before recording begins. This maximum has no trace, and would hide shorter
-  // latencies, so reset it.
+  // Some tracers set the maximum before recording begins. This maximum has no trace, and would hide shorter latencies,
+  // so reset it.
   writeZeroIf(dir, () => true);
   const stopWatching = watchFile(join(dir, MAXIMUM), guarded);
   const timer = setInterval(() => {
@@ -126,8 +124,8 @@ export function watchMaxLatency(
 }
 
 /**
- * Watches a file with inotify if the kernel supports this. Otherwise, only the timer in `watchMaxLatency`
- * notices changes. Returns a function that stops watching.
+ * Watches a file with inotify if the kernel supports this. Otherwise, only the timer in `watchMaxLatency` notices
+ * changes. Returns a function that stops watching.
  */
 function watchFile(file: string, onChange: () => void): () => void {
   try {
@@ -142,8 +140,8 @@ function watchFile(file: string, onChange: () => void): () => void {
 }
 
 /**
- * Writes 0 to the maximum if `mayWrite` returns true for the current maximum. Returns whether it wrote.
- * Throws `KernelError`.
+ * Writes 0 to the maximum if `mayWrite` returns true for the current maximum. Returns whether it wrote. Throws
+ * `KernelError`.
  */
 function writeZeroIf(dir: string, mayWrite: (maximum: number) => boolean): boolean {
   const file = join(dir, MAXIMUM);
@@ -166,8 +164,8 @@ function readMaximum(dir: string): number {
 }
 
 /**
- * Returns the latency in microseconds from the trace's line `# latency: 26914 us, #6/6, CPU#1 | (M:…`, or
- * undefined if there is no such line.
+ * Returns the latency in microseconds from the trace's line `# latency: 26914 us, #6/6, CPU#1 | (M:…`, or undefined if
+ * there is no such line.
  */
 export function latencyOf(trace: string): number | undefined {
   const digits = /^# latency: (\d+) us,/m.exec(trace.slice(0, 1024))?.[1];

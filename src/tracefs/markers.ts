@@ -1,11 +1,11 @@
 /**
- * Finds the `trace_marker` files whose markers an instance records: the instance's own file and, if the
- * kernel has the option `copy_trace_marker`, the top level's file. Source: kernel/trace/trace.c,
- * update_marker_trace(), tracing_mark_write().
+ * Finds the `trace_marker` files whose markers an instance records: the instance's own file and, if the kernel has the
+ * option `copy_trace_marker`, the top level's file. Source: kernel/trace/trace.c, update_marker_trace(),
+ * tracing_mark_write().
  *
- * If an instance copies markers while it does not record, the kernel refuses every marker at the top level
- * with EBADF, because tracing_mark_write() stops at the first buffer that refuses the marker. So the agent
- * turns copying on only while its instance records.
+ * If an instance copies markers while it does not record, the kernel refuses every marker at the top level with EBADF,
+ * because tracing_mark_write() stops at the first buffer that refuses the marker. So the agent turns copying on only
+ * while its instance records.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,8 +17,8 @@ import type { Instance } from './instance.ts';
 import { pathOnHost } from './mount.ts';
 
 /**
- * Returns the `trace_marker` files whose markers the instance can record, as paths on the host. If the top
- * level's file is not among them, `reason` says why. Turns copying off; `startCopies` turns it on.
+ * Returns the `trace_marker` files whose markers the instance can record, as paths on the host. If the top level's file
+ * is not among them, `reason` says why. Turns copying off; `startCopies` turns it on.
  */
 export function receiveMarkers(instance: Pick<Instance, 'root' | 'dir' | 'name' | 'set'>): MarkerStatus {
   const own = pathOnHost(instance.root, 'instances', instance.name, 'trace_marker');
@@ -43,8 +43,8 @@ export function startCopies(instance: Pick<Instance, 'set'>): void {
 }
 
 /**
- * If another instance makes the kernel refuse markers at the top level, returns a message that names the
- * other instance. Otherwise, returns undefined. `own` is the name of the agent's instance.
+ * If another instance makes the kernel refuse markers at the top level, returns a message that names the other
+ * instance. Otherwise, returns undefined. `own` is the name of the agent's instance.
  */
 export function markersRefused(root: string, own: string): string | undefined {
   const guilty = readdirSync(join(root, 'instances')).find((name) => {

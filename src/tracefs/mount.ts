@@ -1,6 +1,6 @@
 /**
- * Finds tracefs at a path or in /proc/self/mounts. If tracefs is not mounted, mounts it (needs
- * CAP_SYS_ADMIN). Source: kernel/trace/trace.c.
+ * Finds tracefs at a path or in /proc/self/mounts. If tracefs is not mounted, mounts it (needs CAP_SYS_ADMIN). Source:
+ * kernel/trace/trace.c.
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
@@ -28,9 +28,8 @@ const LIVE: Omit<MountSystem, 'uid'> = {
 };
 
 /**
- * Returns the root directory of tracefs. If `path` is given, accepts only this directory. Otherwise, returns
- * a mounted tracefs or, if none is mounted and `mayMount` is true, mounts tracefs. Throws a `KernelError`
- * with advice.
+ * Returns the root directory of tracefs. If `path` is given, accepts only this directory. Otherwise, returns a mounted
+ * tracefs or, if none is mounted and `mayMount` is true, mounts tracefs. Throws a `KernelError` with advice.
  */
 export function findTracefs(
   options: { path?: string | undefined; mayMount: boolean },
@@ -57,8 +56,8 @@ export function findTracefs(
 }
 
 /**
- * Returns the path of a tracefs file on the host. Programs outside the agent's container cannot use the path
- * that the file has in the container.
+ * Returns the path of a tracefs file on the host. Programs outside the agent's container cannot use the path that the
+ * file has in the container.
  */
 export function pathOnHost(root: string, ...parts: string[]): string {
   return join(root === PLACE_IN_CONTAINERS ? USUAL_PLACE : root, ...parts);
@@ -80,8 +79,7 @@ export function parseMounts(text: string): Mount[] {
 }
 
 /**
- * Decodes octal escapes. Each escape stands for a whole character, because the kernel escapes only ASCII
- * characters.
+ * Decodes octal escapes. Each escape stands for a whole character, because the kernel escapes only ASCII characters.
  */
 function unescapeOctal(name: string): string {
   return name.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));

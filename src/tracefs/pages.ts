@@ -11,9 +11,8 @@ import { refusal } from './files.ts';
 
 export interface LivePages extends PageSource {
   /**
-   * Opens the files of CPUs that have come online, and closes the files of offline CPUs that have been read
-   * to the end. Do not call this between a call of `cpus()` and the `readPage` calls for the CPUs that it
-   * returned.
+   * Opens the files of CPUs that have come online, and closes the files of offline CPUs that have been read to the end.
+   * Do not call this between a call of `cpus()` and the `readPage` calls for the CPUs that it returned.
    */
   refresh(): void;
   /** Closes all files. While they are open, the kernel does not remove the instance or change its tracer. */
@@ -30,9 +29,9 @@ interface CpuFile {
 const INTERRUPTED_TRIES = 16;
 
 /**
- * Opens the files of all online CPUs. `pageSize` is the page size in the instance's own `events/header_page`.
- * Each read of an empty buffer makes Node throw EAGAIN; the error costs half as much CPU time if the reading
- * thread sets `Error.stackTraceLimit = 0`. Throws `KernelError`.
+ * Opens the files of all online CPUs. `pageSize` is the page size in the instance's own `events/header_page`. Each read
+ * of an empty buffer makes Node throw EAGAIN; the error costs half as much CPU time if the reading thread sets
+ * `Error.stackTraceLimit = 0`. Throws `KernelError`.
  */
 export function openLivePages(instanceDir: string, pageSize: number, onlineFile = ONLINE_FILE): LivePages {
   const files: (CpuFile | undefined)[] = [];

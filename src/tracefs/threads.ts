@@ -1,11 +1,10 @@
 /**
- * Finds the host pids of the agent's own threads. Host pids are thread ids in the initial pid namespace;
- * events contain host pids. If the agent has a pid namespace of its own, its /proc shows different ids.
- * Threads that run the agent's code or file system calls write a nonce to `trace_marker`, and the trace shows
- * each nonce with the writer's host pid. V8's helper threads cannot write a nonce. So in its own pid
- * namespace, the agent also sends each of its threads a signal that the thread ignores, and the signal's
- * event contains the thread's host pid. Lines of the file `trace` have the form `comm-pid [cpu] flags stamp:
- * function: text`.
+ * Finds the host pids of the agent's own threads. Host pids are thread ids in the initial pid namespace; events contain
+ * host pids. If the agent has a pid namespace of its own, its /proc shows different ids. Threads that run the agent's
+ * code or file system calls write a nonce to `trace_marker`, and the trace shows each nonce with the writer's host pid.
+ * V8's helper threads cannot write a nonce. So in its own pid namespace, the agent also sends each of its threads a
+ * signal that the thread ignores, and the signal's event contains the thread's host pid. Lines of the file `trace` have
+ * the form `comm-pid [cpu] flags stamp: function: text`.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, openSync, readdirSync, readlinkSync, write } from 'node:fs';
@@ -20,8 +19,8 @@ export interface OwnThreadIds {
   /** Host pids of our threads, ascending. */
   ids: number[];
   /**
-   * Whether the agent has a pid namespace of its own, so that `ownThreadIds` does not return host pids. Also
-   * true if the agent cannot find its marker in the trace.
+   * Whether the agent has a pid namespace of its own, so that `ownThreadIds` does not return host pids. Also true if
+   * the agent cannot find its marker in the trace.
    */
   nested: boolean;
   warnings: string[];
@@ -39,25 +38,22 @@ export function makeNonce(): string {
   return randomBytes(12).toString('hex');
 }
 
-/**
- * Writes the nonce to `trace_marker` in the calling thread. The instance must be recording. Throws
- * `KernelError`.
- */
+/** Writes the nonce to `trace_marker` in the calling thread. The instance must be recording. Throws `KernelError`. */
 export function claimThreadId(instance: Pick<Instance, 'writeMarker'>, nonce: string): void {
   instance.writeMarker(threadMark(nonce));
 }
 
 /**
- * Returns the host pids of the threads that wrote the nonces, by nonce. Leaves out nonces that the trace does
- * not contain. Throws `KernelError`.
+ * Returns the host pids of the threads that wrote the nonces, by nonce. Leaves out nonces that the trace does not
+ * contain. Throws `KernelError`.
  */
 export function findNonces(instance: Pick<Instance, 'dir'>, nonces: readonly string[]): Map<string, number> {
   return parseNonces(readText(join(instance.dir, 'trace')), nonces);
 }
 
 /**
- * Matches the part of a line from the pid to the end. The comm before the pid can contain any characters. The
- * columns for flags and tgid are optional.
+ * Matches the part of a line from the pid to the end. The comm before the pid can contain any characters. The columns
+ * for flags and tgid are optional.
  */
 const MARK =
   /-(\d+)\s+(?:\([\s\d-]+\)\s+)?\[\d+\]\s+(?:\S+\s+)?\d+(?:\.\d+)?: [^\s:]+: ftrace-exporter-tid ([0-9a-f]+)$/;
@@ -71,19 +67,16 @@ export function parseNonces(trace: string, nonces: readonly string[]): Map<strin
   return pids;
 }
 
-/**
- * Returns the ids of our threads from /proc. They are host pids unless the agent has a pid namespace of its
- * own.
- */
+/** Returns the ids of our threads from /proc. They are host pids unless the agent has a pid namespace of its own. */
 export function ownThreadIds(): number[] {
   return readdirSync('/proc/self/task').map(Number);
 }
 
 /**
- * Finds the host pids of all our threads. The instance must be prepared, and have no enabled events or open
- * pages. Afterwards, the instance is stopped and its buffer is empty. `markElsewhere` makes the main thread
- * write a text to a file. Returns warnings about threads that were not found. Throws a `KernelError` if the
- * kernel refuses the marker of the calling thread.
+ * Finds the host pids of all our threads. The instance must be prepared, and have no enabled events or open pages.
+ * Afterwards, the instance is stopped and its buffer is empty. `markElsewhere` makes the main thread write a text to a
+ * file. Returns warnings about threads that were not found. Throws a `KernelError` if the kernel refuses the marker of
+ * the calling thread.
  */
 export async function learnOwnThreads(
   instance: Marked,
@@ -106,8 +99,8 @@ export async function learnOwnThreads(
       warnings.push(
         'cannot find the marker that shows the id of the main thread: the metrics will include events caused by this thread',
       );
-    // Use libuv's thread pool even if the ids come from /proc. libuv creates the threads of the pool on first
-    // use, and /proc lists only threads that exist.
+    // Use libuv's thread pool even if the ids come from /proc. libuv creates the threads of the pool on first use, and
+    // /proc lists only threads that exist.
     const pool = await markFromPool(instance, marker);
     const marked = new Set([...claimed.values(), ...pool]);
 
@@ -152,9 +145,9 @@ const IGNORED_SIGNAL_NUMBER = osConstants.signals[IGNORED_SIGNAL];
 const SIGNAL_EVENT = 'events/signal/signal_generate';
 
 /**
- * Sends a signal to each of our threads, and returns the host pids of these threads from the signal's events.
- * `own` is the host pid of the calling thread; the event filter uses it to exclude signals from other
- * threads. If this fails, adds a warning and returns no pids.
+ * Sends a signal to each of our threads, and returns the host pids of these threads from the signal's events. `own` is
+ * the host pid of the calling thread; the event filter uses it to exclude signals from other threads. If this fails,
+ * adds a warning and returns no pids.
  */
 function signalledThreads(instance: Pick<Instance, 'dir'>, own: number, warnings: string[]): number[] {
   const { dir } = instance;
@@ -186,8 +179,8 @@ function signal(tid: number): void {
 }
 
 /**
- * Returns the target pids of the `signal_generate` events in a trace. The pattern matches up to the end of
- * the line, because the target's comm before the pid can contain any characters.
+ * Returns the target pids of the `signal_generate` events in a trace. The pattern matches up to the end of the line,
+ * because the target's comm before the pid can contain any characters.
  */
 export function parseSignalTargets(trace: string): number[] {
   const pids = trace.split('\n').flatMap((line) => {

@@ -1,8 +1,8 @@
 /**
- * Reads markers that programs write to the top level's `trace_marker`, on kernels that cannot copy markers to
- * an instance. The agent uses the top level only if no other program uses it. It sets the clock and, if
- * needed, the buffer size and the option `markers`, and saves the old values in the journal. If the agent is
- * killed, the top level continues to record.
+ * Reads markers that programs write to the top level's `trace_marker`, on kernels that cannot copy markers to an
+ * instance. The agent uses the top level only if no other program uses it. It sets the clock and, if needed, the buffer
+ * size and the option `markers`, and saves the old values in the journal. If the agent is killed, the top level
+ * continues to record.
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,8 +17,8 @@ import { topLevelUser } from './journal/top-level-user.ts';
 import { warningsOfRemoval } from './top-level.ts';
 
 /**
- * Minimum buffer size in KiB per CPU: enough for the markers that programs write between two reads of the
- * buffer, at the highest rate that the agent accepts.
+ * Minimum buffer size in KiB per CPU: enough for the markers that programs write between two reads of the buffer, at
+ * the highest rate that the agent accepts.
  */
 const LEAST_KB = 256;
 const OWNER = topLevelOwner('markers');
@@ -54,13 +54,12 @@ export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
     },
     enable: () => {},
     start: () => part.set('tracing_on', '1'),
-    // Do not stop recording, because recording is normally on at the top level. `remove` restores the old
-    // `tracing_on`.
+    // Do not stop recording, because recording is normally on at the top level. `remove` restores the old `tracing_on`.
     stop: () => {},
     remove: () => {
       closePages();
-      // If another user now uses the top level, restore nothing, because this user relies on the current
-      // clock. The agent tries again to restore the files when it exits.
+      // If another user now uses the top level, restore nothing, because this user relies on the current clock. The
+      // agent tries again to restore the files when it exits.
       if (removed || topLevelUser(root) !== undefined) return [];
       removed = true;
       return part.restore().problems;

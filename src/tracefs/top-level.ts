@@ -1,8 +1,8 @@
 /**
- * Presents the top level (the root directory of tracefs, with its own buffer) as an `Instance`, for tracers
- * that the kernel cannot run in an instance. The agent uses the top level only if no other program uses it.
- * The agent saves the old text of each file in the journal before it writes the file, and restores all files
- * when the tracer stops. Source: kernel/trace/trace.c, tracing_open_pipe(), tracing_free_buffer_release().
+ * Presents the top level (the root directory of tracefs, with its own buffer) as an `Instance`, for tracers that the
+ * kernel cannot run in an instance. The agent uses the top level only if no other program uses it. The agent saves the
+ * old text of each file in the journal before it writes the file, and restores all files when the tracer stops. Source:
+ * kernel/trace/trace.c, tracing_open_pipe(), tracing_free_buffer_release().
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,10 +19,10 @@ import { topLevelUser } from './journal/top-level-user.ts';
 import { parseStats } from './stats.ts';
 
 /**
- * Returns the top level as an `Instance` for a tracer. `remove()` restores all changed files and returns
- * messages about files that it could not restore. If the agent is killed, the kernel stops recording and
- * frees the buffer, as in an instance; the agent restores the other files from the journal at its next start.
- * If another user uses the top level, throws a `KernelError` that describes this user.
+ * Returns the top level as an `Instance` for a tracer. `remove()` restores all changed files and returns messages about
+ * files that it could not restore. If the agent is killed, the kernel stops recording and frees the buffer, as in an
+ * instance; the agent restores the other files from the journal at its next start. If another user uses the top level,
+ * throws a `KernelError` that describes this user.
  */
 export function takeTopLevel(root: string, journal: Journal, tracer: string): Instance {
   const user = topLevelUser(root) ?? otherTopLevelAgent(journal.place);
@@ -81,8 +81,8 @@ export function warningsOfRemoval(root: string, purpose: string): string[] {
 }
 
 /**
- * Opens `free_buffer` and returns its descriptor. When this process ends, the kernel closes the file, frees
- * the buffer and, because of the option `disable_on_free`, stops recording.
+ * Opens `free_buffer` and returns its descriptor. When this process ends, the kernel closes the file, frees the buffer
+ * and, because of the option `disable_on_free`, stops recording.
  */
 function holdBuffer(root: string): number {
   const file = join(root, 'free_buffer');

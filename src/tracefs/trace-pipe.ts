@@ -1,6 +1,6 @@
 /**
- * Reads the text of a buffer from `trace_pipe`, without blocking. The kernel merges the events of all CPUs,
- * and removes events from the buffer when they are read. Source: kernel/trace/trace.c, tracing_read_pipe().
+ * Reads the text of a buffer from `trace_pipe`, without blocking. The kernel merges the events of all CPUs, and removes
+ * events from the buffer when they are read. Source: kernel/trace/trace.c, tracing_read_pipe().
  */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,8 +17,7 @@ export interface TracePipe extends TextSource {
 const INTERRUPTED_TRIES = 16;
 
 /**
- * Options for the text of all tracers except function_graph. An instance can inherit other values from the
- * top level.
+ * Options for the text of all tracers except function_graph. An instance can inherit other values from the top level.
  */
 const AS_READ: Readonly<Record<string, '0' | '1'>> = {
   'context-info': '1',
@@ -51,17 +50,16 @@ const GRAPH_AS_READ: Readonly<Record<string, '0' | '1'>> = {
 };
 
 /**
- * Returns the option values that the parser of the text needs, by file name in `options/`. These values
- * override the options of the tracer's request. The caller skips files that the kernel lacks.
+ * Returns the option values that the parser of the text needs, by file name in `options/`. These values override the
+ * options of the tracer's request. The caller skips files that the kernel lacks.
  */
 export function textOptions(tracer: string): Readonly<Record<string, '0' | '1'>> {
   return traitsOf(tracer).isGraph ? GRAPH_AS_READ : AS_READ;
 }
 
 /**
- * Opens `trace_pipe` of an instance or of the top level. Each read of an empty buffer makes Node throw
- * EAGAIN; the error costs half as much CPU time if the reading thread sets `Error.stackTraceLimit = 0`.
- * Throws `KernelError`.
+ * Opens `trace_pipe` of an instance or of the top level. Each read of an empty buffer makes Node throw EAGAIN; the
+ * error costs half as much CPU time if the reading thread sets `Error.stackTraceLimit = 0`. Throws `KernelError`.
  */
 export function openTracePipe(dir: string): TracePipe {
   const file = join(dir, 'trace_pipe');

@@ -9,8 +9,8 @@ export interface TracerTraits {
   /** The tracer drops durations below `tracing_thresh`. */
   obeysThreshold?: true;
   /**
-   * The tracer ignores noise shorter than `tracing_thresh`. If the file contains 0, the tracer uses its
-   * default threshold.
+   * The tracer ignores noise shorter than `tracing_thresh`. If the file contains 0, the tracer uses its default
+   * threshold.
    */
   takesThreshold?: true;
   /** While the tracer runs, the kernel sets `tracing_thresh` to the tracer's own threshold. */
@@ -20,8 +20,8 @@ export interface TracerTraits {
   /** Files at the top level that the kernel itself changes while the tracer runs. */
   changes?: readonly string[];
   /**
-   * The tracer records calls and returns of functions, can be filtered with `set_graph_function`, and prints
-   * columns that other tracers do not print.
+   * The tracer records calls and returns of functions, can be filtered with `set_graph_function`, and prints columns
+   * that other tracers do not print.
    */
   isGraph?: true;
 }
@@ -29,9 +29,7 @@ export interface TracerTraits {
 const WAKEUP: TracerTraits = { group: 'wakeup', obeysThreshold: true };
 const IRQSOFF: TracerTraits = { group: 'irqsoff', obeysThreshold: true };
 
-/**
- * Must contain every tracer that the agent runs, because cleanup removes only the instances of these tracers.
- */
+/** Must contain every tracer that the agent runs, because cleanup removes only the instances of these tracers. */
 const TRAITS: Readonly<Record<string, TracerTraits>> = {
   function: {},
   function_graph: { isGraph: true, obeysThreshold: true },

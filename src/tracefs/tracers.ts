@@ -1,7 +1,6 @@
 /**
- * Starts and stops a tracer in a prepared instance or at the top level. Before each change of a system-wide
- * file, the agent saves the old value in the restore journal. Source: kernel/trace/trace.c,
- * tracing_set_tracer().
+ * Starts and stops a tracer in a prepared instance or at the top level. Before each change of a system-wide file, the
+ * agent saves the old value in the restore journal. Source: kernel/trace/trace.c, tracing_set_tracer().
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,9 +28,9 @@ export interface StartedTracer {
   /** Applies the function filter to functions of modules that were loaded later. Returns error messages. */
   reapplyFilter(): string[];
   /**
-   * Sets the tracer to nop and restores its knobs (see `Knob`). While a `trace_pipe` or `trace_pipe_raw` of
-   * the instance is open, the kernel refuses to stop the tracer with EBUSY; `problems` then contains the
-   * error, and the knobs stay as they are.
+   * Sets the tracer to nop and restores its knobs (see `Knob`). While a `trace_pipe` or `trace_pipe_raw` of the
+   * instance is open, the kernel refuses to stop the tracer with EBUSY; `problems` then contains the error, and the
+   * knobs stay as they are.
    */
   stop(): Restored;
 }
@@ -64,12 +63,12 @@ export function placeOf(
 }
 
 /**
- * Sets options, filters and knobs (top-level control files), then the tracer. The target must be prepared and
- * have no open pages. The tracer runs at once, but the buffer keeps no records before `target.start()`.
- * Latency tracers require this order: if the instance already recorded and the top level's `tracing_on` were
- * 0, the tracer would do nothing until the instance's `tracing_on` changes from 0 to 1 (kernel/trace/trace.c,
- * rb_simple_write()). If this function throws, it has restored the system-wide files, or the error's message
- * says why it could not. It does not restore the target's own files.
+ * Sets options, filters and knobs (top-level control files), then the tracer. The target must be prepared and have no
+ * open pages. The tracer runs at once, but the buffer keeps no records before `target.start()`. Latency tracers require
+ * this order: if the instance already recorded and the top level's `tracing_on` were 0, the tracer would do nothing
+ * until the instance's `tracing_on` changes from 0 to 1 (kernel/trace/trace.c, rb_simple_write()). If this function
+ * throws, it has restored the system-wide files, or the error's message says why it could not. It does not restore the
+ * target's own files.
  */
 export function startTracer(target: Instance, request: TracerRequest, journal: Journal): StartedTracer {
   const { tracer, functions } = request;
@@ -141,8 +140,8 @@ function setTracerOptions(target: Instance, options: TracerRequest['options'], k
 }
 
 /**
- * Stops the tracer and restores its knobs. If the kernel refuses to stop the tracer, does not restore the
- * knobs, because a running tracer with empty filters traces every function.
+ * Stops the tracer and restores its knobs. If the kernel refuses to stop the tracer, does not restore the knobs,
+ * because a running tracer with empty filters traces every function.
  */
 function stop(target: Instance, knobs: JournalPart): Restored {
   const problems: string[] = [];
@@ -159,10 +158,10 @@ function stop(target: Instance, knobs: JournalPart): Restored {
 }
 
 /**
- * Sets the instance's clock to the top level's clock. A latency tracer reads the start time of a latency from
- * the top level's clock, and the file `trace` omits events whose timestamps are before this start time. If
- * the instance used another clock, such as `mono`, `trace` would often omit all events. Source:
- * kernel/trace/trace.c, ftrace_now(), __update_max_tr(), tracing_iter_reset().
+ * Sets the instance's clock to the top level's clock. A latency tracer reads the start time of a latency from the top
+ * level's clock, and the file `trace` omits events whose timestamps are before this start time. If the instance used
+ * another clock, such as `mono`, `trace` would often omit all events. Source: kernel/trace/trace.c, ftrace_now(),
+ * __update_max_tr(), tracing_iter_reset().
  */
 function useTopLevelClock(target: Instance, tracer: string): void {
   const file = join(target.root, 'trace_clock');
@@ -189,8 +188,8 @@ function setTracer(target: Instance, tracer: string): void {
 }
 
 /**
- * Writes the knobs. The value of one knob can limit another: osnoise's runtime must not exceed its period. So
- * if the kernel refuses a knob with EINVAL, the function writes this knob again after the other knobs.
+ * Writes the knobs. The value of one knob can limit another: osnoise's runtime must not exceed its period. So if the
+ * kernel refuses a knob with EINVAL, the function writes this knob again after the other knobs.
  */
 function setKnobs(root: string, { tracer, knobs }: TracerRequest, part: JournalPart): void {
   let remaining = knobs.filter((knob) => isThere(root, tracer, knob));

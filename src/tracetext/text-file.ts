@@ -1,8 +1,7 @@
 /**
- * Opens a file with text from `trace`, `trace_pipe` or `trace-cmd report`, and returns the text and what is
- * known about it. The text contains no event formats, so the decoder uses the formats of `known-formats.ts`.
- * The text also does not contain the machine's architecture, so replay uses the syscall names of the machine
- * on which it runs.
+ * Opens a file with text from `trace`, `trace_pipe` or `trace-cmd report`, and returns the text and what is known about
+ * it. The text contains no event formats, so the decoder uses the formats of `known-formats.ts`. The text also does not
+ * contain the machine's architecture, so replay uses the syscall names of the machine on which it runs.
  */
 import { closeSync } from 'node:fs';
 import { machine } from 'node:os';
@@ -20,8 +19,7 @@ export interface TextTrace
     'tracer' | 'isGraph' | 'overwritten' | 'eventLines' | 'otherLines' | 'firstOther'
   > {
   /**
-   * Returns the file's text once, from start to end. Returns no text if the file is the `trace` of a latency
-   * tracer.
+   * Returns the file's text once, from start to end. Returns no text if the file is the `trace` of a latency tracer.
    */
   source: TextSource;
   /** Number of bytes of the file that `source` has read. */
@@ -30,14 +28,11 @@ export interface TextTrace
   /** CPUs with events, ascending. */
   cpus: readonly number[];
   /**
-   * Metadata of the recording. `events()` returns the known events in the text; `formatText()` returns the
-   * format of any known event.
+   * Metadata of the recording. `events()` returns the known events in the text; `formatText()` returns the format of
+   * any known event.
    */
   metadata: Omit<TraceMetadata, 'layout'>;
-  /**
-   * Nanoseconds per timestamp unit. Undefined if the trace clock does not measure time; durations are then
-   * unknown.
-   */
+  /** Nanoseconds per timestamp unit. Undefined if the trace clock does not measure time; durations are then unknown. */
   nsPerStamp: 1 | undefined;
   /** Longest latency in nanoseconds. Undefined unless the file is the `trace` of a latency tracer. */
   latencyNs: number | undefined;
@@ -46,9 +41,8 @@ export interface TextTrace
   /** Names of unknown events. The text does not contain the events' systems. */
   otherNames: readonly string[];
   /**
-   * Message for the user that the last line is cut off. The caller shows the message only if the last line
-   * can't be parsed. Undefined if the last line has a newline, or if the file is the `trace` of a latency
-   * tracer.
+   * Message for the user that the last line is cut off. The caller shows the message only if the last line can't be
+   * parsed. Undefined if the last line has a newline, or if the file is the `trace` of a latency tracer.
    */
   openEnd: string | undefined;
   /** Converts a byte offset in the text from `source` to a line number. The first line is 1. */
@@ -71,8 +65,8 @@ export function looksLikeTraceText(head: Uint8Array): boolean {
 }
 
 /**
- * Opens a file and reads it once to find its CPUs and events; `source` reads it again. Throws `UsageError`
- * with a remedy if replay cannot use the text in the file, `KernelError` if the file can't be read.
+ * Opens a file and reads it once to find its CPUs and events; `source` reads it again. Throws `UsageError` with a
+ * remedy if replay cannot use the text in the file, `KernelError` if the file can't be read.
  */
 export function openTextTrace(file: string): TextTrace {
   const fd = openFile(file, READ_AT_ONCE);
@@ -187,8 +181,7 @@ function traceText(fd: number, file: string): string {
 }
 
 /**
- * If replay does not support this text, returns a message with the reason and a remedy. Otherwise, returns
- * undefined.
+ * If replay does not support this text, returns a message with the reason and a remedy. Otherwise, returns undefined.
  */
 function whyNotRead(survey: TextSurvey): string | undefined {
   if (survey.isLatencyFormat && survey.tracer === 'nop') {

@@ -1,6 +1,6 @@
 /**
- * Scans the text of a trace (from `trace`, `trace_pipe` or `trace-cmd report`) once to find its headings,
- * CPUs and events. Source: kernel/trace/trace.c, print_event_info() and print_trace_header().
+ * Scans the text of a trace (from `trace`, `trace_pipe` or `trace-cmd report`) once to find its headings, CPUs and
+ * events. Source: kernel/trace/trace.c, print_event_info() and print_trace_header().
  */
 
 import { makeCanonical } from '../decode/text/canonical.ts';
@@ -25,8 +25,8 @@ export interface TextSurvey {
   otherNames: string[];
   eventLines: number;
   /**
-   * Number of lines that are neither events nor other lines that the kernel prints. `firstOther` is the first
-   * of these lines; undefined if there are none.
+   * Number of lines that are neither events nor other lines that the kernel prints. `firstOther` is the first of these
+   * lines; undefined if there are none.
    */
   otherLines: number;
   firstOther: ShownLine | undefined;
@@ -124,8 +124,7 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
       [survey.tracer, survey.kernelRelease] = [format[1], format[2]];
     }
     const latency = /^# latency: (\d+) us/.exec(line);
-    // With the option latency-format, every tracer prints this heading, so check whether the tracer measures
-    // latencies.
+    // With the option latency-format, every tracer prints this heading, so check whether the tracer measures latencies.
     const measures = LATENCY_TRACERS.some((tracer) => tracer === survey.tracer);
     if (latency !== null && measures) survey.latencyUs = Number(latency[1]);
   };
@@ -173,8 +172,8 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
     const call = shown.toString('latin1');
     const graph = GRAPH_LINE.exec(call);
     if (graph === null || Number(graph[2]) >= MOST_CPUS) {
-      // `graph-lines.ts` parses the lines of function_graph that do not match `GRAPH_LINE`, so do not count
-      // these lines in `otherLines`.
+      // `graph-lines.ts` parses the lines of function_graph that do not match `GRAPH_LINE`, so do not count these lines
+      // in `otherLines`.
       if (!survey.isGraph) otherLine(bytes, from, end);
       return;
     }

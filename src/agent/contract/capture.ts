@@ -10,13 +10,11 @@ export interface Capture {
   problem: string;
   snapshot(knownSeries: KnownSeries): MetricSnapshot;
   status(): CaptureStatus;
-  /**
-   * Longest latencies that a latency tracer recorded, longest first. Undefined if the tracer is not running.
-   */
+  /** Longest latencies that a latency tracer recorded, longest first. Undefined if the tracer is not running. */
   latency(tracer: string): LatencyRecord[] | undefined;
   /**
-   * History of a recording's metrics; undefined if the replay kept none. A live capture lacks this method,
-   * because the main thread keeps the history of live metrics.
+   * History of a recording's metrics; undefined if the replay kept none. A live capture lacks this method, because the
+   * main thread keeps the history of live metrics.
    */
   history?(): RecordedHistory | undefined;
   /**
@@ -25,8 +23,8 @@ export interface Capture {
    */
   reload?(config: AgentConfig): void;
   /**
-   * Stops tracing, processes the remaining events, and removes everything that the capture created in
-   * tracefs. For a recording, does nothing.
+   * Stops tracing, processes the remaining events, and removes everything that the capture created in tracefs. For a
+   * recording, does nothing.
    */
   stop(): Promise<void>;
 }

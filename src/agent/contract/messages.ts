@@ -17,8 +17,8 @@ export interface CaptureInput {
   /** Name of the recording's buffer to serve. Undefined: the default buffer (see `ReplayOptions`). */
   replayInstance: string | undefined;
   /**
-   * Shared memory with the time of the last drain and the CPU time of the capture thread (see pulse.ts). The
-   * main thread can read this memory even if the capture thread hangs.
+   * Shared memory with the time of the last drain and the CPU time of the capture thread (see pulse.ts). The main
+   * thread can read this memory even if the capture thread hangs.
    */
   pulse: SharedArrayBuffer;
 }
@@ -33,15 +33,13 @@ export type ToCapture =
   | { kind: 'stop'; id: number };
 
 export type FromCapture =
-  /**
-   * The capture is set up and answers requests. `problem`: why events are missing; '' if no reason is known.
-   */
+  /** The capture is set up and answers requests. `problem`: why events are missing; '' if no reason is known. */
   | { kind: 'ready'; problem: string }
   /** The reason for missing events has changed. `problem`: the new reason; '' if all events arrive again. */
   | { kind: 'problem'; problem: string }
   /**
-   * Asks the main thread to write `text` to the trace marker `file`. The event of this marker shows the main
-   * thread's host pid.
+   * Asks the main thread to write `text` to the trace marker `file`. The event of this marker shows the main thread's
+   * host pid.
    */
   | { kind: 'mark'; id: number; file: string; text: string }
   | {

@@ -1,12 +1,12 @@
 /**
- * The time of the capture thread's last drain (a read of all buffers), and the CPU time that the thread has
- * used for reading and decoding. Both are in shared memory, so that the main thread can read them even if the
- * capture thread hangs.
+ * The time of the capture thread's last drain (a read of all buffers), and the CPU time that the thread has used for
+ * reading and decoding. Both are in shared memory, so that the main thread can read them even if the capture thread
+ * hangs.
  */
 
 /**
- * Returns the monotonic time in ms, which does not advance while the machine sleeps. Both threads can compare
- * these times, because `hrtime`, unlike `performance.now`, has the same origin in all threads.
+ * Returns the monotonic time in ms, which does not advance while the machine sleeps. Both threads can compare these
+ * times, because `hrtime`, unlike `performance.now`, has the same origin in all threads.
  */
 function nowMs(): number {
   const [seconds, nanoseconds] = process.hrtime();
@@ -27,8 +27,8 @@ const DECODE = 2;
 export interface Pulse {
   memory: SharedArrayBuffer;
   /**
-   * Makes `ageMs` count from now, unless a drain has already happened. Without this call, `ageMs` would stay
-   * undefined if the thread hangs before its first drain.
+   * Makes `ageMs` count from now, unless a drain has already happened. Without this call, `ageMs` would stay undefined
+   * if the thread hangs before its first drain.
    */
   begin(): void;
   /** Milliseconds since the last drain or, before the first drain, since `begin`. Undefined before `begin`. */

@@ -4,14 +4,11 @@ import { isFirstPidNamespace } from '../../host/kernel-numbers.ts';
 
 export interface ProcessFacts {
   uid: number;
-  /**
-   * Effective capabilities in hexadecimal, without leading zeros; '' if unknown. The agent needs no
-   * capability.
-   */
+  /** Effective capabilities in hexadecimal, without leading zeros; '' if unknown. The agent needs no capability. */
   capabilities: string;
   /**
-   * Whether process ids in this process's pid namespace differ from the process ids in the kernel's events.
-   * Undefined if unknown.
+   * Whether process ids in this process's pid namespace differ from the process ids in the kernel's events. Undefined
+   * if unknown.
    */
   inPidNamespace: boolean | undefined;
 }

@@ -40,8 +40,8 @@ export interface ProbeSurvey {
   /** Why the probe does not work; '' if it does. */
   reason: string;
   /**
-   * Events that the probe uses, or would use if it were enabled. Empty if the probe does not work. Also empty
-   * if the probe needs kprobes or uprobes, because `doctor` does not define them.
+   * Events that the probe uses, or would use if it were enabled. Empty if the probe does not work. Also empty if the
+   * probe needs kprobes or uprobes, because `doctor` does not define them.
    */
   events: string[];
   /** The tracer that the probe reads; '' if the probe reads only events. */
@@ -54,8 +54,8 @@ export interface ProbeSurvey {
 export interface TracerSurvey {
   name: string;
   /**
-   * Where the tracer can run: `instance`, `instance, if the kernel allows it` or `top level`. '' if the
-   * tracer is not available.
+   * Where the tracer can run: `instance`, `instance, if the kernel allows it` or `top level`. '' if the tracer is not
+   * available.
    */
   where: string;
   /** Why the tracer is not available; '' if it is available. */
@@ -76,8 +76,8 @@ export interface Survey {
     /** What another user does at the top level of tracefs; '' if no other user is found. */
     topLevelUser: string;
     /**
-     * State of the journal: its path, the files that it lists, and why a listed file cannot be restored. ''
-     * if the journal is empty. The journal lists control files whose values an agent must restore.
+     * State of the journal: its path, the files that it lists, and why a listed file cannot be restored. '' if the
+     * journal is empty. The journal lists control files whose values an agent must restore.
      */
     journal: string;
     surveyedTracers: TracerSurvey[];
@@ -126,8 +126,8 @@ export async function survey(config: AgentConfig): Promise<Survey> {
 }
 
 /**
- * Returns where a tracer can run. `doctor` must not create an instance. So it can find out which tracers run
- * in an instance only if an instance already exists.
+ * Returns where a tracer can run. `doctor` must not create an instance. So it can find out which tracers run in an
+ * instance only if an instance already exists.
  */
 function surveyTracer(name: string, features: KernelFeatures): TracerSurvey {
   const reason = features.refusedTracers[name] ?? '';
@@ -142,9 +142,8 @@ function surveyTracer(name: string, features: KernelFeatures): TracerSurvey {
 }
 
 /**
- * Whether a tracer runs only at the top level: because its probe requires this (for example `blk`), or
- * because an existing instance does not offer the tracer. If no instance exists, the second reason is not
- * checked.
+ * Whether a tracer runs only at the top level: because its probe requires this (for example `blk`), or because an
+ * existing instance does not offer the tracer. If no instance exists, the second reason is not checked.
  */
 function runsAtTheTop(tracer: string, { instanceTracers }: KernelFeatures): boolean {
   const isTopOnly = probeCatalogue.some((module) => {
@@ -251,8 +250,8 @@ function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: 
 }
 
 /**
- * Returns the look-up of function names. Reads no symbols if the agent reads text, because text contains the
- * names, or if a probe reads a tracer, because the agent can then read text instead.
+ * Returns the look-up of function names. Reads no symbols if the agent reads text, because text contains the names, or
+ * if a probe reads a tracer, because the agent can then read text instead.
  */
 function namesFor(enabled: readonly EnabledProbe[], { reader }: AgentConfig, root: string): FunctionLookup {
   const isText = reader === 'trace_pipe' || enabled.some(({ module }) => module.tracer !== undefined);
@@ -270,8 +269,8 @@ export function functionNamesOf(root: string): string[] | undefined {
 }
 
 /**
- * Returns why a tracer is not available; '' if it is available. Reasons: the kernel lacks the tracer, or the
- * tracer needs the top level and another user uses the top level.
+ * Returns why a tracer is not available; '' if it is available. Reasons: the kernel lacks the tracer, or the tracer
+ * needs the top level and another user uses the top level.
  */
 function whyNoTracer(tracer: string, root: string, features: KernelFeatures): string {
   if (!features.tracers.includes(tracer)) return `this kernel is built without the tracer ${tracer}`;

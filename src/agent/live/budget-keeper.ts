@@ -1,7 +1,7 @@
 /**
- * Keeps the agent within its CPU budget. Measures the agent's CPU time, suspends and resumes probes of the
- * events buffer, and reports suspensions in log, status and metrics. Never suspends probes of tracers, but
- * counts the CPU time that they cost.
+ * Keeps the agent within its CPU budget. Measures the agent's CPU time, suspends and resumes probes of the events
+ * buffer, and reports suspensions in log, status and metrics. Never suspends probes of tracers, but counts the CPU time
+ * that they cost.
  */
 import type { BudgetConfig } from '../../config/budget.ts';
 import type { MetricStore } from '../../metrics/store.ts';
@@ -29,8 +29,8 @@ export interface BudgetKeeperParts {
 
 export interface BudgetKeeper {
   /**
-   * Compares the used CPU time with the budget, at most every 250 ms. Called after each tick with the total
-   * CPU times of the capture thread.
+   * Compares the used CPU time with the budget, at most every 250 ms. Called after each tick with the total CPU times
+   * of the capture thread.
    */
   ticked(cpu: PhaseCpu): void;
   /** Updates the metric `ftrace_exporter_probe_suspended_seconds_total`. */
@@ -43,8 +43,8 @@ export interface BudgetKeeper {
   /** Drops the series of all probes except `candidates`. */
   forgetAllBut(candidates: readonly string[]): void;
   /**
-   * Returns warnings for the status: one per suspended probe, and one if the agent exceeds its budget and no
-   * probe is worth suspending (see budget.ts).
+   * Returns warnings for the status: one per suspended probe, and one if the agent exceeds its budget and no probe is
+   * worth suspending (see budget.ts).
    */
   warnings(): string[];
 }
@@ -144,8 +144,8 @@ export function keepBudget(parts: BudgetKeeperParts): BudgetKeeper {
 }
 
 /**
- * Declares the counter of suspended time. Creates the series of all candidates at 0, so that Prometheus sees
- * their first increase.
+ * Declares the counter of suspended time. Creates the series of all candidates at 0, so that Prometheus sees their
+ * first increase.
  */
 export function declareSuspendedSeconds(
   store: MetricStore,

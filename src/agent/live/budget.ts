@@ -1,10 +1,10 @@
 /**
- * Decides which probes to suspend so that the agent keeps its CPU budget, and when to resume them. The caller
- * measures the CPU time, and suspends and resumes the probes.
+ * Decides which probes to suspend so that the agent keeps its CPU budget, and when to resume them. The caller measures
+ * the CPU time, and suspends and resumes the probes.
  *
- * The agent is over its budget if its CPU time within the window exceeds the CPU time that the budget allows
- * for a whole window. So the agent notices a small excess only after a whole window. If a storm of events
- * keeps a CPU busy, the agent usually notices the excess within a second.
+ * The agent is over its budget if its CPU time within the window exceeds the CPU time that the budget allows for a
+ * whole window. So the agent notices a small excess only after a whole window. If a storm of events keeps a CPU busy,
+ * the agent usually notices the excess within a second.
  */
 
 export interface BudgetLimits {
@@ -71,10 +71,7 @@ export function makeBudget({ cores, windowMs, suspendMs, longestMs }: BudgetLimi
     return Math.min(2 * last.durationMs, longestMs);
   };
 
-  /**
-   * Returns the running candidate with the most events in the window, if suspending it would save enough CPU
-   * time.
-   */
+  /** Returns the running candidate with the most events in the window, if suspending it would save enough CPU time. */
   const mostExpensive = (candidates: readonly string[]): string | undefined => {
     const [first, last] = [samples[0], samples[samples.length - 1]];
     const grown = new Map([...last.events].map(([name, n]) => [name, n - (first.events.get(name) ?? 0)]));
@@ -100,8 +97,7 @@ export function makeBudget({ cores, windowMs, suspendMs, longestMs }: BudgetLimi
       if (probe !== undefined) {
         const durationMs = nextDuration(probe, nowMs);
         suspended.set(probe, { sinceMs: nowMs, untilMs: nowMs + durationMs });
-        // Drop the samples from before the suspension, so that the next decision considers only CPU time
-        // after it.
+        // Drop the samples from before the suspension, so that the next decision considers only CPU time after it.
         samples.splice(0, samples.length - 1);
         return { suspend: { probe, durationMs, usedCores } };
       }

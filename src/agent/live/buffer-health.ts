@@ -1,6 +1,6 @@
 /**
- * Notices when other users of tracefs change a buffer of the agent, for example the enabled events or the
- * size. Undoes most changes after a delay.
+ * Notices when other users of tracefs change a buffer of the agent, for example the enabled events or the size. Undoes
+ * most changes after a delay.
  */
 import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
@@ -40,10 +40,7 @@ export interface HealthWatchParts {
   /** Why the kernel itself may have stopped recording; '' if the kernel never does this. */
   stopsWhen: string;
   shared: Shared;
-  /**
-   * Drops open operations (begun but not ended) on all CPUs, because events from before this moment may be
-   * missing.
-   */
+  /** Drops open operations (begun but not ended) on all CPUs, because events from before this moment may be missing. */
   voidOpen(): void;
   /** Called when recording was interrupted or may have been interrupted. */
   onPause(): void;
@@ -52,21 +49,18 @@ export interface HealthWatchParts {
 }
 
 export interface HealthWatch extends Pick<OwnSwitches, 'switchEvents'> {
-  /**
-   * Stores the current state as the expected state, and starts watching. Call this after recording has begun.
-   */
+  /** Stores the current state as the expected state, and starts watching. Call this after recording has begun. */
   start(): void;
   /**
-   * Calls `change`, which switches the instance to another plan, and returns the result of `change`. From
-   * then on, expects the events of the new plan. Still notices changes that other users made before the
-   * switch.
+   * Calls `change`, which switches the instance to another plan, and returns the result of `change`. From then on,
+   * expects the events of the new plan. Still notices changes that other users made before the switch.
    */
   replan<T extends { plan: EventPlan }>(change: () => T): T;
   /** Whether another user has written to a control file since the last `check`. */
   wasTouched(): boolean;
   /**
-   * Compares the current state with the expected state. Undoes changes by other users after a delay. Throws
-   * if another user has changed the clock, the sub-buffer size or the tracer. `nowMs` is monotonic.
+   * Compares the current state with the expected state. Undoes changes by other users after a delay. Throws if another
+   * user has changed the clock, the sub-buffer size or the tracer. `nowMs` is monotonic.
    */
   check(nowMs: number): BufferHealth;
   close(): void;
@@ -150,8 +144,8 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
     switchEvents: own.switchEvents,
     check: (nowMs) => {
       let changes = interfered();
-      // inotify does not report every change. If only this check finds a change, the time of the change is
-      // unknown, so drop all open operations.
+      // inotify does not report every change. If only this check finds a change, the time of the change is unknown, so
+      // drop all open operations.
       if (isTouched || wrongOf(changes) !== wrongBefore) {
         parts.onPause();
         voidOpen();
@@ -172,8 +166,8 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
 }
 
 /**
- * Returns the expected state after the agent has switched to another plan. Limits that the switch does not
- * change stay as expected before.
+ * Returns the expected state after the agent has switched to another plan. Limits that the switch does not change stay
+ * as expected before.
  */
 function expectedAfter(expected: Expected, before: EventPlan, next: EventPlan, now: InstanceState): Expected {
   const limits = new Map(now.limits);

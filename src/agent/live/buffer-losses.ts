@@ -1,7 +1,4 @@
-/**
- * Counts events that a buffer has lost: the kernel dropped or missed them, or other users read or deleted
- * them.
- */
+/** Counts events that a buffer has lost: the kernel dropped or missed them, or other users read or deleted them. */
 import type { CpuLoss } from '../../model/status.ts';
 import { openCpuStats } from '../../tracefs/cpu-stats.ts';
 import type { Instance } from '../../tracefs/instance.ts';
@@ -12,25 +9,23 @@ import type { TickRule } from '../plan/sizes.ts';
 import type { EventStream } from '../stream/stream.ts';
 import type { Shared } from './shared.ts';
 
-/**
- * Minimum time between two log lines about other users, and between two log lines about missed kprobe hits.
- */
+/** Minimum time between two log lines about other users, and between two log lines about missed kprobe hits. */
 const LOG_EVERY_MS = 60_000;
 
 export interface Losses {
   /**
-   * Call this before the agent makes the kernel empty the buffer. The next `look` then does not log that
-   * another user has emptied the buffer.
+   * Call this before the agent makes the kernel empty the buffer. The next `look` then does not log that another user
+   * has emptied the buffer.
    */
   emptiedByAgent(): void;
   /**
-   * Compares the kernel's counts of read events on these CPUs with the number of events that this agent has
-   * read. Counts changes of the difference as losses.
+   * Compares the kernel's counts of read events on these CPUs with the number of events that this agent has read.
+   * Counts changes of the difference as losses.
    */
   look(cpus: readonly number[]): void;
   /**
-   * Compares the counts of one CPU in the same way. Returns the CPU's losses, including the kernel's loss
-   * counters, and the number of unread bytes.
+   * Compares the counts of one CPU in the same way. Returns the CPU's losses, including the kernel's loss counters, and
+   * the number of unread bytes.
    */
   read(cpu: number): { loss: CpuLoss | undefined; unreadBytes: number };
   /** Called when recording was interrupted or may have been interrupted. */

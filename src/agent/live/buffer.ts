@@ -1,6 +1,6 @@
 /**
- * Opens one kernel buffer (an instance, or the top level) for a plan. Returns the stream to drain, loss
- * counters, and checks that notice what other users do: disable events, or read or clear recorded events.
+ * Opens one kernel buffer (an instance, or the top level) for a plan. Returns the stream to drain, loss counters, and
+ * checks that notice what other users do: disable events, or read or clear recorded events.
  */
 import { KernelError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
@@ -39,8 +39,8 @@ export interface LiveBufferParts
   /** Called after recording has begun. */
   whenStarted?(): void;
   /**
-   * Stops the tracer. Called after all files of the buffer were closed. Returns messages about settings that
-   * could not be restored.
+   * Stops the tracer. Called after all files of the buffer were closed. Returns messages about settings that could not
+   * be restored.
    */
   stopTracer?(): readonly string[];
 }
@@ -51,8 +51,8 @@ export interface LiveBuffer
   readonly name: string;
   readonly plan: EventPlan;
   /**
-   * Switches to the plan that `make` returns. Call this between ticks. `make` may write to control files;
-   * these writes do not count as changes by another user.
+   * Switches to the plan that `make` returns. Call this between ticks. `make` may write to control files; these writes
+   * do not count as changes by another user.
    */
   replan(make: () => PlannedStream): PlannedStream;
   /** Disables these events and processes their remaining records. The caller can then remove the events. */
@@ -60,14 +60,11 @@ export interface LiveBuffer
   readonly drained: Drained | undefined;
   /** Enables the events of the plan and starts recording. */
   start(): void;
-  /**
-   * Adapts to CPUs that went online or offline, and calls the sweeps of the probes. Called about once a
-   * second.
-   */
+  /** Adapts to CPUs that went online or offline, and calls the sweeps of the probes. Called about once a second. */
   refresh(): void;
   /**
-   * Called at the start of each tick. If other users have read or deleted events since the last tick, drops
-   * open operations (begun but not ended).
+   * Called at the start of each tick. If other users have read or deleted events since the last tick, drops open
+   * operations (begun but not ended).
    */
   beforeTick(): void;
   readings(): BufferReading[];
@@ -77,8 +74,8 @@ export interface LiveBuffer
   /** Stops recording and processes the remaining events. */
   finish(): void;
   /**
-   * Closes and removes the buffer. Throws a `KernelError` if something could not be removed or restored. A
-   * second call does nothing.
+   * Closes and removes the buffer. Throws a `KernelError` if something could not be removed or restored. A second call
+   * does nothing.
    */
   remove(): void;
 }
@@ -197,9 +194,9 @@ function tickRule({ planned, inForce, shared }: LiveBufferParts): TickRule {
 }
 
 /**
- * Disables events that will be removed, and waits until a tick can process all their records. No record may
- * stay in the buffer, because the kernel can give the id of a removed event to a new event. The agent would
- * then decode the record as one of the new event.
+ * Disables events that will be removed, and waits until a tick can process all their records. No record may stay in the
+ * buffer, because the kernel can give the id of a removed event to a new event. The agent would then decode the record
+ * as one of the new event.
  */
 function disableForGood({ name, instance, shared }: LiveBufferParts, events: readonly string[]): void {
   shared.log.info(
@@ -222,8 +219,8 @@ function withoutEvents(plan: EventPlan, gone: readonly string[]): EventPlan {
 }
 
 /**
- * Switches events and filters to those of the next plan. If the kernel refuses a write, only logs the
- * refusal. The health check then finds the difference, reports the event's probes as down, and tries again.
+ * Switches events and filters to those of the next plan. If the kernel refuses a write, only logs the refusal. The
+ * health check then finds the difference, reports the event's probes as down, and tries again.
  */
 function switchEvents(instance: Instance, before: EventPlan, next: EventPlan, log: Log): void {
   const attempt = (step: () => void): void => {
@@ -245,9 +242,9 @@ function switchEvents(instance: Instance, before: EventPlan, next: EventPlan, lo
 }
 
 /**
- * Sets filters in the kernel, so that the kernel does not record events that all probes would drop. The
- * probes still filter their events, because the kernel can reject a filter, and because one event can serve
- * several probes with different filters.
+ * Sets filters in the kernel, so that the kernel does not record events that all probes would drop. The probes still
+ * filter their events, because the kernel can reject a filter, and because one event can serve several probes with
+ * different filters.
  */
 function narrowEvents(instance: Instance, filters: ReadonlyMap<string, string>, log: Log): void {
   for (const [event, filter] of filters) {

@@ -1,6 +1,6 @@
 /**
- * The drain loop. A timer starts each tick, and each tick drains all buffers. The buffer that fills fastest
- * sets the time to the next tick.
+ * The drain loop. A timer starts each tick, and each tick drains all buffers. The buffer that fills fastest sets the
+ * time to the next tick.
  */
 import type { DurationNs, TimestampNs } from '../../model/time.ts';
 import { LONGEST_QUIET_NS, nextTickNs, type TickRule } from '../plan/sizes.ts';
@@ -9,8 +9,8 @@ import type { EventStream } from '../stream/stream.ts';
 
 const CHORES_EVERY_NS = 1e9;
 /**
- * Maximum number of rounds per tick; a round reads a few pages of each CPU. Draining a full buffer needs far
- * fewer rounds, so only a bug reaches this limit.
+ * Maximum number of rounds per tick; a round reads a few pages of each CPU. Draining a full buffer needs far fewer
+ * rounds, so only a bug reaches this limit.
  */
 export const MOST_ROUNDS = 4096;
 
@@ -19,8 +19,8 @@ export interface Drained {
   rule: TickRule;
   cpus(): readonly number[];
   /**
-   * Called when reading this stream has failed permanently. The other streams continue. If absent, the whole
-   * loop stops.
+   * Called when reading this stream has failed permanently. The other streams continue. If absent, the whole loop
+   * stops.
    */
   onFailure?(error: unknown): void;
 }
@@ -29,13 +29,12 @@ export interface DrainOptions {
   /** Buffers to drain in each tick. */
   buffers: readonly Drained[];
   /**
-   * Called at the start of each tick, before reading. inotify has then reported all writes from before the
-   * tick's start.
+   * Called at the start of each tick, before reading. inotify has then reported all writes from before the tick's
+   * start.
    */
   before(): void;
   /**
-   * Called after each tick with its duration, and with the time from the previous tick's start to this tick's
-   * start.
+   * Called after each tick with its duration, and with the time from the previous tick's start to this tick's start.
    */
   onTick(tookNs: DurationNs, sinceLastNs: DurationNs): void;
   /** Called about once a second, between ticks, for CPU hotplug and sweeps of probes. */
@@ -53,8 +52,8 @@ export interface Drain {
 }
 
 /**
- * Returns a function that estimates the time in ns until the first CPU's buffer is full, from the fill rate
- * since the last call.
+ * Returns a function that estimates the time in ns until the first CPU's buffer is full, from the fill rate since the
+ * last call.
  */
 function makeFillWatch({ stream, rule, cpus }: Drained): (elapsedNs: DurationNs) => DurationNs {
   const before: number[] = [];
@@ -77,8 +76,7 @@ export function startDraining(options: DrainOptions): Drain {
   let lastStart = traceNow();
   let choresAt = lastStart + CHORES_EVERY_NS;
   /**
-   * Returns the time until the next tick. `elapsedNs`: time since the previous tick; infinite before the
-   * first tick.
+   * Returns the time until the next tick. `elapsedNs`: time since the previous tick; infinite before the first tick.
    */
   const pace = (elapsedNs: DurationNs): DurationNs =>
     watched.reduce(
@@ -105,8 +103,8 @@ export function startDraining(options: DrainOptions): Drain {
     return isDone;
   };
 
-  // The event loop polls file descriptors between `begin` and `tick`. So inotify has reported every write to
-  // a control file from before `start` when `tick` reads. `tick` processes only events from before `start`.
+  // The event loop polls file descriptors between `begin` and `tick`. So inotify has reported every write to a control
+  // file from before `start` when `tick` reads. `tick` processes only events from before `start`.
   const begin = () => {
     const start = traceNow();
     immediate = setImmediate(() => tick(start));

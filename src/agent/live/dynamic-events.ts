@@ -1,7 +1,6 @@
 /**
- * Defines the kprobes and uprobes of metrics in the config, in the agent's own event group, and removes them
- * when the agent stops. If an agent was killed, the next agent of the same name, or `cleanup`, removes its
- * events.
+ * Defines the kprobes and uprobes of metrics in the config, in the agent's own event group, and removes them when the
+ * agent stops. If an agent was killed, the next agent of the same name, or `cleanup`, removes its events.
  */
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -21,13 +20,11 @@ export interface DynamicEvents {
   /** Returns the number of kprobe hits that the kernel has missed since the last call, by probe. */
   missed(): ReadonlyMap<string, number>;
   /**
-   * Defines the events that these probes need, and removes all other events of the agent. Calls `release`
-   * with these other events before the removal, because the kernel refuses to remove enabled events.
+   * Defines the events that these probes need, and removes all other events of the agent. Calls `release` with these
+   * other events before the removal, because the kernel refuses to remove enabled events.
    */
   update(probes: readonly EnabledProbe[], release: (events: readonly string[]) => void): void;
-  /**
-   * Disables all events of the instance, then removes the agent's kprobes and uprobes. Throws `KernelError`.
-   */
+  /** Disables all events of the instance, then removes the agent's kprobes and uprobes. Throws `KernelError`. */
   remove(instanceDir: string): void;
 }
 
@@ -119,8 +116,8 @@ function notRemoved(root: string, problems: readonly string[]): KernelError {
 }
 
 /**
- * Returns where a kprobe or uprobe is, in the kernel's syntax: `FUNCTION+OFFSET` or `PATH:OFFSET`. Throws an
- * `Error` if the file of a uprobe does not contain the function.
+ * Returns where a kprobe or uprobe is, in the kernel's syntax: `FUNCTION+OFFSET` or `PATH:OFFSET`. Throws an `Error` if
+ * the file of a uprobe does not contain the function.
  */
 export function placeOf({ kind, target }: DynamicEvent): string {
   if (kind.startsWith('k')) return target;
@@ -132,8 +129,8 @@ export function placeOf({ kind, target }: DynamicEvent): string {
 }
 
 /**
- * Replaces `$arg1` to `$arg6` in uprobes by the registers that contain these arguments, because the kernel
- * supports `$argN` only in kprobes.
+ * Replaces `$arg1` to `$arg6` in uprobes by the registers that contain these arguments, because the kernel supports
+ * `$argN` only in kprobes.
  */
 function withRegisters(definition: DynamicEvent): DynamicEvent {
   const registers = definition.kind.startsWith('u') ? ARGUMENTS[process.arch] : undefined;

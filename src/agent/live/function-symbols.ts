@@ -8,8 +8,8 @@ import { functionAddresses } from '../../tracefs/functions.ts';
 
 export interface FunctionSymbols {
   /**
-   * Undefined if neither tracefs nor /proc/kallsyms has addresses. The agent must then read the records as
-   * text, because text contains the names.
+   * Undefined if neither tracefs nor /proc/kallsyms has addresses. The agent must then read the records as text,
+   * because text contains the names.
    */
   names: FunctionNames | undefined;
   warnings: readonly string[];
@@ -18,8 +18,8 @@ export interface FunctionSymbols {
 }
 
 /**
- * Reads function names for the records of function tracers. Prefers tracefs to /proc/kallsyms, because
- * tracefs requires no capability. Keeps only functions that the tracer can record with this filter.
+ * Reads function names for the records of function tracers. Prefers tracefs to /proc/kallsyms, because tracefs requires
+ * no capability. Keeps only functions that the tracer can record with this filter.
  */
 export function functionSymbols(root: string, filter: FunctionFilter): FunctionSymbols {
   const wanted = wantedBy(filter);
@@ -68,8 +68,8 @@ export function eventSymbols(root: string): EventSymbols {
 }
 
 /**
- * Returns a function that returns whether to keep a name. With `maxDepth` 1, the tracer records only
- * functions that match the filter. Otherwise it also records the functions that these functions call.
+ * Returns a function that returns whether to keep a name. With `maxDepth` 1, the tracer records only functions that
+ * match the filter. Otherwise it also records the functions that these functions call.
  */
 function wantedBy({ functions, maxDepth }: FunctionFilter): (name: string) => boolean {
   return functions.length === 0 || maxDepth !== 1 ? () => true : globMatcher(functions);

@@ -1,6 +1,6 @@
 /**
- * Adds notes to the status of probes: what a probe cannot measure because of the agent's environment, for
- * example its pid namespace.
+ * Adds notes to the status of probes: what a probe cannot measure because of the agent's environment, for example its
+ * pid namespace.
  */
 import type { ProbeStatus } from '../../model/status.ts';
 import { sched } from '../../probes/sched.ts';

@@ -1,7 +1,7 @@
 /**
- * Finds what other users of tracefs have changed in a buffer of this agent. Compares the current state with
- * the state when recording began. Returns the changes. Each has a message and, if the agent can undo the
- * change, the writes that undo it.
+ * Finds what other users of tracefs have changed in a buffer of this agent. Compares the current state with the state
+ * when recording began. Returns the changes. Each has a message and, if the agent can undo the change, the writes that
+ * undo it.
  */
 import { basename, dirname, join } from 'node:path';
 import {
@@ -47,15 +47,15 @@ export interface Expected {
   /** Why the kernel itself may have stopped recording; '' if the kernel never does this. */
   stopsWhen: string;
   /**
-   * Whether the buffer is the top level's. The agent does not undo changes there, because other users share
-   * the top level.
+   * Whether the buffer is the top level's. The agent does not undo changes there, because other users share the top
+   * level.
    */
   isTopLevel: boolean;
 }
 
 /**
- * Returns what has changed since recording began. Throws if the clock, the sub-buffer size or the tracer has
- * changed, because the agent can then no longer use the events.
+ * Returns what has changed since recording began. Throws if the clock, the sub-buffer size or the tracer has changed,
+ * because the agent can then no longer use the events.
  */
 export function interferences(expected: Expected, now: InstanceState): Interference[] {
   const { dir, state } = expected;
@@ -139,17 +139,14 @@ function eventsOn({ dir, switchedOff }: Expected, now: InstanceState): Interfere
   ];
 }
 
-/**
- * Returns changes of the event filters, the CPU mask and the pid lists. These files limit what the kernel
- * records.
- */
+/** Returns changes of the event filters, the CPU mask and the pid lists. These files limit what the kernel records. */
 function narrowed({ dir, state }: Expected, now: InstanceState): Interference[] {
   const all: Interference[] = [];
   for (const [file, before] of state.limits) {
     const text = now.limits.get(file);
     if (text === undefined || text === before) continue;
-    // With `options/function-fork`, the kernel changes these lists at each fork and exit. So the agent cannot
-    // recognise a change by another user.
+    // With `options/function-fork`, the kernel changes these lists at each fork and exit. So the agent cannot recognise
+    // a change by another user.
     if (state.followsForks && FORKED_LISTS.includes(file)) continue;
     const change = text === '' ? 'emptied' : `written ${JSON.stringify(text.split('\n')[0].slice(0, 80))} to`;
     const reason = `not all events are recorded: another user has ${change} ${dir}/${file}`;

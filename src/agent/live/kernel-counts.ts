@@ -1,6 +1,6 @@
 /**
- * Lets the kernel count events, with hist triggers in the agent's instance, and reads the counts before each
- * snapshot. If the kernel's table had no space for an event's values, counts the event as lost.
+ * Lets the kernel count events, with hist triggers in the agent's instance, and reads the counts before each snapshot.
+ * If the kernel's table had no space for an event's values, counts the event as lost.
  */
 import type { KernelCount, KernelCountRequest } from '../../model/kernel-count.ts';
 import { type HistTrigger, histTrigger, requireHistTriggers } from '../../tracefs/hist-triggers.ts';

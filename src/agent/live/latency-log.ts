@@ -1,7 +1,7 @@
 /**
- * Keeps the longest latencies that each latency tracer recorded during the last `max_window`. The kernel
- * records a latency only if it exceeds all latencies since the last reset of the maximum. So the agent resets
- * the maximum at the end of each window. A window is an eighth of `max_window`.
+ * Keeps the longest latencies that each latency tracer recorded during the last `max_window`. The kernel records a
+ * latency only if it exceeds all latencies since the last reset of the maximum. So the agent resets the maximum at the
+ * end of each window. A window is an eighth of `max_window`.
  */
 import type { LatencyRecord } from '../../model/tracer.ts';
 import type { Instance } from '../../tracefs/instance.ts';
@@ -11,8 +11,8 @@ const WINDOWS = 8;
 
 export interface LatencyLog {
   /**
-   * Starts to watch a tracer. First resets the kernel's maximum, because a maximum from before recording
-   * began has no trace. Throws `KernelError`. Calls `onError` if a later read fails.
+   * Starts to watch a tracer. First resets the kernel's maximum, because a maximum from before recording began has no
+   * trace. Throws `KernelError`. Calls `onError` if a later read fails.
    */
   watch(
     instance: Pick<Instance, 'dir' | 'set'>,
@@ -29,8 +29,8 @@ export interface LatencyLog {
 interface Watched {
   watch: LatencyWatch;
   /**
-   * Records of each window, newest window first. A window has at most two: the longest latency and, if this
-   * has no trace, the longest latency with a trace.
+   * Records of each window, newest window first. A window has at most two: the longest latency and, if this has no
+   * trace, the longest latency with a trace.
    */
   windows: LatencyRecord[][];
   endsAtMs: number;

@@ -32,10 +32,7 @@ export interface Kernel {
   /** The events buffer. Absent until it is opened. */
   events?: LiveBuffer;
   markers?: MarkerStatus | undefined;
-  /**
-   * Whether a kind of traces uses markers, and the kernel can copy markers from the top level to the
-   * instance.
-   */
+  /** Whether a kind of traces uses markers, and the kernel can copy markers from the top level to the instance. */
   copiesMarkers?: boolean;
   instance: Instance;
   root: string;
@@ -80,8 +77,8 @@ export function planOfEvents(
 }
 
 /**
- * Opens the buffers that the config needs and that are not open yet. Returns all buffers, in the order in
- * which a tick drains them.
+ * Opens the buffers that the config needs and that are not open yet. Returns all buffers, in the order in which a tick
+ * drains them.
  */
 export function openBuffers(live: Live, { enabled, spans }: Sources, planned: PlannedStream): Opened {
   const { kernel, shared, inForce } = live;
@@ -103,17 +100,16 @@ export function openBuffers(live: Live, { enabled, spans }: Sources, planned: Pl
   return {
     probes: [...planned.plan.probes, ...started.probes],
     helpers: planned.plan.helpers,
-    // Drain the markers first. The agent must know an application's span before it processes the events that
-    // happened during the span.
+    // Drain the markers first. The agent must know an application's span before it processes the events that happened
+    // during the span.
     buffers: [...(top?.buffers ?? []), ...buffers],
     warnings: [...started.warnings, ...(top?.warnings ?? [])],
   };
 }
 
 /**
- * Opens the top level's buffer to read markers, if the config requests this and the kernel cannot copy the
- * markers to the instance. Returns the result of the last attempt to open this buffer; undefined if there was
- * none.
+ * Opens the top level's buffer to read markers, if the config requests this and the kernel cannot copy the markers to
+ * the instance. Returns the result of the last attempt to open this buffer; undefined if there was none.
  */
 function readTopLevel(live: Live, spans: SpanCapture | undefined): TopLevelMarkers | undefined {
   const { kernel, shared } = live;
@@ -137,8 +133,8 @@ function followMarkers(kernel: Kernel, spans: SpanCapture | undefined): void {
 }
 
 /**
- * Returns the share (0 to 1) of the buffer memory that each buffer gets. All buffers that the agent reads get
- * the same share.
+ * Returns the share (0 to 1) of the buffer memory that each buffer gets. All buffers that the agent reads get the same
+ * share.
  */
 export function memoryShare(enabled: readonly EnabledProbe[]): number {
   const ofTracers = enabled.filter(({ module }) => module.tracer !== undefined);
@@ -146,9 +142,7 @@ export function memoryShare(enabled: readonly EnabledProbe[]): number {
   return 1 / Math.max(1, read + (enabled.length > ofTracers.length ? 1 : 0));
 }
 
-/**
- * Switches to another config. Call this between ticks. Keeps everything that the new config does not change.
- */
+/** Switches to another config. Call this between ticks. Keeps everything that the new config does not change. */
 export function replaceSources(
   config: AgentConfig,
   live: Live,

@@ -1,6 +1,6 @@
 /**
- * Reads applications' markers from the top level's buffer. Always reads raw pages, even if the agent reads
- * other buffers as text.
+ * Reads applications' markers from the top level's buffer. Always reads raw pages, even if the agent reads other
+ * buffers as text.
  */
 import { KernelError } from '../../model/errors.ts';
 import type { MarkerStatus } from '../../model/status.ts';
@@ -14,8 +14,8 @@ import type { Shared } from './shared.ts';
 import { planStream } from './stream.ts';
 
 /**
- * Opens the top level's buffer to read markers. Throws a `KernelError` if another user uses the top level. If
- * another user starts to use the top level later, `refresh` of the returned buffer throws.
+ * Opens the top level's buffer to read markers. Throws a `KernelError` if another user uses the top level. If another
+ * user starts to use the top level later, `refresh` of the returned buffer throws.
  */
 export function openMarkerBuffer(
   probe: EnabledProbe,
@@ -62,8 +62,8 @@ export interface TopLevelMarkers {
 }
 
 /**
- * Tries to read markers from the top level. The result contains the marker files that the agent reads. If the
- * top level's file is not one of them, the result also contains the reason.
+ * Tries to read markers from the top level. The result contains the marker files that the agent reads. If the top
+ * level's file is not one of them, the result also contains the reason.
  */
 export function markersRead(
   before: MarkerStatus,

@@ -1,6 +1,6 @@
 /**
- * Connects the CPU budget with the events buffer and with traces. A reload makes a new plan of the events
- * buffer, so all suspended probes are resumed before a reload.
+ * Connects the CPU budget with the events buffer and with traces. A reload makes a new plan of the events buffer, so
+ * all suspended probes are resumed before a reload.
  */
 import type { BudgetStatus, KindStatus } from '../../model/status.ts';
 import { CONTAINERS } from '../plan/containers.ts';
@@ -19,8 +19,8 @@ export interface BudgetedState {
 export interface OpenBudget extends Pick<BudgetKeeper, 'ticked' | 'update' | 'suspended' | 'warnings'> {
   status(): BudgetStatus | undefined;
   /**
-   * Returns the status of all kinds of traces. A kind is down while the probe that reports its operations is
-   * suspended, or while the helper probes for traces are suspended.
+   * Returns the status of all kinds of traces. A kind is down while the probe that reports its operations is suspended,
+   * or while the helper probes for traces are suspended.
    */
   kinds(all: readonly KindStatus[]): KindStatus[];
   /** Switches to another config. `change` makes a new plan of the events buffer. */
@@ -52,8 +52,8 @@ export function openBudget(shared: Shared, state: () => BudgetedState): OpenBudg
 }
 
 /**
- * Starts to keep the budget. Returns undefined if the config has no budget or if no probe reads events. Never
- * suspends essential probes and the helper probe that updates the container table.
+ * Starts to keep the budget. Returns undefined if the config has no budget or if no probe reads events. Never suspends
+ * essential probes and the helper probe that updates the container table.
  */
 function open(
   { config, store, log, onlineCpus }: Shared,

@@ -1,6 +1,6 @@
 /**
- * Disables and enables events of suspended probes. Remembers the files that it has just written, so that the
- * agent does not take these writes for another user's.
+ * Disables and enables events of suspended probes. Remembers the files that it has just written, so that the agent does
+ * not take these writes for another user's.
  */
 import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
@@ -14,8 +14,8 @@ export interface OwnSwitches {
   /** Whether the agent itself made the write to `file` that inotify has just reported. */
   isOwnWrite(file: string): boolean;
   /**
-   * Enables or disables events. Does not throw: if the kernel refuses, logs the reason. The next check of the
-   * buffer then finds the difference.
+   * Enables or disables events. Does not throw: if the kernel refuses, logs the reason. The next check of the buffer
+   * then finds the difference.
    */
   switchEvents(events: readonly string[], isOn: boolean): void;
 }

@@ -1,6 +1,6 @@
 /**
- * Remembers the host pids of the agent's own threads. Uses an array with one byte per possible pid, so that a
- * check needs only one memory access.
+ * Remembers the host pids of the agent's own threads. Uses an array with one byte per possible pid, so that a check
+ * needs only one memory access.
  */
 const PIDS = 4194304;
 

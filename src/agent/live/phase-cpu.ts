@@ -1,7 +1,7 @@
 /**
- * Computes the CPU time of the capture thread by phase (reading, decoding). The streams measure the wall time
- * of their phases, which includes time while the thread waits for a CPU. So this file multiplies these times
- * by the share of CPU time in the thread's busy time.
+ * Computes the CPU time of the capture thread by phase (reading, decoding). The streams measure the wall time of their
+ * phases, which includes time while the thread waits for a CPU. So this file multiplies these times by the share of CPU
+ * time in the thread's busy time.
  */
 import type { PhaseCpu } from '../contract/pulse.ts';
 import type { PhaseTimes } from '../stream/stream.ts';
@@ -19,8 +19,8 @@ export function threadTimes(): ThreadTimes {
 }
 
 /**
- * Returns a function that returns the total CPU times of the phases. Call the function after each tick. The
- * caller may change the list `streams` between calls. `now` returns the thread's times.
+ * Returns a function that returns the total CPU times of the phases. Call the function after each tick. The caller may
+ * change the list `streams` between calls. `now` returns the thread's times.
  */
 export function makePhaseCpu(streams: readonly { spent: PhaseTimes }[], now = threadTimes): () => PhaseCpu {
   const cpu: PhaseCpu = { readSeconds: 0, decodeSeconds: 0 };

@@ -1,6 +1,6 @@
 /**
- * A running capture of the live kernel. A timer drains its buffers, and a regular check notices changes by
- * other users of tracefs. The capture answers requests for snapshots, status and traces until it is stopped.
+ * A running capture of the live kernel. A timer drains its buffers, and a regular check notices changes by other users
+ * of tracefs. The capture answers requests for snapshots, status and traces until it is stopped.
  */
 import type { AgentConfig } from '../../config/schema.ts';
 import type { ModuleWatch } from '../../host/modules.ts';
@@ -27,23 +27,19 @@ import type { Tracers } from './tracers.ts';
 /** Minimum time between two log lines about lost events. */
 const LOSS_LOG_MS = 60_000;
 /**
- * The chores of the drain loop run about once a second. Every fifth time, they also look for changes that
- * inotify does not report.
+ * The chores of the drain loop run about once a second. Every fifth time, they also look for changes that inotify does
+ * not report.
  */
 const CHECK_EVERY = 5;
 
 export interface LiveOptions {
   log: Log;
-  /**
-   * Makes the main thread write `text` to the trace marker `file`, so that the capture learns the main
-   * thread's id.
-   */
+  /** Makes the main thread write `text` to the trace marker `file`, so that the capture learns the main thread's id. */
   markFromMain(file: string, text: string): Promise<void>;
   /** Called when reading has failed permanently, after the instances were removed. */
   onFatal(error: unknown): void;
   /**
-   * Called when the reason for missing events changes: with the new reason, or with '' when all events arrive
-   * again.
+   * Called when the reason for missing events changes: with the new reason, or with '' when all events arrive again.
    */
   onProblem(problem: string): void;
   /** Called with the finished traces of slow operations, about once a second. */
@@ -74,8 +70,8 @@ export interface LiveParts {
   followsThreads: boolean;
   state: LiveState;
   /**
-   * Switches to another config. Removes the buffers of tracers that the config no longer needs. Opens new
-   * buffers, but does not start them.
+   * Switches to another config. Removes the buffers of tracers that the config no longer needs. Opens new buffers, but
+   * does not start them.
    */
   reload(config: AgentConfig): LiveState;
   /** Removes everything that the capture has created in tracefs. Returns the errors of all steps. */
@@ -199,16 +195,14 @@ function beforeTick({ buffers }: LiveState, health: CaptureHealth): void {
 
 function refresh({ shared, tracers, followsThreads, refreshNames }: LiveParts, { buffers }: LiveState): void {
   if (followsThreads) shared.own.add(ownThreadIds());
-  // Refresh the function names before the buffers, because the sweeps of the probes check whether names have
-  // changed.
+  // Refresh the function names before the buffers, because the sweeps of the probes check whether names have changed.
   refreshNames();
   tracers.refresh();
   for (const buffer of buffers) buffer.refresh();
 }
 
 /**
- * Whether kernel modules were loaded or removed while a probe is off. The probe may now find its events and
- * functions.
+ * Whether kernel modules were loaded or removed while a probe is off. The probe may now find its events and functions.
  */
 function hasNewModules({ shared, modules }: LiveParts, { facts }: LiveState): boolean {
   const off = facts.probes.filter(({ up }) => !up).map(({ name }) => name);

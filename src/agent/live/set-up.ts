@@ -1,7 +1,6 @@
 /**
- * Sets up a capture of the running kernel: an instance for the events, and a buffer for each tracer. The
- * instance for the events is created even if no probe reads events, because this instance reserves the
- * agent's name.
+ * Sets up a capture of the running kernel: an instance for the events, and a buffer for each tracer. The instance for
+ * the events is created even if no probe reads events, because this instance reserves the agent's name.
  */
 
 import type { AgentConfig } from '../../config/schema.ts';
@@ -31,8 +30,8 @@ import { openSources } from './sources.ts';
 import { failureOf, openTracers, type Tracers } from './tracers.ts';
 
 /**
- * Sets up the instances and starts draining. On an error, removes everything that this function has created,
- * and rejects.
+ * Sets up the instances and starts draining. On an error, removes everything that this function has created, and
+ * rejects.
  */
 export async function openLiveCapture(config: AgentConfig, options: LiveOptions): Promise<Capture> {
   const { log } = options;
@@ -57,8 +56,8 @@ export async function openLiveCapture(config: AgentConfig, options: LiveOptions)
 }
 
 /**
- * Removes everything that the capture has created. Removes the instance for the events last, because this
- * instance reserves the agent's name. If a step fails, still runs the other steps. Returns all errors.
+ * Removes everything that the capture has created. Removes the instance for the events last, because this instance
+ * reserves the agent's name. If a step fails, still runs the other steps. Returns all errors.
  */
 function closeAll({ tracers, counts, events, dynamic, instance }: Kernel): unknown[] {
   const removeDynamic = () => dynamic?.remove(instance.dir);

@@ -17,8 +17,8 @@ export interface Shared extends Pick<PlanInput, 'host' | 'onlineCpus' | 'store' 
 }
 
 /**
- * Returns the sizes of a buffer with `share` of the buffer memory. If `rate` is undefined, the agent never
- * reads the buffer, and the sizes are minimal.
+ * Returns the sizes of a buffer with `share` of the buffer memory. If `rate` is undefined, the agent never reads the
+ * buffer, and the sizes are minimal.
  */
 export function shareOfMemory(shared: Shared, share: number, rate: 'low' | 'high' | undefined): BufferSizes {
   const { config, onlineCpus, features } = shared;

@@ -1,6 +1,6 @@
 /**
- * Connects the probes of a config with the container table and with traces of slow operations. On a reload,
- * keeps the parts that the new config does not change.
+ * Connects the probes of a config with the container table and with traces of slow operations. On a reload, keeps the
+ * parts that the new config does not change.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { AgentConfig } from '../../config/schema.ts';
@@ -29,8 +29,8 @@ export interface Sources {
 }
 
 /**
- * Opens the parts that the config needs. `procIsHosts`: whether process ids in /proc are the same as in the
- * trace; undefined if not yet known. `before`: the sources of the previous config.
+ * Opens the parts that the config needs. `procIsHosts`: whether process ids in /proc are the same as in the trace;
+ * undefined if not yet known. `before`: the sources of the previous config.
  */
 export function openSources(
   config: AgentConfig,

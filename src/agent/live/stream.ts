@@ -1,6 +1,6 @@
 /**
- * Plans how to read a buffer of the running kernel. Returns a plan for the given probes and reader, and a
- * function that opens the stream.
+ * Plans how to read a buffer of the running kernel. Returns a plan for the given probes and reader, and a function that
+ * opens the stream.
  */
 import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from '../../decode/text/blk-format.ts';
 import { makeFunctionInterner } from '../../decode/text/function-interner.ts';
@@ -33,8 +33,8 @@ export interface PlannedStream {
   plan: EventPlan;
   reader: ReaderKind;
   /**
-   * Opens the files to read. The kernel refuses to change the tracer while these files are open. Returns
-   * undefined if the agent does not read the buffer. Throws `KernelError`.
+   * Opens the files to read. The kernel refuses to change the tracer while these files are open. Returns undefined if
+   * the agent does not read the buffer. Throws `KernelError`.
    */
   open(): OpenStream | undefined;
 }
@@ -45,9 +45,7 @@ export interface StreamParts extends Pick<PlanInput, 'enabled' | 'refused' | 'co
   /** Tracer of the buffer; `nop` if the buffer contains only events. */
   tracer: string;
   shared: Shared;
-  /**
-   * Looks up function names for the addresses in pages. Unused with text, because text contains the names.
-   */
+  /** Looks up function names for the addresses in pages. Unused with text, because text contains the names. */
   functions: FunctionLookup;
   /** Probes of the previous plan. Only set on a reload. */
   made?: readonly MadeProbe[] | undefined;
@@ -134,8 +132,8 @@ function planText(parts: StreamParts): PlannedStream {
 }
 
 /**
- * Returns the agent's own format for the records of the blk tracer, because the kernel has no format file for
- * them. Undefined for all other events.
+ * Returns the agent's own format for the records of the blk tracer, because the kernel has no format file for them.
+ * Undefined for all other events.
  */
 export function textFormat(event: string): string | undefined {
   return event === BLOCK_EVENT ? BLOCK_FORMAT_TEXT : undefined;

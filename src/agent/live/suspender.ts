@@ -1,7 +1,7 @@
 /**
- * Suspends probes of a buffer. The kernel then stops recording the events that only suspended probes read. A
- * suspended probe still handles the events that were recorded before the suspension. Afterwards, the agent
- * drops the probe's open operations (begun but not ended).
+ * Suspends probes of a buffer. The kernel then stops recording the events that only suspended probes read. A suspended
+ * probe still handles the events that were recorded before the suspension. Afterwards, the agent drops the probe's open
+ * operations (begun but not ended).
  */
 import type { EventPlan } from '../plan/plan.ts';
 
@@ -21,10 +21,7 @@ export function makeSuspender(
   switchEvents: (events: readonly string[], isOn: boolean) => void,
   now: () => number,
 ): Suspender {
-  /**
-   * Start of each suspension in ns, by probe. Contains only probes whose earlier events may still be in the
-   * buffer.
-   */
+  /** Start of each suspension in ns, by probe. Contains only probes whose earlier events may still be in the buffer. */
   const leaving = new Map<string, number>();
   let tickedNs = 0;
   const detach = (probe: string): void => {

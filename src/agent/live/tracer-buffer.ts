@@ -1,6 +1,6 @@
 /**
- * Sets up one tracer of the running kernel for the probe that uses it. The tracer runs in an instance of its
- * own or at the top level. Returns the tracer's buffer, which the caller must start.
+ * Sets up one tracer of the running kernel for the probe that uses it. The tracer runs in an instance of its own or at
+ * the top level. Returns the tracer's buffer, which the caller must start.
  */
 import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
@@ -23,8 +23,7 @@ export interface TracerBufferParts {
   probe: EnabledProbe;
   request: TracerRequest;
   /**
-   * One of the agent's instances. Its file `available_tracers` lists the tracers that the kernel allows in
-   * instances.
+   * One of the agent's instances. Its file `available_tracers` lists the tracers that the kernel allows in instances.
    */
   base: Instance;
   journal: Journal;
@@ -33,8 +32,8 @@ export interface TracerBufferParts {
   shared: Shared;
   latencies: LatencyLog;
   /**
-   * Probes of the tracers that a reload has removed. A new probe with the same name and options continues the
-   * metrics of the removed probe.
+   * Probes of the tracers that a reload has removed. A new probe with the same name and options continues the metrics
+   * of the removed probe.
    */
   made?: readonly MadeProbe[];
   /** Called when the tracer stops working after it was opened. */
@@ -45,16 +44,13 @@ export interface TracerBuffer {
   buffer: LiveBuffer;
   events: string[];
   warnings: readonly string[];
-  /**
-   * Updates function names, and resets the latency maximum if its window has ended. Called about once a
-   * second.
-   */
+  /** Updates function names, and resets the latency maximum if its window has ended. Called about once a second. */
   refresh(): void;
 }
 
 /**
- * Opens the tracer's buffer. If this fails, undoes all steps and throws; a `KernelError` if the kernel or
- * another user prevents it.
+ * Opens the tracer's buffer. If this fails, undoes all steps and throws; a `KernelError` if the kernel or another user
+ * prevents it.
  */
 export function openTracerBuffer(parts: TracerBufferParts): TracerBuffer {
   const { request, base, journal, shared } = parts;
@@ -74,8 +70,7 @@ export function openTracerBuffer(parts: TracerBufferParts): TracerBuffer {
 }
 
 /**
- * Returns where a tracer runs on this kernel; undefined if the tracer cannot run. `base`: one of the agent's
- * instances.
+ * Returns where a tracer runs on this kernel; undefined if the tracer cannot run. `base`: one of the agent's instances.
  */
 export function whereItRuns(request: TracerRequest, base: Instance): 'instance' | 'top' | undefined {
   const place = placeOf(request, offeredTracers(base.root), instanceTracers(base.dir));
@@ -90,14 +85,14 @@ export function placeOrRefuse(request: TracerRequest, base: Instance): 'instance
 }
 
 /**
- * Sets up the tracer and its buffer. Adds functions to `undo`. If `setUp` throws, the caller runs these
- * functions in reverse order.
+ * Sets up the tracer and its buffer. Adds functions to `undo`. If `setUp` throws, the caller runs these functions in
+ * reverse order.
  */
 function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknown)[]): TracerBuffer {
   const { probe, request, journal, shared, latencies, giveUp } = parts;
   const { tracer } = request;
-  // The agent never drains a latency tracer's buffer, because the kernel keeps the trace of the longest
-  // latency in another buffer.
+  // The agent never drains a latency tracer's buffer, because the kernel keeps the trace of the longest latency in
+  // another buffer.
   const rate = request.reads === 'latency' ? undefined : probe.module.rate;
   const inForce = instance.prepare({ ...shareOfMemory(shared, parts.share, rate), clock: 'mono' });
   const symbols = request.functions && functionSymbols(shared.root, request.functions);
@@ -150,8 +145,8 @@ function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknow
 }
 
 /**
- * Returns how to read the buffer. Returns `trace_pipe` (text) if the addresses of functions are unknown,
- * because text contains the names.
+ * Returns how to read the buffer. Returns `trace_pipe` (text) if the addresses of functions are unknown, because text
+ * contains the names.
  */
 function readerFor(
   request: TracerRequest,
@@ -164,8 +159,8 @@ function readerFor(
 }
 
 /**
- * Returns why recording may have stopped, if the request sets a limit at which the kernel stops recording (a
- * file `stop_tracing_…`). Otherwise returns ''.
+ * Returns why recording may have stopped, if the request sets a limit at which the kernel stops recording (a file
+ * `stop_tracing_…`). Otherwise returns ''.
  */
 function stopsWhen({ tracer, knobs }: TracerRequest): string {
   const stops = knobs.filter(({ file, value }) => /(^|\/)stop_tracing/.test(file) && value !== '0');

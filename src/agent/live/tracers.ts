@@ -1,6 +1,6 @@
 /**
- * Runs the tracers of the config: one buffer for each probe that needs a tracer. If the kernel refuses a
- * tracer, the tracer's probe is off, and the agent continues.
+ * Runs the tracers of the config: one buffer for each probe that needs a tracer. If the kernel refuses a tracer, the
+ * tracer's probe is off, and the agent continues.
  */
 import type { AgentConfig } from '../../config/schema.ts';
 import { KernelError, reasonOf } from '../../model/errors.ts';
@@ -22,34 +22,30 @@ import { openTracerBuffer, type TracerBufferParts, whereItRuns } from './tracer-
 
 export interface Tracers {
   /**
-   * Problems that were found and logged at the start: what this agent could not remove or restore after
-   * another agent was killed, and another user's tracer at the top level.
+   * Problems that were found and logged at the start: what this agent could not remove or restore after another agent
+   * was killed, and another user's tracer at the top level.
    */
   leftovers: readonly string[];
   /**
-   * Sets up the tracers of these probes. Each new tracer gets `share` of the buffer memory. Tracers that do
-   * not change continue to run; other running tracers are removed. Does not throw if the kernel refuses a
-   * tracer.
+   * Sets up the tracers of these probes. Each new tracer gets `share` of the buffer memory. Tracers that do not change
+   * continue to run; other running tracers are removed. Does not throw if the kernel refuses a tracer.
    */
   start(probes: readonly EnabledProbe[], share: number, shared: Shared): StartedTracers;
   /**
-   * Opens the top level's buffer to read applications' markers. Throws a `KernelError` if another user uses
-   * the top level.
+   * Opens the top level's buffer to read applications' markers. Throws a `KernelError` if another user uses the top
+   * level.
    */
   readMarkers(probe: EnabledProbe, shared: Shared): { buffer: LiveBuffer; warnings: readonly string[] };
   /**
-   * Adds functions of new modules to filters, and resets latency maxima whose window has ended. Called about
-   * once a second.
+   * Adds functions of new modules to filters, and resets latency maxima whose window has ended. Called about once a
+   * second.
    */
   refresh(): void;
-  /**
-   * The longest latencies that a latency tracer recorded, longest first. Undefined if the tracer is not
-   * running.
-   */
+  /** The longest latencies that a latency tracer recorded, longest first. Undefined if the tracer is not running. */
   latency(tracer: string): LatencyRecord[] | undefined;
   /**
-   * Removes the buffers and restores all files that the journal lists. Throws a `KernelError` if a buffer
-   * cannot be removed.
+   * Removes the buffers and restores all files that the journal lists. Throws a `KernelError` if a buffer cannot be
+   * removed.
    */
   close(): void;
 }
@@ -72,9 +68,9 @@ export interface StartedTracers {
 }
 
 /**
- * Cleans up after a killed agent of the same name: removes its instances and restores the control files that
- * it has changed. Then prepares to start tracers. `base`: the instance with this name, which this process
- * holds open. Throws `KernelError`.
+ * Cleans up after a killed agent of the same name: removes its instances and restores the control files that it has
+ * changed. Then prepares to start tracers. `base`: the instance with this name, which this process holds open. Throws
+ * `KernelError`.
  */
 export function openTracers(config: AgentConfig, base: Instance, log: Log): Tracers {
   const names = { root: base.root, stateDir: config.stateDir, name: config.instance };
@@ -149,9 +145,7 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
   };
 }
 
-/**
- * Opens the buffer of a tracer. If the kernel refuses the tracer, the returned status contains the reason.
- */
+/** Opens the buffer of a tracer. If the kernel refuses the tracer, the returned status contains the reason. */
 function openTracer(parts: Omit<TracerBufferParts, 'giveUp'>, log: Log): Running {
   const { probe, shared } = parts;
   const status: ProbeStatus = { name: probe.module.name, up: true, reason: '', events: [] };
@@ -180,8 +174,8 @@ function openTracer(parts: Omit<TracerBufferParts, 'giveUp'>, log: Log): Running
 }
 
 /**
- * Sorts tracers that run at the top level first. Tracers in instances depend on the top level's state, mainly
- * on its clock.
+ * Sorts tracers that run at the top level first. Tracers in instances depend on the top level's state, mainly on its
+ * clock.
  */
 function inOrder(
   probes: readonly EnabledProbe[],
@@ -220,9 +214,7 @@ function attempt<T>(step: () => T, isUp: () => boolean, otherwise: T, giveUp: (e
   }
 }
 
-/**
- * Runs a step. Returns a list with the step's error, or an empty list. The caller can then run further steps.
- */
+/** Runs a step. Returns a list with the step's error, or an empty list. The caller can then run further steps. */
 export function failureOf(step: () => void): unknown[] {
   try {
     step();

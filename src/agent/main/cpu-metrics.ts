@@ -1,7 +1,6 @@
 /**
- * Declares `ftrace_exporter_cpu_seconds_total`: CPU time of the agent by part. The capture thread measures
- * "read" and "decode". The main thread's CPU time is "export". The remaining CPU time of the process is
- * "other".
+ * Declares `ftrace_exporter_cpu_seconds_total`: CPU time of the agent by part. The capture thread measures "read" and
+ * "decode". The main thread's CPU time is "export". The remaining CPU time of the process is "other".
  */
 import type { MetricStore } from '../../metrics/store.ts';
 import type { PhaseCpu } from '../contract/pulse.ts';
@@ -17,9 +16,7 @@ function ownCpu(): OwnCpu {
   return { threadSeconds: seconds(process.threadCpuUsage()), processSeconds: seconds(process.cpuUsage()) };
 }
 
-/**
- * Declares the metric. Returns a function that updates it from the CPU times of the current capture thread.
- */
+/** Declares the metric. Returns a function that updates it from the CPU times of the current capture thread. */
 export function declareCpuSeconds(store: MetricStore, now = ownCpu): (capture: PhaseCpu) => void {
   const family = store.counter({
     name: 'ftrace_exporter_cpu_seconds_total',
@@ -40,9 +37,8 @@ export function declareCpuSeconds(store: MetricStore, now = ownCpu): (capture: P
     const { threadSeconds, processSeconds } = now();
     family.set(exported, threadSeconds);
     const rest = processSeconds - threadSeconds - family.get(read) - family.get(decode);
-    // The capture thread reports its CPU time only at the end of a drain. During a drain, this CPU time is
-    // part of `rest`; afterwards it is not. So `rest` can decrease. Keep its maximum, because a counter must
-    // not decrease.
+    // The capture thread reports its CPU time only at the end of a drain. During a drain, this CPU time is part of
+    // `rest`; afterwards it is not. So `rest` can decrease. Keep its maximum, because a counter must not decrease.
     family.set(other, Math.max(family.get(other), rest));
   };
 }

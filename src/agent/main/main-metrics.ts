@@ -1,6 +1,6 @@
 /**
- * Metrics of the main thread about the agent itself: its version, whether it is ready, and facts that the
- * capture thread cannot report when it is down.
+ * Metrics of the main thread about the agent itself: its version, whether it is ready, and facts that the capture
+ * thread cannot report when it is down.
  */
 import type { MetricStore } from '../../metrics/store.ts';
 import type { PhaseCpu } from '../contract/pulse.ts';
@@ -8,9 +8,7 @@ import { declareCpuSeconds } from './cpu-metrics.ts';
 
 export interface MainMetrics {
   countRestart(): void;
-  /**
-   * Exports probe_up as 0 for exactly these probes. The capture thread exports probe_up of the other probes.
-   */
+  /** Exports probe_up as 0 for exactly these probes. The capture thread exports probe_up of the other probes. */
   probesAreDown(names: readonly string[]): void;
   /** Sets `ftrace_exporter_ready`. */
   readyIs(ready: boolean): void;

@@ -2,8 +2,8 @@
 import type { FromCapture, ToCapture } from '../contract/messages.ts';
 
 /**
- * The capture thread answers between drains, normally within milliseconds. If it has not answered after this
- * time, it is stuck.
+ * The capture thread answers between drains, normally within milliseconds. If it has not answered after this time, it
+ * is stuck.
  */
 const ANSWER_TIMEOUT_MS = 5_000;
 
@@ -16,8 +16,8 @@ export interface Requests {
   /** Rejects all waiting requests. */
   fail(reason: string): void;
   /**
-   * Why the thread seems to be stuck: it did not answer a request in time. '' if no request has timed out
-   * since the last answer.
+   * Why the thread seems to be stuck: it did not answer a request in time. '' if no request has timed out since the
+   * last answer.
    */
   overdue(): string;
 }

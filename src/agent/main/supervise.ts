@@ -16,32 +16,24 @@ const LONGEST_BACKOFF_MS = 30_000;
 const HEALTHY_AFTER_MS = 60_000;
 /** Time for the thread to drain full buffers on shutdown. Shorter than Kubernetes' default grace period of 30 s. */
 const STOP_TIMEOUT_MS = 25_000;
-/**
- * Time limit for a reload. A reload can take many seconds if it sets up a tracer that traces many functions.
- */
+/** Time limit for a reload. A reload can take many seconds if it sets up a tracer that traces many functions. */
 const RELOAD_TIMEOUT_MS = 60_000;
 /**
- * The agent is not ready if the thread has not read the buffers for this long. Normally, the thread reads
- * several times per second.
+ * The agent is not ready if the thread has not read the buffers for this long. Normally, the thread reads several times
+ * per second.
  */
 const LATE_AFTER_MS = 5_000;
-/**
- * If the thread has not read the buffers for this long, it will not recover, and the process should be
- * restarted.
- */
+/** If the thread has not read the buffers for this long, it will not recover, and the process should be restarted. */
 const HUNG_AFTER_MS = 30_000;
 
 export interface Agent {
   /**
-   * Returns snapshots with the label values of all series; the main thread's snapshot comes first. If the
-   * capture is down, returns only the main thread's snapshot, in which probe_up is 0 for every probe.
+   * Returns snapshots with the label values of all series; the main thread's snapshot comes first. If the capture is
+   * down, returns only the main thread's snapshot, in which probe_up is 0 for every probe.
    */
   scrape(): Promise<MetricSnapshot[]>;
   status(): Promise<CaptureStatus>;
-  /**
-   * The longest latencies that a latency tracer recorded, longest first. Undefined if the tracer is not
-   * running.
-   */
+  /** The longest latencies that a latency tracer recorded, longest first. Undefined if the tracer is not running. */
   latency(tracer: string): Promise<LatencyRecord[] | undefined>;
   /** History of a recording. Undefined for a live capture. */
   history(): Promise<RecordedHistory | undefined>;
@@ -49,9 +41,9 @@ export interface Agent {
   /** False if the capture thread hangs, so that the process should be restarted. */
   alive(): { alive: boolean; reason: string };
   /**
-   * Switches to another config. Probes and buffers that do not change continue to run. On failure, rejects
-   * with the reason and keeps the old config. If the capture thread fails to switch, or does not answer in
-   * time, the agent restarts the thread with the old config.
+   * Switches to another config. Probes and buffers that do not change continue to run. On failure, rejects with the
+   * reason and keeps the old config. If the capture thread fails to switch, or does not answer in time, the agent
+   * restarts the thread with the old config.
    */
   reload(next: AgentConfig): Promise<void>;
   /** Stops tracing and removes the agent's instances from tracefs. */
@@ -68,8 +60,8 @@ export interface AgentOptions {
   /** Name of the buffer to serve, if the recording has several. */
   replayInstance?: string | undefined;
   /**
-   * Called once, when the agent starts. `terminate` ends the current capture thread immediately and prevents
-   * a restart. The thread's files are then closed, but the kernel's settings are not restored.
+   * Called once, when the agent starts. `terminate` ends the current capture thread immediately and prevents a restart.
+   * The thread's files are then closed, but the kernel's settings are not restored.
    */
   onTerminator?(terminate: () => Promise<void>): void;
   /** Called with the finished traces of slow operations, about once a second. */
@@ -145,15 +137,12 @@ interface Supervision {
   /** The current thread. Between a failure and the restart: the failed thread. */
   thread(): CaptureThread;
   /**
-   * Cancels a pending restart and prevents further ones. A pending restart would keep the process alive for
-   * up to 30 s.
+   * Cancels a pending restart and prevents further ones. A pending restart would keep the process alive for up to 30 s.
    */
   giveUp(): void;
 }
 
-/**
- * Starts the capture thread. If it ends after it was ready, starts another thread after a delay (back-off).
- */
+/** Starts the capture thread. If it ends after it was ready, starts another thread after a delay (back-off). */
 function keepRunning(
   config: () => AgentConfig,
   options: AgentOptions,

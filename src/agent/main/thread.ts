@@ -1,6 +1,6 @@
 /**
- * Runs one capture thread for the main thread: starts it, sends requests to it, and handles its messages.
- * Keeps the reason why the thread cannot answer. After a failure, `supervise.ts` starts another thread.
+ * Runs one capture thread for the main thread: starts it, sends requests to it, and handles its messages. Keeps the
+ * reason why the thread cannot answer. After a failure, `supervise.ts` starts another thread.
  */
 import { appendFileSync } from 'node:fs';
 import { extname } from 'node:path';
@@ -20,8 +20,8 @@ export interface ThreadOptions {
   /** Called when the capture is set up and the thread answers requests. */
   onReady(): void;
   /**
-   * Called when the capture has failed, just before the thread is terminated. `final`: another attempt would
-   * fail in the same way.
+   * Called when the capture has failed, just before the thread is terminated. `final`: another attempt would fail in
+   * the same way.
    */
   onFatal(reason: string, final: boolean): void;
   onExit(reason: string): void;
@@ -35,13 +35,13 @@ export interface CaptureThread {
   /** Why the thread does not answer, or why events are missing; '' if it answers and all events arrive. */
   problem(): string;
   /**
-   * Returns a message if the last drain was more than `limitMs` ago; otherwise ''. Also returns '' if the
-   * thread is not ready or has ended.
+   * Returns a message if the last drain was more than `limitMs` ago; otherwise ''. Also returns '' if the thread is not
+   * ready or has ended.
    */
   late(limitMs: number): string;
   /**
-   * Milliseconds since the last drain or, before the first drain, since the thread was ready. Undefined
-   * before the thread is ready.
+   * Milliseconds since the last drain or, before the first drain, since the thread was ready. Undefined before the
+   * thread is ready.
    */
   drainAgeMs(): number | undefined;
   /** CPU time that this thread has used for reading and decoding. */
@@ -125,8 +125,8 @@ export function startThread(options: ThreadOptions): CaptureThread {
     ask,
     snapshot: () => {
       const request = () => ask<MetricSnapshot>({ kind: 'snapshot', knownSeries: reader.known() });
-      // If the snapshot does not match the label values that `reader` has stored, `expand` deletes them and
-      // returns undefined. The second request then asks for all label values.
+      // If the snapshot does not match the label values that `reader` has stored, `expand` deletes them and returns
+      // undefined. The second request then asks for all label values.
       const attempt = async () => reader.expand(await request()) ?? reader.expand(await request());
       return attempt().catch((error: unknown) => {
         log.debug({ reason: reasonOf(error) }, 'the capture thread did not provide its metrics');

@@ -1,7 +1,6 @@
 /**
- * Keeps the newest and the slowest traces of each kind in the agent's memory, whether or not the agent
- * exports traces to a backend. Limits the number of traces and of their spans, because the trace of a call
- * tree can be large.
+ * Keeps the newest and the slowest traces of each kind in the agent's memory, whether or not the agent exports traces
+ * to a backend. Limits the number of traces and of their spans, because the trace of a call tree can be large.
  */
 
 import { SPAN_KINDS, type SpanKind, type SpansConfig, type TraceRecord } from '../../model/span.ts';
@@ -18,18 +17,15 @@ export interface TraceStore {
   /** Enabled kinds of traces. */
   kinds: readonly SpanKind[];
   add(traces: readonly TraceRecord[]): void;
-  /**
-   * Returns at most `limit` traces in each list. If `kind` is undefined, each kind gets a fair share of the
-   * limit.
-   */
+  /** Returns at most `limit` traces in each list. If `kind` is undefined, each kind gets a fair share of the limit. */
   slow(kind: SpanKind | undefined, limit: number): SlowTraces;
   /** All traces, the newest last. */
   all(): TraceRecord[];
   /** Traces with this id, newest first. Several traces have the same id if an application set the id. */
   find(traceId: string, kind: SpanKind | undefined, limit: number): TraceRecord[];
   /**
-   * Ids of the root spans of all stored traces. The trace id does not identify a stored trace, because an
-   * application can set the same trace id for several operations.
+   * Ids of the root spans of all stored traces. The trace id does not identify a stored trace, because an application
+   * can set the same trace id for several operations.
    */
   roots(): ReadonlySet<string>;
 }

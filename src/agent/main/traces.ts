@@ -1,6 +1,6 @@
 /**
- * Handles traces in the main thread: stores the traces from the capture thread, counts traces and spans by
- * outcome, and makes exemplars of the traces that users can look up.
+ * Handles traces in the main thread: stores the traces from the capture thread, counts traces and spans by outcome, and
+ * makes exemplars of the traces that users can look up.
  */
 import { createExemplars, type Exemplars } from '../../export/exemplars.ts';
 import type { MetricStore } from '../../metrics/store.ts';
@@ -9,9 +9,7 @@ import { declareSpanCounts } from '../slow/span-metrics.ts';
 import { makeTraceStore, type TraceStore } from './trace-store.ts';
 
 export interface Traces {
-  /**
-   * Stores traces from the capture thread. Without a backend, also counts them as `kept` and makes exemplars.
-   */
+  /** Stores traces from the capture thread. Without a backend, also counts them as `kept` and makes exemplars. */
   take(traces: readonly TraceRecord[]): void;
   /** Counts traces whose export succeeded or failed, and makes exemplars of the exported traces. */
   ended(traces: readonly TraceRecord[], outcome: 'exported' | 'failed'): void;

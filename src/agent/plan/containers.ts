@@ -1,7 +1,7 @@
 /**
- * Adds containers to a capture. Adds a helper probe (a probe without metrics) that records in the container
- * table which container each task is in. Declares metrics about containers. Explains why probes with
- * `per_container` may not show all containers.
+ * Adds containers to a capture. Adds a helper probe (a probe without metrics) that records in the container table which
+ * container each task is in. Declares metrics about containers. Explains why probes with `per_container` may not show
+ * all containers.
  */
 import type { MetricStore } from '../../metrics/store.ts';
 import {
@@ -16,8 +16,8 @@ import { CONTAINER_EVENTS, containerEvents } from '../../probes/helpers/containe
 import type { EnabledProbe } from './plan.ts';
 
 /**
- * Minimum time between two reads of the cgroup files. Each read opens two files per container, and snapshots
- * can come every second. So reading the files at each snapshot would cost too much.
+ * Minimum time between two reads of the cgroup files. Each read opens two files per container, and snapshots can come
+ * every second. So reading the files at each snapshot would cost too much.
  */
 const READ_EVERY_MS = 5000;
 
@@ -54,9 +54,7 @@ export function containerNotes(
   return [...unseen, ...table.notes()];
 }
 
-/**
- * Declares the container metrics that belong to no probe, and updates their values when a snapshot is made.
- */
+/** Declares the container metrics that belong to no probe, and updates their values when a snapshot is made. */
 export function declareContainerMetrics(
   store: MetricStore,
   containers: Containers | undefined,

@@ -7,8 +7,8 @@ export function sumsOf(all: readonly ReadonlyMap<string, number>[]): Map<string,
 }
 
 /**
- * Counts the events that each probe has received, including events from before a reload. The counts of probes
- * that the current plan does not have are dropped.
+ * Counts the events that each probe has received, including events from before a reload. The counts of probes that the
+ * current plan does not have are dropped.
  */
 export function countEvents(first: Pick<EventPlan, 'eventCounts'>) {
   let plan = first;

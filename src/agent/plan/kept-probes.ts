@@ -1,6 +1,6 @@
 /**
- * Decides which running probes continue after a reload, and ends the others. Probes that continue keep their
- * counters and their open operations (operations that have begun but not ended).
+ * Decides which running probes continue after a reload, and ends the others. Probes that continue keep their counters
+ * and their open operations (operations that have begun but not ended).
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { MetricStore } from '../../metrics/store.ts';
@@ -35,10 +35,7 @@ export interface MadeProbe {
   counts: readonly KernelCount[];
 }
 
-/**
- * Whether the enabled probe `now` has the same name, options, purpose and container table as the running
- * probe.
- */
+/** Whether the enabled probe `now` has the same name, options, purpose and container table as the running probe. */
 function isAlike({ enabled: before }: MadeProbe, now: EnabledProbe): boolean {
   const isSameModule =
     before.module === now.module ||
@@ -52,8 +49,8 @@ function isAlike({ enabled: before }: MadeProbe, now: EnabledProbe): boolean {
 }
 
 /**
- * Whether the enabled probe `now` has the same name, options, purpose and container table as the running
- * probe, and the same sinks. Compares only the sinks that the running probe has looked up.
+ * Whether the enabled probe `now` has the same name, options, purpose and container table as the running probe, and the
+ * same sinks. Compares only the sinks that the running probe has looked up.
  */
 export function isUnchanged(made: MadeProbe, now: EnabledProbe): boolean {
   const hasSink = (sink: keyof IntervalSinks) => made.enabled.intervals?.[sink] === now.intervals?.[sink];
@@ -61,8 +58,8 @@ export function isUnchanged(made: MadeProbe, now: EnabledProbe): boolean {
 }
 
 /**
- * Returns the running probe that can continue to run for the enabled probe `now`; undefined if no probe can.
- * `needs`: events that `now` needs.
+ * Returns the running probe that can continue to run for the enabled probe `now`; undefined if no probe can. `needs`:
+ * events that `now` needs.
  */
 export function keptProbe(
   made: readonly MadeProbe[],
@@ -73,8 +70,8 @@ export function keptProbe(
   return made.find((one) => {
     if (!isUnchanged(one, now)) return false;
     const events = new Set(one.needs.map(({ event }) => event));
-    // Compare events and formats, because they can change while the config stays the same: a kernel module
-    // can add events, and an event can be removed and created again with another format.
+    // Compare events and formats, because they can change while the config stays the same: a kernel module can add
+    // events, and an event can be removed and created again with another format.
     return (
       needs.every(({ event }) => events.has(event) || formatOf(event) === undefined) &&
       [...one.formats].every(([event, format]) => isDeepStrictEqual(format, formatOf(event)))
@@ -83,17 +80,16 @@ export function keptProbe(
 }
 
 /**
- * Returns the metrics of the running probe with the same name and options; undefined if there is none. If
- * only sinks or event formats have changed, the agent creates the probe again, and the new probe continues
- * these metrics.
+ * Returns the metrics of the running probe with the same name and options; undefined if there is none. If only sinks or
+ * event formats have changed, the agent creates the probe again, and the new probe continues these metrics.
  */
 export function continuedMetrics(made: readonly MadeProbe[], now: EnabledProbe): MetricStore | undefined {
   return made.find((one) => isAlike(one, now))?.metrics;
 }
 
 /**
- * Wraps the container table of `host`. `stops` collects functions that unregister the callbacks of the probe
- * that uses the returned host.
+ * Wraps the container table of `host`. `stops` collects functions that unregister the callbacks of the probe that uses
+ * the returned host.
  */
 export function watchedContainers(host: HostFacts): { host: HostFacts; stops: (() => void)[] } {
   const { containers } = host;
@@ -122,10 +118,7 @@ export function watchedSinks(sinks: IntervalSinks = {}): {
   return { intervals, used };
 }
 
-/**
- * Ends the probes that the next plan lacks. Drops their metrics, unless a probe of the next plan continues
- * them.
- */
+/** Ends the probes that the next plan lacks. Drops their metrics, unless a probe of the next plan continues them. */
 export function endProbes(
   store: MetricStore,
   before: readonly MadeProbe[],

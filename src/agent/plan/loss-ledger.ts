@@ -1,7 +1,7 @@
 /**
- * Counts the losses of one buffer. Compares the kernel's number of read events with the number that this
- * agent has read. If the kernel's number has grown more, another reader took events. If it has grown less,
- * somebody emptied the buffer; emptying resets the kernel's counters. The counted losses never decrease.
+ * Counts the losses of one buffer. Compares the kernel's number of read events with the number that this agent has
+ * read. If the kernel's number has grown more, another reader took events. If it has grown less, somebody emptied the
+ * buffer; emptying resets the kernel's counters. The counted losses never decrease.
  */
 import type { BufferStats } from '../../model/source.ts';
 import type { CpuLoss, LossReport } from '../../model/status.ts';
@@ -19,8 +19,8 @@ type KernelCounts = Pick<CpuLoss, 'overrun' | 'commitOverrun' | 'dropped'>;
 
 interface Account {
   /**
-   * The kernel's count of read events minus the agent's count, at the last check. If this difference changes,
-   * events were lost.
+   * The kernel's count of read events minus the agent's count, at the last check. If this difference changes, events
+   * were lost.
    */
   offset: number;
   givenUp: number;
@@ -32,8 +32,8 @@ interface Account {
 export type Finding = 'even' | 'taken' | 'cleared';
 
 /**
- * What this agent has read from one CPU's buffer. `givenUp`: number of pages or text lines that it could not
- * decode completely.
+ * What this agent has read from one CPU's buffer. `givenUp`: number of pages or text lines that it could not decode
+ * completely.
  */
 export interface OwnCount {
   events: number;
@@ -42,16 +42,14 @@ export interface OwnCount {
 
 export interface LossLedger {
   /**
-   * Compares the kernel's count of read events with the agent's count at the same moment. If the difference
-   * has changed since the last call, counts the change as a loss. The first call for a CPU only stores the
-   * counts and returns `even`.
+   * Compares the kernel's count of read events with the agent's count at the same moment. If the difference has changed
+   * since the last call, counts the change as a loss. The first call for a CPU only stores the counts and returns
+   * `even`.
    */
   look(cpu: number, readEvents: number, own: OwnCount): Finding;
   /** Counts one interruption of recording on all CPUs. */
   pause(): void;
-  /**
-   * Adds the growth of the kernel's loss counters to the CPU's losses, and returns the CPU's total losses.
-   */
+  /** Adds the growth of the kernel's loss counters to the CPU's losses, and returns the CPU's total losses. */
   add(cpu: number, stats: BufferStats): CpuLoss;
 }
 
@@ -76,8 +74,8 @@ export function makeLossLedger(): LossLedger {
       const change = surplus - account.offset;
       account.offset = surplus;
       if (account.givenUp !== givenUp) {
-        // Events that the agent could not decode are missing in its count. So the change of the difference is
-        // not a loss.
+        // Events that the agent could not decode are missing in its count. So the change of the difference is not a
+        // loss.
         account.givenUp = givenUp;
         return 'even';
       }

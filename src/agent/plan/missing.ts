@@ -1,6 +1,6 @@
 /**
- * Finds out why a probe cannot use an event. Reasons: the event is missing or lacks a field, its format or
- * text cannot be parsed, or the names of the functions at its addresses are unknown.
+ * Finds out why a probe cannot use an event. Reasons: the event is missing or lacks a field, its format or text cannot
+ * be parsed, or the names of the functions at its addresses are unknown.
  */
 import type { didYouMean } from '../../config/suggest.ts';
 import type { EventFormat } from '../../model/format.ts';

@@ -1,7 +1,7 @@
 /**
- * Plans what to trace: compares what probes need with what the kernel or the recording provides. The plan
- * contains the events to enable, the handler of each event, and the reason why a probe is off. Helper probes
- * have no metrics; they support traces or container labels. This file does not access tracefs.
+ * Plans what to trace: compares what probes need with what the kernel or the recording provides. The plan contains the
+ * events to enable, the handler of each event, and the reason why a probe is off. Helper probes have no metrics; they
+ * support traces or container labels. This file does not access tracefs.
  */
 
 import { didYouMean } from '../../config/suggest.ts';
@@ -39,9 +39,7 @@ export interface PlanInput {
   host: HostFacts;
   onlineCpus: readonly number[];
   store: MetricStore;
-  /**
-   * Whether each probe gets a separate part of the store, so that a later plan can drop the probe's metrics.
-   */
+  /** Whether each probe gets a separate part of the store, so that a later plan can drop the probe's metrics. */
   inParts?: boolean;
   self: SelfMetrics;
   isSelf(pid: number): boolean;
@@ -55,13 +53,13 @@ export interface PlanInput {
   functions?: FunctionLookup;
   maxWindowMs?: number;
   /**
-   * Returns why the reader cannot provide an event's fields; undefined if it can. If absent, the reader can
-   * always provide them.
+   * Returns why the reader cannot provide an event's fields; undefined if it can. If absent, the reader can always
+   * provide them.
    */
   unreadable?: ((type: PlannedType) => string | undefined) | undefined;
   /**
-   * Makes handlers for additional events, by event name. The plan uses a handler only if the event exists,
-   * and does not enable the event.
+   * Makes handlers for additional events, by event name. The plan uses a handler only if the event exists, and does not
+   * enable the event.
    */
   extra?: Readonly<Record<string, (format: EventFormat) => EventHandler>>;
 }
@@ -75,10 +73,7 @@ export interface PlannedType {
 }
 
 export interface EventPlan extends Suspensions {
-  /**
-   * Events to enable, as `system:name`. Excludes the system `ftrace` (records of tracers), which cannot be
-   * enabled.
-   */
+  /** Events to enable, as `system:name`. Excludes the system `ftrace` (records of tracers), which cannot be enabled. */
   events: readonly string[];
   /** Kernel filter by event. An event has no filter if at least one probe needs all of its records. */
   filters: ReadonlyMap<string, string>;
@@ -94,9 +89,7 @@ export interface EventPlan extends Suspensions {
   readsAddresses: boolean;
   /** `high` if at least one running probe can receive very many events, for example all syscalls. */
   rate: 'low' | 'high';
-  /**
-   * Number of events that each probe has received, by the probe's name or the helper's purpose (`onlyFor`).
-   */
+  /** Number of events that each probe has received, by the probe's name or the helper's purpose (`onlyFor`). */
   eventCounts(): Map<string, number>;
   sweep(): void;
   /** Passes a new maximum latency, which a latency tracer has recorded, to the probes. */
@@ -118,8 +111,8 @@ interface Wanted extends PlannedType {
 }
 
 /**
- * Makes a plan. Unchanged probes of the previous plan (`earlier`) continue. No closure in this function may
- * refer to `earlier`, because each plan would then keep all previous plans in memory.
+ * Makes a plan. Unchanged probes of the previous plan (`earlier`) continue. No closure in this function may refer to
+ * `earlier`, because each plan would then keep all previous plans in memory.
  */
 export function planEvents(input: PlanInput, earlier: readonly MadeProbe[] = []): EventPlan {
   const formats = new FormatCache(input.metadata);
@@ -210,8 +203,8 @@ function countByOwner(types: readonly Wanted[], { calls }: Dispatcher): Map<stri
 }
 
 /**
- * Returns the event's name and one filter that passes every record that any of the handlers needs. Returns an
- * empty list if a handler needs all records.
+ * Returns the event's name and one filter that passes every record that any of the handlers needs. Returns an empty
+ * list if a handler needs all records.
  */
 function filterOfAll(event: string, filters: readonly (string | undefined)[]): [string, string][] {
   const texts = filters.filter((filter) => filter !== undefined);
@@ -241,8 +234,7 @@ function makeProbe(
   const { module, options, onlyFor } = enabled;
   const { intervals, used: sinks } = watchedSinks(enabled.intervals);
   const { where = 'this kernel' } = input;
-  // Suggest similar names only for metrics that the config declares, because only there a user writes the
-  // event names.
+  // Suggest similar names only for metrics that the config declares, because only there a user writes the event names.
   const hint = module.name.startsWith(METRICS_PREFIX) ? didYouMean : () => '';
   const names = () => input.functions(module.tracer === undefined ? 'inside' : 'start');
   const missingFor = (need: EventNeed) =>

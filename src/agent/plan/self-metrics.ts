@@ -1,7 +1,4 @@
-/**
- * Metrics of the capture thread about itself, for example lost events, decode errors and the duration of
- * drains.
- */
+/** Metrics of the capture thread about itself, for example lost events, decode errors and the duration of drains. */
 import { PAGE_ERRORS, type PageError } from '../../decode/page.ts';
 import type { MetricStore } from '../../metrics/store.ts';
 import type { CpuLoss, ProbeStatus } from '../../model/status.ts';
@@ -46,8 +43,8 @@ export interface SelfMetrics {
   /** Sets the metrics of one buffer from the readings of its CPUs. Call this before a snapshot. */
   update(buffer: string, readings: readonly BufferReading[]): void;
   /**
-   * Counts events of a probe as lost. `missed`: the kernel missed hits of a kprobe. `no_room`: the kernel's
-   * table of a hist trigger was full.
+   * Counts events of a probe as lost. `missed`: the kernel missed hits of a kprobe. `no_room`: the kernel's table of a
+   * hist trigger was full.
    */
   lostBefore(probe: string, reason: 'no_room' | 'missed', count: number): void;
   /** Sets the number of events that each probe has received, by the probe's name. */
@@ -63,9 +60,7 @@ export interface LiveOnly {
   recordingNs: number;
 }
 
-/**
- * Declares the metrics. `live` is undefined for a replay, which has no periodic drains and no recording cost.
- */
+/** Declares the metrics. `live` is undefined for a replay, which has no periodic drains and no recording cost. */
 export function makeSelfMetrics(store: MetricStore, live?: LiveOnly): SelfMetrics {
   const up = store.gauge({
     name: 'ftrace_exporter_probe_up',
@@ -194,9 +189,9 @@ function declareReadings(
       if (loss === undefined) continue;
       fill.set(fill.slot([buffer, cpu]), capacityBytes > 0 ? Math.min(1, unreadBytes / capacityBytes) : 0);
       lost.set(lost.slot([buffer, cpu, 'overrun']), loss.overrun);
-      // These losses are rare, so a series appears only after its first loss. `commit_overrun`: interrupts
-      // filled the buffer while one event was being recorded. Normally, other users of tracefs cause the
-      // other losses, for example `dropped` by disabling overwrite mode.
+      // These losses are rare, so a series appears only after its first loss. `commit_overrun`: interrupts filled the
+      // buffer while one event was being recorded. Normally, other users of tracefs cause the other losses, for example
+      // `dropped` by disabling overwrite mode.
       const rare = {
         commit_overrun: loss.commitOverrun,
         dropped: loss.dropped,

@@ -15,10 +15,9 @@ export interface BufferSizes {
 /**
  * Divides `totalBytes` between the CPUs: 0.5 to 16 MiB per CPU, unless `perCpuBytes` is set.
  *
- * If `subbufferBytes` is `auto`, sub-buffers are large for the rate `high`, because they cost less CPU time
- * per event. They are small for the rate `low`, because they cost less CPU time per read of a nearly empty
- * buffer. On real-time kernels they are always small, because the kernel disables interrupts while it copies
- * a sub-buffer.
+ * If `subbufferBytes` is `auto`, sub-buffers are large for the rate `high`, because they cost less CPU time per event.
+ * They are small for the rate `low`, because they cost less CPU time per read of a nearly empty buffer. On real-time
+ * kernels they are always small, because the kernel disables interrupts while it copies a sub-buffer.
  */
 export function bufferSizes(
   wanted: { totalBytes: number; perCpuBytes?: number | undefined; subbufferBytes: number | 'auto' },
@@ -44,10 +43,10 @@ export function leastSizes(kernel: { cpus: number; realtime: boolean }): BufferS
 /**
  * Longest time between two drains if all probes have a low rate.
  *
- * With few CPUs, the time is shortened if needed, so that a buffer can hold the fastest burst of these
- * probes: two tasks that switch as fast as they can write 40 MB/s to one CPU's buffer. With many CPUs, each
- * drain costs more, so the time is not shortened in advance. A burst can then lose events until the next
- * drain, which notices the fill rate and shortens the time.
+ * With few CPUs, the time is shortened if needed, so that a buffer can hold the fastest burst of these probes: two
+ * tasks that switch as fast as they can write 40 MB/s to one CPU's buffer. With many CPUs, each drain costs more, so
+ * the time is not shortened in advance. A burst can then lose events until the next drain, which notices the fill rate
+ * and shortens the time.
  */
 export const LONGEST_QUIET_NS = 250e6;
 const FEW_CPUS = 8;
@@ -62,9 +61,7 @@ export interface TickRule {
   cpus: number;
 }
 
-/**
- * Returns the time to the next tick (drain). `fastestFillNs`: estimated time until the first buffer is full.
- */
+/** Returns the time to the next tick (drain). `fastestFillNs`: estimated time until the first buffer is full. */
 export function nextTickNs(rule: TickRule, fastestFillNs: DurationNs): DurationNs {
   return Math.min(calmTickNs(rule), Math.max(SHORTEST_TICK_NS, fastestFillNs / 4));
 }

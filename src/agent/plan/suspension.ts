@@ -1,15 +1,13 @@
 /**
- * Suspends probes of a plan. Removes their handlers, and returns the events that no other probe needs, so
- * that the caller can disable these events. Operations that are open (begun but not ended) when a suspension
- * begins are counted as `suspended`.
+ * Suspends probes of a plan. Removes their handlers, and returns the events that no other probe needs, so that the
+ * caller can disable these events. Operations that are open (begun but not ended) when a suspension begins are counted
+ * as `suspended`.
  */
 import type { EventHandler } from '../../model/record.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import type { Probe, UnmatchedReason } from '../../probes/probe.ts';
 
-/**
- * The handlers of an event. `owners`: for each handler, the name of its probe, including suspended probes.
- */
+/** The handlers of an event. `owners`: for each handler, the name of its probe, including suspended probes. */
 export interface SharedEvent {
   event: string;
   /** The dispatcher calls these handlers for each record, in this order. A suspension changes the list. */
@@ -17,9 +15,7 @@ export interface SharedEvent {
   owners: readonly string[];
 }
 
-/**
- * Why a probe last missed events. Operations that began before or while it missed events have no duration.
- */
+/** Why a probe last missed events. Operations that began before or while it missed events have no duration. */
 export interface Gap {
   reason: 'lost' | 'suspended';
   /** True from the start to the end of a suspension. */
@@ -27,8 +23,8 @@ export interface Gap {
 }
 
 /**
- * Returns a function that counts operations without a duration, by default with `reason`. If a suspension is
- * the cause, the function counts them as `suspended`; this series is created on first use.
+ * Returns a function that counts operations without a duration, by default with `reason`. If a suspension is the cause,
+ * the function counts them as `suspended`; this series is created on first use.
  */
 export function countByGap(
   gap: Gap,
@@ -54,20 +50,20 @@ export interface RunningProbe {
 
 export interface Suspensions {
   /**
-   * Suspends a probe. Until `detach`, the probe still handles the events that were recorded before the
-   * suspension. Returns the events that no probe needs now; the caller must disable them.
+   * Suspends a probe. Until `detach`, the probe still handles the events that were recorded before the suspension.
+   * Returns the events that no probe needs now; the caller must disable them.
    */
   suspend(name: string): string[];
   /**
-   * Removes the handlers of a suspended probe, and drops the probe's operations that began before `untilNs`.
-   * Call this after the probe has handled its events from before `untilNs`.
+   * Removes the handlers of a suspended probe, and drops the probe's operations that began before `untilNs`. Call this
+   * after the probe has handled its events from before `untilNs`.
    */
   detach(name: string, untilNs: TimestampNs): void;
   /** Resumes a probe. Returns the events that the caller must enable again. */
   resume(name: string): string[];
   /**
-   * Ends a suspension. Call this after the kernel has resumed recording at `untilNs`. Drops the probe's
-   * operations that began before `untilNs`.
+   * Ends a suspension. Call this after the kernel has resumed recording at `untilNs`. Drops the probe's operations that
+   * began before `untilNs`.
    */
   attach(name: string, untilNs: TimestampNs): void;
   /**
@@ -75,9 +71,7 @@ export interface Suspensions {
    * `untilNs`.
    */
   onLossOf(name: string, untilNs: TimestampNs): void;
-  /**
-   * Call this if events of one CPU were lost. Drops the operations of all probes that began before `untilNs`.
-   */
+  /** Call this if events of one CPU were lost. Drops the operations of all probes that began before `untilNs`. */
   onLoss(cpu: number, untilNs: TimestampNs): void;
 }
 
@@ -100,10 +94,7 @@ export function makeSuspensions(
     });
   };
 
-  /**
-   * Returns the probes with this name. A helper's name is its purpose, so several helpers can have the same
-   * name.
-   */
+  /** Returns the probes with this name. A helper's name is its purpose, so several helpers can have the same name. */
   const named = (name: string) => running.filter((one) => one.name === name);
 
   const voidUntil = (name: string, untilNs: TimestampNs): void => {

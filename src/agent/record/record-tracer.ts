@@ -1,6 +1,6 @@
 /**
- * Prepares the tracer of a recording. Decides whether to record from an instance or from the top level. The
- * tracer and the events share one buffer, as in the files of trace-cmd.
+ * Prepares the tracer of a recording. Decides whether to record from an instance or from the top level. The tracer and
+ * the events share one buffer, as in the files of trace-cmd.
  */
 import type { AgentConfig } from '../../config/schema.ts';
 import { UsageError } from '../../model/errors.ts';
@@ -24,9 +24,9 @@ export interface RecordedTracer {
 }
 
 /**
- * Returns the tracer to record; if no enabled probe needs a tracer, `start` and `close` do nothing. `base`:
- * the instance that was created for the recording. Throws a `UsageError` if the tracer cannot be recorded, or
- * a `KernelError` if the kernel refuses the tracer.
+ * Returns the tracer to record; if no enabled probe needs a tracer, `start` and `close` do nothing. `base`: the
+ * instance that was created for the recording. Throws a `UsageError` if the tracer cannot be recorded, or a
+ * `KernelError` if the kernel refuses the tracer.
  */
 export function recordedTracer(
   base: Instance,
@@ -56,8 +56,8 @@ export function recordedTracer(
 }
 
 /**
- * Returns the tracer of the enabled probes; undefined if no enabled probe needs a tracer. Throws a
- * `UsageError` if the tracer cannot be recorded, or if the probes need more than one tracer.
+ * Returns the tracer of the enabled probes; undefined if no enabled probe needs a tracer. Throws a `UsageError` if the
+ * tracer cannot be recorded, or if the probes need more than one tracer.
  */
 function requestOf(enabled: readonly EnabledProbe[]): TracerRequest | undefined {
   const requests = enabled.flatMap(({ module, options }) => module.tracer?.(options) ?? []);

@@ -30,18 +30,18 @@ import { symbolsText } from './symbols-text.ts';
 const SUBBUFFER_BYTES = 4096;
 const TICK_MS = 50;
 /**
- * Interval between two recordings of the container table. Repeated because container names can change, and
- * because events do not show every task.
+ * Interval between two recordings of the container table. Repeated because container names can change, and because
+ * events do not show every task.
  */
 const MARK_CONTAINERS_MS = 5000;
 /**
- * Record types of tracers. The agent cannot enable them like events, but writes their formats to the file if
- * the kernel has them.
+ * Record types of tracers. The agent cannot enable them like events, but writes their formats to the file if the kernel
+ * has them.
  */
 export const TRACER_FORMATS = ['funcgraph_entry', 'funcgraph_exit', 'osnoise', 'timerlat', 'hwlat'];
 /**
- * Maximum number of pages per CPU and tick. Without this limit, a tick might never end, because reading pages
- * can cause new events.
+ * Maximum number of pages per CPU and tick. Without this limit, a tick might never end, because reading pages can cause
+ * new events.
  */
 const MOST_PAGES_A_TICK = 4096;
 
@@ -61,17 +61,17 @@ export interface Recorded {
 }
 
 /**
- * Returns the name of the instance for a recording. It differs from the name of the agent's instance, so that
- * both can exist at the same time.
+ * Returns the name of the instance for a recording. It differs from the name of the agent's instance, so that both can
+ * exist at the same time.
  */
 export function recordingInstance(config: Pick<AgentConfig, 'instance'>): string {
   return `${config.instance}-record`;
 }
 
 /**
- * Records the events of the enabled probes and the records of at most one tracer for `durationMs`, or until
- * `signal` aborts. Then removes everything that it created in tracefs. Throws a `KernelError`, or a
- * `UsageError` if the config cannot be recorded.
+ * Records the events of the enabled probes and the records of at most one tracer for `durationMs`, or until `signal`
+ * aborts. Then removes everything that it created in tracefs. Throws a `KernelError`, or a `UsageError` if the config
+ * cannot be recorded.
  */
 export async function recordCapture(config: AgentConfig, options: RecordOptions): Promise<Recorded> {
   const root = findTracefs({ path: config.tracefsPath, mayMount: true });
@@ -162,8 +162,8 @@ async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOpti
         writer.addPage(cpu, page.bytes.subarray(0, length));
         done.pages++;
         done.bytes += length;
-        // The kernel is probably still writing to a page that is less than half full, so leave this CPU until
-        // the next tick.
+        // The kernel is probably still writing to a page that is less than half full, so leave this CPU until the next
+        // tick.
         if (!untilEmpty && !broken && page.end < layout.pageSize / 2) break;
       }
     }
@@ -175,8 +175,8 @@ async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOpti
   try {
     instance.start();
     for (const line of factsMarkers(listBlockDevices())) instance.writeMarker(line);
-    // Record the containers before enabling the events, so that the tasks of the first events have
-    // containers. Record them again after that, because tasks can start or move between the two steps.
+    // Record the containers before enabling the events, so that the tasks of the first events have containers. Record
+    // them again after that, because tasks can start or move between the two steps.
     markContainers();
     instance.enable(plan.events);
     markContainers();

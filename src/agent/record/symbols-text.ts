@@ -4,8 +4,8 @@ import type { Log } from '../../model/log.ts';
 import { functionAddresses } from '../../tracefs/functions.ts';
 
 /**
- * Returns the text of /proc/kallsyms or, if that file hides the addresses, the traceable functions in the
- * same format. If tracefs has no addresses either, returns '', and the recording has no function names.
+ * Returns the text of /proc/kallsyms or, if that file hides the addresses, the traceable functions in the same format.
+ * If tracefs has no addresses either, returns '', and the recording has no function names.
  */
 export function symbolsText(root: string, log: Log): string {
   const text = readFileSync('/proc/kallsyms', 'utf8');

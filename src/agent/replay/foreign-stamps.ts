@@ -1,16 +1,12 @@
 /**
- * Adapts a replay to a recording with another trace clock than the agent's. Converts timestamps to
- * nanoseconds. If the timestamps are not times (for example with the clock `counter`), removes duration
- * metrics.
+ * Adapts a replay to a recording with another trace clock than the agent's. Converts timestamps to nanoseconds. If the
+ * timestamps are not times (for example with the clock `counter`), removes duration metrics.
  */
 import { callAlways } from '../../decode/dispatch.ts';
 import type { FamilySnapshot } from '../../model/metric.ts';
 import type { EventPlan } from '../plan/plan.ts';
 
-/**
- * Returns a plan that converts timestamps to nanoseconds. `nsPerStamp`: nanoseconds per unit of the
- * timestamps.
- */
+/** Returns a plan that converts timestamps to nanoseconds. `nsPerStamp`: nanoseconds per unit of the timestamps. */
 export function inNanoseconds(plan: EventPlan, nsPerStamp: number): EventPlan {
   if (nsPerStamp === 1) return plan;
   const { dispatcher } = plan;

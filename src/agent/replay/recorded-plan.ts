@@ -96,8 +96,8 @@ function whyAbsent(
       : `this recording is not from the tracer ${module.name}`;
   }
   const needs = module.needs(options, metadata, host, intervals);
-  // The recording is useful for the probe if it has an event, even an optional one, from the same system as a
-  // required event. If all of the probe's events are optional, one of them is enough.
+  // The recording is useful for the probe if it has an event, even an optional one, from the same system as a required
+  // event. If all of the probe's events are optional, one of them is enough.
   const essential = needs.filter(({ without }) => without === undefined);
   const systems = new Set((essential.length > 0 ? essential : needs).map(({ event }) => systemOf(event)));
   const wanted = needs.map(({ event }) => event).filter((event) => systems.has(systemOf(event)));
@@ -112,10 +112,9 @@ function systemOf(event: string): string {
 }
 
 /**
- * Adds to the metadata the events that the `events` probe counts and that text names without a system. If the
- * config has the full name of an event, such as `bpf_trace:bpf_trace_printk`, and the text has an event
- * `bpf_trace_printk` of unknown system, this function assumes that both are the same event. The event can be
- * counted, but has no fields.
+ * Adds to the metadata the events that the `events` probe counts and that text names without a system. If the config
+ * has the full name of an event, such as `bpf_trace:bpf_trace_printk`, and the text has an event `bpf_trace_printk` of
+ * unknown system, this function assumes that both are the same event. The event can be counted, but has no fields.
  */
 function withNamedEvents(
   { metadata, namesWithoutSystem = [] }: Recording,

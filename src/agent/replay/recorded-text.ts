@@ -70,8 +70,8 @@ export function openText(file: string, { instance, onProgress }: OpenOptions): R
 }
 
 /**
- * Returns at most two warnings: one about lines that cannot be parsed, and one about lines that do not begin
- * like an event. Each contains the number of lines and the first line.
+ * Returns at most two warnings: one about lines that cannot be parsed, and one about lines that do not begin like an
+ * event. Each contains the number of lines and the first line.
  */
 function unreadLines(
   trace: TextTrace,
@@ -88,8 +88,7 @@ function unreadLines(
         `The first is line ${broken}, ${JSON.stringify(first.text)}: ${first.why}`,
     );
   }
-  // If the first of these lines is also the first line that cannot be parsed, the warning above already
-  // contains it.
+  // If the first of these lines is also the first line that cannot be parsed, the warning above already contains it.
   if (otherLines > 0 && firstOther !== undefined && firstOther.number !== broken) {
     warnings.push(
       `${file}: ${otherLines} of ${all} lines do not begin like an event. They count as a part of the event before them, ` +

@@ -16,25 +16,24 @@ export interface Recording {
   /** Returns why the recording cannot provide an event's fields; undefined if it can. */
   unreadable?(type: PlannedType): string | undefined;
   /**
-   * Nanoseconds per unit of the timestamps. Undefined if the unit is unknown; the replay then measures no
-   * durations.
+   * Nanoseconds per unit of the timestamps. Undefined if the unit is unknown; the replay then measures no durations.
    */
   nsPerStamp: number | undefined;
   /**
-   * The latency record, if the recording is the text of a latency tracer. This text contains no events.
-   * Otherwise undefined.
+   * The latency record, if the recording is the text of a latency tracer. This text contains no events. Otherwise
+   * undefined.
    */
   latency: LatencyRecord | undefined;
   /**
-   * Whether the recording can contain an event. For text: whether it contains the event. For trace.dat:
-   * whether the file has the event's format.
+   * Whether the recording can contain an event. For text: whether it contains the event. For trace.dat: whether the
+   * file has the event's format.
    */
   hasEvent(event: string): boolean;
   /** Event names in text whose systems are unknown. Absent for trace.dat, which contains the systems. */
   namesWithoutSystem?: readonly string[];
   /**
-   * Opens the stream for a plan. If the stream cannot parse a text line, it calls `onBroken` to drop open
-   * operations (begun but not ended).
+   * Opens the stream for a plan. If the stream cannot parse a text line, it calls `onBroken` to drop open operations
+   * (begun but not ended).
    */
   stream(
     plan: EventPlan & { onBroken?(cpu: number, untilNs: TimestampNs): void },
@@ -43,8 +42,8 @@ export interface Recording {
   /** Loss counters of a CPU; undefined if the recording contains none. */
   stats(cpu: number): BufferStats | undefined;
   /**
-   * Returns warnings about the recording. Call this after the whole recording was read. `hasErrors`: whether
-   * the decoder has reported errors.
+   * Returns warnings about the recording. Call this after the whole recording was read. `hasErrors`: whether the
+   * decoder has reported errors.
    */
   problems(hasErrors: boolean): string[];
   /** Whether a CPU's last pages are missing from the file. */

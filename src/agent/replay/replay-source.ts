@@ -1,6 +1,6 @@
 /**
- * Passes the pages of a recording to the pipeline and reports progress. If a CPU's last pages are missing in
- * the file, adds a page that marks the loss.
+ * Passes the pages of a recording to the pipeline and reports progress. If a CPU's last pages are missing in the file,
+ * adds a page that marks the loss.
  */
 
 import type { PageLayout } from '../../model/format.ts';
@@ -24,8 +24,8 @@ export function replaySource(capture: RecordedCapture, onPages: (pages: number) 
       const read = source.readPage(cpu, into);
       const count = (pagesRead.get(cpu) ?? 0) + 1;
       pagesRead.set(cpu, count);
-      // Some programs add a page of zeros after a CPU's last page. Ignore this page. An earlier page of zeros
-      // is a hole in the file, which the pipeline reports.
+      // Some programs add a page of zeros after a CPU's last page. Ignore this page. An earlier page of zeros is a hole
+      // in the file, which the pipeline reports.
       const isPadding = count === capture.cpuPages(cpu) && isZero(into, metadata.layout);
       if (read > 0 && !isPadding) {
         onPages(++pages);
@@ -43,9 +43,8 @@ function isZero(page: Uint8Array, layout: PageLayout): boolean {
 }
 
 /**
- * Writes a page without events that marks a loss that does not end, and returns the page's length. The
- * missing pages may contain the end of any open operation. So operations that are open at this point, on any
- * CPU, have no duration.
+ * Writes a page without events that marks a loss that does not end, and returns the page's length. The missing pages
+ * may contain the end of any open operation. So operations that are open at this point, on any CPU, have no duration.
  */
 function endOfCut(into: Uint8Array, layout: PageLayout): number {
   into.fill(0, 0, layout.pageSize);

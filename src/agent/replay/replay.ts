@@ -1,6 +1,6 @@
 /**
- * Replays a recording instead of tracing the running kernel. Uses the same planner, streams and probes as a
- * live capture.
+ * Replays a recording instead of tracing the running kernel. Uses the same planner, streams and probes as a live
+ * capture.
  */
 
 import type { AgentConfig } from '../../config/schema.ts';
@@ -42,8 +42,8 @@ export interface ReplayOptions {
 }
 
 /**
- * Replays a whole recording. The status contains warnings about what is missing in the file. Throws a
- * `UsageError` if the file is not a recording, or a `KernelError` if it cannot be read.
+ * Replays a whole recording. The status contains warnings about what is missing in the file. Throws a `UsageError` if
+ * the file is not a recording, or a `KernelError` if it cannot be read.
  */
 export function openReplay(config: AgentConfig, file: string, options: ReplayOptions): Capture {
   const { log, instance, pagesPerRound, onProgress = () => {}, withHistory = false } = options;
@@ -118,8 +118,8 @@ function replay(
         `CPU ${cpu}: the end of its recording is missing: operations that had not ended by then, on any CPU, have no duration`,
       );
     if (!lossy.has(cpu)) continue;
-    // A full page has no space for the number of events that were lost before it. So the sum over the pages
-    // can be too low. Use the larger of this sum and the file's counter.
+    // A full page has no space for the number of events that were lost before it. So the sum over the pages can be too
+    // low. Use the larger of this sum and the file's counter.
     const lost = Math.max(counted?.overrun ?? 0, stream.flaggedLost(cpu)) || 'an unknown number of';
     const loss = `CPU ${cpu}: ${lost} events were lost while recording: the operations to which they belong have no duration`;
     // Log at level `info`, because the loss is a part of the recording and the metrics count it.

@@ -1,7 +1,6 @@
 /**
- * Makes traces of slow operations, in the capture thread. Connects the probes to sinks: a probe reports
- * single operations to a sink. For operations that no enabled probe reports, adds helper probes (probes
- * without metrics).
+ * Makes traces of slow operations, in the capture thread. Connects the probes to sinks: a probe reports single
+ * operations to a sink. For operations that no enabled probe reports, adds helper probes (probes without metrics).
  */
 import { getRandomValues } from 'node:crypto';
 import { globMatcher } from '../../config/units/globs.ts';
@@ -29,34 +28,30 @@ import { makeWallClock } from './wall-clock.ts';
 export const SPANS = 'spans';
 
 /**
- * Time limit in ns for making traces on shutdown. Full buffers can contain so many operations that making
- * their traces would take too long.
+ * Time limit in ns for making traces on shutdown. Full buffers can contain so many operations that making their traces
+ * would take too long.
  */
 const LAST_TRACES_NS = 1e9;
 
 export interface SpanCapture {
-  /**
-   * Connects the probes of a new config after a reload. The sinks stay the same, so unchanged probes can
-   * continue.
-   */
+  /** Connects the probes of a new config after a reload. The sinks stay the same, so unchanged probes can continue. */
   connect(enabled: readonly EnabledProbe[]): void;
   /** The enabled probes, connected to the sinks, and the helper probes. */
   readonly probes: EnabledProbe[];
   /**
-   * Helper probe for a buffer that contains only applications' markers. Undefined if no kind of traces uses
-   * markers.
+   * Helper probe for a buffer that contains only applications' markers. Undefined if no kind of traces uses markers.
    */
   topLevelMarkers: EnabledProbe | undefined;
   /**
-   * Returns whether each kind of traces works. Derives this from the status of the helper probes and of the
-   * other probes.
+   * Returns whether each kind of traces works. Derives this from the status of the helper probes and of the other
+   * probes.
    */
   status(helpers: readonly ProbeStatus[], probes: readonly ProbeStatus[]): KindStatus[];
   /** Name of the probe that reports the operations of a kind, or SPANS if a helper probe reports them. */
   reporter(kind: string): string;
   /**
-   * Stops (`true`) or resumes (`false`) making traces. Call this when helper probes are suspended or resumed:
-   * without the helpers' events, traces would lack the causes of waits.
+   * Stops (`true`) or resumes (`false`) making traces. Call this when helper probes are suspended or resumed: without
+   * the helpers' events, traces would lack the causes of waits.
    */
   pause(isPaused: boolean): void;
   /** Returns the finished traces; called about once a second. */
@@ -132,8 +127,8 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
 }
 
 /**
- * Returns a function that fills an array with random bytes. The function generates 4 KiB at a time, because a
- * call of `getRandomValues` per id would cost more than all other work for a span.
+ * Returns a function that fills an array with random bytes. The function generates 4 KiB at a time, because a call of
+ * `getRandomValues` per id would cost more than all other work for a span.
  */
 function makeRandom(): (into: Uint8Array) => void {
   const page = new Uint8Array(4096);
@@ -149,8 +144,8 @@ function makeRandom(): (into: Uint8Array) => void {
 }
 
 /**
- * Connects the sinks to the enabled probes that report all operations of their kind. Adds helper probes for
- * the other kinds.
+ * Connects the sinks to the enabled probes that report all operations of their kind. Adds helper probes for the other
+ * kinds.
  */
 function withSinks(
   enabled: readonly EnabledProbe[],
@@ -184,8 +179,8 @@ function withSinks(
 }
 
 /**
- * Returns a function that finds the histogram series that counts an operation. It returns the label values of
- * this series; undefined if no series counts the operation.
+ * Returns a function that finds the histogram series that counts an operation. It returns the label values of this
+ * series; undefined if no series counts the operation.
  */
 function seriesOf(enabled: readonly EnabledProbe[], host: HostFacts): SpanDeps['seriesOf'] {
   const probes = new Map(
@@ -226,8 +221,8 @@ function kindStatus(
         : module.name === reporterOf(kind),
     );
     const ofIt = statuses.filter(({ name }) => needed.some(({ module }) => module.name === name));
-    // The kind `metrics` works if one of its probes is up. Every other kind works only if all its probes are
-    // up, including helpers.
+    // The kind `metrics` works if one of its probes is up. Every other kind works only if all its probes are up,
+    // including helpers.
     const status = ofIt.find(({ up }) => up === isOfMetrics) ?? ofIt.at(0);
     if (status?.up === true) return { kind, up: true, reason: '' };
     const isThere = needed.some(({ intervals }) => intervals !== undefined);

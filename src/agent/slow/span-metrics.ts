@@ -1,6 +1,6 @@
 /**
- * Counts traces and spans by outcome. Both threads declare these metrics. The capture thread counts traces
- * and spans that it drops; the main thread counts those that it exports or keeps.
+ * Counts traces and spans by outcome. Both threads declare these metrics. The capture thread counts traces and spans
+ * that it drops; the main thread counts those that it exports or keeps.
  */
 import type { MetricStore } from '../../metrics/store.ts';
 import { type SpanKind, type SpanOutcome, type SpansConfig, TASK_KINDS } from '../../model/span.ts';
@@ -24,8 +24,8 @@ const FILTERED = {
 };
 
 /**
- * Declares the metrics. `outcomes`: the outcomes that this thread counts. Their series start at 0 for all
- * enabled kinds.
+ * Declares the metrics. `outcomes`: the outcomes that this thread counts. Their series start at 0 for all enabled
+ * kinds.
  */
 export function declareSpanCounts(
   store: MetricStore,

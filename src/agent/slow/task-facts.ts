@@ -1,6 +1,6 @@
 /**
- * Looks up the process and the container of a span's task in /proc, if /proc shows the host's processes. The
- * attributes follow OpenTelemetry's semantic conventions (process, container, k8s).
+ * Looks up the process and the container of a span's task in /proc, if /proc shows the host's processes. The attributes
+ * follow OpenTelemetry's semantic conventions (process, container, k8s).
  */
 import type { ContainerIds } from '../../host/container-paths.ts';
 import { makeProcessLookup } from '../../host/processes.ts';
@@ -20,8 +20,8 @@ const NOT_THE_HOSTS =
   'the agent runs in its own pid namespace: run it in the host’s (hostPID: true in a pod, --pid=host in a container)';
 
 /**
- * Returns the source of the facts. `table` returns the container table, if the agent has one. If a task is
- * not in the table, the source reads the task's container from /proc.
+ * Returns the source of the facts. `table` returns the container table, if the agent has one. If a task is not in the
+ * table, the source reads the task's container from /proc.
  */
 export function openTaskFacts(options: {
   containers: boolean;
@@ -58,13 +58,13 @@ export function openTaskFacts(options: {
 }
 
 function resourceOf({ containerId, podUid }: ContainerIds, labels: ContainerLabels | undefined) {
-  // If the agent cannot read /var/log/pods, the label `pod` has the pod's uid and the label `namespace` is
-  // empty. In this case, add no names.
+  // If the agent cannot read /var/log/pods, the label `pod` has the pod's uid and the label `namespace` is empty. In
+  // this case, add no names.
   const [namespace, pod, name] = labels?.[0] ? labels : [];
   return {
     'container.id': containerId,
-    // If the kubelet starts a pod from a file, the name of the pod's cgroup contains a hash without dashes
-    // instead of a uid.
+    // If the kubelet starts a pod from a file, the name of the pod's cgroup contains a hash without dashes instead of a
+    // uid.
     'k8s.pod.uid': podUid.includes('-') ? podUid : undefined,
     ...(namespace && {
       'k8s.namespace.name': namespace,
@@ -74,10 +74,7 @@ function resourceOf({ containerId, podUid }: ContainerIds, labels: ContainerLabe
   };
 }
 
-/**
- * Returns which facts are available. `procIsHosts`: whether process ids in /proc are the same as in the
- * trace.
- */
+/** Returns which facts are available. `procIsHosts`: whether process ids in /proc are the same as in the trace. */
 export function factsOfTasks(
   { containers }: { containers: boolean },
   procIsHosts: boolean,

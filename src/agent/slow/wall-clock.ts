@@ -1,17 +1,15 @@
 /**
- * Converts timestamps of the trace clock to wall-clock time. Node returns the wall clock only in whole
- * milliseconds. So this file waits for the moment when the millisecond changes, and compares the two clocks
- * at this moment, with an error below 1 µs. Repeats the measurement if somebody has set the wall clock, and
- * every 10 s, because NTP slews the wall clock.
+ * Converts timestamps of the trace clock to wall-clock time. Node returns the wall clock only in whole milliseconds. So
+ * this file waits for the moment when the millisecond changes, and compares the two clocks at this moment, with an
+ * error below 1 µs. Repeats the measurement if somebody has set the wall clock, and every 10 s, because NTP slews the
+ * wall clock.
  */
 import type { WallTime } from '../../model/span.ts';
 import type { TimestampNs } from '../../model/time.ts';
 
 const MS = 1e6;
 const S = 1e9;
-/**
- * If the difference between the two clocks has changed by more than this, somebody has set the wall clock.
- */
+/** If the difference between the two clocks has changed by more than this, somebody has set the wall clock. */
 const STEP_NS = 5 * MS;
 const MEASURE_EVERY_NS = 10 * S;
 /**
@@ -21,9 +19,7 @@ const MEASURE_EVERY_NS = 10 * S;
 const EXACT_READS = 3;
 const SLOWEST_READ_NS = 5_000;
 const LONGEST_MEASUREMENT_NS = 20 * MS;
-/**
- * If the bounds of a measurement differ by more than this, its result is used only if the wall clock was set.
- */
+/** If the bounds of a measurement differ by more than this, its result is used only if the wall clock was set. */
 const GOOD_NS = 50_000;
 
 export interface WallClock {
@@ -40,10 +36,10 @@ export function makeWallClock(traceNow: () => TimestampNs, wallMs: () => number 
   let measuredNs = 0;
 
   /**
-   * Measures the difference between the clocks. Reads the wall clock again and again, each time between two
-   * reads of the trace clock. Each read gives a lower and an upper bound of the difference. When the wall
-   * clock's millisecond changes, the bounds come close together. If the thread is preempted during this read,
-   * the bounds stay wide, and the loop waits for the next millisecond.
+   * Measures the difference between the clocks. Reads the wall clock again and again, each time between two reads of
+   * the trace clock. Each read gives a lower and an upper bound of the difference. When the wall clock's millisecond
+   * changes, the bounds come close together. If the thread is preempted during this read, the bounds stay wide, and the
+   * loop waits for the next millisecond.
    */
   const measure = (wasSet: boolean): void => {
     const startMs = wallMs();

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import type { TimestampNs } from '../../model/time.ts';
 
 /**
- * Returns a function that returns the time of the trace clock `mono` in ns. This clock is CLOCK_MONOTONIC of
- * the first time namespace. In another time namespace, `process.hrtime` differs from it by an offset, which
- * the returned function subtracts (see time_namespaces(7)).
+ * Returns a function that returns the time of the trace clock `mono` in ns. This clock is CLOCK_MONOTONIC of the first
+ * time namespace. In another time namespace, `process.hrtime` differs from it by an offset, which the returned function
+ * subtracts (see time_namespaces(7)).
  */
 export function makeTraceClock(offsetsFile = '/proc/self/timens_offsets'): () => TimestampNs {
   const offsetNs = monotonicOffsetNs(offsetsFile);
@@ -15,8 +15,8 @@ export function makeTraceClock(offsetsFile = '/proc/self/timens_offsets'): () =>
 }
 
 /**
- * Reads the offset in ns from the line `monotonic SECONDS NANOSECONDS`. Returns 0 if the file cannot be read
- * or lacks this line.
+ * Reads the offset in ns from the line `monotonic SECONDS NANOSECONDS`. Returns 0 if the file cannot be read or lacks
+ * this line.
  */
 function monotonicOffsetNs(file: string): number {
   try {
@@ -30,8 +30,7 @@ function monotonicOffsetNs(file: string): number {
 /** Returns the CPU time in seconds that the calling thread has used. NaN if the kernel does not report it. */
 export function threadCpuSeconds(): number {
   try {
-    // Fields: nanoseconds on a CPU, nanoseconds in a run queue, time slices
-    // (Documentation/scheduler/sched-stats.rst).
+    // Fields: nanoseconds on a CPU, nanoseconds in a run queue, time slices (Documentation/scheduler/sched-stats.rst).
     return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[0]) / 1e9;
   } catch {
     return Number.NaN;

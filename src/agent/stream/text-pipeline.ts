@@ -1,11 +1,11 @@
 /**
  * Reads text from `trace_pipe` or a file and calls the events' handlers, as `pipeline.ts` does with pages.
  *
- * The kernel merges the events of all CPUs by time when it writes the text. But it reports a loss late: the
- * line `LOST EVENTS` comes directly before the same CPU's next event, and lines of other CPUs from after the
- * loss can come earlier. Therefore this file reads the kernel's loss counters after it has read the text and
- * before it decodes the text. The counters include every loss before the last line. So an operation that
- * began before a loss is dropped before its end is decoded.
+ * The kernel merges the events of all CPUs by time when it writes the text. But it reports a loss late: the line `LOST
+ * EVENTS` comes directly before the same CPU's next event, and lines of other CPUs from after the loss can come
+ * earlier. Therefore this file reads the kernel's loss counters after it has read the text and before it decodes the
+ * text. The counters include every loss before the last line. So an operation that began before a loss is dropped
+ * before its end is decoded.
  */
 
 import type { Dispatcher } from '../../decode/dispatch.ts';
@@ -21,13 +21,13 @@ import type { EventStream, PhaseTimes } from './stream.ts';
 /** Number of bytes of text to read before decoding. Limits memory use; does not affect speed. */
 const ROUND_BYTES = 1 << 20;
 /**
- * Minimum free space in bytes before a read. The kernel returns at most two memory pages of text per read. It
- * returns only whole lines if they fit into the space.
+ * Minimum free space in bytes before a read. The kernel returns at most two memory pages of text per read. It returns
+ * only whole lines if they fit into the space.
  */
 const LEAST_ROOM = 1 << 16;
 /**
- * Time limit of a tick, so that other buffers and requests do not wait until all text is read. Reading text
- * is slow: the kernel formats the text during the read, which costs some microseconds per event.
+ * Time limit of a tick, so that other buffers and requests do not wait until all text is read. Reading text is slow:
+ * the kernel formats the text during the read, which costs some microseconds per event.
  */
 const LONGEST_TICK_MS = 50;
 const NEWLINE = 0x0a;
@@ -38,9 +38,7 @@ export interface TextPipelineOptions {
     dispatcher: Dispatcher;
     types: readonly TextEventType[];
     onLoss(cpu: number, untilNs: TimestampNs): void;
-    /**
-     * Called instead of `onLoss` if a line cannot be parsed. Drops operations that began before `untilNs`.
-     */
+    /** Called instead of `onLoss` if a line cannot be parsed. Drops operations that began before `untilNs`. */
     onBroken?(cpu: number, untilNs: TimestampNs): void;
   };
   functions: FunctionInterner;
@@ -51,8 +49,8 @@ export interface TextPipelineOptions {
   /** Whether the last line of the text lacks its newline (see `makeTextDecoder`). */
   endsOpen?: boolean;
   /**
-   * Calls `visit` for every CPU with the total number of events that the CPU has lost, from the kernel's
-   * counters (overrun, commit overrun and dropped events). Absent for a file.
+   * Calls `visit` for every CPU with the total number of events that the CPU has lost, from the kernel's counters
+   * (overrun, commit overrun and dropped events). Absent for a file.
    */
   losses?(visit: (cpu: number, lost: number) => void): void;
   /** Returns the time of the trace clock. */
@@ -78,8 +76,8 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
   const lostBefore: number[] = [];
   const spent: PhaseTimes = { readMs: 0, decodeMs: 0 };
   /**
-   * Time at which the last interruption of recording ended. 0 if recording was never interrupted, or if all
-   * events from before this time have been processed.
+   * Time at which the last interruption of recording ended. 0 if recording was never interrupted, or if all events from
+   * before this time have been processed.
    */
   let gapUntil = 0;
 
@@ -94,9 +92,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
     if (lost > before) plan.onLoss(cpu, options.now());
   };
 
-  /**
-   * Reads and decodes about `roundBytes`. Returns true if no text from before `tickStart` is left to read.
-   */
+  /** Reads and decodes about `roundBytes`. Returns true if no text from before `tickStart` is left to read. */
   const round = (tickStart: TimestampNs): boolean => {
     const startMs = performance.now();
     let filled = waitingBytes;
@@ -134,8 +130,8 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
       const endsAtMs = performance.now() + (options.longestTickMs ?? LONGEST_TICK_MS);
       for (let i = 0; i < maxRounds; i++) {
         if (round(tickStart)) {
-          // All text from before the end of the interruption is now decoded. Drop the operations that began
-          // during the interruption.
+          // All text from before the end of the interruption is now decoded. Drop the operations that began during the
+          // interruption.
           if (gapUntil > 0 && tickStart >= gapUntil) {
             tellGap();
             gapUntil = 0;

@@ -11,8 +11,8 @@ export interface Client {
 }
 
 /**
- * Makes a client for the agent at a URL; `http://` can be omitted. Sends `user:password@` in the URL as HTTP
- * basic authentication. Throws a `UsageError` if the text is not a URL.
+ * Makes a client for the agent at a URL; `http://` can be omitted. Sends `user:password@` in the URL as HTTP basic
+ * authentication. Throws a `UsageError` if the text is not a URL.
  */
 export function makeClient(text: string): Client {
   const base = parse(text);

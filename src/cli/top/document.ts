@@ -1,7 +1,7 @@
 /**
- * Gets the data for `top` from the agent's HTTP API: rates and quantiles of a recent period. docs/top.md
- * describes the JSON. A view is a table: the overview with one row per histogram, or one metric with one row
- * per combination of label values.
+ * Gets the data for `top` from the agent's HTTP API: rates and quantiles of a recent period. docs/top.md describes the
+ * JSON. A view is a table: the overview with one row per histogram, or one metric with one row per combination of label
+ * values.
  */
 import type { HistoryAnswer, HistoryIndex, HistoryMetric, HistorySeries } from '../../model/history.ts';
 import type { StatusDocument } from '../../model/status.ts';
@@ -19,8 +19,8 @@ const MOST_VIEWS = 9;
 export interface TopDocument extends Pick<StatusDocument, 'source' | 'ready' | 'reason'> {
   url: string;
   /**
-   * End of the newest sample of the history, in milliseconds: Unix time, or time since the first event of a
-   * recording. null if there is no sample yet.
+   * End of the newest sample of the history, in milliseconds: Unix time, or time since the first event of a recording.
+   * null if there is no sample yet.
    */
   time: number | null;
   axis: 'time' | 'recording';

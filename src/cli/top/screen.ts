@@ -12,9 +12,7 @@ export interface ScreenOptions {
 }
 
 const NUMBER_WIDTH = 11;
-/**
- * Number of lines that are not rows of the table: title, rates, views, an empty line, the header, the keys.
- */
+/** Number of lines that are not rows of the table: title, rates, views, an empty line, the header, the keys. */
 export const OTHER_LINES = 6;
 const KEYS = '1-9 view  s sort  r reverse  / filter  p pause  q quit';
 
@@ -114,8 +112,8 @@ function fit(text: string, width: number): string {
 }
 
 /**
- * Replaces control characters and Unicode marks of text direction, because a name with such characters could
- * send commands to the terminal or reorder the text.
+ * Replaces control characters and Unicode marks of text direction, because a name with such characters could send
+ * commands to the terminal or reorder the text.
  */
 function clean(text: string): string {
   return text.replace(/[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');

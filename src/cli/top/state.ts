@@ -21,8 +21,8 @@ export function firstState(): TopState {
 }
 
 /**
- * Returns the state after a key press, or `quit` if the user wants to quit. `key` is the character or escape
- * sequence that the terminal sent. Page Up and Page Down scroll by `pageRows` rows.
+ * Returns the state after a key press, or `quit` if the user wants to quit. `key` is the character or escape sequence
+ * that the terminal sent. Page Up and Page Down scroll by `pageRows` rows.
  */
 export function pressKey(state: TopState, key: string, pageRows: number): TopState | 'quit' {
   if (key === '\x03') return 'quit';

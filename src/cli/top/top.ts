@@ -1,7 +1,4 @@
-/**
- * `top`: shows the latencies that a running agent measures, from the agent's HTTP API. `top` itself traces
- * nothing.
- */
+/** `top`: shows the latencies that a running agent measures, from the agent's HTTP API. `top` itself traces nothing. */
 import { reasonOf, UsageError } from '../../model/errors.ts';
 import { onEndSignals } from '../ending.ts';
 import { print } from '../output.ts';
@@ -35,8 +32,7 @@ export async function top(url: string, { once = false, output = 'text' }: TopOpt
   }
   if (!process.stdin.isTTY || !process.stdout.isTTY)
     throw new UsageError('top requires a terminal; use --once to print its tables once');
-  // Read the first document before the screen changes, so that an error, such as a wrong URL, is printed
-  // normally.
+  // Read the first document before the screen changes, so that an error, such as a wrong URL, is printed normally.
   await run(client, await readDocument(client));
 }
 

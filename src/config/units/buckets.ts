@@ -4,8 +4,8 @@
  */
 
 /**
- * Returns the numbers of the 1-2-5 series (…, 1e-6, 2e-6, 5e-6, 1e-5, …) from `fromSeconds` to `toSeconds`,
- * including both.
+ * Returns the numbers of the 1-2-5 series (…, 1e-6, 2e-6, 5e-6, 1e-5, …) from `fromSeconds` to `toSeconds`, including
+ * both.
  */
 export function decimalBuckets(fromSeconds: number, toSeconds: number): number[] {
   const bounds: number[] = [];

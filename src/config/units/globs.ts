@@ -8,8 +8,8 @@ export function globMatcher(patterns: readonly string[]): (name: string) => bool
 }
 
 /**
- * Returns whether the whole name matches the pattern. Needs at most quadratic time. A regular expression
- * could need a time that grows exponentially with the number of `*`.
+ * Returns whether the whole name matches the pattern. Needs at most quadratic time. A regular expression could need a
+ * time that grows exponentially with the number of `*`.
  */
 function matches(pattern: string, name: string): boolean {
   let p = 0;

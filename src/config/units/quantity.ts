@@ -1,7 +1,7 @@
 /**
- * Converts texts such as `10ms`, `64MiB` and `0-3,8` to nanoseconds, bytes and CPU numbers, and back. For an
- * invalid text, a parser throws an `Error` whose message describes the allowed form. CPU lists have the
- * kernel's format (Documentation/admin-guide/cputopology.rst).
+ * Converts texts such as `10ms`, `64MiB` and `0-3,8` to nanoseconds, bytes and CPU numbers, and back. For an invalid
+ * text, a parser throws an `Error` whose message describes the allowed form. CPU lists have the kernel's format
+ * (Documentation/admin-guide/cputopology.rst).
  */
 import type { DurationNs } from '../../model/time.ts';
 
@@ -33,10 +33,7 @@ export function parseDuration(text: string): DurationNs {
   return ns;
 }
 
-/**
- * Formats nanoseconds as a duration that `parseDuration` accepts, as a whole number of the largest possible
- * unit.
- */
+/** Formats nanoseconds as a duration that `parseDuration` accepts, as a whole number of the largest possible unit. */
 export function formatDuration(ns: DurationNs): string {
   return inLargestUnit(ns, DURATION_UNITS, 's');
 }

@@ -31,8 +31,8 @@ const BRACKET = 0x5b;
 const CLOSING = 0x5d;
 
 /**
- * Parses the text after a line's prefix into the record. Returns where the next line begins, or -1 if the
- * text is not from blk.
+ * Parses the text after a line's prefix into the record. Returns where the next line begins, or -1 if the text is not
+ * from blk.
  */
 export type BlockReader = (bytes: Uint8Array, from: number, end: number) => number;
 
@@ -85,8 +85,8 @@ export function makeBlockReader(scratch: Scratch, place: RecordPlace): BlockRead
   };
 
   function rest(bytes: Uint8Array, from: number, end: number, what: number): number {
-    // Lines with the actions R (requeue) and C (complete), or their long names, end with an error instead of
-    // a task name.
+    // Lines with the actions R (requeue) and C (complete), or their long names, end with an error instead of a task
+    // name.
     const hasError = what === 0x52 || what === 0x43 || what === 0x72 || what === 0x63;
     if (what === 0x6d) return lineEnd(bytes, from, end);
     let pos = from;

@@ -1,13 +1,11 @@
 /**
- * Counts unreadable lines and keeps the first one for a message. An unreadable line may have started or ended
- * an operation. Therefore makes probes drop the operations in progress, by calling `onBroken` or `onLoss`.
+ * Counts unreadable lines and keeps the first one for a message. An unreadable line may have started or ended an
+ * operation. Therefore makes probes drop the operations in progress, by calling `onBroken` or `onLoss`.
  */
 import type { TimestampNs } from '../../model/time.ts';
 import type { TextTarget } from './types.ts';
 
-/**
- * Added to the latest timestamp, so that probes also drop operations that began at exactly this timestamp.
- */
+/** Added to the latest timestamp, so that probes also drop operations that began at exactly this timestamp. */
 const BEHIND_NS = 0.5;
 const SHOWN_BYTES = 120;
 
@@ -38,9 +36,7 @@ export interface BrokenLines {
 export function makeBrokenLines(target: TextTarget, cpuCount: number): BrokenLines {
   let count = 0;
   let first: BrokenLine | undefined;
-  /**
-   * The time of the last call of `onBroken` for all CPUs. Another call with the same time is unnecessary.
-   */
+  /** The time of the last call of `onBroken` for all CPUs. Another call with the same time is unnecessary. */
   let allVoidUntil = 0;
 
   const voidUntil = (cpu: number, latest: TimestampNs): void => {

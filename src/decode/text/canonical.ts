@@ -1,11 +1,9 @@
 /**
- * Rewrites text of other kernels and tools, line by line, to the form that today's kernels print. Each
- * event's line gets the prefix that `prefix.ts` parses. Each line remains one line. Lines that already have
- * this form do not change.
+ * Rewrites text of other kernels and tools, line by line, to the form that today's kernels print. Each event's line
+ * gets the prefix that `prefix.ts` parses. Each line remains one line. Lines that already have this form do not change.
  *
- * The headings and the first event show which kind of timestamp a file has. A later line with another kind of
- * timestamp is not an event: it is part of a string that a program chose. A task name is too short (15 bytes)
- * to imitate a line.
+ * The headings and the first event show which kind of timestamp a file has. A later line with another kind of timestamp
+ * is not an event: it is part of a string that a program chose. A task name is too short (15 bytes) to imitate a line.
  */
 import { LONGEST_PREFIX, newLooseLine, parseLoose, type StampKind, writePrefix } from './loose-prefix.ts';
 import { isLikePrefix, newPrefix, parsePrefix } from './prefix.ts';
@@ -14,9 +12,9 @@ import { startsWith } from './search.ts';
 
 export interface Canonical {
   /**
-   * Rewrites all lines that end in `piece`, and returns them. The result is valid until the next call. With
-   * `isLast`, the bytes after the last newline become the last line. Replaces a line of more than 64 KiB by
-   * `?`, so that the decoder counts the line as broken.
+   * Rewrites all lines that end in `piece`, and returns them. The result is valid until the next call. With `isLast`,
+   * the bytes after the last newline become the last line. Replaces a line of more than 64 KiB by `?`, so that the
+   * decoder counts the line as broken.
    */
   rewrite(piece: Uint8Array, isLast: boolean): Uint8Array;
   /** Whether `rewrite` has changed nothing until now. */
@@ -129,8 +127,7 @@ export function makeCanonical(): Canonical {
       return true;
     }
     if (!parseLoose(bytes, from, end, loose)) return false;
-    // If the kind of this timestamp differs from that of the file, the line is not an event but part of a
-    // string.
+    // If the kind of this timestamp differs from that of the file, the line is not an event but part of a string.
     if (kind === undefined ? loose.kind === 'micros' && !hasLatencyHeading : loose.kind !== kind)
       return false;
     kind ??= loose.kind;

@@ -27,13 +27,12 @@ export interface CompileInput {
   /** Print fmt to use instead of the format's own. */
   printFmt?: string;
   /**
-   * The event has several print fmts (variants). The program must then match the whole line, to recognize its
-   * variant.
+   * The event has several print fmts (variants). The program must then match the whole line, to recognize its variant.
    */
   isVariant?: boolean;
   /**
-   * Whether to set wanted fields to 0 if this print fmt does not contain them. Otherwise, they cause an
-   * error. Used if other variants of the event's text contain these fields.
+   * Whether to set wanted fields to 0 if this print fmt does not contain them. Otherwise, they cause an error. Used if
+   * other variants of the event's text contain these fields.
    */
   lacksZeroes?: boolean;
   /** Names of string fields that never contain a newline, because programs can't choose their contents. */
@@ -42,8 +41,8 @@ export interface CompileInput {
 }
 
 /**
- * Compiles a print fmt. Throws an `Error` if a wanted field can't be read. The message gives the reason, but
- * not the event's name.
+ * Compiles a print fmt. Throws an `Error` if a wanted field can't be read. The message gives the reason, but not the
+ * event's name.
  */
 export function compileFmt(input: CompileInput): steps.Program {
   const { format, fields, printFmt = format.printFmt, place } = input;
@@ -76,8 +75,8 @@ export function isCommon(field: string): boolean {
 }
 
 /**
- * Whether one step of the program can store the field directly from this piece. The piece must be a string,
- * or a number that contains the whole field.
+ * Whether one step of the program can store the field directly from this piece. The piece must be a string, or a number
+ * that contains the whole field.
  */
 function fillsAtOnce({ piece, meaning }: PrintedPiece): boolean {
   if (meaning?.kind === 'text') return true;
@@ -119,8 +118,8 @@ function assemble({ pieces, used, composed, wanted, place, isVariant }: Assembly
     return field === undefined ? [steps.STORE_NOTHING, 0] : placeOf(field, place);
   };
 
-  // The program can stop after the last used piece and the literal that ends it. But the program must match
-  // the whole line if a string can contain newlines or if the event has variants.
+  // The program can stop after the last used piece and the literal that ends it. But the program must match the whole
+  // line if a string can contain newlines or if the event has variants.
   const needsAll = isVariant || pieces.some((printed) => printed.isText);
   const last = pieces.findLastIndex((printed) => used.has(printed));
   const isEnded = last >= 0 && pieces[last + 1]?.piece.kind === 'literal';
@@ -151,8 +150,7 @@ function assemble({ pieces, used, composed, wanted, place, isVariant }: Assembly
     } else {
       const field = used.has(printed) && meaning?.kind === 'text' ? wanted.get(meaning.field) : undefined;
       const most = Math.max(printed.most, piece.width);
-      // Two adjacent strings have no boundary in the text. If no wanted field needs them, parse both as one
-      // string.
+      // Two adjacent strings have no boundary in the text. If no wanted field needs them, parse both as one string.
       if (i > 0 && field === undefined && isPassedString(pieces[i - 1], used)) {
         const previous = code.length - steps.STEP;
         code[previous + 1] += most;

@@ -24,8 +24,8 @@ import { makeTally, type Tally } from './tally.ts';
 import type { TextEventType, TextTarget } from './types.ts';
 
 /**
- * Number of bytes at the end of a text that the decoder leaves for the next call, because the last event may
- * be incomplete. The prefix and text of an event are always shorter.
+ * Number of bytes at the end of a text that the decoder leaves for the next call, because the last event may be
+ * incomplete. The prefix and text of an event are always shorter.
  */
 export const HOLD_BACK = 12_288;
 const NEWLINE = 0x0a;
@@ -75,8 +75,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   const brokenLines = makeBrokenLines(target, cpuCount);
   let lineFrom = 0;
   /**
-   * The current text, the position where its decoding started, and the number of bytes decoded before this
-   * position.
+   * The current text, the position where its decoding started, and the number of bytes decoded before this position.
    */
   let current: Uint8Array | undefined;
   let started = 0;
@@ -85,13 +84,12 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   let isCut = false;
 
   /**
-   * Counts a line that can't be parsed. Makes probes drop the operations in progress on the CPU (-1: on all
-   * CPUs), because the line may have started or ended one.
+   * Counts a line that can't be parsed. Makes probes drop the operations in progress on the CPU (-1: on all CPUs),
+   * because the line may have started or ended one.
    */
   const broken = (cpu: number, bytes: Uint8Array, from: number, end: number, why: string): number => {
     const stop = skipLine(bytes, from, end);
-    // If the line is a comment of function_graph, `bytes` is a copy, and `from` is not a position in the
-    // current text.
+    // If the line is a comment of function_graph, `bytes` is a copy, and `from` is not a position in the current text.
     const isLine = bytes === current;
     if (endsOpen && isFinal && isLine && stop === end) {
       isCut = true;
@@ -127,8 +125,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   const otherLine = makeOtherLines({ graph, cpuCount, position, tally, broken });
 
   /**
-   * Decodes all events that begin before `limit`. An event can have several lines, so decoding can end after
-   * `limit`.
+   * Decodes all events that begin before `limit`. An event can have several lines, so decoding can end after `limit`.
    */
   function lines(bytes: Uint8Array, end: number, limit: number): void {
     while (position.next < limit) {
@@ -153,8 +150,8 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
         try {
           lines(bytes, end, limit);
         } catch (error) {
-          // If a handler throws, only the current line is lost. Skip the line, unless `position.next` is
-          // already after it.
+          // If a handler throws, only the current line is lost. Skip the line, unless `position.next` is already after
+          // it.
           if (position.next === lineFrom) position.next = skipLine(bytes, lineFrom, end);
           target.onError(prefix.cpu, 'handler_failed', error);
           brokenLines.voidUntil(prefix.cpu, tally.latestNs());

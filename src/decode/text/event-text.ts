@@ -1,6 +1,6 @@
 /**
- * Decodes the part of an event's line after the prefix: finds the event's type, fills in its record and calls
- * its handler.
+ * Decodes the part of an event's line after the prefix: finds the event's type, fills in its record and calls its
+ * handler.
  */
 import type { EventRecord } from '../../model/record.ts';
 import { type Dispatcher, UNHANDLED } from '../dispatch.ts';
@@ -28,9 +28,7 @@ const HASH = 0x23;
 export interface TextPosition {
   /** Start of the next line. Set before a handler is called, so that decoding can continue if the handler throws. */
   next: number;
-  /**
-   * Whether the form of the previous event's text is unknown. The current line can then continue this text.
-   */
+  /** Whether the form of the previous event's text is unknown. The current line can then continue this text. */
   inUnknown: boolean;
 }
 

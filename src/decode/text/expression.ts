@@ -1,7 +1,6 @@
 /**
- * Analyses the C expression of an argument in a print fmt, to find out how to compute a field's value from
- * the printed text.
- * Source: include/trace/stages/stage3_trace_output.h for the macros.
+ * Analyses the C expression of an argument in a print fmt, to find out how to compute a field's value from the printed
+ * text. Source: include/trace/stages/stage3_trace_output.h for the macros.
  */
 
 import { constantValue } from '../constant.ts';
@@ -15,8 +14,8 @@ import {
 } from '../print-fmt.ts';
 
 /**
- * The part of a field that a printed number contains: `field = number × scale + the other parts`. `number ×
- * scale` is always less than `span`. If the number contains the whole field, `span` is infinity.
+ * The part of a field that a printed number contains: `field = number × scale + the other parts`. `number × scale` is
+ * always less than `span`. If the number contains the whole field, `span` is infinity.
  */
 export interface Part {
   field: string;
@@ -34,10 +33,7 @@ export type Meaning =
   /** One of two texts is printed, depending on the bits of `mask`. */
   | { kind: 'choice'; field: string; mask: number; whenSet: string; whenClear: string }
   | { kind: 'text'; field: string }
-  /**
-   * No field can be computed from the text. `mayHoldNewline`: the text can contain any bytes, including
-   * newlines.
-   */
+  /** No field can be computed from the text. `mayHoldNewline`: the text can contain any bytes, including newlines. */
   | { kind: 'other'; mayHoldNewline: boolean };
 
 /** Value of `mask` or `span` that means the whole field. */
@@ -145,9 +141,7 @@ function symbolOf(text: string, code: string): Meaning | undefined {
   return { kind: 'symbol', part, pairs };
 }
 
-/**
- * Whether `pairs` contains every pair of the text. False if the kernel could not resolve an enum in a pair.
- */
+/** Whether `pairs` contains every pair of the text. False if the kernel could not resolve an enum in a pair. */
 function isComplete(pairs: readonly FlagPair[], code: string, from: number, to: number): boolean {
   return pairs.length > 0 && code.slice(from, to).split('{').length - 1 === pairs.length;
 }

@@ -1,6 +1,6 @@
 /**
- * Assigns numbers, starting at 1, to function names. Text contains function names instead of addresses, so
- * the decoder writes the number of the name to a record's address field. Only a new name allocates a string.
+ * Assigns numbers, starting at 1, to function names. Text contains function names instead of addresses, so the decoder
+ * writes the number of the name to a record's address field. Only a new name allocates a string.
  */
 
 import type { FunctionNames } from '../../model/function-names.ts';
@@ -21,8 +21,8 @@ export function makeFunctionInterner(): FunctionInterner {
   let pool = new Uint8Array(1 << 14);
   let starts = new Int32Array(1 << 9);
   /**
-   * Hash table with open addressing. An element contains the number of a name, or 0. At least half of the
-   * elements are 0.
+   * Hash table with open addressing. An element contains the number of a name, or 0. At least half of the elements are
+   * 0.
    */
   let places = new Int32Array(1 << 10);
 

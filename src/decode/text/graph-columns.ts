@@ -1,6 +1,6 @@
 /**
- * Parses the columns at the beginning of function_graph's lines, up to the call (see graph-lines.ts). Each
- * parsing function parses the column at `from` and returns the position after the column.
+ * Parses the columns at the beginning of function_graph's lines, up to the call (see graph-lines.ts). Each parsing
+ * function parses the column at `from` and returns the position after the column.
  */
 import { PROC_COLUMNS } from './graph-text.ts';
 import { type LinePrefix, parseFlags } from './prefix.ts';
@@ -15,8 +15,8 @@ const ZERO = 0x30;
 const BAR = 0x7c;
 
 /**
- * Makes the parsing functions. They write time, CPU, task and flags to `prefix`, and the duration (-1: none)
- * to `durationNs[0]`.
+ * Makes the parsing functions. They write time, CPU, task and flags to `prefix`, and the duration (-1: none) to
+ * `durationNs[0]`.
  */
 export function makeGraphColumns(prefix: LinePrefix, cpuCount: number, durationNs: Float64Array) {
   /** Position in the current column. */

@@ -26,8 +26,8 @@ import { lineEnd, startsWith } from './search.ts';
 
 export interface GraphReader {
   /**
-   * Parses a line and passes its events to the handlers. Returns where the next line begins, or -1 if the
-   * line is not from function_graph.
+   * Parses a line and passes its events to the handlers. Returns where the next line begins, or -1 if the line is not
+   * from function_graph.
    */
   line(bytes: Uint8Array, from: number, end: number): number;
 }
@@ -80,8 +80,8 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
   /** Functions that have not returned, by CPU and depth, as in the kernel's `enter_funcs`. */
   const entered = new Int32Array(cpuCount * MOST_DEPTH);
   /**
-   * Duration in the current line, or -1. An array, because V8 would allocate an object for each value of a
-   * variable that holds a double.
+   * Duration in the current line, or -1. An array, because V8 would allocate an object for each value of a variable
+   * that holds a double.
    */
   const durationNs = new Float64Array(1);
   /** The last made-up timestamp. */
@@ -213,10 +213,7 @@ function makeEmitter({ entry, exit, scratch, prefix, count, handOut }: GraphOpti
   };
 }
 
-/**
- * Makes a function that writes a record's integers by field name. Ignores fields that the event's format
- * lacks.
- */
+/** Makes a function that writes a record's integers by field name. Ignores fields that the event's format lacks. */
 function fieldsOf(type: LineType | undefined) {
   const places = new Map<string, { at: number; size: number }>();
   for (const field of type?.format.fields ?? []) {

@@ -1,6 +1,6 @@
 /**
- * Finds the parts of function_graph text that are not columns: the ends of calls, banners and comments. The
- * kernel prints a *banner* when a CPU switches tasks, and prints other events as comments.
+ * Finds the parts of function_graph text that are not columns: the ends of calls, banners and comments. The kernel
+ * prints a *banner* when a CPU switches tasks, and prints other events as comments.
  */
 import { startsWith } from './search.ts';
 
@@ -17,8 +17,8 @@ const SPACE = 0x20;
 const CLOSE = 0x29;
 
 /**
- * Whether a closing parenthesis between `from` and `stop` is followed by `what` (`;` or `{`). `from`:
- * position of the call's opening parenthesis.
+ * Whether a closing parenthesis between `from` and `stop` is followed by `what` (`;` or `{`). `from`: position of the
+ * call's opening parenthesis.
  */
 export function endsAs(bytes: Uint8Array, from: number, stop: number, what: number): boolean {
   for (let pos = from + 1; pos < stop; pos++) {
@@ -41,9 +41,9 @@ export function bannerEnd(bytes: Uint8Array, from: number, end: number): number 
 }
 
 /**
- * Returns the end of a comment's text, or -1 if the text contains no `COMMENT_END`. A task name in the
- * comment can contain `COMMENT_END`, so the text after it must also look like the start of a line. If no
- * `COMMENT_END` satisfies this condition, the comment ends at the first one.
+ * Returns the end of a comment's text, or -1 if the text contains no `COMMENT_END`. A task name in the comment can
+ * contain `COMMENT_END`, so the text after it must also look like the start of a line. If no `COMMENT_END` satisfies
+ * this condition, the comment ends at the first one.
  */
 export function commentEnd(bytes: Uint8Array, from: number, end: number): number {
   let first = -1;

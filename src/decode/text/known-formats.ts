@@ -1,7 +1,7 @@
 /**
- * Provides event formats for text without format files, such as a saved `trace`. A format has only the fields
- * that probes read, in our own layout. If kernel versions print an event differently, the event's format has
- * several `print fmt:` lines, and the text decoder tries them in order. Source: include/trace/events/*.h and
+ * Provides event formats for text without format files, such as a saved `trace`. A format has only the fields that
+ * probes read, in our own layout. If kernel versions print an event differently, the event's format has several `print
+ * fmt:` lines, and the text decoder tries them in order. Source: include/trace/events/*.h and
  * kernel/trace/trace_entries.h, 5.10 to 7.3.
  */
 import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from './blk-format.ts';
@@ -192,8 +192,8 @@ const FIRST_OF_FAMILIES = names.length + 1;
 export const KNOWN_EVENTS: readonly string[] = [...names, BLOCK_EVENT];
 
 /**
- * Makes a function that returns the text of an event's format file, or undefined if the event is unknown. An
- * event always gets the same ID.
+ * Makes a function that returns the text of an event's format file, or undefined if the event is unknown. An event
+ * always gets the same ID.
  */
 export function makeKnownFormats(): (event: string) => string | undefined {
   const familyEvents: string[] = [];
@@ -214,8 +214,8 @@ export function makeKnownFormats(): (event: string) => string | undefined {
 const FIRST_BARE = 60_000;
 
 /**
- * Returns a format with only the common fields, to count an event whose format is unknown. Each event needs
- * its own `number`.
+ * Returns a format with only the common fields, to count an event whose format is unknown. Each event needs its own
+ * `number`.
  */
 export function bareFormatText(event: string, number: number): string {
   return formatText(event, FIRST_BARE + number, { fields: [] });

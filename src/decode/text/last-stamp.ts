@@ -7,8 +7,8 @@ const MOST_LINES = 16;
 const prefix = newPrefix();
 
 /**
- * Returns the last timestamp in the last 16 lines, or 0 if these lines have none. `isGraph`: the text comes
- * from function_graph.
+ * Returns the last timestamp in the last 16 lines, or 0 if these lines have none. `isGraph`: the text comes from
+ * function_graph.
  */
 export function lastLineStamp(bytes: Uint8Array, from: number, end: number, isGraph: boolean): TimestampNs {
   let stop = end;

@@ -1,6 +1,6 @@
 /**
- * Determines how the lines of each event begin, and compiles the programs that read the event's *wanted*
- * fields: the fields that a probe reads.
+ * Determines how the lines of each event begin, and compiles the programs that read the event's *wanted* fields: the
+ * fields that a probe reads.
  */
 import { reasonOf } from '../../model/errors.ts';
 import type { EventFormat } from '../../model/format.ts';
@@ -17,23 +17,17 @@ export interface LineType {
   slot: number;
   place: RecordPlace;
   /**
-   * Text with which the event's lines begin after the prefix, or one of the constants `NUMBER`, `FUNCTION`,
-   * `GRAPH` and `BLOCK`.
+   * Text with which the event's lines begin after the prefix, or one of the constants `NUMBER`, `FUNCTION`, `GRAPH` and
+   * `BLOCK`.
    */
   start: string;
-  /**
-   * Programs for the text after `start` and an optional space. The decoder uses the first program that
-   * matches.
-   */
+  /** Programs for the text after `start` and an optional space. The decoder uses the first program that matches. */
   programs: readonly Program[];
-  /**
-   * Programs for lines that begin with `start` but must not reach the handler. The decoder only counts these
-   * lines.
-   */
+  /** Programs for lines that begin with `start` but must not reach the handler. The decoder only counts these lines. */
   others: readonly Program[];
   /**
-   * Whether the format has no print fmt. The form of the event's text is then unknown, and the text can have
-   * several lines.
+   * Whether the format has no print fmt. The form of the event's text is then unknown, and the text can have several
+   * lines.
    */
   isOpen: boolean;
   /** Offsets of the common fields in the scratch buffer: in words for the pid, in bytes for the others. */
@@ -53,10 +47,7 @@ export const GRAPH = '|';
 /** `start` of lines of blk, which `blk-line.ts` parses. */
 export const BLOCK = 'blk';
 
-/**
- * How the kernel prints a record. `formats`: one print fmt per variant. `start` and `others`: as in
- * `LineType`.
- */
+/** How the kernel prints a record. `formats`: one print fmt per variant. `start` and `others`: as in `LineType`. */
 interface Printed {
   start: string;
   formats: readonly string[];
@@ -82,8 +73,8 @@ const PRINTED: Readonly<Record<string, Printed>> = {
       '"%llu %10llu %3llu.%05llu %7llu %6u %6u %6u %6u %6u", REC->runtime, REC->noise, 0, 0, REC->max_sample, REC->hw_count, REC->nmi_count, REC->irq_count, REC->softirq_count, REC->thread_count',
     ],
   },
-  // From trace_fn_trace(): the usual form, the form with the option func-args, and the form without a parent
-  // function. `others`: from trace_func_repeats_print().
+  // From trace_fn_trace(): the usual form, the form with the option func-args, and the form without a parent function.
+  // `others`: from trace_func_repeats_print().
   'ftrace:function': {
     start: FUNCTION,
     formats: [
@@ -112,8 +103,8 @@ function hwlatFormats(): string[] {
 }
 
 /**
- * Print fmts for `others`. Kernels before 4.3 also print an event with `success=0` if the task was already
- * awake. Used only with formats from `known-formats.ts`.
+ * Print fmts for `others`. Kernels before 4.3 also print an event with `success=0` if the task was already awake. Used
+ * only with formats from `known-formats.ts`.
  */
 const ALREADY_AWAKE: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
   ['sched:sched_wakeup', 'sched:sched_wakeup_new', 'sched:sched_waking'].map((event) => [
@@ -142,8 +133,8 @@ export interface LineTypes {
 }
 
 /**
- * Compiles all types. Throws an `Error` that names the event if its text lacks a wanted field. To avoid this,
- * check with `textProblem` first.
+ * Compiles all types. Throws an `Error` that names the event if its text lacks a wanted field. To avoid this, check
+ * with `textProblem` first.
  */
 export function compileTypes(requested: readonly TextEventType[], slots: Uint16Array): LineTypes {
   const wanted = requested.map(withText);
@@ -159,8 +150,8 @@ export function compileTypes(requested: readonly TextEventType[], slots: Uint16A
 }
 
 /**
- * Adds the field `buf` to the wanted fields of markers (`ftrace:print`), because this field contains the
- * whole text of a marker.
+ * Adds the field `buf` to the wanted fields of markers (`ftrace:print`), because this field contains the whole text of
+ * a marker.
  */
 function withText(type: TextEventType): TextEventType {
   return type.event === 'ftrace:print' ? { ...type, fields: [...type.fields, 'buf'] } : type;
@@ -181,8 +172,8 @@ export function textProblem(type: TextEventType): string | undefined {
 }
 
 /**
- * Makes a variant of `textProblem` for events that are read from the same text. Text does not contain an
- * event's system, so of two events with the same name, only the first can be read.
+ * Makes a variant of `textProblem` for events that are read from the same text. Text does not contain an event's
+ * system, so of two events with the same name, only the first can be read.
  */
 export function makeTextProblems(): (type: TextEventType) => string | undefined {
   const firstByName = new Map<string, string>();
@@ -262,8 +253,7 @@ function linesOf(
 }
 
 /**
- * Returns the print fmts of a format. A kernel's format has one; a format of `known-formats.ts` has one per
- * variant.
+ * Returns the print fmts of a format. A kernel's format has one; a format of `known-formats.ts` has one per variant.
  */
 function printFmtsOf({ printFmt }: EventFormat): string[] {
   return printFmt.split(/\nprint fmt:[ \t]*/);

@@ -20,9 +20,7 @@ export interface LooseLine {
   cpu: number;
   flagsFrom: number;
   flagsTo: number;
-  /**
-   * The seconds of the timestamp, or the count if `kind` is `count`. `micros`: the remaining microseconds.
-   */
+  /** The seconds of the timestamp, or the count if `kind` is `count`. `micros`: the remaining microseconds. */
   whole: number;
   micros: number;
   /** Start of the event's text. */
@@ -103,9 +101,7 @@ function parseBehindName(bytes: Uint8Array, from: number, end: number, into: Loo
   return parseStamp(bytes, pos, end, into);
 }
 
-/**
- * Parses the columns of latency-format: the CPU (`%3d`), directly followed by the flags, then the timestamp.
- */
+/** Parses the columns of latency-format: the CPU (`%3d`), directly followed by the flags, then the timestamp. */
 function parseLatency(bytes: Uint8Array, from: number, end: number, into: LooseLine): boolean {
   let pos = skipDigits(bytes, from, end);
   if (pos === from || pos - from > MOST_DIGITS) return false;

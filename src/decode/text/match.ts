@@ -1,9 +1,9 @@
 /**
  * Runs a program's steps over a line and writes the record's fields to the scratch buffer.
  *
- * A string can contain any bytes. The matcher ends a string at the first position after which all later steps
- * match, up to a newline. So it parses a task named ` pid=1 prio=2` correctly. If this newline could itself
- * be inside the string, the text after the newline must also look like a line.
+ * A string can contain any bytes. The matcher ends a string at the first position after which all later steps match, up
+ * to a newline. So it parses a task named ` pid=1 prio=2` correctly. If this newline could itself be inside the string,
+ * the text after the newline must also look like a line.
  */
 
 import type { FunctionInterner } from './function-interner.ts';
@@ -42,8 +42,8 @@ interface State {
   parts: Float64Array;
   tries: number;
   /**
-   * If true, a newline that could be inside a string ends the line only if the text after the newline looks
-   * like a line.
+   * If true, a newline that could be inside a string ends the line only if the text after the newline looks like a
+   * line.
    */
   strict: boolean;
 }
@@ -79,8 +79,8 @@ export function makeMatcher(scratch: Scratch, functions: FunctionInterner): Matc
 }
 
 /**
- * Runs the steps from `firstStep` on. `horizon`: a newline before this position may be inside a string.
- * Returns where the next line begins, or -1 if the line does not match.
+ * Runs the steps from `firstStep` on. `horizon`: a newline before this position may be inside a string. Returns where
+ * the next line begins, or -1 if the line does not match.
  */
 function walk(
   state: State,
@@ -204,17 +204,14 @@ function findEnd(
   return -1;
 }
 
-/**
- * Skips the optional suffixes of a function's name: `+0x12/0x34` and ` [module]`. Returns the position after
- * them.
- */
+/** Skips the optional suffixes of a function's name: `+0x12/0x34` and ` [module]`. Returns the position after them. */
 function behindSymbol(program: Program, pc: number, bytes: Uint8Array, from: number, end: number): number {
   let pos = from;
   if (bytes[pos] === PLUS)
     while (pos < end && bytes[pos] > SPACE && !isNext(program, pc, bytes, pos, end)) pos++;
   if (bytes[pos] !== SPACE || bytes[pos + 1] !== BRACKET) return pos;
-  // ` [` can also be the start of the next literal. If the next literal is only one space, the `[` is not
-  // part of it and begins a module's name.
+  // ` [` can also be the start of the next literal. If the next literal is only one space, the `[` is not part of it
+  // and begins a module's name.
   const { code, literals } = program;
   const next = pc + steps.STEP;
   const isLiteral = code[next] === steps.LITERAL && literals[code[next + 1] + 1] === BRACKET;

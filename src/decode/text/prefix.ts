@@ -133,10 +133,7 @@ export function isLikePrefix(bytes: Uint8Array, from: number, end: number): bool
   return pos + 2 >= end || (bytes[pos] === 0x5d && bytes[pos + 1] === SPACE && bytes[pos + 2] !== MINUS);
 }
 
-/**
- * Parses ` %5lu.%06lu: `, or ` %12llu: ` if the clock does not measure time. Returns the position after it,
- * or -1.
- */
+/** Parses ` %5lu.%06lu: `, or ` %12llu: ` if the clock does not measure time. Returns the position after it, or -1. */
 function parseStamp(bytes: Uint8Array, from: number, end: number, into: LinePrefix): number {
   let pos = from;
   while (pos < end && bytes[pos] === SPACE) pos++;

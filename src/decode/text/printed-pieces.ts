@@ -1,6 +1,6 @@
 /**
- * Finds the pieces of a print fmt from which a field's value can be computed. A *piece* is a literal or a
- * conversion with its argument (see printf.ts).
+ * Finds the pieces of a print fmt from which a field's value can be computed. A *piece* is a literal or a conversion
+ * with its argument (see printf.ts).
  */
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { fieldsRead, type Meaning, meaningOf, type Part, WHOLE } from './expression.ts';
@@ -49,8 +49,8 @@ function longestOf(meaning: Meaning, format: EventFormat): number {
 }
 
 /**
- * Returns the pieces from which the field's value can be computed; for an address, only the piece with the
- * function's name. Throws an `Error` with the reason if the text does not contain the value.
+ * Returns the pieces from which the field's value can be computed; for an address, only the piece with the function's
+ * name. Throws an `Error` with the reason if the text does not contain the value.
  */
 export function howToFill(
   field: FieldFormat,

@@ -1,6 +1,6 @@
 /**
- * Splits an event's print fmt (a printf format string and its arguments) into literals and conversions with
- * their arguments. Source of the kernel's conversions: lib/vsprintf.c, format_decode() and pointer().
+ * Splits an event's print fmt (a printf format string and its arguments) into literals and conversions with their
+ * arguments. Source of the kernel's conversions: lib/vsprintf.c, format_decode() and pointer().
  */
 import { endOfArgument, STRING, withoutLiterals } from '../print-fmt.ts';
 

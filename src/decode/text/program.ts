@@ -1,6 +1,6 @@
 /**
- * A program describes the lines of one event type as a list of steps: match a literal, parse a number, or
- * find the end of a string. `compile-fmt.ts` makes programs. `match.ts` runs a program over each line.
+ * A program describes the lines of one event type as a list of steps: match a literal, parse a number, or find the end
+ * of a string. `compile-fmt.ts` makes programs. `match.ts` runs a program over each line.
  */
 import type { FieldFormat } from '../../model/format.ts';
 
@@ -58,10 +58,7 @@ export interface NameTable {
   none: Uint8Array;
 }
 
-/**
- * A field that the kernel prints in parts. The field's value is the sum of the parts, each multiplied by its
- * scale.
- */
+/** A field that the kernel prints in parts. The field's value is the sum of the parts, each multiplied by its scale. */
 export interface Composed {
   /** Byte offset in the scratch buffer. */
   at: number;
@@ -72,8 +69,8 @@ export interface Composed {
 
 export interface Program {
   /**
-   * Whether a string may contain text that looks like the start of a line. Must be false if the event has
-   * several programs (variants): the wrong program could otherwise match up to the end of a later line.
+   * Whether a string may contain text that looks like the start of a line. Must be false if the event has several
+   * programs (variants): the wrong program could otherwise match up to the end of a later line.
    */
   reachesOverLines: boolean;
   code: Int32Array;

@@ -1,9 +1,8 @@
 /**
- * Converts the text of events in the output of `trace-cmd report` to the kernel's own text. For most events,
- * only the padding after the event's name differs. With the option `-R`, the report prints all fields of an
- * event instead of the event's usual text. For records of tracers, the text differs entirely from the
- * kernel's.
- * Source: libtraceevent, tep_print_fields() and its plugins; print fmts in kernel/trace/trace_entries.h.
+ * Converts the text of events in the output of `trace-cmd report` to the kernel's own text. For most events, only the
+ * padding after the event's name differs. With the option `-R`, the report prints all fields of an event instead of the
+ * event's usual text. For records of tracers, the text differs entirely from the kernel's. Source: libtraceevent,
+ * tep_print_fields() and its plugins; print fmts in kernel/trace/trace_entries.h.
  */
 
 interface Rewrite {

@@ -1,7 +1,7 @@
 /**
- * Allocates one *scratch buffer* for the records that the decoder makes from lines, and writes fields to it.
- * The buffer has a place for one record of each event type. A record has the layout of its event's format, so
- * handlers read the same offsets as in raw records.
+ * Allocates one *scratch buffer* for the records that the decoder makes from lines, and writes fields to it. The buffer
+ * has a place for one record of each event type. A record has the layout of its event's format, so handlers read the
+ * same offsets as in raw records.
  */
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { TWO_POW_32 } from '../../model/time.ts';
@@ -25,8 +25,8 @@ export interface RecordPlace {
 }
 
 /**
- * Allocates a place for each event type and writes `common_type` into each record. Throws an `Error` if an
- * event type has more than 7 wanted strings of variable length.
+ * Allocates a place for each event type and writes `common_type` into each record. Throws an `Error` if an event type
+ * has more than 7 wanted strings of variable length.
  */
 export function makeScratch(types: readonly { format: EventFormat; fields: readonly string[] }[]): {
   scratch: Scratch;
@@ -67,8 +67,8 @@ export function writeNumber(bytes: Uint8Array, at: number, size: number, value: 
 }
 
 /**
- * Copies a string into a field, and truncates it to the available bytes. `at`: next free position for strings
- * of variable length. Returns the next free position after the string.
+ * Copies a string into a field, and truncates it to the available bytes. `at`: next free position for strings of
+ * variable length. Returns the next free position after the string.
  */
 export function writeString(
   scratch: Scratch,

@@ -8,8 +8,8 @@ export function startsWith(bytes: Uint8Array, from: number, end: number, text: U
 }
 
 /**
- * Returns the start of the next line, or -1 if no newline follows. Checks four bytes per step, because this
- * is a third faster than one byte per step or `indexOf`.
+ * Returns the start of the next line, or -1 if no newline follows. Checks four bytes per step, because this is a third
+ * faster than one byte per step or `indexOf`.
  */
 export function lineEnd(bytes: Uint8Array, from: number, end: number): number {
   let pos = from;

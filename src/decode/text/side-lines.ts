@@ -1,6 +1,6 @@
 /**
- * Parses lines that are not events but report the state of the buffer.
- * Source: kernel/trace/trace.c, print_trace_line() (LOST EVENTS) and test_cpu_buff_start().
+ * Parses lines that are not events but report the state of the buffer. Source: kernel/trace/trace.c, print_trace_line()
+ * (LOST EVENTS) and test_cpu_buff_start().
  */
 import { parseDecimal, parsedNumber } from './numbers.ts';
 import { startsWith } from './search.ts';
@@ -20,9 +20,9 @@ export interface SideLine {
 }
 
 /**
- * Parses `CPU:%d [LOST %lu EVENTS]`, `CPU:%d [LOST EVENTS]`, or `##### CPU %u buffer started ####`, and
- * writes the contents to `into`. Each of these lines means that earlier events of this CPU are lost. Returns
- * where the next line begins, or -1 for other lines.
+ * Parses `CPU:%d [LOST %lu EVENTS]`, `CPU:%d [LOST EVENTS]`, or `##### CPU %u buffer started ####`, and writes the
+ * contents to `into`. Each of these lines means that earlier events of this CPU are lost. Returns where the next line
+ * begins, or -1 for other lines.
  */
 export function parseLoss(bytes: Uint8Array, from: number, end: number, into: SideLine): number {
   const isStart = bytes[from] === 0x23;

@@ -4,8 +4,8 @@ import type { TextTarget } from './types.ts';
 
 export interface Tally {
   /**
-   * Counts an event that has `size` bytes in the kernel's ring buffer. If `lose` was called for the CPU since
-   * its last event, calls `onLoss`.
+   * Counts an event that has `size` bytes in the kernel's ring buffer. If `lose` was called for the CPU since its last
+   * event, calls `onLoss`.
    */
   count(cpu: number, stamp: TimestampNs, size: number): void;
   /** Subtracts an event that `count` added, because its line is cut off at the end of the text. */
@@ -27,8 +27,8 @@ export function makeTally(cpuCount: number, target: Pick<TextTarget, 'onLoss'>):
   const lossPending = new Uint8Array(cpuCount);
   let late = 0;
   /**
-   * The latest timestamp. An array, because V8 would allocate an object for each value of a variable that
-   * holds a double.
+   * The latest timestamp. An array, because V8 would allocate an object for each value of a variable that holds a
+   * double.
    */
   const latest = new Float64Array(1);
   return {

@@ -17,8 +17,8 @@ export interface TextTarget {
   /** Called if events of `cpu` were lost before the event at `untilNs`. */
   onLoss(cpu: number, untilNs: TimestampNs): void;
   /**
-   * Called if a line of `cpu` can't be parsed, or if its handler throws. Must drop operations that began
-   * before `untilNs`. Default: `onLoss`.
+   * Called if a line of `cpu` can't be parsed, or if its handler throws. Must drop operations that began before
+   * `untilNs`. Default: `onLoss`.
    */
   onBroken?(cpu: number, untilNs: TimestampNs): void;
   /** Called if a line can't be decoded or a handler throws. `cpu` is -1 if the line does not contain a CPU. */

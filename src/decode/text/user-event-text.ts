@@ -1,14 +1,14 @@
 /**
- * Makes print fmts for user events, which programs define. The print fmt in the format file of a user event
- * can't be used: the kernel ignores it, and prints all fields (kernel/trace/trace_output.c, print_fields()).
+ * Makes print fmts for user events, which programs define. The print fmt in the format file of a user event can't be
+ * used: the kernel ignores it, and prints all fields (kernel/trace/trace_output.c, print_fields()).
  */
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { isCommon } from './compile-fmt.ts';
 
 const SYSTEMS = ['user_events', 'user_events_multi'];
 /**
- * Maximum number of one-byte fields that can be read. The limit exists because each of these fields doubles
- * the number of variants.
+ * Maximum number of one-byte fields that can be read. The limit exists because each of these fields doubles the number
+ * of variants.
  */
 const MOST_BYTES = 4;
 

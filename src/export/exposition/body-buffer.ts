@@ -1,7 +1,7 @@
 /**
- * A growing buffer for the body of a scrape. The text renderer writes several lines per call, because
- * encoding the whole body at once, or each line separately, takes twice as long. The protobuf renderer writes
- * bytes directly into reserved space.
+ * A growing buffer for the body of a scrape. The text renderer writes several lines per call, because encoding the
+ * whole body at once, or each line separately, takes twice as long. The protobuf renderer writes bytes directly into
+ * reserved space.
  */
 
 export interface BodyBuffer {

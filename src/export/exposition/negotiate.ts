@@ -1,7 +1,6 @@
 /**
- * Chooses the format and compression of a response from the client's Accept headers (RFC 9110, 12.5).
- * Prometheus lists several versions of each format. We skip versions that we do not serve, and ignore the
- * `escaping` parameter.
+ * Chooses the format and compression of a response from the client's Accept headers (RFC 9110, 12.5). Prometheus lists
+ * several versions of each format. We skip versions that we do not serve, and ignore the `escaping` parameter.
  */
 import { promisify } from 'node:util';
 import { constants, gzip } from 'node:zlib';
@@ -26,9 +25,9 @@ interface Preference {
 }
 
 /**
- * Returns the supported format with the highest q in an `Accept` header, or the first of several with that q.
- * Ignores wildcards. If the header names no supported format, returns the text format, because people and all
- * collectors can read it.
+ * Returns the supported format with the highest q in an `Accept` header, or the first of several with that q. Ignores
+ * wildcards. If the header names no supported format, returns the text format, because people and all collectors can
+ * read it.
  */
 export function negotiateFormat(accept: string | undefined): ExpositionFormat {
   let best: ExpositionFormat = 'text';
@@ -62,8 +61,7 @@ function formatOf({ value, parameters }: Preference): ExpositionFormat | undefin
 }
 
 /**
- * Whether an `Accept-Encoding` header accepts gzip: the q of gzip or, if gzip is not listed, the q of `*` is
- * above 0.
+ * Whether an `Accept-Encoding` header accepts gzip: the q of gzip or, if gzip is not listed, the q of `*` is above 0.
  */
 export function acceptsGzip(acceptEncoding: string | undefined): boolean {
   const preferences = parsePreferences(acceptEncoding);

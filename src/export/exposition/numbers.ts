@@ -23,10 +23,7 @@ export function openMetricsFloat(x: number): string {
 /** Functions that format a value of `le`, by text format. */
 export const FORMAT_BOUND = { text: goFloat, openmetrics: openMetricsFloat } as const;
 
-/**
- * Formats a sample's value. Unlike `le`, the value can have any decimal form, so we use the fastest:
- * JavaScript's.
- */
+/** Formats a sample's value. Unlike `le`, the value can have any decimal form, so we use the fastest: JavaScript's. */
 export function sampleValue(x: number): string {
   return Number.isFinite(x) ? String(x) : nonFinite(x);
 }

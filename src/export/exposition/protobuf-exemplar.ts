@@ -18,9 +18,7 @@ const PAIR_VALUE = 2;
 const TIMESTAMP_SECONDS = (1 << 3) | VARINT;
 const TIMESTAMP_NANOS = (2 << 3) | VARINT;
 
-/**
- * Maximum bytes of an exemplar with IDs of 32 and 16 digits. Below 128, so the length prefix needs one byte.
- */
+/** Maximum bytes of an exemplar with IDs of 32 and 16 digits. Below 128, so the length prefix needs one byte. */
 export const EXEMPLAR_ROOM = 112;
 
 /** Writes an exemplar's length and content. The caller must have written the tag. */

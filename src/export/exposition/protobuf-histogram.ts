@@ -1,8 +1,7 @@
 /**
- * Writes one series of a histogram as a `Histogram` message (io.prometheus.client's metrics.proto): classic
- * buckets and a native histogram of the same counts. Prometheus can store either or both. Like client_golang,
- * we omit the classic +Inf bucket unless it has an exemplar, because the bucket's count equals the
- * histogram's count.
+ * Writes one series of a histogram as a `Histogram` message (io.prometheus.client's metrics.proto): classic buckets and
+ * a native histogram of the same counts. Prometheus can store either or both. Like client_golang, we omit the classic
+ * +Inf bucket unless it has an exemplar, because the bucket's count equals the histogram's count.
  */
 import { HISTOGRAM_SCALE } from '../../model/histogram-grid.ts';
 import type { HistogramSnapshot } from '../../model/metric.ts';
@@ -41,8 +40,8 @@ const SPAN_OFFSET = (1 << 3) | VARINT;
 const SPAN_LENGTH = (2 << 3) | VARINT;
 
 /**
- * Width of the zero bucket: the value that Prometheus uses for exponential histograms from OTLP. If it were
- * 0, Prometheus would treat an empty native histogram as a classic one.
+ * Width of the zero bucket: the value that Prometheus uses for exponential histograms from OTLP. If it were 0,
+ * Prometheus would treat an empty native histogram as a classic one.
  */
 const ZERO_THRESHOLD_SECONDS = 1e-128;
 
@@ -50,22 +49,19 @@ const ZERO_THRESHOLD_SECONDS = 1e-128;
 export const HEAD_ROOM = 64;
 /** Maximum bytes of a classic bucket. */
 export const BUCKET_ROOM = 2 + 1 + MAX_VARINT_BYTES + 1 + 8;
-/**
- * Maximum bytes of a native bucket: a delta, and a span if the bucket begins a run of consecutive buckets.
- */
+/** Maximum bytes of a native bucket: a delta, and a span if the bucket begins a run of consecutive buckets. */
 const NATIVE_BUCKET_ROOM = MAX_VARINT_BYTES + 2 + 2 * (1 + MAX_VARINT_BYTES);
 
 /** Maximum bytes of a series' `Histogram` message. */
 export function histogramRoom({ bounds, grid }: HistogramShape, hasExemplars: boolean): number {
   const room = HEAD_ROOM + bounds.length * BUCKET_ROOM + grid.upperNs.length * NATIVE_BUCKET_ROOM;
-  // Each exemplar is written twice: in a classic bucket, which can be the +Inf bucket, and in the native
-  // histogram.
+  // Each exemplar is written twice: in a classic bucket, which can be the +Inf bucket, and in the native histogram.
   return hasExemplars ? room + (bounds.length + 1) * 2 * (3 + EXEMPLAR_ROOM) + BUCKET_ROOM : room;
 }
 
 /**
- * Writes the content of the message for series `s` at `at`, and returns the position after it. The caller
- * must have reserved `histogramRoom` bytes.
+ * Writes the content of the message for series `s` at `at`, and returns the position after it. The caller must have
+ * reserved `histogramRoom` bytes.
  */
 export type HistogramWriter = (
   bytes: Buffer,
@@ -163,8 +159,8 @@ function writeExemplars(bytes: Buffer, at: number, exemplars: BucketExemplars): 
 }
 
 /**
- * Writes each run of consecutive buckets as a `BucketSpan` message. The first offset is a bucket index. Each
- * later offset is the number of empty buckets since the previous run.
+ * Writes each run of consecutive buckets as a `BucketSpan` message. The first offset is a bucket index. Each later
+ * offset is the number of empty buckets since the previous run.
  */
 function writeSpans(bytes: Uint8Array, at: number, indexes: Int32Array, length: number): number {
   let next = 0;

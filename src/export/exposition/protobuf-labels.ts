@@ -1,6 +1,6 @@
 /**
- * Encodes the `label` fields of each series only once. The family's `labelValues` array is the cache key.
- * Cached labels stay valid, because the array only grows (see metrics/snapshot-reader.ts).
+ * Encodes the `label` fields of each series only once. The family's `labelValues` array is the cache key. Cached labels
+ * stay valid, because the array only grows (see metrics/snapshot-reader.ts).
  */
 import type { FamilySnapshot } from '../../model/metric.ts';
 import { labelPairs } from '../families.ts';
@@ -11,10 +11,7 @@ const METRIC_LABEL = 1;
 const PAIR_NAME = 1;
 const PAIR_VALUE = 2;
 
-/**
- * Encoded labels of all series of a family, one series after the other. The labels of series s end at
- * `ends[s]`.
- */
+/** Encoded labels of all series of a family, one series after the other. The labels of series s end at `ends[s]`. */
 export interface EncodedLabels {
   bytes: Buffer;
   ends: number[];

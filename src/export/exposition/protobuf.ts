@@ -1,8 +1,8 @@
 /**
  * Renders snapshots as protobuf: `MetricFamily` messages of io.prometheus.client's metrics.proto
- * (github.com/prometheus/client_model), each preceded by its length. We encode without a protobuf library, so
- * that a scrape allocates nothing per series and reuses encoded labels. The messages have no created
- * timestamps, because the agent does not know when a series was created.
+ * (github.com/prometheus/client_model), each preceded by its length. We encode without a protobuf library, so that a
+ * scrape allocates nothing per series and reuses encoded labels. The messages have no created timestamps, because the
+ * agent does not know when a series was created.
  */
 import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot, MetricSpec } from '../../model/metric.ts';
 import { classicHistograms } from '../classic-histograms.ts';
@@ -46,10 +46,7 @@ const VALUE = (1 << 3) | FIXED64;
 /** Length of a `Counter` or `Gauge` message in bytes. */
 const VALUE_BYTES = 1 + 8;
 
-/**
- * Guessed size in bytes of a message's length prefix. If the guess was wrong, `closeMessage` moves the
- * message.
- */
+/** Guessed size in bytes of a message's length prefix. If the guess was wrong, `closeMessage` moves the message. */
 const FAMILY_WIDTH = 3;
 const HISTOGRAM_WIDTH = 2;
 /** Maximum bytes of a metric, excluding labels and the content of a histogram. */
@@ -206,10 +203,7 @@ function writeValue(
   return writeDouble(bytes, at, value);
 }
 
-/**
- * Writes the tag and the labels of a metric at `at`. Returns the position where the histogram's content
- * begins.
- */
+/** Writes the tag and the labels of a metric at `at`. Returns the position where the histogram's content begins. */
 function openHistogram(bytes: Uint8Array, at: number, encoded: Uint8Array, from: number, to: number): number {
   bytes[at] = FAMILY_METRIC;
   const labelsEnd = copyBytes(encoded, from, to, bytes, at + 1 + HISTOGRAM_WIDTH);
@@ -218,8 +212,8 @@ function openHistogram(bytes: Uint8Array, at: number, encoded: Uint8Array, from:
 }
 
 /**
- * Writes the length prefixes of the histogram and of the metric that starts at `metric`. Returns the position
- * after the metric.
+ * Writes the length prefixes of the histogram and of the metric that starts at `metric`. Returns the position after the
+ * metric.
  */
 function closeHistogram(bytes: Buffer, metric: number, content: number, end: number): number {
   const histogramEnd = closeMessage(bytes, content - HISTOGRAM_WIDTH, HISTOGRAM_WIDTH, end);

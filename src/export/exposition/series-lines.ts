@@ -1,7 +1,7 @@
 /**
- * Builds the constant part of each sample's line, `name{labels} `, only once, so that a scrape only appends
- * numbers. The family's `labelValues` array is the cache key. Cached lines stay valid, because the array only
- * grows (see metrics/snapshot-reader.ts).
+ * Builds the constant part of each sample's line, `name{labels} `, only once, so that a scrape only appends numbers.
+ * The family's `labelValues` array is the cache key. Cached lines stay valid, because the array only grows (see
+ * metrics/snapshot-reader.ts).
  */
 import type { FamilySnapshot } from '../../model/metric.ts';
 import { labelPairs } from '../families.ts';
@@ -13,8 +13,8 @@ export type TextFormat = 'text' | 'openmetrics';
 
 export interface SeriesLines {
   /**
-   * Returns the line prefixes of all series of a family in one array. A counter or gauge series has one
-   * prefix. A histogram series has one prefix per bucket, then one each for `_sum` and `_count`.
+   * Returns the line prefixes of all series of a family in one array. A counter or gauge series has one prefix. A
+   * histogram series has one prefix per bucket, then one each for `_sum` and `_count`.
    */
   prefixes(family: FamilySnapshot, format: TextFormat, shape: HistogramShape | undefined): readonly string[];
 }
@@ -58,8 +58,8 @@ export function sampleName(name: string, kind: string, format: TextFormat): stri
 }
 
 /**
- * Returns the constant part of a line. It begins with the line feed that ends the previous line, so that a
- * scrape joins two strings per line instead of three.
+ * Returns the constant part of a line. It begins with the line feed that ends the previous line, so that a scrape joins
+ * two strings per line instead of three.
  */
 export function linePrefix(name: string, labels: string): string {
   return labels === '' ? `\n${name} ` : `\n${name}{${labels}} `;

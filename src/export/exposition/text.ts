@@ -17,10 +17,9 @@ export type { TextFormat } from './series-lines.ts';
 
 export interface Renderer {
   /**
-   * Returns the body of a scrape in UTF-8. `snapshots` must contain all label values (see
-   * metrics/snapshot-reader.ts). Merges families with the same name. If several of these contain the same
-   * series, the first one wins. Omits families without series. Writes the families of other libraries
-   * (`foreign`) last.
+   * Returns the body of a scrape in UTF-8. `snapshots` must contain all label values (see metrics/snapshot-reader.ts).
+   * Merges families with the same name. If several of these contain the same series, the first one wins. Omits families
+   * without series. Writes the families of other libraries (`foreign`) last.
    */
   render(
     snapshots: readonly MetricSnapshot[],
@@ -98,8 +97,8 @@ function header(
 }
 
 /**
- * Writes `head` (the family's header) and the samples of a family, and returns ''. If the family has no
- * samples, writes nothing and returns `head`.
+ * Writes `head` (the family's header) and the samples of a family, and returns ''. If the family has no samples, writes
+ * nothing and returns `head`.
  */
 function writeValues(
   body: BodyBuffer,

@@ -1,6 +1,6 @@
 /**
- * Types shared by the signals (metrics in push.ts, traces in traces.ts), exporter.ts and the protocols
- * (grpc.ts, http.ts).
+ * Types shared by the signals (metrics in push.ts, traces in traces.ts), exporter.ts and the protocols (grpc.ts,
+ * http.ts).
  */
 import type { IOtlpExportDelegate, OtlpSharedConfiguration } from '@opentelemetry/otlp-exporter-base';
 import type { IExporterMetricsHelper, ISerializer } from '@opentelemetry/otlp-transformer';

@@ -1,8 +1,8 @@
 /**
  * Makes one attempt to export a request, with OpenTelemetry's own exporters (otlp-exporter-base and
- * otlp-grpc-exporter-base 0.301). Adds what these exporters lack. They limit how long an HTTP socket can be
- * idle, but not the duration of an attempt. They do not return the status, the requested wait and the partial
- * success of a response. They do not reload certificates.
+ * otlp-grpc-exporter-base 0.301). Adds what these exporters lack. They limit how long an HTTP socket can be idle, but
+ * not the duration of an attempt. They do not return the status, the requested wait and the partial success of a
+ * response. They do not reload certificates.
  */
 import { ExportResultCode } from '@opentelemetry/core';
 import { reasonOf } from '../../model/errors.ts';
@@ -20,16 +20,15 @@ export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarge
   const readTls = openTlsFiles(target, options.log);
   const isJson = target.protocol === 'http/json';
   const connectTo = target.protocol === 'grpc' ? grpcConnection : httpConnection;
-  // `concurrencyLimit` must be above 1, although we make one attempt at a time. OpenTelemetry's export
-  // delegate counts an attempt until after its callback, but the callback can already begin the next attempt.
+  // `concurrencyLimit` must be above 1, although we make one attempt at a time. OpenTelemetry's export delegate counts
+  // an attempt until after its callback, but the callback can already begin the next attempt.
   const limits = { concurrencyLimit: 10, timeoutMillis: target.timeoutMs };
   const shared = { ...limits, compression: target.compression, userAgent: `${name}/${version}` };
   /** Response body of the current attempt. */
   let body: Uint8Array;
   const serializer = {
     serializeRequest: (isJson ? signal.json : signal.protobuf).serializeRequest,
-    // Keeps the body for `fateOf`. The delegate only logs partial success and invalid responses, but we count
-    // both.
+    // Keeps the body for `fateOf`. The delegate only logs partial success and invalid responses, but we count both.
     deserializeResponse: (bytes: Uint8Array) => {
       body = bytes;
       return {};
@@ -44,8 +43,8 @@ export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarge
   };
 
   /**
-   * Decodes the response body. Does not decode JSON with the SDK, because the SDK returns an empty response
-   * if the body is not JSON.
+   * Decodes the response body. Does not decode JSON with the SDK, because the SDK returns an empty response if the body
+   * is not JSON.
    */
   const decode = (): Answer =>
     isJson && body.length > 0
@@ -58,8 +57,8 @@ export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarge
       const { errorMessage, ...numbers } = decode().partialSuccess ?? {};
       const message = errorMessage ?? '';
       const sent = signal.helper.countItems(request);
-      // The only field in `numbers` is rejectedDataPoints or rejectedSpans. The SDK decodes a negative number
-      // as unsigned.
+      // The only field in `numbers` is rejectedDataPoints or rejectedSpans. The SDK decodes a negative number as
+      // unsigned.
       const number = Number(Object.values(numbers)[0]) || 0;
       const rejected = number < 0 || number >= 2 ** 63 ? 0 : number;
       if (rejected < sent) return { accepted: true, rejected, message };
@@ -88,8 +87,8 @@ export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarge
       }
       const fate = await promise;
       clearTimeout(timer);
-      // After a failure, use a new connection, because the old one could delay its reconnect, or receive a
-      // late response to this attempt.
+      // After a failure, use a new connection, because the old one could delay its reconnect, or receive a late
+      // response to this attempt.
       if (!fate.accepted) cut();
       return fate;
     },

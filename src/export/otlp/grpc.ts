@@ -1,9 +1,9 @@
 /**
- * OTLP over gRPC with otlp-grpc-exporter-base 0.301, which uses grpc-js. The library's export delegate does
- * not report which failures are temporary, or how long the backend asks us to wait, so `refusalOf` reads both
- * from the error (opentelemetry.io/docs/specs/otlp, OTLP/gRPC). If the backend never responds, grpc-js 1.14
- * keeps the connection open even after the client is closed. So we find a client's sockets through one of
- * Node's diagnostics channels, and destroy them.
+ * OTLP over gRPC with otlp-grpc-exporter-base 0.301, which uses grpc-js. The library's export delegate does not report
+ * which failures are temporary, or how long the backend asks us to wait, so `refusalOf` reads both from the error
+ * (opentelemetry.io/docs/specs/otlp, OTLP/gRPC). If the backend never responds, grpc-js 1.14 keeps the connection open
+ * even after the client is closed. So we find a client's sockets through one of Node's diagnostics channels, and
+ * destroy them.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe } from 'node:diagnostics_channel';

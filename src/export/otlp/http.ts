@@ -1,7 +1,7 @@
 /**
- * OTLP over HTTP with otlp-exporter-base 0.301. After a temporary failure, the library's export delegate
- * retries by itself, and does not report the status or `Retry-After`. So we read both through one of Node's
- * diagnostics channels, and leave the delegate no time for a retry.
+ * OTLP over HTTP with otlp-exporter-base 0.301. After a temporary failure, the library's export delegate retries by
+ * itself, and does not report the status or `Retry-After`. So we read both through one of Node's diagnostics channels,
+ * and leave the delegate no time for a retry.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
@@ -13,14 +13,12 @@ import type { Connection, ConnectionOptions, Fate } from './connection.ts';
 /** Temporary failures (opentelemetry.io/docs/specs/otlp, retryable response codes). */
 const RETRYABLE: readonly (number | undefined)[] = [429, 502, 503, 504];
 const MAX_REASON_CHARS = 200;
-/**
- * Maximum size of a response. A valid response has less than 1 KiB, but the delegate would read up to 4 MiB.
- */
+/** Maximum size of a response. A valid response has less than 1 KiB, but the delegate would read up to 4 MiB. */
 const MAX_ANSWER_BYTES = 65_536;
 
 /**
- * The latest response on the connections of a Node `http.Agent`. `status` is the original status, because we
- * overwrite `statusCode`.
+ * The latest response on the connections of a Node `http.Agent`. `status` is the original status, because we overwrite
+ * `statusCode`.
  */
 interface HttpAnswer {
   response?: IncomingMessage | undefined;
@@ -61,8 +59,7 @@ export function httpConnection<Request>(options: ConnectionOptions<Request>): Co
       ...shared,
       url,
       headers: async () => ({ ...headers, 'Content-Type': contentType }),
-      // 0 disables the delegate's retries and its limit for idle sockets. The caller limits the time of the
-      // attempt.
+      // 0 disables the delegate's retries and its limit for idle sockets. The caller limits the time of the attempt.
       timeoutMillis: 0,
       agentFactory: () => agent,
       // The SDK appends its own name to this user agent.
@@ -92,8 +89,8 @@ function refusalOf({ response, status = 0 }: HttpAnswer, error: Error | undefine
 }
 
 /**
- * Returns a message for an error. If all addresses of a host name fail, Node throws an AggregateError without
- * a message.
+ * Returns a message for an error. If all addresses of a host name fail, Node throws an AggregateError without a
+ * message.
  */
 function whatWentWrong(error: Error | undefined): string {
   if (error instanceof AggregateError && error.message === '')
@@ -110,8 +107,8 @@ function wordsOf(body: string): string {
 }
 
 /**
- * Returns the wait of a `Retry-After` header (RFC 9110, 10.2.3) in milliseconds; undefined if the header is
- * absent or invalid.
+ * Returns the wait of a `Retry-After` header (RFC 9110, 10.2.3) in milliseconds; undefined if the header is absent or
+ * invalid.
  */
 export function retryAfterMs(header: string | undefined, nowMs: number): number | undefined {
   if (header === undefined) return undefined;

@@ -13,8 +13,8 @@ export function createOutcomes(
   now: () => number = () => performance.now(),
 ) {
   /**
-   * Returns a function that logs at most once per minute. `unit` is the name of the log field that contains
-   * the sum of the counts since the last log line.
+   * Returns a function that logs at most once per minute. `unit` is the name of the log field that contains the sum of
+   * the counts since the last log line.
    */
   const line = (level: 'info' | 'warn', message: string, unit: string) => {
     let sum = 0;

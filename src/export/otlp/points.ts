@@ -48,9 +48,9 @@ export function createPointMaker({ histograms, constantLabels, start }: PointOpt
     Object.fromEntries(labelPairs(constantLabels, names, values));
 
   /**
-   * Returns the start time of a series. If its count is lower than in the last push, the count was reset, for
-   * example because the capture thread restarted. A new or reset series starts at the last push, because its
-   * first event came after that push.
+   * Returns the start time of a series. If its count is lower than in the last push, the count was reset, for example
+   * because the capture thread restarted. A new or reset series starts at the last push, because its first event came
+   * after that push.
    */
   const startOf = (series: string, count: number): HrTime => {
     const previous = before.get(series);
@@ -122,10 +122,10 @@ export function createPointMaker({ histograms, constantLabels, start }: PointOpt
 }
 
 /**
- * Returns the fields that metrics of all kinds share. With a translation strategy that adds suffixes,
- * Prometheus restores the names of a scrape from these names and units (github.com/prometheus/otlptranslator,
- * metric_namer.go). It appends the unit if the name does not contain the unit, `_ratio` to gauges with unit
- * 1, and `_total` to monotonic sums.
+ * Returns the fields that metrics of all kinds share. With a translation strategy that adds suffixes, Prometheus
+ * restores the names of a scrape from these names and units (github.com/prometheus/otlptranslator, metric_namer.go). It
+ * appends the unit if the name does not contain the unit, `_ratio` to gauges with unit 1, and `_total` to monotonic
+ * sums.
  */
 export function commonOf(name: string, help: string, kind: Kind) {
   const shown = withoutTotal(name, kind);

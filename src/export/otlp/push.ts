@@ -31,8 +31,8 @@ const METRICS = {
   method: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
 };
 /**
- * Maximum number of data points per request. Keeps requests below 4 MiB, gRPC's default limit: a data point
- * with the maximum of 200 bounds needs 3.4 KiB.
+ * Maximum number of data points per request. Keeps requests below 4 MiB, gRPC's default limit: a data point with the
+ * maximum of 200 bounds needs 3.4 KiB.
  */
 const POINTS_PER_REQUEST = 1000;
 
@@ -46,8 +46,8 @@ export interface PushSource {
 }
 
 /**
- * Returns a metric reader for the SDK, and functions that start and end the pushes. Throws a `UsageError` if
- * the target is unsuitable or its files cannot be read.
+ * Returns a metric reader for the SDK, and functions that start and end the pushes. Throws a `UsageError` if the target
+ * is unsuitable or its files cannot be read.
  */
 export function openMetricPush(config: OtlpMetricsConfig, options: PushOptions) {
   const { target, intervalMs, exportTimeoutMs, histograms } = config;

@@ -1,7 +1,7 @@
 /**
  * Describes the agent with resource attributes of OpenTelemetry's semantic conventions
- * (opentelemetry.io/docs/specs/semconv/resource). OpenTelemetry's detectors provide the attributes of the
- * machine. The attributes of Kubernetes come only from environment variables.
+ * (opentelemetry.io/docs/specs/semconv/resource). OpenTelemetry's detectors provide the attributes of the machine. The
+ * attributes of Kubernetes come only from environment variables.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -47,8 +47,8 @@ const DETECTORS = new Map<string, ResourceDetector>([
 ]);
 
 /**
- * Merges detected attributes with the agent's own attributes, which take precedence. Throws a `UsageError`
- * for an unknown detector.
+ * Merges detected attributes with the agent's own attributes, which take precedence. Throws a `UsageError` for an
+ * unknown detector.
  */
 export function agentResource(facts: ResourceFacts): Resource {
   const detectors = detectorsOf(facts.env.OTEL_NODE_RESOURCE_DETECTORS || 'env,host,os,serviceinstance');
@@ -82,8 +82,8 @@ export function resourceAttributes(facts: ResourceFacts): Record<string, string>
   return {
     'service.name': 'ftrace-exporter',
     'service.version': facts.version,
-    // The ID stays the same after a restart, so that series continue. It depends on the host name, because
-    // several machines can have the same machine ID.
+    // The ID stays the same after a restart, so that series continue. It depends on the host name, because several
+    // machines can have the same machine ID.
     'service.instance.id': uuid([facts.hostId ?? '', hostName, facts.instance].join('\0')),
     'host.name': hostName,
     ...kubernetes,

@@ -14,8 +14,7 @@ import { openTracePush, type TracePushOptions } from './traces.ts';
 
 const NAME = 'ftrace-exporter';
 /**
- * Time limits at shutdown: for collecting the last values, and for pushing them. Kubernetes gives a pod 30 s
- * to stop.
+ * Time limits at shutdown: for collecting the last values, and for pushing them. Kubernetes gives a pod 30 s to stop.
  */
 const LAST_COLLECT_MS = 2000;
 const LAST_PUSH_MS = 5000;
@@ -39,8 +38,8 @@ export function openSdk({ config, resource: facts, counts, ended, log }: SdkOpti
   });
   const metrics = config.metrics && openMetricPush(config.metrics, optionsOf('metrics'));
   const traces = config.traces && openTracePush(config.traces, { ...optionsOf('traces'), resource, ended });
-  // Sets all options, because NodeSDK reads absent options (log exporters, propagators, detectors) from
-  // environment variables.
+  // Sets all options, because NodeSDK reads absent options (log exporters, propagators, detectors) from environment
+  // variables.
   const sdk = new NodeSDK({
     resource,
     autoDetectResources: false,
@@ -68,8 +67,7 @@ export function openSdk({ config, resource: facts, counts, ended, log }: SdkOpti
     collectLast: (): Promise<void> =>
       Promise.race([metrics?.collectLast(), sleep(LAST_COLLECT_MS, undefined, { ref: false })]),
     /**
-     * Pushes the remaining data of both signals in parallel. Must be called after the agent has ended. Never
-     * rejects.
+     * Pushes the remaining data of both signals in parallel. Must be called after the agent has ended. Never rejects.
      */
     stop: (withinMs = LAST_PUSH_MS): Promise<void> => {
       metrics?.end(withinMs);

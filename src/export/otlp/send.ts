@@ -1,7 +1,7 @@
 /**
- * Sends one request at a time, without a queue. After a temporary failure, waits for the exponential back-off
- * or for the time that the backend requests, whichever is longer, and retries. Gives up when a failure is not
- * temporary, or when the time limit is reached (opentelemetry.io/docs/specs/otlp, failures and throttling).
+ * Sends one request at a time, without a queue. After a temporary failure, waits for the exponential back-off or for
+ * the time that the backend requests, whichever is longer, and retries. Gives up when a failure is not temporary, or
+ * when the time limit is reached (opentelemetry.io/docs/specs/otlp, failures and throttling).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fate } from './connection.ts';
@@ -14,8 +14,7 @@ const LONGEST_BACKOFF_MS = 10_000;
 const BACKOFF_GROWTH = 1.6;
 const JITTER = 0.2;
 /**
- * If a backend requests a longer wait, we wait only this long. Otherwise, a bogus value could stop pushes for
- * a day.
+ * If a backend requests a longer wait, we wait only this long. Otherwise, a bogus value could stop pushes for a day.
  */
 const LONGEST_WAIT_MS = 300_000;
 

@@ -17,8 +17,8 @@ type EndedSpan = Parameters<typeof ProtobufTraceSerializer.serializeRequest>[0][
 const OF_OWN_POD = /^(container|k8s(?!\.(node|cluster)\.))\./;
 
 /**
- * Returns the spans of `traces` in one list. The resource attributes of a traced task override the resource
- * attributes of the node.
+ * Returns the spans of `traces` in one list. The resource attributes of a traced task override the resource attributes
+ * of the node.
  */
 export function endedSpans(
   traces: readonly TraceRecord[],

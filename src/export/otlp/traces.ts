@@ -1,8 +1,8 @@
 /**
- * Pushes traces with OpenTelemetry's SDK and our own span processor. The span processor queues whole traces,
- * sends one request at a time, and reports an outcome for every trace. A maximum number of spans limits the
- * queue. We do not use the SDK's batch processor (sdk-trace 3.1), because it drops single spans when its
- * queue is full, so traces would be incomplete.
+ * Pushes traces with OpenTelemetry's SDK and our own span processor. The span processor queues whole traces, sends one
+ * request at a time, and reports an outcome for every trace. A maximum number of spans limits the queue. We do not use
+ * the SDK's batch processor (sdk-trace 3.1), because it drops single spans when its queue is full, so traces would be
+ * incomplete.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -48,8 +48,7 @@ export function openTracePush(config: OtlpTracesConfig, options: TracePushOption
   let pause = new AbortController();
 
   /**
-   * Removes at least one trace from the front of the queue. Several traces together have at most
-   * `maxBatchSpans` spans.
+   * Removes at least one trace from the front of the queue. Several traces together have at most `maxBatchSpans` spans.
    */
   const takeBatch = (): TraceRecord[] => {
     let size = 0;
@@ -82,9 +81,7 @@ export function openTracePush(config: OtlpTracesConfig, options: TracePushOption
   };
 
   return {
-    /**
-     * Adds traces to the queue. Traces that do not fit have the outcome `failed`. Never waits, never throws.
-     */
+    /** Adds traces to the queue. Traces that do not fit have the outcome `failed`. Never waits, never throws. */
     add: (traces: readonly TraceRecord[]): void => {
       const dropped: TraceRecord[] = [];
       for (const trace of traces) {

@@ -1,6 +1,6 @@
 /**
- * Defines the HTTP routes. All routes accept GET and HEAD and change no state, except the route that reloads
- * the config: it accepts POST and PUT.
+ * Defines the HTTP routes. All routes accept GET and HEAD and change no state, except the route that reloads the
+ * config: it accepts POST and PUT.
  */
 import express from 'express';
 import { reasonOf, UsageError } from '../../model/errors.ts';
@@ -31,8 +31,8 @@ const READINESS_PATH = '/readyz';
 const RELOAD_PATH = '/-/reload';
 
 /**
- * Paths of requests that `maxRequests` does not limit. These requests cost almost nothing, and must be
- * answered even on a busy node.
+ * Paths of requests that `maxRequests` does not limit. These requests cost almost nothing, and must be answered even on
+ * a busy node.
  */
 const WITHOUT_LIMIT = [HEALTH_PATH, READINESS_PATH];
 const MAX_REQUESTS = 40;
@@ -120,8 +120,8 @@ export function createApp(
 }
 
 /**
- * Throws a `UsageError` if the path contains characters that are special for the router or segments that
- * clients resolve, or if another route has the path.
+ * Throws a `UsageError` if the path contains characters that are special for the router or segments that clients
+ * resolve, or if another route has the path.
  */
 function checkTelemetryPath(path: string, routes: readonly string[]): void {
   if (!/^(\/[\w.~-]+)+$/.test(path)) {

@@ -16,9 +16,8 @@ export interface HttpDeps {
   /** Labels of every series: `{ source: 'replay' }` if the agent serves a recording, otherwise none. */
   constantLabels: Readonly<Record<string, string>>;
   /**
-   * Resolves to full snapshots (see metrics/snapshot-reader.ts) of all stores that answer. The main thread's
-   * store comes first. Rejects only if there are no metrics. The error's message explains the reason to the
-   * client.
+   * Resolves to full snapshots (see metrics/snapshot-reader.ts) of all stores that answer. The main thread's store
+   * comes first. Rejects only if there are no metrics. The error's message explains the reason to the client.
    */
   scrape(): Promise<readonly MetricSnapshot[]>;
   /** Metric families of the process itself: see export/process-metrics.ts. */
@@ -26,8 +25,8 @@ export interface HttpDeps {
   /** Rejects if the capture thread does not answer. The error's message explains the reason to the client. */
   status(): Promise<CaptureStatus>;
   /**
-   * Worst records of a latency tracer, worst first. Undefined if the tracer is off. Rejects if the capture
-   * thread does not answer.
+   * Worst records of a latency tracer, worst first. Undefined if the tracer is off. Rejects if the capture thread does
+   * not answer.
    */
   latency(tracer: string): Promise<readonly LatencyRecord[] | undefined>;
   /** Traces of slow operations. Undefined if no kind is enabled. */
@@ -36,8 +35,8 @@ export interface HttpDeps {
   /** History of the last minutes. Undefined if the history is disabled. */
   history?: ServedHistory | undefined;
   /**
-   * Reloads the config. Resolves to '', or to the reason if the agent rejected the config. If HTTP clients
-   * must not reload the config, `reload` is a string with the reason.
+   * Reloads the config. Resolves to '', or to the reason if the agent rejected the config. If HTTP clients must not
+   * reload the config, `reload` is a string with the reason.
    */
   reload: (() => Promise<string>) | string;
   ready(): { ready: boolean; reason: string };
@@ -50,8 +49,8 @@ export interface HttpDeps {
 export interface ServedHistory {
   data: HistoryData;
   /**
-   * Registers a listener for new columns of the history. Absent if the agent serves a recording, because the
-   * history of a recording gets no new columns.
+   * Registers a listener for new columns of the history. Absent if the agent serves a recording, because the history of
+   * a recording gets no new columns.
    */
   onColumn?: History['onColumn'];
 }
@@ -59,8 +58,8 @@ export interface ServedHistory {
 export interface SlowOperations {
   kinds: readonly SpanKind[];
   /**
-   * Returns the newest and the slowest traces, at most `limit` of each. If `kind` is undefined, returns
-   * traces of all kinds.
+   * Returns the newest and the slowest traces, at most `limit` of each. If `kind` is undefined, returns traces of all
+   * kinds.
    */
   slow(
     kind: SpanKind | undefined,
@@ -71,8 +70,8 @@ export interface SlowOperations {
 }
 
 /**
- * Collects the status document. If the capture thread does not answer, `capture` is null, and `reason`
- * contains the error unless `ready()` gives a reason.
+ * Collects the status document. If the capture thread does not answer, `capture` is null, and `reason` contains the
+ * error unless `ready()` gives a reason.
  */
 export async function readStatus(deps: HttpDeps): Promise<StatusDocument> {
   const { ready, reason } = deps.ready();

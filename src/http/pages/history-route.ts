@@ -1,6 +1,4 @@
-/**
- * `/api/v1/history`: the last minutes of a metric as JSON, or the list of metrics if the URL has no query.
- */
+/** `/api/v1/history`: the last minutes of a metric as JSON, or the list of metrics if the URL has no query. */
 import type { Request, Response } from 'express';
 import { encodeBody } from '../../export/exposition/negotiate.ts';
 import type { HistoryData } from '../../history/history.ts';
@@ -35,9 +33,7 @@ export function historyRoute(
   };
 }
 
-/**
- * Parses the query of a URL. Returns undefined if it has no parameters, or an error message if it is wrong.
- */
+/** Parses the query of a URL. Returns undefined if it has no parameters, or an error message if it is wrong. */
 function readQuery(url: string, data: HistoryData): HistoryQuery | string | undefined {
   const at = url.indexOf('?');
   const parameters = new URLSearchParams(at < 0 ? '' : url.slice(at + 1));

@@ -1,6 +1,6 @@
 /**
- * `/api/v1/live`: a stream of server-sent events. The first event is `hello`, with the state of the agent.
- * Then an event `column` per second contains how much all metrics have grown.
+ * `/api/v1/live`: a stream of server-sent events. The first event is `hello`, with the state of the agent. Then an
+ * event `column` per second contains how much all metrics have grown.
  */
 import type { Request, Response } from 'express';
 import { liveColumn } from '../../history/query.ts';

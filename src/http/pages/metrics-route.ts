@@ -1,7 +1,7 @@
 /**
- * `/metrics`: negotiates format and compression, gets snapshots from the stores and renders them. For each
- * combination of format and compression, renders only one response at a time. Requests that arrive meanwhile
- * all get the response that is rendered after it.
+ * `/metrics`: negotiates format and compression, gets snapshots from the stores and renders them. For each combination
+ * of format and compression, renders only one response at a time. Requests that arrive meanwhile all get the response
+ * that is rendered after it.
  */
 
 import { setImmediate } from 'node:timers/promises';
@@ -46,11 +46,11 @@ export function metricsRoute(
   /** Size of the last response, by format and compression. The next response will have about the same size. */
   const lastBytes = new Map<string, number>();
   const scrape = createShared(async (kind: string) => {
-    // Wait until the callers of the previous computation have passed its response to `send`. Otherwise `room`
-    // would not count the memory of that response.
+    // Wait until the callers of the previous computation have passed its response to `send`. Otherwise `room` would not
+    // count the memory of that response.
     await setImmediate();
-    // A request that arrives during this wait does not start another rendering now. It waits for the response
-    // that is rendered after this one.
+    // A request that arrives during this wait does not start another rendering now. It waits for the response that is
+    // rendered after this one.
     await room(lastBytes.get(kind) ?? 0);
     const [format, gzip] = kind.split(' ') as [ExpositionFormat, string];
     const [snapshots, foreign] = await Promise.all([deps.scrape(), processFamilies()]);

@@ -1,6 +1,6 @@
 /**
- * `/page/NAME`: serves the scripts and style sheets of the page, and those of uPlot (a library that draws
- * charts). If the agent runs from its TypeScript sources, removes the types from the scripts first.
+ * `/page/NAME`: serves the scripts and style sheets of the page, and those of uPlot (a library that draws charts). If
+ * the agent runs from its TypeScript sources, removes the types from the scripts first.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire, stripTypeScriptTypes } from 'node:module';
@@ -59,8 +59,8 @@ export function createPageFiles(send: SendAnswer): PageFiles {
 }
 
 /**
- * Returns the paths of all files that clients can request, by name. Other files cannot be opened, because the
- * route looks up a requested name only in this map.
+ * Returns the paths of all files that clients can request, by name. Other files cannot be opened, because the route
+ * looks up a requested name only in this map.
  */
 function filesByName(): Map<string, string | URL> {
   const files = new Map<string, string | URL>();

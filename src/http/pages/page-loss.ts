@@ -1,6 +1,6 @@
 /**
- * Renders how many events were read and lost, by buffer and by CPU. These counts show whether the metrics can
- * be trusted.
+ * Renders how many events were read and lost, by buffer and by CPU. These counts show whether the metrics can be
+ * trusted.
  */
 import type { LossReport } from '../../model/status.ts';
 import { type Html, html } from './html.ts';

@@ -62,9 +62,7 @@ function nsBetween(root: SpanRecord, span: SpanRecord): number {
   return (span.start[0] - root.start[0]) * 1e9 + span.start[1] - root.start[1];
 }
 
-/**
- * Returns the depth of each span by span ID; the root has depth 0. Requires that parents precede children.
- */
+/** Returns the depth of each span by span ID; the root has depth 0. Requires that parents precede children. */
 function depthsOf(spans: readonly SpanRecord[]): Map<string, number> {
   const depths = new Map<string, number>();
   for (const { spanId, parentSpanId } of spans) depths.set(spanId, (depths.get(parentSpanId) ?? -1) + 1);

@@ -28,9 +28,9 @@ export function perfettoJson(traces: readonly TraceRecord[]): string {
 }
 
 /**
- * Returns the events of a trace. Viewers require that the spans on a track are nested. So a span that
- * overlaps another span without being nested, such as a disk request that outlasts a sleep, gets another
- * track. Times are relative to the start of `first`.
+ * Returns the events of a trace. Viewers require that the spans on a track are nested. So a span that overlaps another
+ * span without being nested, such as a disk request that outlasts a sleep, gets another track. Times are relative to
+ * the start of `first`.
  */
 function eventsOf(
   { kind, traceId, spans, resource }: TraceRecord,
@@ -68,8 +68,8 @@ function eventsOf(
 }
 
 /**
- * Removes from `open` the innermost spans that ended before `span` starts. Returns whether the innermost
- * remaining span contains `span`; true if none remains.
+ * Removes from `open` the innermost spans that ended before `span` starts. Returns whether the innermost remaining span
+ * contains `span`; true if none remains.
  */
 function fits(open: SpanRecord[], span: SpanRecord): boolean {
   while (open.length > 0 && nsBetween(open[open.length - 1], span) >= open[open.length - 1].durationNs)

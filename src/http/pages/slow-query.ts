@@ -31,10 +31,7 @@ export interface SlowQuery {
 }
 
 interface Search {
-  /**
-   * Text in lower case. A name, attribute, error, kind, trace ID or resource attribute must contain this
-   * text.
-   */
+  /** Text in lower case. A name, attribute, error, kind, trace ID or resource attribute must contain this text. */
   text: string;
   minNs: number;
   /** If set, a trace must have an exemplar of this histogram with `overNs` < value <= `uptoNs`. */
@@ -99,9 +96,9 @@ function readSearch(values: ReadonlyMap<Parameter, string>): Search | string | u
 }
 
 /**
- * Returns the matching traces in memory, in descending order of `weightNs`. Traces whose root span contains
- * the text come first. After them come traces in which only another span contains the text, such as the span
- * of a task that ran while the traced task waited.
+ * Returns the matching traces in memory, in descending order of `weightNs`. Traces whose root span contains the text
+ * come first. After them come traces in which only another span contains the text, such as the span of a task that ran
+ * while the traced task waited.
  */
 export function searchSlow(
   traces: SlowOperations,
@@ -133,8 +130,8 @@ function contains(texts: readonly string[], text: string): boolean {
 }
 
 /**
- * Returns texts about the operation itself. Omits attributes with the prefix `ftrace.`, because some of them
- * name other tasks.
+ * Returns texts about the operation itself. Omits attributes with the prefix `ftrace.`, because some of them name other
+ * tasks.
  */
 function textsOfRoot({ kind, traceId, spans, resource }: TraceRecord): string[] {
   const [{ name, error = '', attributes }] = spans;

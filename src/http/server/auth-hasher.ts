@@ -1,6 +1,6 @@
 /**
- * Compares passwords with bcrypt hashes in a separate thread, because a comparison would block the main
- * thread. The thread uses some megabytes, so it ends when it has been idle for a minute.
+ * Compares passwords with bcrypt hashes in a separate thread, because a comparison would block the main thread. The
+ * thread uses some megabytes, so it ends when it has been idle for a minute.
  */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -14,8 +14,8 @@ export interface Hasher {
   /** Starts the thread before the first comparison, because under load the start takes longer than a comparison. */
   prepare(): void;
   /**
-   * Resolves to whether the password matches. Rejects if the thread ends. The caller must wait for the result
-   * before the next call.
+   * Resolves to whether the password matches. Rejects if the thread ends. The caller must wait for the result before
+   * the next call.
    */
   compare(password: string, hash: string): Promise<boolean>;
   close(): void;

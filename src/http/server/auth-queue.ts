@@ -1,9 +1,9 @@
 /**
- * Chooses which waiting password is checked next. A network is an IPv4 address or the /64 prefix of an IPv6
- * address. Networks take turns, so a flood from one network delays another network by at most one check.
- * Within a network, the order is: connections with fewer failures first, then user names whose last check was
- * longest ago. The order must not reveal which users exist. Therefore a user's first login is treated like a
- * guess: it waits for earlier guesses from the same network.
+ * Chooses which waiting password is checked next. A network is an IPv4 address or the /64 prefix of an IPv6 address.
+ * Networks take turns, so a flood from one network delays another network by at most one check. Within a network, the
+ * order is: connections with fewer failures first, then user names whose last check was longest ago. The order must not
+ * reveal which users exist. Therefore a user's first login is treated like a guess: it waits for earlier guesses from
+ * the same network.
  */
 import { isIPv4, isIPv6 } from 'node:net';
 
@@ -19,8 +19,8 @@ export interface FairQueue<T extends Asking> {
   /** Adds an item. If the queue is then too long, removes and returns an item. This can be the new item. */
   push(asking: T): T | undefined;
   /**
-   * Removes and returns the item to check next, or returns undefined if there is none. Skips the items of a
-   * network if `rests` returns true for the network.
+   * Removes and returns the item to check next, or returns undefined if there is none. Skips the items of a network if
+   * `rests` returns true for the network.
    */
   next(rests?: (network: string) => boolean): T | undefined;
   /** Removes an item whose client has disconnected. */
@@ -36,9 +36,9 @@ export interface QueueLimits {
 /** Number of networks whose last turn is remembered. */
 const MAX_NETWORKS = 1024;
 /**
- * Number of user names whose last turn is remembered. A name that is not remembered comes before all
- * remembered names, so a flood of guessed names delays a remembered user. The limit is small, so that the
- * flood soon evicts the user's name, and the user's next check comes as early as the guesses.
+ * Number of user names whose last turn is remembered. A name that is not remembered comes before all remembered names,
+ * so a flood of guessed names delays a remembered user. The limit is small, so that the flood soon evicts the user's
+ * name, and the user's next check comes as early as the guesses.
  */
 const MAX_NAMES = 64;
 
@@ -83,8 +83,8 @@ export function createFairQueue<T extends Asking>({ total, perNetwork }: QueueLi
 }
 
 /**
- * Numbers turns from 1. `had` records a turn of a key. `last` returns the number of a key's last turn, or 0
- * if the key is not among the `limit` keys with the latest turns.
+ * Numbers turns from 1. `had` records a turn of a key. `last` returns the number of a key's last turn, or 0 if the key
+ * is not among the `limit` keys with the latest turns.
  */
 function createTurns(limit: number) {
   const turns = new Map<string, number>();
@@ -107,8 +107,8 @@ function mostCrowded<T extends Asking>(queue: readonly T[]): T[] {
 }
 
 /**
- * Returns the network of an address: an IPv4 address itself, or the /64 prefix of an IPv6 address. We treat
- * all clients of a network as one client.
+ * Returns the network of an address: an IPv4 address itself, or the /64 prefix of an IPv6 address. We treat all clients
+ * of a network as one client.
  */
 export function networkOf(address: string | undefined): string {
   if (address === undefined) return '';

@@ -38,9 +38,7 @@ interface Entry extends Connection {
   raw: Socket;
   /** Response to the current request. Undefined between requests. */
   response: ServerResponse | undefined;
-  /**
-   * The set that contains the connection: `waiting`, `idle` or `answering`. All are ordered, oldest first.
-   */
+  /** The set that contains the connection: `waiting`, `idle` or `answering`. All are ordered, oldest first. */
   among: Set<Entry>;
 }
 

@@ -37,9 +37,7 @@ export interface Limits {
   headersMs: number;
   /** Interval at which Node checks the time limits of headers and requests. */
   checkMs: number;
-  /**
-   * A connection without traffic for this long is closed, such as when a client does not read its response.
-   */
+  /** A connection without traffic for this long is closed, such as when a client does not read its response. */
   stalledMs: number;
 }
 
@@ -47,8 +45,8 @@ export interface ListenOptions {
   /** TLS, users and rates. Undefined means plain HTTP without passwords. */
   web?: WebConfigFile | undefined;
   /**
-   * `--web.max-requests`. At least twice as many connections are allowed, because some connections have no
-   * admitted request.
+   * `--web.max-requests`. At least twice as many connections are allowed, because some connections have no admitted
+   * request.
    */
   maxRequests?: number;
   limits?: Partial<Limits>;
@@ -58,13 +56,13 @@ export interface ListenOptions {
 
 export interface Listening {
   /**
-   * URL on this machine, without a trailing slash. If the configured port is 0, the URL contains the port
-   * that the kernel chose.
+   * URL on this machine, without a trailing slash. If the configured port is 0, the URL contains the port that the
+   * kernel chose.
    */
   url: string;
   /**
-   * Stops accepting connections. Resolves when all current responses are complete, or when `CLOSE_GRACE_MS`
-   * has passed and we have disconnected the remaining clients.
+   * Stops accepting connections. Resolves when all current responses are complete, or when `CLOSE_GRACE_MS` has passed
+   * and we have disconnected the remaining clients.
    */
   close(): Promise<void>;
 }
@@ -124,8 +122,8 @@ export async function listen(
 }
 
 /**
- * Applies TLS and the limit on connections before the HTTP server handles a connection. The HTTP server must
- * listen itself, because Node enforces request time-outs only for a listening server.
+ * Applies TLS and the limit on connections before the HTTP server handles a connection. The HTTP server must listen
+ * itself, because Node enforces request time-outs only for a listening server.
  */
 function acceptThrough(
   server: Server,
@@ -162,8 +160,8 @@ function acceptThrough(
 }
 
 /**
- * Answers a request that Node rejected: one with invalid HTTP or too large headers, or one that took too long
- * to arrive. Closes the connection. Sends no response after other errors.
+ * Answers a request that Node rejected: one with invalid HTTP or too large headers, or one that took too long to
+ * arrive. Closes the connection. Sends no response after other errors.
  */
 function refuseBroken(error: Error, socket: Socket, connections: Connections, refusals: Refusals): void {
   const refusal = refusalOf(errnoOf(error));

@@ -1,6 +1,4 @@
-/**
- * Inline style sheet of the page. Must be constant, because the Content-Security-Policy contains its hash.
- */
+/** Inline style sheet of the page. Must be constant, because the Content-Security-Policy contains its hash. */
 export const PAGE_STYLE = `
 :root {
   color-scheme: light dark;

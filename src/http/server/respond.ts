@@ -6,8 +6,8 @@ import { PAGE_STYLE } from './page-style.ts';
 const STYLE_HASH = createHash('sha256').update(PAGE_STYLE).digest('base64');
 
 /**
- * Allows the page to load scripts, style sheets, images and data only from the agent, `data:` images, and the
- * inline style sheet with this hash.
+ * Allows the page to load scripts, style sheets, images and data only from the agent, `data:` images, and the inline
+ * style sheet with this hash.
  */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
@@ -21,8 +21,8 @@ const CONTENT_SECURITY_POLICY = [
 ].join('; ');
 
 /**
- * Sets the headers of every response. Forbids caching, because responses show the current state. Headers of
- * the web config (`chosen`) override ours.
+ * Sets the headers of every response. Forbids caching, because responses show the current state. Headers of the web
+ * config (`chosen`) override ours.
  */
 export function commonHeaders(
   response: ServerResponse,
@@ -36,8 +36,7 @@ export function commonHeaders(
 }
 
 /**
- * Number of bytes per write. TLS makes a copy of the written bytes for each client, so we write a body in
- * small pieces.
+ * Number of bytes per write. TLS makes a copy of the written bytes for each client, so we write a body in small pieces.
  */
 export const PIECE_BYTES = 64 << 10;
 /**
@@ -46,14 +45,12 @@ export const PIECE_BYTES = 64 << 10;
  */
 export const SLOW_MS = 5_000;
 /**
- * When we last wrote a piece of each response. We write the next piece when the previous one has left Node's
- * buffer.
+ * When we last wrote a piece of each response. We write the next piece when the previous one has left Node's buffer.
  */
 const tookAtMs = new WeakMap<ServerResponse, number>();
 
 /**
- * Returns whether the client has not read a piece of the response for `SLOW_MS`. Returns false before the
- * first piece.
+ * Returns whether the client has not read a piece of the response for `SLOW_MS`. Returns false before the first piece.
  */
 export function isSlow(response: ServerResponse, nowMs = performance.now()): boolean {
   const atMs = tookAtMs.get(response);
@@ -61,8 +58,8 @@ export function isSlow(response: ServerResponse, nowMs = performance.now()): boo
 }
 
 /**
- * Sends a whole body in pieces of `PIECE_BYTES`, as fast as the client reads. For HEAD, sends only the
- * headers. The caller must not change `body` until the response closes.
+ * Sends a whole body in pieces of `PIECE_BYTES`, as fast as the client reads. For HEAD, sends only the headers. The
+ * caller must not change `body` until the response closes.
  */
 export function send(
   response: ServerResponse,

@@ -1,6 +1,6 @@
 /**
- * Makes TLS settings from the TLS section of a web config. Checks certificates and keys when it reads them,
- * so that the agent reports a problem and its config key before a handshake fails.
+ * Makes TLS settings from the TLS section of a web config. Checks certificates and keys when it reads them, so that the
+ * agent reports a problem and its config key before a handshake fails.
  */
 
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
@@ -29,8 +29,8 @@ export interface ClientPolicy {
   /** Whether to refuse clients whose certificate was not signed by a configured CA. */
   verify: boolean;
   /**
-   * Refuse clients whose certificate has none of these names, which `plainName` has normalized. Undefined:
-   * all names are allowed.
+   * Refuse clients whose certificate has none of these names, which `plainName` has normalized. Undefined: all names
+   * are allowed.
    */
   names: ReadonlySet<string> | undefined;
 }
@@ -45,9 +45,8 @@ interface Source {
 }
 
 /**
- * Reads the certificates and keys that the section names. Paths are relative to the config file. Calls `read`
- * with the path of each file before reading it. Calls `wrong` for every problem, and returns undefined if
- * there is a problem.
+ * Reads the certificates and keys that the section names. Paths are relative to the config file. Calls `read` with the
+ * path of each file before reading it. Calls `wrong` for every problem, and returns undefined if there is a problem.
  */
 export function readTls(
   tls: TlsSection,

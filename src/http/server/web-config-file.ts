@@ -1,7 +1,7 @@
 /**
- * Provides the current web config for each connection and request. Reads the config again if its file, or a
- * file that the config names, has changed. If the new version is invalid or protects less, logs an error and
- * keeps the old version.
+ * Provides the current web config for each connection and request. Reads the config again if its file, or a file that
+ * the config names, has changed. If the new version is invalid or protects less, logs an error and keeps the old
+ * version.
  */
 import { type BigIntStats, statSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
@@ -12,15 +12,13 @@ import { readWebConfig, type WebConfig } from './web-config.ts';
 /** Minimum time between checks of the files. A check per request would cost too much in a flood. */
 const LOOK_EVERY_MS = 100;
 /**
- * Timestamps of files are coarse, so a second change soon after the first may leave the timestamp the same.
- * If a file changed less than this time before we read it, we read it again.
+ * Timestamps of files are coarse, so a second change soon after the first may leave the timestamp the same. If a file
+ * changed less than this time before we read it, we read it again.
  */
 const SETTLED_AFTER_MS = 1000;
 
 export interface WebConfigFile {
-  /**
-   * Returns the current version. Checks first whether the files have changed, at most every `LOOK_EVERY_MS`.
-   */
+  /** Returns the current version. Checks first whether the files have changed, at most every `LOOK_EVERY_MS`. */
   current(): WebConfig;
 }
 
@@ -89,8 +87,8 @@ export function openWebConfig(
 }
 
 /**
- * Returns an error message if the new version lacks a protection of the old one. The agent rejects such a
- * version, because an empty or half-written file must not admit everyone.
+ * Returns an error message if the new version lacks a protection of the old one. The agent rejects such a version,
+ * because an empty or half-written file must not admit everyone.
  */
 function protectionLost(old: WebConfig, next: WebConfig): string | undefined {
   if (old.users.size > 0 && next.users.size === 0)
@@ -107,9 +105,8 @@ function protectionLost(old: WebConfig, next: WebConfig): string | undefined {
 }
 
 /**
- * Returns a text that changes whenever the file changes, and the time of the last change. If stat fails, the
- * text is the errno and the time is 0. Follows symbolic links, because Kubernetes updates a Secret by
- * changing a symbolic link.
+ * Returns a text that changes whenever the file changes, and the time of the last change. If stat fails, the text is
+ * the errno and the time is 0. Follows symbolic links, because Kubernetes updates a Secret by changing a symbolic link.
  */
 function lookAt(file: string, stat: (file: string) => BigIntStats): { look: string; changedMs: number } {
   try {

@@ -1,7 +1,6 @@
 /**
- * Schema of a web config, as docs/web-configuration.md of exporter-toolkit defines it. Checks the values of
- * the YAML file. Rejects some values that exporter-toolkit accepts, because they would admit all clients or
- * none by mistake.
+ * Schema of a web config, as docs/web-configuration.md of exporter-toolkit defines it. Checks the values of the YAML
+ * file. Rejects some values that exporter-toolkit accepts, because they would admit all clients or none by mistake.
  */
 import { z } from 'zod';
 import { isMap } from '../../config/overlay.ts';
@@ -12,15 +11,15 @@ import { CIPHER_SUITES, CLIENT_AUTH_TYPES, CURVES, TLS_VERSIONS } from './tls-na
 const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 const LEAST_COST = 4;
 /**
- * Each cost takes twice as long as the cost below. At 16, a check takes several seconds. Prometheus times out
- * after 10 s by default.
+ * Each cost takes twice as long as the cost below. At 16, a check takes several seconds. Prometheus times out after 10
+ * s by default.
  */
 const HIGHEST_COST = 16;
 
 const file = () => z.string({ error: 'expected the path of a file' });
 /**
- * The value can be a private key. config/problems.ts shows the value if the message begins with "must", "is"
- * or "has", so our message must not begin with these words.
+ * The value can be a private key. config/problems.ts shows the value if the message begins with "must", "is" or "has",
+ * so our message must not begin with these words.
  */
 const pem = () => z.string({ error: 'expected PEM text, as in a YAML block that begins with "|"' });
 const names = <Name extends string>(table: Record<Name, unknown>) =>
@@ -129,8 +128,8 @@ const interval = z
   });
 
 /**
- * Returns what is wrong with a user's entry; undefined if it is valid. The message must not show the value,
- * which can be a password: see `pem` for how a message must not begin.
+ * Returns what is wrong with a user's entry; undefined if it is valid. The message must not show the value, which can
+ * be a password: see `pem` for how a message must not begin.
  */
 function userProblem(name: string, hash: unknown): string | undefined {
   if (name === '' || /[:\p{Cc}]/u.test(name)) {
@@ -148,8 +147,8 @@ function userProblem(name: string, hash: unknown): string | undefined {
 }
 
 /**
- * Checks every entry separately, because z.record would skip a name that is special in JavaScript, such as
- * `__proto__`. If the section lost its only user, the server would admit everyone.
+ * Checks every entry separately, because z.record would skip a name that is special in JavaScript, such as `__proto__`.
+ * If the section lost its only user, the server would admit everyone.
  */
 const users = z.unknown().transform((section, context): ReadonlyMap<string, string> => {
   const entries = isMap(section ?? {}) ? Object.entries(section ?? {}) : undefined;

@@ -26,8 +26,8 @@ export interface Rate {
 export const OPEN_WEB_CONFIG: WebConfig = { tls: undefined, headers: [], users: new Map(), rate: undefined };
 
 /**
- * Reads and checks the file and the files that it names. Calls `read` with each path before opening the file.
- * Throws a `UsageError` with one line per problem: file and line, key, and message.
+ * Reads and checks the file and the files that it names. Calls `read` with each path before opening the file. Throws a
+ * `UsageError` with one line per problem: file and line, key, and message.
  */
 export function readWebConfig(path: string, read: (file: string) => void = () => {}): WebConfig {
   read(path);
@@ -55,9 +55,9 @@ export function readWebConfig(path: string, read: (file: string) => void = () =>
 }
 
 /**
- * Removes the same empty parts as exporter-toolkit: keys without a value, empty texts in the TLS section, and
- * a TLS section without keys. Keeps users without a hash, and a TLS section whose keys all have no value,
- * because the schema must report these mistakes.
+ * Removes the same empty parts as exporter-toolkit: keys without a value, empty texts in the TLS section, and a TLS
+ * section without keys. Keeps users without a hash, and a TLS section whose keys all have no value, because the schema
+ * must report these mistakes.
  */
 function given({ basic_auth_users, tls_server_config, ...others }: Record<string, unknown>): unknown {
   const value = {

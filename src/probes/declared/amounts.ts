@@ -1,6 +1,6 @@
 /**
- * Declares the family of a declared metric (src/model/declared-metric.ts), and records counts, amounts or
- * times in its series. A row is the number of a combination of label values.
+ * Declares the family of a declared metric (src/model/declared-metric.ts), and records counts, amounts or times in its
+ * series. A row is the number of a combination of label values.
  */
 import type { Family } from '../../metrics/family.ts';
 import { KERNEL, UNKNOWN } from '../../model/containers.ts';
@@ -10,10 +10,7 @@ import { IN_INTERRUPT } from '../names/trace-flags.ts';
 import type { CommonOptions, ProbeContext } from '../probe.ts';
 import { type SeriesRows, type Split, splitOf } from '../split.ts';
 
-/**
- * How to convert the number in a field to the recorded number, and the recorded number to the exported
- * number.
- */
+/** How to convert the number in a field to the recorded number, and the recorded number to the exported number. */
 interface Scale {
   /** Number of recorded units in one unit of the field. */
   factor: number;
@@ -28,8 +25,8 @@ const NANOSECONDS: Scale = { factor: 1, divisor: 1e9, unit: 'seconds' };
 const FACTORS: Partial<Record<Unit, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9 };
 
 /**
- * Returns the scale for fields in this unit. Throws an `Error` if the unit is jiffies and the length of a
- * jiffy is unknown.
+ * Returns the scale for fields in this unit. Throws an `Error` if the unit is jiffies and the length of a jiffy is
+ * unknown.
  */
 export function scaleOf(unit: Unit, host: Pick<ProbeContext['host'], 'jiffyNs'>): Scale {
   if (unit === 'none' || unit === 'pages') return COUNTED;
@@ -44,10 +41,7 @@ export interface Amounts extends SeriesRows {
   /** Counts a value that gets no series of its own, because a limit is reached. */
   onRefused(): void;
   factor: number;
-  /**
-   * Returns the slot (number) of the container of the record's task; `UNKNOWN` if the series are not by
-   * container.
-   */
+  /** Returns the slot (number) of the container of the record's task; `UNKNOWN` if the series are not by container. */
   containerOf(record: EventRecord): number;
 }
 
@@ -100,8 +94,8 @@ export function declareAmounts(
 }
 
 /**
- * Returns a function that finds the container of a record's task. If the metric has a start event and an end
- * event, callers must pass the record of the end event.
+ * Returns a function that finds the container of a record's task. If the metric has a start event and an end event,
+ * callers must pass the record of the end event.
  */
 function containerReader(
   context: ProbeContext,

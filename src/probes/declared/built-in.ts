@@ -1,6 +1,6 @@
 /**
- * Functions that declare the metrics of built-in probes, and a function that makes a probe from declared
- * metrics. A declared metric is data: it names the events to count or measure (src/model/declared-metric.ts).
+ * Functions that declare the metrics of built-in probes, and a function that makes a probe from declared metrics. A
+ * declared metric is data: it names the events to count or measure (src/model/declared-metric.ts).
  */
 
 import type { z } from 'zod';
@@ -19,8 +19,8 @@ import { familyOf, needsOf, runMetrics } from './module.ts';
 
 type Event = string | EventChoice;
 /**
- * Labels by name. A string names a field: `FIELD` or `end.FIELD` of the end event, or `start.FIELD` of the
- * start event. An object describes the label. If the object has no `field`, the label's name is the field.
+ * Labels by name. A string names a field: `FIELD` or `end.FIELD` of the end event, or `start.FIELD` of the start event.
+ * An object describes the label. If the object has no `field`, the label's name is the field.
  */
 type Labels = Readonly<Record<string, string | Partial<DeclaredLabel>>>;
 type More = Partial<Omit<DeclaredMetric, 'labels' | 'key'>> & {
@@ -28,10 +28,7 @@ type More = Partial<Omit<DeclaredMetric, 'labels' | 'key'>> & {
   key?: readonly (string | KeyPart)[];
 };
 
-/**
- * Makes a counter of events. With `kind: 'sum'` and `measure`, makes a counter that adds up a number in the
- * events.
- */
+/** Makes a counter of events. With `kind: 'sum'` and `measure`, makes a counter that adds up a number in the events. */
 export function counter(name: string, help: string, event: Event, more: More = {}): DeclaredMetric {
   return metric(name, help, 'count', event, more);
 }
@@ -103,9 +100,7 @@ interface Parts<Own extends object> {
   isOn?(metric: DeclaredMetric, options: Own): boolean;
 }
 
-/**
- * Makes a probe from declared metrics. A metric does not run if the kernel lacks one of its events or fields.
- */
+/** Makes a probe from declared metrics. A metric does not run if the kernel lacks one of its events or fields. */
 export function declaredProbe<Own extends object = object>(
   parts: Parts<Own>,
 ): ProbeModule<CommonOptions & Own> {
@@ -133,8 +128,8 @@ export function declaredProbe<Own extends object = object>(
 }
 
 /**
- * Returns the events that a metric needs, all optional. The agent reports a missing event, unless the metric
- * has `isVariant`: only some kernels have its events.
+ * Returns the events that a metric needs, all optional. The agent reports a missing event, unless the metric has
+ * `isVariant`: only some kernels have its events.
  */
 function builtInNeeds(one: DeclaredMetric): EventNeed[] {
   const fixed = one.labels.find(({ constant: value }) => value !== undefined);

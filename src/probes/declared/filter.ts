@@ -1,6 +1,6 @@
 /**
- * Compiles the filter of a declared metric to a function that checks records. The agent checks each record
- * itself, even if the kernel also applies the filter.
+ * Compiles the filter of a declared metric to a function that checks records. The agent checks each record itself, even
+ * if the kernel also applies the filter.
  */
 import { bytesReader, intReader, wordOffset } from '../../decode/fields.ts';
 import {
@@ -28,8 +28,8 @@ export function fieldsOfFilter(where: string | undefined): string[] {
 }
 
 /**
- * Returns a function that checks whether a record matches the filter `where`. Throws an `Error` if the format
- * lacks a field, or if the type of a field does not allow the comparison.
+ * Returns a function that checks whether a record matches the filter `where`. Throws an `Error` if the format lacks a
+ * field, or if the type of a field does not allow the comparison.
  */
 export function compileFilter(where: string, format: EventFormat): RecordFilter {
   return compiled(parseEventFilter(where), format);
@@ -79,8 +79,8 @@ function numberFilter(read: (record: EventRecord) => number, op: Comparison, val
 }
 
 /**
- * Makes the filter for the operator `&`. Tests the two words of a 64-bit field separately, because a double
- * cannot represent all 64 bits.
+ * Makes the filter for the operator `&`. Tests the two words of a 64-bit field separately, because a double cannot
+ * represent all 64 bits.
  */
 function bitsFilter(format: EventFormat, field: string, value: number): RecordFilter {
   const size = format.fields.find(({ name }) => name === field)?.size;
@@ -101,8 +101,8 @@ function textFilter(text: BytesReader, op: Comparison, value: string): RecordFil
 }
 
 /**
- * Whether the bytes from `from` up to but not including `to` match the pattern. If `isGlob` is false, `*` and
- * `?` match only themselves.
+ * Whether the bytes from `from` up to but not including `to` match the pattern. If `isGlob` is false, `*` and `?` match
+ * only themselves.
  */
 function matches(pattern: Uint8Array, isGlob: boolean, bytes: Uint8Array, from: number, to: number): boolean {
   let p = 0;

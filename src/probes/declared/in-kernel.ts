@@ -1,7 +1,7 @@
 /**
- * Runs a declared counter whose events the kernel counts (see kernel-count.ts). The kernel keeps one count
- * per combination of field values. For each combination, this code writes the field values into a record and
- * reads the labels from this record, as from a recorded event.
+ * Runs a declared counter whose events the kernel counts (see kernel-count.ts). The kernel keeps one count per
+ * combination of field values. For each combination, this code writes the field values into a record and reads the
+ * labels from this record, as from a recorded event.
  */
 import { writeInteger } from '../../decode/text/scratch.ts';
 import type { DeclaredLabel, DeclaredMetric } from '../../model/declared-metric.ts';
@@ -14,14 +14,14 @@ import { isOfCpu, type LabelRows } from './labels.ts';
 import type { RunningMetric } from './pair.ts';
 
 /**
- * Key of counters without labels, because the kernel requires a key. This field has the same value in all
- * records of an event.
+ * Key of counters without labels, because the kernel requires a key. This field has the same value in all records of an
+ * event.
  */
 const CONSTANT = 'common_type';
 
 /**
- * Makes the kernel count the event, by the labels of the metric. Throws an `Error` if the kernel cannot count
- * by these labels.
+ * Makes the kernel count the event, by the labels of the metric. Throws an `Error` if the kernel cannot count by these
+ * labels.
  */
 export function runInKernel(
   context: ProbeContext,
@@ -62,8 +62,8 @@ export function runInKernel(
 }
 
 /**
- * Returns the field that contains the value of the label; undefined if the value is the CPU. Throws an
- * `Error` if the field is missing or is not a number.
+ * Returns the field that contains the value of the label; undefined if the value is the CPU. Throws an `Error` if the
+ * field is missing or is not a number.
  */
 function keyOf(label: DeclaredLabel, format: EventFormat): FieldFormat | undefined {
   if (isOfCpu(label, format)) return undefined;

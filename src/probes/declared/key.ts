@@ -1,6 +1,6 @@
 /**
- * Reads the key of an operation from records. An end event belongs to the start event with the same key. A
- * key consists of 32-bit words. A 64-bit field, such as a pointer, becomes two words.
+ * Reads the key of an operation from records. An end event belongs to the start event with the same key. A key consists
+ * of 32-bit words. A 64-bit field, such as a pointer, becomes two words.
  */
 
 import { CPU, type KeyPart } from '../../model/declared-metric.ts';
@@ -19,8 +19,8 @@ export interface Keys {
 }
 
 /**
- * How to compute one word of a key: `((words[at] << up) >> down) & mask`. If `at` is negative, the word is
- * the CPU number.
+ * How to compute one word of a key: `((words[at] << up) >> down) & mask`. If `at` is negative, the word is the CPU
+ * number.
  */
 interface Word {
   at: number;
@@ -30,8 +30,8 @@ interface Word {
 }
 
 /**
- * Makes the functions that read the key from the start event and from the end event. Throws an `Error` if a
- * field is missing or is not a number.
+ * Makes the functions that read the key from the start event and from the end event. Throws an `Error` if a field is
+ * missing or is not a number.
  */
 export function makeKeys(parts: readonly KeyPart[], start: EventFormat, end: EventFormat): Keys {
   const [ofStart, ofEnd]: [Word[], Word[]] = [[], []];
@@ -71,8 +71,8 @@ function wordsOf(format: EventFormat, field: FieldFormat | undefined, width: num
   const bits = size === 4 || signed ? -1 : (1 << (8 * size)) - 1;
   const low = { at, up, down: 32 - 8 * size, mask: lowMask & bits };
   if (width === 1) return [low];
-  // The field of the other event has 64 bits. Add a high word to this field: copies of the sign bit if the
-  // field is signed, else zeros.
+  // The field of the other event has 64 bits. Add a high word to this field: copies of the sign bit if the field is
+  // signed, else zeros.
   return [low, { at, up, down: 31, mask: signed ? highMask : 0 }];
 }
 

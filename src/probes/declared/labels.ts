@@ -1,6 +1,6 @@
 /**
- * Assigns a row (a small number) to each combination of label values. Looking up a known combination needs no
- * string and no allocation. A column is the rows for the values of a single label.
+ * Assigns a row (a small number) to each combination of label values. Looking up a known combination needs no string
+ * and no allocation. A column is the rows for the values of a single label.
  */
 
 import { bytesReader, intReader, wordOffset } from '../../decode/fields.ts';
@@ -13,10 +13,7 @@ import { TextRows } from '../tables/text-rows.ts';
 import { OTHER_ROW, ValueRows } from '../tables/value-rows.ts';
 import { containersOf, isTextField, type NumberNamer, namerOf } from './label-names.ts';
 
-/**
- * Maximum number of values of one label, and maximum number of combinations. `max_series` is an additional
- * limit.
- */
+/** Maximum number of values of one label, and maximum number of combinations. `max_series` is an additional limit. */
 const MOST_VALUES = 1000;
 const MISSING = 'unknown';
 
@@ -40,8 +37,8 @@ export interface LabelFacts {
 const nothing = () => {};
 
 /**
- * Makes the rows for labels whose values come from the same event. Throws an `Error` if a field is missing,
- * or if the type of a field does not match the label.
+ * Makes the rows for labels whose values come from the same event. Throws an `Error` if a field is missing, or if the
+ * type of a field does not match the label.
  */
 export function makeLabelRows(
   labels: readonly DeclaredLabel[],
@@ -122,8 +119,8 @@ function columnOf(label: DeclaredLabel, format: EventFormat, facts: LabelFacts):
     throw new Error(`field ${field.name} of ${format.system}:${format.name} (${field.type}) is not a string`);
   const namer = namerOf(label, format, field, facts.context);
   const generation = label.as === 'symbol' ? facts.context.functions : { generation: 0 };
-  // Look up the names of tasks and containers again every second, because the kernel reuses pids, and the
-  // agent learns the name of a container with a delay.
+  // Look up the names of tasks and containers again every second, because the kernel reuses pids, and the agent learns
+  // the name of a container with a delay.
   const isForgetful = label.as === 'comm' || isOfContainer(label);
   const readerOf = (rows: ValueRows): RowReader => {
     if (isOfContainer(label)) return narrowReader(rows, slotReader(format, field.name, facts));

@@ -1,7 +1,7 @@
 /**
- * Makes the handlers of a declared metric. They count single events, record a number in single events, or
- * measure the time from a start event to its end event. Everything that depends on the event formats is
- * prepared once, so that a handler has little work per event.
+ * Makes the handlers of a declared metric. They count single events, record a number in single events, or measure the
+ * time from a start event to its end event. Everything that depends on the event formats is prepared once, so that a
+ * handler has little work per event.
  */
 import { intReader } from '../../decode/fields.ts';
 import { type DeclaredMetric, type EventChoice, type Measure, TASK } from '../../model/declared-metric.ts';
@@ -19,8 +19,8 @@ import { type RunningMetric, runPair } from './pair.ts';
 const ALL: RecordFilter = () => true;
 
 /**
- * Makes the handlers of a metric. Throws an `Error` if an event or a field does not exist, or if a field does
- * not have the type that the metric requires.
+ * Makes the handlers of a metric. Throws an `Error` if an event or a field does not exist, or if a field does not have
+ * the type that the metric requires.
  */
 export function runMetric(
   context: ProbeContext,
@@ -90,8 +90,8 @@ export function filterOf({ where }: EventChoice, format: EventFormat): RecordFil
 }
 
 /**
- * If all labels have constant values, creates the series with value 0, so that the first event shows as an
- * increase. Does nothing for maxima, because 0 would be wrong.
+ * If all labels have constant values, creates the series with value 0, so that the first event shows as an increase.
+ * Does nothing for maxima, because 0 would be wrong.
  */
 function showFromStart({ labels, kind }: DeclaredMetric, amounts: Amounts): void {
   if (kind !== 'max' && labels.every(({ constant }) => constant !== undefined)) amounts.show(0);

@@ -1,8 +1,8 @@
 /**
- * Stores the start events of a declared pair until their end events occur. A declared pair is a metric that
- * measures the time from a start event to its end event. There are three variants: starts are stored by task,
- * by CPU, or by any other key. Each variant has arrays of stamps (start times) and tags (numbers that the
- * caller chooses), indexed by place. Place 0 means "no start".
+ * Stores the start events of a declared pair until their end events occur. A declared pair is a metric that measures
+ * the time from a start event to its end event. There are three variants: starts are stored by task, by CPU, or by any
+ * other key. Each variant has arrays of stamps (start times) and tags (numbers that the caller chooses), indexed by
+ * place. Place 0 means "no start".
  */
 
 import { wordOffset } from '../../decode/fields.ts';
@@ -27,13 +27,12 @@ export interface OpenStarts {
     readonly values?: Float64Array;
   };
   /**
-   * Returns the place where the caller must store the start in this record; 0 if the start cannot be stored.
-   * If the place already has a stamp, a previous start with this key has no end yet.
+   * Returns the place where the caller must store the start in this record; 0 if the start cannot be stored. If the
+   * place already has a stamp, a previous start with this key has no end yet.
    */
   begin(record: EventRecord): number;
   /**
-   * Returns the place of the start to which this end event belongs. The stamp at the place is 0 if there is
-   * no start.
+   * Returns the place of the start to which this end event belongs. The stamp at the place is 0 if there is no start.
    */
   end(record: EventRecord): number;
   /** Frees a place that `end` returned. */
@@ -55,9 +54,7 @@ export function isOnOneCpu(key: readonly KeyPart[]): boolean {
   return key.some(({ start, end }) => start === CPU && end === CPU);
 }
 
-/**
- * Makes the fastest variant for the key. Throws an `Error` if a field is missing or cannot be part of a key.
- */
+/** Makes the fastest variant for the key. Throws an `Error` if a field is missing or cannot be part of a key. */
 export function makeOpenStarts(shape: PairShape): OpenStarts {
   const { key, nested, start, end, cpuCount, hasValues, onEvicted } = shape;
   const only =

@@ -1,6 +1,6 @@
 /**
- * For traces, reports operations of declared metrics to a sink. Only metrics whose times each belong to one
- * task are reported.
+ * For traces, reports operations of declared metrics to a sink. Only metrics whose times each belong to one task are
+ * reported.
  */
 import { wordOffset } from '../../decode/fields.ts';
 import { type DeclaredMetric, TASK } from '../../model/declared-metric.ts';
@@ -9,8 +9,8 @@ import type { EventRecord } from '../../model/record.ts';
 import type { ProbeContext } from '../probe.ts';
 
 /**
- * Reports an operation. `row`: row (number) of the label values. `record`: the end event, or the single event
- * that contains the duration. `ns`: the duration.
+ * Reports an operation. `row`: row (number) of the label values. `record`: the end event, or the single event that
+ * contains the duration. `ns`: the duration.
  */
 export type OperationReport = (row: number, record: EventRecord, ns: number) => void;
 

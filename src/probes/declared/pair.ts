@@ -1,7 +1,7 @@
 /**
- * Makes the handlers of a declared pair. For each end event, they find the start event and measure the time
- * between the two. An operation counts as unmatched, with a reason, if one of its events is missing, if its
- * events are out of order, or if events were lost during the operation.
+ * Makes the handlers of a declared pair. For each end event, they find the start event and measure the time between the
+ * two. An operation counts as unmatched, with a reason, if one of its events is missing, if its events are out of
+ * order, or if events were lost during the operation.
  */
 import { intReader, wordOffset } from '../../decode/fields.ts';
 import { type DeclaredMetric, TASK } from '../../model/declared-metric.ts';
@@ -31,8 +31,8 @@ export interface PairParts {
   start: Side;
   end: Side;
   /**
-   * Returns the row of an operation. `startRow` and `endRow`: rows of the label values from the start event
-   * and from the end event.
+   * Returns the row of an operation. `startRow` and `endRow`: rows of the label values from the start event and from
+   * the end event.
    */
   rowOf(startRow: number, endRow: number): number;
   amounts: Amounts;
@@ -63,9 +63,8 @@ export function runPair(
   const isFirst = nested === 'first';
   const onOneCpu = isOnOneCpu(key);
   /**
-   * Operations that began before this time count as lost. If every operation stays on one CPU, the array has
-   * one element per CPU, and one more for all CPUs with higher numbers. Otherwise, the array has a single
-   * element.
+   * Operations that began before this time count as lost. If every operation stays on one CPU, the array has one
+   * element per CPU, and one more for all CPUs with higher numbers. Otherwise, the array has a single element.
    */
   const lostUntil = new Float64Array(onOneCpu ? cpuCount + 1 : 1);
   const lossPlace = (cpu: number) => (onOneCpu ? Math.min(cpu, cpuCount) : 0);
@@ -105,8 +104,8 @@ export function runPair(
       return;
     }
     const row = tags[place];
-    // With `between`, the time is the difference of two fields. A negative difference counts as 0: for
-    // example, a timer expired before its planned expiry.
+    // With `between`, the time is the difference of two fields. A negative difference counts as 0: for example, a timer
+    // expired before its planned expiry.
     const ns =
       span === undefined || values === undefined
         ? record.timestampNs - since

@@ -1,7 +1,7 @@
 /**
- * Updates the table that maps tasks to containers. Reads events of include/trace/events/task.h and cgroup.h
- * that occur when a task is created or moved to another cgroup. This is a helper probe: it has no metrics and
- * is not in the catalogue. The agent runs it if a probe needs the containers of tasks.
+ * Updates the table that maps tasks to containers. Reads events of include/trace/events/task.h and cgroup.h that occur
+ * when a task is created or moved to another cgroup. This is a helper probe: it has no metrics and is not in the
+ * catalogue. The agent runs it if a probe needs the containers of tasks.
  */
 import { textOf } from '../../decode/fields.ts';
 import type { ContainerEvents } from '../../model/containers.ts';
@@ -12,13 +12,13 @@ import { HELPER_OPTIONS, helperSchema } from './helper.ts';
 const NEW_TASK = 'task:task_newtask';
 const ATTACH = 'cgroup:cgroup_attach_task';
 /**
- * The kernel emits this event only with cgroup v1: when a cpuset loses its last CPU, the kernel moves each of
- * its tasks to an ancestor.
+ * The kernel emits this event only with cgroup v1: when a cpuset loses its last CPU, the kernel moves each of its tasks
+ * to an ancestor.
  */
 const TRANSFER = 'cgroup:cgroup_transfer_tasks';
 /**
- * CLONE_INTO_CGROUP in include/uapi/linux/sched.h: the child starts in a cgroup that the parent chooses. The
- * kernel emits no cgroup event for this.
+ * CLONE_INTO_CGROUP in include/uapi/linux/sched.h: the child starts in a cgroup that the parent chooses. The kernel
+ * emits no cgroup event for this.
  */
 const CLONE_INTO_CGROUP = 2 ** 33;
 const CLONE_THREAD = 1 << 16;

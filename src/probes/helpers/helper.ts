@@ -1,6 +1,6 @@
 /**
- * Options of helper probes, which have no metrics and are not in the catalogue. `KEYS` are keys that every
- * probe must have. Helper probes do not use their values.
+ * Options of helper probes, which have no metrics and are not in the catalogue. `KEYS` are keys that every probe must
+ * have. Helper probes do not use their values.
  */
 import type { SchemaKit } from '../../config/units.ts';
 import type { CommonOptions } from '../probe.ts';

@@ -1,8 +1,7 @@
 /**
- * For traces of slow operations, reports to a sink (`TaskSink`) which task ran on which CPU, and how each
- * task returned to a CPU after it was switched out. Reads scheduler events (include/trace/events/sched.h).
- * This is a helper probe: it has no metrics and is not in the catalogue. The agent runs it if the config
- * enables traces that need it.
+ * For traces of slow operations, reports to a sink (`TaskSink`) which task ran on which CPU, and how each task returned
+ * to a CPU after it was switched out. Reads scheduler events (include/trace/events/sched.h). This is a helper probe: it
+ * has no metrics and is not in the catalogue. The agent runs it if the config enables traces that need it.
  */
 import { switchedOutMask } from '../../decode/print-fmt.ts';
 import type { EventHandler } from '../../model/record.ts';
@@ -19,8 +18,8 @@ const WAKEUP = 'sched:sched_wakeup';
 const MIGRATE = 'sched:sched_migrate_task';
 const WAKEUP_NEW = 'sched:sched_wakeup_new';
 /**
- * This event always occurs on the CPU of the waker, so `common_pid` is the waker. sched_wakeup can occur on
- * another CPU, so it does not show the waker.
+ * This event always occurs on the CPU of the waker, so `common_pid` is the waker. sched_wakeup can occur on another
+ * CPU, so it does not show the waker.
  */
 const WAKING = 'sched:sched_waking';
 
@@ -139,8 +138,8 @@ function onWaking(context: ProbeContext, contexts: WakeContexts, absences: TaskA
 }
 
 /**
- * Returns the offset of a comm field of sched_switch in 32-bit words. Throws an `Error` if the field is
- * missing, shorter than 16 bytes or not aligned to 4 bytes.
+ * Returns the offset of a comm field of sched_switch in 32-bit words. Throws an `Error` if the field is missing,
+ * shorter than 16 bytes or not aligned to 4 bytes.
  */
 function commWord(context: ProbeContext, name: string): number {
   const field = context.format(SWITCH)?.fields.find((candidate) => candidate.name === name);

@@ -1,10 +1,9 @@
 /**
- * Reads markers: records in which programs report the begin and end of their own spans. A program writes text
- * to `trace_marker` (record `ftrace:print`, tracing_mark_write() in kernel/trace/trace.c). Since kernel 6.4,
- * a program can instead register the event `user_events:traceparent` and write it
- * (Documentation/trace/user_events.rst). The span belongs to the thread that wrote the marker. This is a
- * helper probe: it has no metrics and is not in the catalogue. The agent runs it if a trace may become the
- * child of an application's span.
+ * Reads markers: records in which programs report the begin and end of their own spans. A program writes text to
+ * `trace_marker` (record `ftrace:print`, tracing_mark_write() in kernel/trace/trace.c). Since kernel 6.4, a program can
+ * instead register the event `user_events:traceparent` and write it (Documentation/trace/user_events.rst). The span
+ * belongs to the thread that wrote the marker. This is a helper probe: it has no metrics and is not in the catalogue.
+ * The agent runs it if a trace may become the child of an application's span.
  */
 import type { EventHandler, EventRecord } from '../../model/record.ts';
 import type { Probe, ProbeContext, ProbeModule } from '../probe.ts';
@@ -13,9 +12,7 @@ import { isTraceparent, markerKind, readTraceparent, VALUE_AT } from './tracepar
 
 const PRINT = 'ftrace:print';
 const EXIT = 'sched:sched_process_exit';
-/**
- * The declaration with which a program registers this event is `traceparent char[56] traceparent; u8 begin`.
- */
+/** The declaration with which a program registers this event is `traceparent char[56] traceparent; u8 begin`. */
 export const USER_EVENT = 'user_events:traceparent';
 
 export const traceMarkers: ProbeModule = {
@@ -34,8 +31,8 @@ export const traceMarkers: ProbeModule = {
 };
 
 /**
- * Reads text markers from the kernel's top-level buffer. The agent runs this probe if the kernel cannot copy
- * markers to the buffer of the agent's instance.
+ * Reads text markers from the kernel's top-level buffer. The agent runs this probe if the kernel cannot copy markers to
+ * the buffer of the agent's instance.
  */
 export const topLevelMarkers: ProbeModule = {
   ...traceMarkers,

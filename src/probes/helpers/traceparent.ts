@@ -1,26 +1,23 @@
 import type { MarkedSpan } from '../../model/intervals.ts';
 
 /**
- * Parses markers: the texts `traceparent=VALUE begin` and `traceparent=VALUE end`, with which a program
- * reports its own spans. The W3C recommendation "Trace Context", section traceparent, defines VALUE. Other
- * texts are rejected without allocating memory.
+ * Parses markers: the texts `traceparent=VALUE begin` and `traceparent=VALUE end`, with which a program reports its own
+ * spans. The W3C recommendation "Trace Context", section traceparent, defines VALUE. Other texts are rejected without
+ * allocating memory.
  */
 
 const KEY = Buffer.from('traceparent=');
 const BEGIN = Buffer.from('begin');
 const END = Buffer.from('end');
-/**
- * Length of a value `VERSION-TRACEID-SPANID-FLAGS` in bytes. The next four constants are byte offsets in a
- * value.
- */
+/** Length of a value `VERSION-TRACEID-SPANID-FLAGS` in bytes. The next four constants are byte offsets in a value. */
 const VALUE_LENGTH = 55;
 const TRACE_ID_AT = 3;
 const SPAN_ID_AT = 36;
 const FLAGS_AT = 53;
 const DASHES = [2, 35, 52];
 /**
- * Maximum length of a value in bytes. Later versions of `traceparent` may append fields, so a value can be
- * longer than `VALUE_LENGTH`.
+ * Maximum length of a value in bytes. Later versions of `traceparent` may append fields, so a value can be longer than
+ * `VALUE_LENGTH`.
  */
 const LONGEST_VALUE = 512;
 
@@ -29,8 +26,8 @@ const SPACE = 0x20;
 const ZERO = 0x30;
 
 /**
- * `other`: the text does not start with `traceparent=`. `malformed`: the text starts with `traceparent=`, but
- * is not a valid marker.
+ * `other`: the text does not start with `traceparent=`. `malformed`: the text starts with `traceparent=`, but is not a
+ * valid marker.
  */
 export type MarkerKind = 'other' | 'malformed' | 'begin' | 'end';
 
@@ -81,10 +78,7 @@ export function readTraceparent(bytes: Uint8Array, from: number): MarkedSpan {
   };
 }
 
-/**
- * Whether the byte is a hexadecimal digit. False for upper-case digits, because the recommendation forbids
- * them.
- */
+/** Whether the byte is a hexadecimal digit. False for upper-case digits, because the recommendation forbids them. */
 function isHex(byte: number): boolean {
   return (byte >= ZERO && byte <= 0x39) || (byte >= 0x61 && byte <= 0x66);
 }

@@ -1,7 +1,7 @@
 /**
- * Fast paths of the handlers for syscall events (`usual` and `pair` of `EventHandler`). A call is open from
- * its enter event until its exit event. In rare cases, a fast path does nothing and returns false. Examples:
- * the task of an enter event already has an open call, or a call fails, sleeps or is slow.
+ * Fast paths of the handlers for syscall events (`usual` and `pair` of `EventHandler`). A call is open from its enter
+ * event until its exit event. In rare cases, a fast path does nothing and returns false. Examples: the task of an enter
+ * event already has an open call, or a call fails, sleeps or is slow.
  */
 import type { PairForm, UsualForm } from '../../model/record.ts';
 import type { ProbeContext } from '../probe.ts';
@@ -40,8 +40,8 @@ export function usualEnter(
 
 interface Measured extends Calls {
   /**
-   * Element 0: time at which the last loss of events ended. The fast paths do not handle calls that began
-   * earlier. At least 1, so that stamp 0 (no open call) is always smaller.
+   * Element 0: time at which the last loss of events ended. The fast paths do not handle calls that began earlier. At
+   * least 1, so that stamp 0 (no open call) is always smaller.
    */
   lostUntil: Float64Array;
   slowNs: number;
@@ -75,8 +75,8 @@ export function usualExit(
 }
 
 /**
- * Makes the fast path for a call whose enter event and exit event are consecutive records. The fast path
- * measures the call without storing its start.
+ * Makes the fast path for a call whose enter event and exit event are consecutive records. The fast path measures the
+ * call without storing its start.
  */
 export function usualCall(
   { isSelf, word }: ProbeContext,

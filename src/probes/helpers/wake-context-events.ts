@@ -1,7 +1,6 @@
 /**
- * Reads the events of interrupts, softirqs and timers (include/trace/events/irq.h, timer.h) to find out what
- * woke a task. All events are optional. Without them, traces do not name the interrupt or timer that woke a
- * task.
+ * Reads the events of interrupts, softirqs and timers (include/trace/events/irq.h, timer.h) to find out what woke a
+ * task. All events are optional. Without them, traces do not name the interrupt or timer that woke a task.
  */
 
 import type { EventHandler } from '../../model/record.ts';
@@ -24,8 +23,7 @@ const RAISE = 'irq:softirq_raise';
 const SOFTIRQ_ENTRY = 'irq:softirq_entry';
 const SOFTIRQ_EXIT = 'irq:softirq_exit';
 /**
- * Events of hrtimers and of timer wheel timers. The timer's function runs between the entry event and the
- * exit event.
+ * Events of hrtimers and of timer wheel timers. The timer's function runs between the entry event and the exit event.
  */
 const TIMER_ENTRIES = ['timer:hrtimer_expire_entry', 'timer:timer_expire_entry'];
 const TIMER_EXITS = ['timer:hrtimer_expire_exit', 'timer:timer_expire_exit'];
@@ -49,8 +47,8 @@ export const WAKE_CONTEXT_NEEDS: readonly EventNeed[] = [
 export interface WakeContextEvents {
   handlers: Record<string, EventHandler>;
   /**
-   * Converts a wake code (see wake-codes.ts) to a name such as `irq virtio0-req.0`, `softirq NET_RX` or
-   * `timer`. Returns undefined if the code is not about an interrupt handler, a softirq or a timer.
+   * Converts a wake code (see wake-codes.ts) to a name such as `irq virtio0-req.0`, `softirq NET_RX` or `timer`.
+   * Returns undefined if the code is not about an interrupt handler, a softirq or a timer.
    */
   nameOf(code: number): string | undefined;
 }

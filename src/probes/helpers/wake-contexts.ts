@@ -1,6 +1,4 @@
-/**
- * Tracks which interrupt handler, softirq or timer function runs on each CPU, to find out what woke a task.
- */
+/** Tracks which interrupt handler, softirq or timer function runs on each CPU, to find out what woke a task. */
 import {
   BY_INTERRUPT,
   BY_IRQ,
@@ -25,13 +23,13 @@ export class WakeContexts {
   /** By CPU: the value of `#pending` for the running softirq, copied when the softirq began. */
   readonly #raisers: Int32Array;
   /**
-   * By CPU and vector: pid of the task that raised the pending softirq. `MIXED` if an interrupt or more than
-   * one task raised it. 0 if the softirq is not pending.
+   * By CPU and vector: pid of the task that raised the pending softirq. `MIXED` if an interrupt or more than one task
+   * raised it. 0 if the softirq is not pending.
    */
   readonly #pending: Int32Array;
   /**
-   * By CPU: 1 while a timer function runs. `#hardTimers` is for functions in hard interrupts, `#softTimers`
-   * for functions in softirqs.
+   * By CPU: 1 while a timer function runs. `#hardTimers` is for functions in hard interrupts, `#softTimers` for
+   * functions in softirqs.
    */
   readonly #hardTimers: Uint8Array;
   readonly #softTimers: Uint8Array;
@@ -47,8 +45,8 @@ export class WakeContexts {
   }
 
   /**
-   * Returns the wake code (see wake-codes.ts) for a wake-up event. `cpu`: the CPU that recorded the event.
-   * `flags` and `pid`: the event's `common_flags` and `common_pid`.
+   * Returns the wake code (see wake-codes.ts) for a wake-up event. `cpu`: the CPU that recorded the event. `flags` and
+   * `pid`: the event's `common_flags` and `common_pid`.
    */
   code(cpu: number, flags: number, pid: number): number {
     if ((flags & IN_INTERRUPT) === 0) return BY_TASK;

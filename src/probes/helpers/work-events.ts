@@ -1,8 +1,8 @@
 /**
  * For traces, reports which functions kworkers run and which kernel locks tasks wait for
- * (include/trace/events/workqueue.h, lock.h). Workqueue events need a table of function names, and contended
- * locks cause many events. This code therefore reads workqueue events only if the probe `workqueue` is
- * enabled, and lock events only if the probe `locks` is enabled.
+ * (include/trace/events/workqueue.h, lock.h). Workqueue events need a table of function names, and contended locks
+ * cause many events. This code therefore reads workqueue events only if the probe `workqueue` is enabled, and lock
+ * events only if the probe `locks` is enabled.
  */
 import type { TaskSink } from '../../model/intervals.ts';
 import type { EventHandler } from '../../model/record.ts';

@@ -1,6 +1,6 @@
 /**
- * Actions of the block layer: the letters that the blk tracer writes (`what2act` in kernel/trace/blktrace.c),
- * and the name in blkparse(1). The index of an action is its number.
+ * Actions of the block layer: the letters that the blk tracer writes (`what2act` in kernel/trace/blktrace.c), and the
+ * name in blkparse(1). The index of an action is its number.
  */
 const ACTIONS: readonly (readonly [letters: string, word: string])[] = [
   ['Q', 'queued'],
@@ -21,8 +21,8 @@ const ACTIONS: readonly (readonly [letters: string, word: string])[] = [
 ];
 
 /**
- * Values of the label `action`, by action number. The last value is for all other letters, which later
- * kernels may write.
+ * Values of the label `action`, by action number. The last value is for all other letters, which later kernels may
+ * write.
  */
 export const ACTION_WORDS: readonly string[] = [...ACTIONS.map(([, word]) => word), 'other'];
 export const QUEUED_ACTION = 0;

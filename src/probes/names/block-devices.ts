@@ -1,7 +1,7 @@
 /**
- * Assigns a row (a small number) to each block device that has requests, and finds the row by dev_t. Forgets
- * a device when it has been absent for five minutes, or when its name changes because the kernel gave the
- * dev_t to another device.
+ * Assigns a row (a small number) to each block device that has requests, and finds the row by dev_t. Forgets a device
+ * when it has been absent for five minutes, or when its name changes because the kernel gave the dev_t to another
+ * device.
  */
 import type { HostFacts, NameList } from '../probe.ts';
 
@@ -9,10 +9,7 @@ import type { HostFacts, NameList } from '../probe.ts';
 const CHECK_EVERY = 10;
 const GONE_FOR_SWEEPS = 300;
 
-/**
- * Returns the globs in the config. The agent reports globs that match no disk, because they are usually
- * mistakes.
- */
+/** Returns the globs in the config. The agent reports globs that match no disk, because they are usually mistakes. */
 export function deviceNames(devices: readonly string[], host: HostFacts): NameList[] {
   // Skip `*`, because `*` is valid even on a machine without disks.
   const globs = devices.filter((glob) => !/^\*+$/.test(glob));
@@ -39,9 +36,9 @@ export class SeenDevices {
   #sweeps = 0;
 
   /**
-   * `wanted`: whether the config selects a device name. `onNew` is called when a selected device gets a row.
-   * `onGone` is called when a selected device loses its row. Its argument `name` is '' if another row has the
-   * same device name, so that the caller keeps the series.
+   * `wanted`: whether the config selects a device name. `onNew` is called when a selected device gets a row. `onGone`
+   * is called when a selected device loses its row. Its argument `name` is '' if another row has the same device name,
+   * so that the caller keeps the series.
    */
   constructor(
     host: HostFacts,
@@ -59,10 +56,7 @@ export class SeenDevices {
     return this.#devices[row]?.name ?? '';
   }
 
-  /**
-   * Returns the row of a device; -1 if the config excludes the device, or if `dev` is 0 (a request without a
-   * disk).
-   */
+  /** Returns the row of a device; -1 if the config excludes the device, or if `dev` is 0 (a request without a disk). */
   row(dev: number): number {
     if (dev === 0) return -1;
     let row = this.#last;

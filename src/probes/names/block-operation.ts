@@ -1,7 +1,7 @@
 /**
- * Decodes the operation of a block request from the field `rwbs`. The kernel writes this field in
- * blk_fill_rwbs() (kernel/trace/blktrace.c). `rwbs` consists of an optional `F` (flush first), a letter for
- * the operation (R, W, D, F or another letter), and the flags F, A, S and M.
+ * Decodes the operation of a block request from the field `rwbs`. The kernel writes this field in blk_fill_rwbs()
+ * (kernel/trace/blktrace.c). `rwbs` consists of an optional `F` (flush first), a letter for the operation (R, W, D, F
+ * or another letter), and the flags F, A, S and M.
  */
 
 /** Values of the label `operation`, by operation number. */
@@ -14,9 +14,7 @@ export const OTHER = 4;
 
 const F = 0x46;
 
-/**
- * Returns the operation number. The text of `rwbs` is in `bytes`, from `start` up to but not including `end`.
- */
+/** Returns the operation number. The text of `rwbs` is in `bytes`, from `start` up to but not including `end`. */
 export function operationOf(bytes: Uint8Array, start: number, end: number): number {
   if (start >= end) return OTHER;
   const first = bytes[start];

@@ -1,6 +1,5 @@
 /**
- * Reads fields from records of the function and function_graph tracers: the calling task and the function's
- * address.
+ * Reads fields from records of the function and function_graph tracers: the calling task and the function's address.
  */
 import type { EventRecord, IntReader } from '../../model/record.ts';
 import type { ProbeContext } from '../probe.ts';
@@ -8,8 +7,8 @@ import { IN_INTERRUPT } from './trace-flags.ts';
 
 export interface FunctionCaller {
   /**
-   * Returns whether one of the agent's own threads called the function. If true, counts the call as ignored.
-   * Returns false for a call in an interrupt, because the thread did not cause the interrupt.
+   * Returns whether one of the agent's own threads called the function. If true, counts the call as ignored. Returns
+   * false for a call in an interrupt, because the thread did not cause the interrupt.
    */
   isOurs(record: EventRecord): boolean;
   inInterrupt(record: EventRecord): boolean;

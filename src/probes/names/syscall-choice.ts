@@ -1,8 +1,7 @@
 /**
- * Chooses which syscalls to measure, and which events to read. The `raw_syscalls` events occur for every
- * syscall of every task. Each syscall also has separate events, `syscalls:sys_enter_NAME` and
- * `sys_exit_NAME`. If the config selects only a few syscalls, their separate events cost only one third as
- * much as the `raw_syscalls` events.
+ * Chooses which syscalls to measure, and which events to read. The `raw_syscalls` events occur for every syscall of
+ * every task. Each syscall also has separate events, `syscalls:sys_enter_NAME` and `sys_exit_NAME`. If the config
+ * selects only a few syscalls, their separate events cost only one third as much as the `raw_syscalls` events.
  */
 import { globMatcher } from '../../config/units/globs.ts';
 import type { CommonOptions, HostFacts } from '../probe.ts';
@@ -52,10 +51,10 @@ export function exitEvent(name: string, host: HostFacts): string {
 }
 
 /**
- * Returns the syscalls whose separate events the probe reads; undefined if the probe reads the `raw_syscalls`
- * events. The probe reads separate events if `include` selects 1 to `MOST_OWN_EVENTS` syscalls, and all of
- * them have separate events. If there are no `raw_syscalls` events (in a recording), returns all selected
- * syscalls that have separate events; undefined if there are none.
+ * Returns the syscalls whose separate events the probe reads; undefined if the probe reads the `raw_syscalls` events.
+ * The probe reads separate events if `include` selects 1 to `MOST_OWN_EVENTS` syscalls, and all of them have separate
+ * events. If there are no `raw_syscalls` events (in a recording), returns all selected syscalls that have separate
+ * events; undefined if there are none.
  */
 export function byOwnEvents(
   options: SyscallOptions,

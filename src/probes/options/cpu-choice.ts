@@ -12,8 +12,8 @@ export interface CpuOptions extends CommonOptions {
 const US_PER_NS = 1e-3;
 
 /**
- * Returns a check that rejects an enabled probe without `cpus`. `cost`: text for the error message that says
- * what the tracer costs each CPU.
+ * Returns a check that rejects an enabled probe without `cpus`. `cost`: text for the error message that says what the
+ * tracer costs each CPU.
  */
 export function mustNameCpus(cost: string): z.core.CheckFn<{
   enabled: boolean;

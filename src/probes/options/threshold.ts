@@ -1,7 +1,7 @@
 /**
- * Detects conflicts about the kernel's `tracing_thresh`, which all tracers share. If one probe sets a
- * threshold, function_graph no longer records calls that are shorter than the threshold, and latency tracers
- * record every latency above the threshold instead of only the longest.
+ * Detects conflicts about the kernel's `tracing_thresh`, which all tracers share. If one probe sets a threshold,
+ * function_graph no longer records calls that are shorter than the threshold, and latency tracers record every latency
+ * above the threshold instead of only the longest.
  */
 import { LATENCY_TRACERS } from '../../model/tracer.ts';
 import type { Conflict } from '../probe.ts';

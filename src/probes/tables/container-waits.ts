@@ -1,21 +1,20 @@
 /**
- * Measures how long tasks of each container waited for a CPU, and which container used the CPU during the
- * wait. A container has a small number, its slot (src/model/containers.ts). A pair is the slot of a waiting
- * container and the slot of the container that used the CPU. For each CPU, this table stores the slot of the
- * running task and the number of waiting tasks per slot. At each switch, every waiting task adds the time
- * since the previous switch to its pair. For waits that begin or end between two switches, `queued` and
- * `leave` correct the time.
+ * Measures how long tasks of each container waited for a CPU, and which container used the CPU during the wait. A
+ * container has a small number, its slot (src/model/containers.ts). A pair is the slot of a waiting container and the
+ * slot of the container that used the CPU. For each CPU, this table stores the slot of the running task and the number
+ * of waiting tasks per slot. At each switch, every waiting task adds the time since the previous switch to its pair.
+ * For waits that begin or end between two switches, `queued` and `leave` correct the time.
  *
- * The queue of a CPU is the set of tasks that wait for this CPU. The tag of a waiting task is a number that
- * encodes the CPU and the task's slot.
+ * The queue of a CPU is the set of tasks that wait for this CPU. The tag of a waiting task is a number that encodes the
+ * CPU and the task's slot.
  */
 import { IDLE, SLOTS, UNKNOWN } from '../../model/containers.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import { cell } from './cell.ts';
 
 /**
- * Tag of a waiting task that is in no queue: its wake-up is not complete, it is expected to run next on an
- * idle CPU, or its CPU is unknown.
+ * Tag of a waiting task that is in no queue: its wake-up is not complete, it is expected to run next on an idle CPU, or
+ * its CPU is unknown.
  */
 export const NOT_QUEUED = -1;
 // These constants are local copies, because V8 would read an imported constant from memory at each use.
@@ -24,9 +23,9 @@ const SLOT_MASK = SLOTS - 1;
 const NOBODY = IDLE;
 
 /**
- * Each CPU has four numbers in `states`: the pid of the running task (-1: unknown), the slot of its
- * container, the pid of the expected task (0: none), and the number of slots with waiting tasks. The expected
- * task is a task that was woken while the CPU was idle. It already counts as the running task.
+ * Each CPU has four numbers in `states`: the pid of the running task (-1: unknown), the slot of its container, the pid
+ * of the expected task (0: none), and the number of slots with waiting tasks. The expected task is a task that was
+ * woken while the CPU was idle. It already counts as the running task.
  */
 const STATE_BITS = 2;
 const TASK = 0;
@@ -34,9 +33,9 @@ const RUNNING = 1;
 const EXPECTED = 2;
 const LENGTH = 3;
 /**
- * Number of elements in a row of `pairs`: the pairs with the same running slot, and padding. Hardware delays
- * a load after a store if the last 12 bits of their addresses are equal. Because of the padding, the distance
- * between nearby rows is not a multiple of 4096 bytes.
+ * Number of elements in a row of `pairs`: the pairs with the same running slot, and padding. Hardware delays a load
+ * after a store if the last 12 bits of their addresses are equal. Because of the padding, the distance between nearby
+ * rows is not a multiple of 4096 bytes.
  */
 const ROW = SLOTS + 8;
 export const PAIRS = SLOTS * ROW;
@@ -56,16 +55,15 @@ export interface ContainerWaits {
   /** Nanoseconds that tasks waited, indexed by `pairOf`. */
   readonly pairs: Float64Array;
   /**
-   * Element 0: time of the current event. The caller sets it before it calls a method. V8 would allocate a
-   * double for a time that is passed as an argument.
+   * Element 0: time of the current event. The caller sets it before it calls a method. V8 would allocate a double for a
+   * time that is passed as an argument.
    */
   readonly now: Float64Array;
   /**
-   * A task was woken and joined the queue of a CPU. Returns the task's tag. Exception: if the CPU is idle and
-   * its queue is empty, the task becomes the expected task, and `woken` returns `NOT_QUEUED`. The reason is
-   * that some virtual machines record no switch from the idle task. If a switch to the task is recorded
-   * later, the caller counts the wait with `waitedForNothing`. Also returns `NOT_QUEUED` if the task already
-   * counts as running or the CPU is unknown.
+   * A task was woken and joined the queue of a CPU. Returns the task's tag. Exception: if the CPU is idle and its queue
+   * is empty, the task becomes the expected task, and `woken` returns `NOT_QUEUED`. The reason is that some virtual
+   * machines record no switch from the idle task. If a switch to the task is recorded later, the caller counts the wait
+   * with `waitedForNothing`. Also returns `NOT_QUEUED` if the task already counts as running or the CPU is unknown.
    */
   woken(pid: number, slot: number, cpu: number): number;
   /** A task begins to wait in the queue of a CPU. Returns the task's tag. */
@@ -73,22 +71,20 @@ export interface ContainerWaits {
   /** A task stops waiting. `tag`: the task's tag; `NOT_QUEUED` has no effect. */
   leave(tag: number): void;
   /**
-   * A waiting task moves to the queue of another CPU. `sinceNs`: start of the wait. Returns the task's new
-   * tag; `NOT_QUEUED` if the task was neither in a queue nor expected, or if the new CPU is unknown.
+   * A waiting task moves to the queue of another CPU. `sinceNs`: start of the wait. Returns the task's new tag;
+   * `NOT_QUEUED` if the task was neither in a queue nor expected, or if the new CPU is unknown.
    */
   moved(pid: number, slot: number, tag: number, cpu: number, sinceNs: TimestampNs): number;
   /**
-   * The caller calls this before `switched`. `prev`: the task from which the CPU switches. If the last
-   * recorded switch on this CPU was to another task, a record is missing, and it is unknown which of the two
-   * tasks used the CPU. In the pairs, `UNKNOWN` is then the container that used the CPU since the last
-   * recorded switch.
+   * The caller calls this before `switched`. `prev`: the task from which the CPU switches. If the last recorded switch
+   * on this CPU was to another task, a record is missing, and it is unknown which of the two tasks used the CPU. In the
+   * pairs, `UNKNOWN` is then the container that used the CPU since the last recorded switch.
    */
   leaves(cpu: number, prev: number): void;
   /**
-   * A CPU switches to task `next` (0: the idle task), whose container is `slot`. `entering`: the slot of the
-   * previous task if the previous task begins to wait, else `NOT_QUEUED`. `tag`: the tag of `next` if `next`
-   * waited in the queue of this CPU, else `NOT_QUEUED`. Returns the pid of the expected task; 0 if there was
-   * none.
+   * A CPU switches to task `next` (0: the idle task), whose container is `slot`. `entering`: the slot of the previous
+   * task if the previous task begins to wait, else `NOT_QUEUED`. `tag`: the tag of `next` if `next` waited in the queue
+   * of this CPU, else `NOT_QUEUED`. Returns the pid of the expected task; 0 if there was none.
    */
   switched(cpu: number, next: number, slot: number, entering: number, tag: number): number;
   /** Counts the time since `sinceNs` as a wait during which the CPU was idle. */
@@ -100,8 +96,8 @@ export interface ContainerWaits {
 }
 
 /**
- * Makes the table. The methods are closures over constant arrays, because V8 then treats the addresses of the
- * arrays as constants.
+ * Makes the table. The methods are closures over constant arrays, because V8 then treats the addresses of the arrays as
+ * constants.
  */
 export function makeContainerWaits(cpuCount: number): ContainerWaits {
   const pairs = new Float64Array(PAIRS);
@@ -163,8 +159,7 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
   };
 
   /**
-   * If the task is the expected task of a CPU, marks the CPU as idle, counts the wait since `sinceNs` and
-   * returns true.
+   * If the task is the expected task of a CPU, marks the CPU as idle, counts the wait since `sinceNs` and returns true.
    */
   const unexpect = (pid: number, slot: number, sinceNs: TimestampNs): boolean => {
     for (let cpu = 0; cpu < cpuCount; cpu++) {
@@ -206,8 +201,8 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
 }
 
 /**
- * Whether a switch from `prev` shows that a record is missing, because the last recorded switch on the CPU
- * was to another task. False if `prev` is the idle task and the other task is the expected task.
+ * Whether a switch from `prev` shows that a record is missing, because the last recorded switch on the CPU was to
+ * another task. False if `prev` is the idle task and the other task is the expected task.
  */
 function missesSwitch(states: Int32Array, state: number, prev: number): boolean {
   const task = states[state + TASK];
@@ -216,15 +211,10 @@ function missesSwitch(states: Int32Array, state: number, prev: number): boolean 
 
 interface Queues {
   states: Int32Array;
-  /**
-   * By CPU: `slots` lists the slots with waiting tasks. `counts` lists the number of waiting tasks of each of
-   * them.
-   */
+  /** By CPU: `slots` lists the slots with waiting tasks. `counts` lists the number of waiting tasks of each of them. */
   slots: Uint8Array;
   counts: Float64Array;
-  /**
-   * By CPU and slot: index of the slot in the CPU's part of `slots`. Outdated if no task of the slot waits.
-   */
+  /** By CPU and slot: index of the slot in the CPU's part of `slots`. Outdated if no task of the slot waits. */
   places: Uint8Array;
   /** By CPU: time up to which `pairs` includes the waits for this CPU. Valid only while tasks wait. */
   until: Float64Array;

@@ -1,7 +1,7 @@
 /**
- * Tracks which task runs on each CPU. The caller passes each sched_switch event to `leaves` and `arrives`.
- * Reports each turn of a task to a sink (`TaskSink`). A turn is the time from the switch to a task until the
- * CPU switches to another task.
+ * Tracks which task runs on each CPU. The caller passes each sched_switch event to `leaves` and `arrives`. Reports each
+ * turn of a task to a sink (`TaskSink`). A turn is the time from the switch to a task until the CPU switches to another
+ * task.
  */
 import type { TaskSink } from '../../model/intervals.ts';
 import type { TimestampNs } from '../../model/time.ts';
@@ -12,9 +12,7 @@ export class CpuTasks {
   readonly #sink: TaskSink;
   /** By CPU: start of the current turn, or of its part that is not reported yet; 0 if unknown. */
   readonly #since: Float64Array;
-  /**
-   * By CPU: pid of the running task (0: the idle task, or unknown), and the task's comm (`COMM_WORDS` words).
-   */
+  /** By CPU: pid of the running task (0: the idle task, or unknown), and the task's comm (`COMM_WORDS` words). */
   readonly #running: Int32Array;
   readonly #comms: Int32Array;
   /** By CPU: end of the last loss of the CPU's events; 0 if no events were lost. */
@@ -56,8 +54,8 @@ export class CpuTasks {
   }
 
   /**
-   * Called when events of a CPU were lost. Reports the loss to the sink. Turns that began before the loss
-   * ended, on any CPU, will not be reported.
+   * Called when events of a CPU were lost. Reports the loss to the sink. Turns that began before the loss ended, on any
+   * CPU, will not be reported.
    */
   lost(cpu: number, untilNs: TimestampNs): void {
     if (untilNs > this.#lostUntil) this.#lostUntil = untilNs;

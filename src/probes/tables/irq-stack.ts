@@ -1,7 +1,7 @@
 /**
- * Stacks of running interrupt handlers, one per CPU. A CPU needs a stack, because an interrupt can interrupt
- * the handler of another interrupt. A line is an interrupt number. Handlers that share a line run one after
- * the other. A row is the number of a handler's name.
+ * Stacks of running interrupt handlers, one per CPU. A CPU needs a stack, because an interrupt can interrupt the
+ * handler of another interrupt. A line is an interrupt number. Handlers that share a line run one after the other. A
+ * row is the number of a handler's name.
  */
 import type { TimestampNs } from '../../model/time.ts';
 
@@ -14,10 +14,7 @@ export class IrqStacks {
   readonly #startedAt: Float64Array;
   /** Row of the entry that the last `pop` returned. */
   poppedRow = 0;
-  /**
-   * Number of entries that the last `pop` removed from above the returned entry. Their end events are
-   * missing.
-   */
+  /** Number of entries that the last `pop` removed from above the returned entry. Their end events are missing. */
   skipped = 0;
 
   constructor(cpuCount: number) {
@@ -32,8 +29,8 @@ export class IrqStacks {
   }
 
   /**
-   * Adds a handler to the stack of a CPU. If the stack is full, drops its lowest entry and returns false;
-   * otherwise, returns true.
+   * Adds a handler to the stack of a CPU. If the stack is full, drops its lowest entry and returns false; otherwise,
+   * returns true.
    */
   push(cpu: number, line: number, row: number, now: TimestampNs): boolean {
     const first = cpu * DEPTH;
@@ -52,8 +49,8 @@ export class IrqStacks {
   }
 
   /**
-   * Removes the topmost entry of this line and all entries above it. Returns the start time of the handler of
-   * this line; 0 if the stack has no entry of this line.
+   * Removes the topmost entry of this line and all entries above it. Returns the start time of the handler of this
+   * line; 0 if the stack has no entry of this line.
    */
   pop(cpu: number, line: number): TimestampNs {
     this.skipped = 0;

@@ -1,8 +1,8 @@
 /**
- * Chooses the pairs of containers that have their own series. A pair is a waiting container and the container
- * that used the CPU; the value of a pair is the time waited. A round is one update of the metrics. The chosen
- * pairs are those that grew most in recent rounds. A pair replaces a chosen pair only if it grew more than
- * twice as much, so the choice rarely changes.
+ * Chooses the pairs of containers that have their own series. A pair is a waiting container and the container that used
+ * the CPU; the value of a pair is the time waited. A round is one update of the metrics. The chosen pairs are those
+ * that grew most in recent rounds. A pair replaces a chosen pair only if it grew more than twice as much, so the choice
+ * rarely changes.
  */
 import { PAIRS } from './container-waits.ts';
 
@@ -32,8 +32,8 @@ export class LargestPairs {
   }
 
   /**
-   * Ends a round and updates the choice. `grown`: the pairs that grew in this round. Calls `lost` for each
-   * pair that is no longer chosen.
+   * Ends a round and updates the choice. `grown`: the pairs that grew in this round. Calls `lost` for each pair that is
+   * no longer chosen.
    */
   settle(grown: readonly number[], lost: (pair: number) => void): void {
     const waiting = grown.filter((pair) => !this.#places.has(pair));

@@ -1,7 +1,7 @@
 /**
- * For each task, the kernel counts the calls that were nested too deeply to be recorded (`trace_overrun`).
- * This table computes how much a task's count has grown. A full table forgets the task that was added first.
- * If this task appears again, the table returns the whole count as growth.
+ * For each task, the kernel counts the calls that were nested too deeply to be recorded (`trace_overrun`). This table
+ * computes how much a task's count has grown. A full table forgets the task that was added first. If this task appears
+ * again, the table returns the whole count as growth.
  */
 const CAPACITY = 4096;
 
@@ -9,8 +9,8 @@ export class Overruns {
   readonly #last = new Map<number, number>();
 
   /**
-   * Returns how much a task's count has grown since `growth` was last called for the task. For a new task,
-   * returns the whole count.
+   * Returns how much a task's count has grown since `growth` was last called for the task. For a new task, returns the
+   * whole count.
    */
   growth(pid: number, count: number): number {
     const last = this.#last.get(pid);

@@ -1,7 +1,6 @@
 /**
- * Hash table of operations that have started and not yet ended. The key of an operation consists of 32-bit
- * words. Entries with the same hash form a chain, newest first. A full table evicts the older half of its
- * entries.
+ * Hash table of operations that have started and not yet ended. The key of an operation consists of 32-bit words.
+ * Entries with the same hash form a chain, newest first. A full table evicts the older half of its entries.
  */
 import type { TimestampNs } from '../../model/time.ts';
 
@@ -9,10 +8,7 @@ import type { TimestampNs } from '../../model/time.ts';
 export const NONE = 0;
 
 export class PairTable {
-  /**
-   * By entry: time at which the operation began; 0 if the entry is free. The caller writes the time after
-   * `add`.
-   */
+  /** By entry: time at which the operation began; 0 if the entry is free. The caller writes the time after `add`. */
   readonly stamps: Float64Array;
   /** By entry: a number and a tag. The caller writes them after `add`. */
   readonly values: Float64Array;
@@ -34,8 +30,8 @@ export class PairTable {
   #size = 0;
 
   /**
-   * `width`: number of words in a key. `capacity`: maximum number of entries, a power of two. `onEvicted`
-   * gets the number of evicted entries.
+   * `width`: number of words in a key. `capacity`: maximum number of entries, a power of two. `onEvicted` gets the
+   * number of evicted entries.
    */
   constructor(width: number, capacity: number, onEvicted: (count: number) => void) {
     this.#width = width;
@@ -65,8 +61,8 @@ export class PairTable {
   }
 
   /**
-   * Adds an entry with `key` and returns it. The previous call must be `find` with the same key, because
-   * `add` uses the hash that `find` computed.
+   * Adds an entry with `key` and returns it. The previous call must be `find` with the same key, because `add` uses the
+   * hash that `find` computed.
    */
   add(): number {
     if (this.#size === this.#capacity) this.#evict();

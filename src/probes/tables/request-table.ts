@@ -1,8 +1,8 @@
 /**
- * Hash table of block requests that are in the queue or at the device, in typed arrays. The key is the
- * device, the sector (two 32-bit words) and the operation. Entries with the same hash form a chain, oldest
- * first; `move` puts an entry at the end. If several requests have the same key, `find` returns the first in
- * the chain. If the table is full, the caller must remove an entry before `add`.
+ * Hash table of block requests that are in the queue or at the device, in typed arrays. The key is the device, the
+ * sector (two 32-bit words) and the operation. Entries with the same hash form a chain, oldest first; `move` puts an
+ * entry at the end. If several requests have the same key, `find` returns the first in the chain. If the table is full,
+ * the caller must remove an entry before `add`.
  */
 import type { TimestampNs } from '../../model/time.ts';
 
@@ -34,8 +34,8 @@ export class RequestTable {
   readonly #issueCpus: Int32Array;
   readonly #issuers: Int32Array;
   /**
-   * By entry: pid of the task that put the request into the queue. If the request was never queued, pid of
-   * the task that issued it.
+   * By entry: pid of the task that put the request into the queue. If the request was never queued, pid of the task
+   * that issued it.
    */
   readonly #pids: Int32Array;
   /** By entry: slot (number of a container) of the task in `#pids`. */
@@ -43,8 +43,8 @@ export class RequestTable {
   /** By entry: number of sectors when the request was issued. */
   readonly #asked: Float64Array;
   /**
-   * By entry: 1 after the driver put the request back into the queue. The next insert event is then about
-   * this request, not a new one.
+   * By entry: 1 after the driver put the request back into the queue. The next insert event is then about this request,
+   * not a new one.
    */
   readonly #requeued: Uint8Array;
   #free = 0;
@@ -139,9 +139,7 @@ export class RequestTable {
     return this.#requeued[entry] === 1;
   }
 
-  /**
-   * Returns the first entry with this key and state; -1 if there is none. `sector` is an integer up to 2^53.
-   */
+  /** Returns the first entry with this key and state; -1 if there is none. `sector` is an integer up to 2^53. */
   find(dev: number, sector: number, operation: number, state: RequestState): number {
     const low = sector | 0;
     const high = (sector / 4294967296) | 0;
@@ -205,8 +203,8 @@ export class RequestTable {
   }
 
   /**
-   * Stores the facts of an issue event: number of sectors, CPU, and pid of the task that issued the request
-   * (0: an interrupt).
+   * Stores the facts of an issue event: number of sectors, CPU, and pid of the task that issued the request (0: an
+   * interrupt).
    */
   issue(entry: number, sectors: number, cpu: number, issuer = 0): void {
     this.#issuers[entry] = issuer;

@@ -1,6 +1,6 @@
 /**
- * Tracks block requests in flight in a `RequestTable`. `find` drops requests whose current state began before
- * the end of the last loss of events. If the table is full, `add` evicts the oldest request.
+ * Tracks block requests in flight in a `RequestTable`. `find` drops requests whose current state began before the end
+ * of the last loss of events. If the table is full, `add` evicts the oldest request.
  */
 import type { TimestampNs } from '../../model/time.ts';
 import { type RequestState, RequestTable } from './request-table.ts';
@@ -8,8 +8,8 @@ import { type RequestState, RequestTable } from './request-table.ts';
 export type RequestsInFlight = ReturnType<typeof requestsInFlight>;
 
 /**
- * Makes a tracker of at most `capacity` requests. The tracker calls `lost` for each request that `find`
- * drops, and `evicted` for each request that `add` or `evictIf` evicts.
+ * Makes a tracker of at most `capacity` requests. The tracker calls `lost` for each request that `find` drops, and
+ * `evicted` for each request that `add` or `evictIf` evicts.
  */
 export function requestsInFlight(capacity: number, lost: () => void, evicted: () => void) {
   const table = new RequestTable(capacity);

@@ -1,7 +1,7 @@
 /**
- * Stores when each waiting task became runnable. If waits are also measured by container, each waiting task
- * has a tag (see container-waits.ts). The tag contains the CPU of the run queue and the slot (number) of the
- * task's container. A task that is in no run queue has the tag `NOT_QUEUED`.
+ * Stores when each waiting task became runnable. If waits are also measured by container, each waiting task has a tag
+ * (see container-waits.ts). The tag contains the CPU of the run queue and the slot (number) of the task's container. A
+ * task that is in no run queue has the tag `NOT_QUEUED`.
  */
 import { IDLE } from '../../model/containers.ts';
 import type { TimestampNs } from '../../model/time.ts';
@@ -15,15 +15,15 @@ export interface WaitsByContainer {
   /** Returns the slot of a task's container. */
   slotOf(tid: number): number;
   /**
-   * A task of container `slot` was preempted by a task of container `bySlot`. `bySlot` is `IDLE` if no task
-   * ran next, because the container had used up its CPU quota.
+   * A task of container `slot` was preempted by a task of container `bySlot`. `bySlot` is `IDLE` if no task ran next,
+   * because the container had used up its CPU quota.
    */
   preempted(slot: number, bySlot: number): void;
 }
 
 /**
- * How a CPU switched away from a task. `ASLEEP`: the task sleeps. `PREEMPTED`: the task is still runnable.
- * `UNCOUNTED`: the task is the idle task or one of the agent's own tasks.
+ * How a CPU switched away from a task. `ASLEEP`: the task sleeps. `PREEMPTED`: the task is still runnable. `UNCOUNTED`:
+ * the task is the idle task or one of the agent's own tasks.
  */
 export const ASLEEP = 0;
 export const PREEMPTED = 1;
@@ -36,13 +36,13 @@ const NOBODY = IDLE;
 
 export interface RunnableTasks {
   /**
-   * Element 0: end of the last loss of events. Waits that began earlier are ignored, because their end events
-   * may be lost.
+   * Element 0: end of the last loss of events. Waits that began earlier are ignored, because their end events may be
+   * lost.
    */
   readonly lostUntil: Float64Array;
   /**
-   * Element 0: time of the current event. The caller sets it before it calls a method. V8 would allocate a
-   * double for a time that is passed as an argument.
+   * Element 0: time of the current event. The caller sets it before it calls a method. V8 would allocate a double for a
+   * time that is passed as an argument.
    */
   readonly now: Float64Array;
   /** Element 0, set by `switched`: time at which task `next` became runnable; 0 if unknown. */
@@ -107,14 +107,14 @@ export function makeRunnableTasks(containers: WaitsByContainer | undefined): Run
 }
 
 /**
- * Makes functions that update the tags of waiting tasks and measure waits by container. A `place` is an index
- * in `tasks`.
+ * Makes functions that update the tags of waiting tasks and measure waits by container. A `place` is an index in
+ * `tasks`.
  */
 function makeQueues({ tasks, lostUntil }: Tables, { waits, slotOf, preempted }: WaitsByContainer) {
   const { now } = waits;
   /**
-   * Called when task `pid` was woken on an idle CPU, but the CPU now switches to another task. The wait up to
-   * now counts as a wait on an idle CPU. From now on, `pid` waits in the queue of this CPU.
+   * Called when task `pid` was woken on an idle CPU, but the CPU now switches to another task. The wait up to now
+   * counts as a wait on an idle CPU. From now on, `pid` waits in the queue of this CPU.
    */
   const passedOver = (pid: number, cpu: number): void => {
     const place = tasks.at(pid);

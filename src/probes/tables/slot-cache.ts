@@ -1,14 +1,13 @@
 /**
- * Initial number of cells, enough for most tables. To grow, a table replaces its array `slots`. This should
- * be rare, because V8 treats the array as a constant only until it is replaced.
+ * Initial number of cells, enough for most tables. To grow, a table replaces its array `slots`. This should be rare,
+ * because V8 treats the array as a constant only until it is replaced.
  */
 const FIRST_CELLS = 1024;
 
 /**
- * Caches the slots of a metric family in a table. A slot is the number of a series in the family. A row is
- * the number of the thing that a series describes, such as a device. A column is usually a CPU. A cell is a
- * row and a column. The cache looks up a slot when its cell is first used, so later uses need no label
- * values.
+ * Caches the slots of a metric family in a table. A slot is the number of a series in the family. A row is the number
+ * of the thing that a series describes, such as a device. A column is usually a CPU. A cell is a row and a column. The
+ * cache looks up a slot when its cell is first used, so later uses need no label values.
  */
 export class SlotCache {
   /** Returns the slot of a cell; -1 if the cache has not looked up the slot yet. */
@@ -19,8 +18,8 @@ export class SlotCache {
   readonly forget: (row: number) => void;
   readonly #columns: number;
   /**
-   * By cell: the slot plus 1; 0 if the cache has not looked up the slot. The field is public, so that V8
-   * treats the array as a constant (see `FIRST_CELLS`).
+   * By cell: the slot plus 1; 0 if the cache has not looked up the slot. The field is public, so that V8 treats the
+   * array as a constant (see `FIRST_CELLS`).
    */
   slots = new Int32Array(FIRST_CELLS);
 
@@ -40,8 +39,7 @@ export class SlotCache {
     };
     this.peek = (row, column) => {
       const at = row * columns + column;
-      // If `column` is too large, for example a high CPU number, the index would be that of a cell in the
-      // next row.
+      // If `column` is too large, for example a high CPU number, the index would be that of a cell in the next row.
       return column < columns && at < this.slots.length ? this.slots[at] - 1 : -1;
     };
     this.at = (row, column) => {

@@ -1,7 +1,7 @@
 /**
- * Stores when a CPU switched away from each task, and when the task was woken and became runnable. Reports to
- * a sink (`TaskSink`) how each task returned to a CPU. An absence is the time from the switch away until the
- * return. A watched call is a call for which `TaskSink.inCall` returns a start.
+ * Stores when a CPU switched away from each task, and when the task was woken and became runnable. Reports to a sink
+ * (`TaskSink`) how each task returned to a CPU. An absence is the time from the switch away until the return. A watched
+ * call is a call for which `TaskSink.inCall` returns a start.
  */
 import type { SwitchIn, TaskSink } from '../../model/intervals.ts';
 import type { EventRecord } from '../../model/record.ts';
@@ -14,8 +14,8 @@ import { TaskStamps } from './task-stamps.ts';
 /** Mask of the wake code (wake-codes.ts) in a tag of `#wokenBy`. The other bits are the waker's CPU. */
 const CODE_MASK = (1 << CODE_BITS) - 1;
 /**
- * Bit in a tag of `#out`: the absence began in a watched call. The lower bits are the task state, the higher
- * bits the CPU.
+ * Bit in a tag of `#out`: the absence began in a watched call. The lower bits are the task state, the higher bits the
+ * CPU.
  */
 const WATCHED = 1 << 20;
 /** Bit in a tag of `#out`: events were lost during the absence, but the task slept until it was woken. */
@@ -25,8 +25,8 @@ const CPU_SHIFT = 21;
 /** Largest CPU number in a tag of `#out`. It also stands for all CPUs with a higher number. */
 const HIGHEST_CPU = (1 << (32 - CPU_SHIFT)) - 1;
 /**
- * If events were lost during an absence, the absence is certain only if it begins and ends within this time
- * of the loss.
+ * If events were lost during an absence, the absence is certain only if it begins and ends within this time of the
+ * loss.
  */
 const DOUBTFUL_NS = 10e9;
 /** Comm for a return that no event recorded. */
@@ -40,15 +40,15 @@ export class TaskAbsences {
   readonly #isSelf: (pid: number) => boolean;
   readonly #classes: TaskClasses | undefined;
   /**
-   * When each absence began: for all tasks, or only for absences that began in a watched call (see
-   * `TaskSink.follows`). The tag contains the CPU, `WATCHED`, `SLEPT` and the task state.
+   * When each absence began: for all tasks, or only for absences that began in a watched call (see `TaskSink.follows`).
+   * The tag contains the CPU, `WATCHED`, `SLEPT` and the task state.
    */
   readonly #out = new TaskStamps();
   /** When each task became runnable. The tag is the CPU of the first run queue that the task joined. */
   readonly #runnable = new TaskStamps();
   /**
-   * When each task was last woken. The tag is the pid of the waker. If an interrupt woke the task, the tag is
-   * the pid of the task that was interrupted.
+   * When each task was last woken. The tag is the pid of the waker. If an interrupt woke the task, the tag is the pid
+   * of the task that was interrupted.
    */
   readonly #woken = new TaskStamps();
   /** When each task was last woken, as in `#woken`. The tag is the wake code and the waker's CPU. */
@@ -106,9 +106,9 @@ export class TaskAbsences {
     task.isSeen = false;
     task.runnableNs = runnableNs;
     task.state = isKnown ? out.tags[outAt] & STATE_MASK : 0;
-    // No event recorded the return, so its time is an assumption. After a sleep, assume that the task ran as
-    // soon as it was runnable. If the task was preempted, a task whose switches are not recorded used the
-    // CPU, so assume that the task returned now.
+    // No event recorded the return, so its time is an assumption. After a sleep, assume that the task ran as soon as it
+    // was runnable. If the task was preempted, a task whose switches are not recorded used the CPU, so assume that the
+    // task returned now.
     task.inNs = runnableNs === 0 || task.state === 0 ? nowNs : runnableNs;
     task.taskClass = NORMAL;
     task.queueCpu = cpu;
@@ -154,8 +154,7 @@ export class TaskAbsences {
     const task = this.#task;
     task.pid = pid;
     task.cpu = record.cpu;
-    // If it is unknown when the absence began, assume that it began in the task's current call, not in an
-    // earlier call.
+    // If it is unknown when the absence began, assume that it began in the task's current call, not in an earlier call.
     task.isWatched = outNs !== 0 ? (out.tags[outAt] & WATCHED) !== 0 : sink.inCall(pid) !== 0;
     task.outNs = wasSeen ? outNs : 0;
     task.isSeen = true;
@@ -188,16 +187,14 @@ export class TaskAbsences {
     const sinceNs = this.#runnable.get(pid);
     // Ignore a task that moves before its wake-up is complete, because it does not wait in a run queue yet.
     if (sinceNs === 0 || sinceNs < this.#lostUntil) return;
-    // Report the task that runs on the old CPU, because no later event would report its turn in time for the
-    // trace.
+    // Report the task that runs on the old CPU, because no later event would report its turn in time for the trace.
     this.#cpus.reportTurn(from, nowNs);
     this.#sink.moved(pid, to, nowNs);
   }
 
   /**
-   * Called when a task is woken (sched_waking). `lastCpu`: CPU on which the task last ran. `cpu`: CPU that
-   * recorded the event. `waker`: task that runs on `cpu`. `code` shows whether `waker` or an interrupt woke
-   * the task.
+   * Called when a task is woken (sched_waking). `lastCpu`: CPU on which the task last ran. `cpu`: CPU that recorded the
+   * event. `waker`: task that runs on `cpu`. `code` shows whether `waker` or an interrupt woke the task.
    */
   woken(pid: number, lastCpu: number, code: number, waker: number, cpu: number, nowNs: TimestampNs): void {
     if (nowNs - this.#lostUntil < DOUBTFUL_NS) this.#sleptUntil(pid, lastCpu);
@@ -221,8 +218,8 @@ export class TaskAbsences {
   }
 
   /**
-   * Removes entries that are much older than the last loss of events. They may belong to tasks whose exit was
-   * lost, and nothing else would remove them.
+   * Removes entries that are much older than the last loss of events. They may belong to tasks whose exit was lost, and
+   * nothing else would remove them.
    */
   sweep(): void {
     if (this.#lostUntil === this.#forgottenUntil) return;
@@ -231,9 +228,9 @@ export class TaskAbsences {
   }
 
   /**
-   * Sets `SLEPT` if an absence began before a loss of events, but the task certainly has not run since. This
-   * is certain if the absence began on the CPU that the kernel reports as the task's last one (`lastCpu`),
-   * and no later event of this CPU was lost.
+   * Sets `SLEPT` if an absence began before a loss of events, but the task certainly has not run since. This is certain
+   * if the absence began on the CPU that the kernel reports as the task's last one (`lastCpu`), and no later event of
+   * this CPU was lost.
    */
   #sleptUntil(pid: number, lastCpu: number): void {
     const out = this.#out;

@@ -1,8 +1,8 @@
 /**
- * Stores a time (stamp) and a number (tag) for each task, in a two-level table without hashing. Pids are 1 …
- * 4,194,303 (PID_MAX_LIMIT, include/linux/threads.h). A chunk is the memory for 1024 consecutive pids,
- * allocated when one of these pids first gets a place. The table reuses chunks without stamps before it
- * grows, so short-lived tasks do not make it grow.
+ * Stores a time (stamp) and a number (tag) for each task, in a two-level table without hashing. Pids are 1 … 4,194,303
+ * (PID_MAX_LIMIT, include/linux/threads.h). A chunk is the memory for 1024 consecutive pids, allocated when one of
+ * these pids first gets a place. The table reuses chunks without stamps before it grows, so short-lived tasks do not
+ * make it grow.
  *
  * All chunks are in one pair of arrays, so a look-up costs only two loads.
  */
@@ -12,16 +12,16 @@ const CHUNK_BITS = 10;
 const CHUNK_SIZE = 1 << CHUNK_BITS;
 const PID_BITS = 22;
 /**
- * Number of chunks for which the table has memory at the start (768 KiB). When all chunks are in use, the
- * table searches for chunks without stamps. The search is slow, so it must be rare. With memory for only one
- * chunk, two tasks with distant pids could cause a search at every wake-up.
+ * Number of chunks for which the table has memory at the start (768 KiB). When all chunks are in use, the table
+ * searches for chunks without stamps. The search is slow, so it must be rare. With memory for only one chunk, two tasks
+ * with distant pids could cause a search at every wake-up.
  */
 const FIRST_ROOM = 64;
 
 export class TaskStamps {
   /**
-   * By place: the time of a task; 0 if the task has none. A place is an index in `stamps` and `tags`. Place 0
-   * means "no place" and is never written.
+   * By place: the time of a task; 0 if the task has none. A place is an index in `stamps` and `tags`. Place 0 means "no
+   * place" and is never written.
    */
   stamps = new Float64Array((1 + FIRST_ROOM) * CHUNK_SIZE);
   /** By place: the number of a task. Valid only if the stamp at the same place is not 0. */
@@ -37,8 +37,8 @@ export class TaskStamps {
   }
 
   /**
-   * Returns a task's place, which the caller may read and clear until the next call of `place`. Returns 0 if
-   * the pid is out of range or its chunk is not allocated.
+   * Returns a task's place, which the caller may read and clear until the next call of `place`. Returns 0 if the pid is
+   * out of range or its chunk is not allocated.
    */
   at(pid: number): number {
     if (pid >>> PID_BITS !== 0) return 0;
@@ -110,8 +110,8 @@ export class TaskStamps {
   }
 
   /**
-   * Whether a chunk has a stamp. Checks all stamps of the chunk, because a counter per chunk would slow down
-   * every write of a stamp.
+   * Whether a chunk has a stamp. Checks all stamps of the chunk, because a counter per chunk would slow down every
+   * write of a stamp.
    */
   #hasStamp(first: number): boolean {
     for (let at = first; at < first + CHUNK_SIZE; at++) if (this.stamps[at] !== 0) return true;

@@ -1,10 +1,10 @@
 /**
- * Maps 64-bit numbers from events (such as function addresses) to rows. A row is the index of a name, and
- * numbers with the same name share a row. An open-addressing table maps numbers to rows, so a known number
- * needs no string and no allocation.
+ * Maps 64-bit numbers from events (such as function addresses) to rows. A row is the index of a name, and numbers with
+ * the same name share a row. An open-addressing table maps numbers to rows, so a known number needs no string and no
+ * allocation.
  *
- * The name of a number can change, for example when the kernel loads a module. `refresh` then empties the
- * table. The caller must call `refresh` about once a second.
+ * The name of a number can change, for example when the kernel loads a module. `refresh` then empties the table. The
+ * caller must call `refresh` about once a second.
  */
 import type { FunctionNames } from '../../model/function-names.ts';
 
@@ -15,9 +15,7 @@ export const UNKNOWN_ROW = 0;
 const OTHER = 'other';
 export const OTHER_ROW = 1;
 
-/**
- * If a name belongs to no number, it loses its row after this many calls of `expired` (about five minutes).
- */
+/** If a name belongs to no number, it loses its row after this many calls of `expired` (about five minutes). */
 const KEPT_CALLS = 300;
 
 /** Words of an entry: the low and high word of the number, and the row plus 1 (0: the entry is free). */
@@ -27,9 +25,8 @@ const ROW = 2;
 const ENTRY_BITS = 2;
 const SMALLEST_BITS = 10;
 /**
- * Binary logarithm of the maximum number of entries. At most half of the entries are used, so a table
- * contains at most 131,072 numbers. (A kernel has about 50,000 traceable functions.) When the table is full,
- * it is emptied.
+ * Binary logarithm of the maximum number of entries. At most half of the entries are used, so a table contains at most
+ * 131,072 numbers. (A kernel has about 50,000 traceable functions.) When the table is full, it is emptied.
  */
 const LARGEST_BITS = 18;
 
@@ -80,9 +77,9 @@ export class ValueRows {
   }
 
   /**
-   * Returns the rows of names that have belonged to no number for about five minutes, for example because a
-   * module was removed. The caller must remove the series of these rows, because other names will get the
-   * rows. Must be called about once a second.
+   * Returns the rows of names that have belonged to no number for about five minutes, for example because a module was
+   * removed. The caller must remove the series of these rows, because other names will get the rows. Must be called
+   * about once a second.
    */
   expired(): number[] {
     const gone: number[] = [];
@@ -154,8 +151,8 @@ export class ValueRows {
 }
 
 /**
- * Returns a hash whose lowest bits are usable as an index. The lowest bits of function addresses are zero, so
- * the lowest bits of the product are also zero. The shift therefore mixes in higher bits of the product.
+ * Returns a hash whose lowest bits are usable as an index. The lowest bits of function addresses are zero, so the
+ * lowest bits of the product are also zero. The shift therefore mixes in higher bits of the product.
  */
 function hash(low: number, high: number): number {
   const h = Math.imul(low ^ Math.imul(high, 0x85ebca6b), 0x9e3779b1);

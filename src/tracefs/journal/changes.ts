@@ -27,8 +27,8 @@ export function set(store: JournalStore, owner: string, file: string, value: str
   const entry = store.claim(owner, file, form, text);
   const { left: previous } = entry;
   delete entry.left;
-  // If the state file on disk already contains what is needed to restore the file, ignore a failed save (such
-  // as on a full disk), so that the agent can still stop a tracer.
+  // If the state file on disk already contains what is needed to restore the file, ignore a failed save (such as on a
+  // full disk), so that the agent can still stop a tracer.
   if (isOwner && (isChangedByKernel(file) || wanted === normalForm(form, entry.before)))
     store.saveIfPossible();
   else store.saveFor(owner);

@@ -1,15 +1,13 @@
 /**
- * Formats of the control files that the journal can restore. For many of these files, the text to write
- * differs from the text that a read returns. Sources: kernel/trace/trace.c, ftrace.c, trace_osnoise.c,
- * trace_hwlat.c, blktrace.c.
+ * Formats of the control files that the journal can restore. For many of these files, the text to write differs from
+ * the text that a read returns. Sources: kernel/trace/trace.c, ftrace.c, trace_osnoise.c, trace_hwlat.c, blktrace.c.
  */
 
 /**
- * Formats of files. `value`: the text is the value. `choice`: all choices, the current one in brackets.
- * `mask`: CPUs in hexadecimal words. `size`: a number, or `7 (expanded: 1408)`. `words`: options such as `A
- * NO_B`; each write sets one option. `switch`: `0` or `1`, followed by `*` if a trigger uses the event.
- * `functions` and `pids`: lists. The agent appends only to lists that were empty, so it restores a list by
- * emptying it.
+ * Formats of files. `value`: the text is the value. `choice`: all choices, the current one in brackets. `mask`: CPUs in
+ * hexadecimal words. `size`: a number, or `7 (expanded: 1408)`. `words`: options such as `A NO_B`; each write sets one
+ * option. `switch`: `0` or `1`, followed by `*` if a trigger uses the event. `functions` and `pids`: lists. The agent
+ * appends only to lists that were empty, so it restores a list by emptying it.
  */
 export type Form = 'value' | 'choice' | 'mask' | 'size' | 'words' | 'switch' | 'functions' | 'pids';
 
@@ -31,10 +29,7 @@ const FORMS: readonly (readonly [RegExp, Form])[] = [
   [/^\/sys\/block\/(?!\.+\/)[A-Za-z0-9_!.:+-]+\/trace\/enable$/, 'switch'],
 ];
 
-/**
- * Returns the form of a control file (a path as in `JournalPart`), or undefined if the file must not be
- * journaled.
- */
+/** Returns the form of a control file (a path as in `JournalPart`), or undefined if the file must not be journaled. */
 export function formOf(file: string): Form | undefined {
   return FORMS.find(([pattern]) => pattern.test(file))?.[1];
 }
@@ -44,8 +39,8 @@ export function isList(form: Form): form is 'functions' | 'pids' {
 }
 
 /**
- * Converts a file's text, or a value to write, to a normal form. Two texts have the same normal form if they
- * mean the same setting.
+ * Converts a file's text, or a value to write, to a normal form. Two texts have the same normal form if they mean the
+ * same setting.
  */
 export function normalForm(form: Form, text: string): string {
   const trimmed = text.trim();
@@ -74,17 +69,14 @@ export function normalForm(form: Form, text: string): string {
 /** Returns the values to write, one per write, so that the file contains `text` again. */
 export function valuesToWrite(form: Form, text: string): string[] {
   if (form === 'words') return words(text);
-  // Write the size after `expanded`. With the smaller size, the next user would get a buffer that is too
-  // small, because the kernel expands the buffer only when the top level is first used.
+  // Write the size after `expanded`. With the smaller size, the next user would get a buffer that is too small, because
+  // the kernel expands the buffer only when the top level is first used.
   if (form === 'size') return [/\(expanded: (\d+)\)/.exec(text)?.[1] ?? normalForm(form, text)];
   if (form === 'mask') return [text.trim()];
   return [normalForm(form, text)];
 }
 
-/**
- * Splits a text into words. Leaves out `DEFAULTS`, which the kernel prints if all options have their
- * defaults.
- */
+/** Splits a text into words. Leaves out `DEFAULTS`, which the kernel prints if all options have their defaults. */
 function words(text: string): string[] {
   return text.split(/\s+/).filter((word) => word !== '' && word !== 'DEFAULTS');
 }

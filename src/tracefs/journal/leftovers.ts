@@ -1,7 +1,4 @@
-/**
- * Describes the tracer that another user runs at the top level, and the files that an agent has not yet
- * restored.
- */
+/** Describes the tracer that another user runs at the top level, and the files that an agent has not yet restored. */
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, KernelError } from '../../model/errors.ts';
@@ -11,8 +8,8 @@ import { bootId, type JournalEntry, loadEntries, stateFileOf } from './state.ts'
 import type { JournalPlace } from './store.ts';
 
 /**
- * Describes the tracer that runs at the top level; undefined if none runs. Call this before the agent itself
- * uses the top level, because the function cannot distinguish the agent's tracer from another user's.
+ * Describes the tracer that runs at the top level; undefined if none runs. Call this before the agent itself uses the
+ * top level, because the function cannot distinguish the agent's tracer from another user's.
  */
 export function foreignTracer(root: string): string | undefined {
   const tracer = tryReadText(join(root, 'current_tracer'))?.trim() ?? '';
@@ -21,8 +18,8 @@ export function foreignTracer(root: string): string | undefined {
 }
 
 /**
- * Describes the files that an agent's journal lists. If this process cannot write one of the files, also says
- * why. If the journal cannot be read, returns the error message. Undefined if the journal lists no files.
+ * Describes the files that an agent's journal lists. If this process cannot write one of the files, also says why. If
+ * the journal cannot be read, returns the error message. Undefined if the journal lists no files.
  */
 export function journalState({ root, stateDir, name }: JournalPlace): string | undefined {
   const stateFile = stateFileOf(stateDir, name);

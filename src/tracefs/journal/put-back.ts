@@ -1,6 +1,6 @@
 /**
- * Restores one journaled file, unless another user has changed the file since the agent's last write. Paths
- * of files are relative to the root of tracefs, or are `/sys/block/DISK/trace/enable`.
+ * Restores one journaled file, unless another user has changed the file since the agent's last write. Paths of files
+ * are relative to the root of tracefs, or are `/sys/block/DISK/trace/enable`.
  */
 import { isAbsolute, join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
@@ -11,8 +11,8 @@ import { coveredBy, type Form, formOf, isList, normalForm, valuesToWrite } from 
 import type { JournalEntry } from './state.ts';
 
 /**
- * Files that the kernel itself can change. When the agent is killed, the kernel stops recording and frees the
- * buffer. When a user moves hwlat's thread to other CPUs, the kernel changes hwlat's mode.
+ * Files that the kernel itself can change. When the agent is killed, the kernel stops recording and frees the buffer.
+ * When a user moves hwlat's thread to other CPUs, the kernel changes hwlat's mode.
  */
 const CHANGED_BY_KERNEL = ['tracing_on', 'buffer_size_kb', 'hwlat_detector/mode'];
 
@@ -45,9 +45,9 @@ export function writeValue(root: string, file: string, value: string): void {
 }
 
 /**
- * Restores a file. Returns `restored`; `nothing` if the file needs no change; or a message that says why the
- * file does not have its old value. `tracerIsOurs` is false if the agent could not restore `current_tracer`,
- * for example because another user has changed the tracer. Throws `KernelError`.
+ * Restores a file. Returns `restored`; `nothing` if the file needs no change; or a message that says why the file does
+ * not have its old value. `tracerIsOurs` is false if the agent could not restore `current_tracer`, for example because
+ * another user has changed the tracer. Throws `KernelError`.
  */
 export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean): string {
   const { file, before } = entry;
@@ -57,8 +57,8 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
   const present = normalForm(form, text);
   const wanted = isList(form) ? '' : normalForm(form, before);
   if (present === wanted && form !== 'size') {
-    // After all listed tasks have exited, the kernel keeps an empty list, which matches no task. Truncating
-    // the file removes the list, so that all tasks match again.
+    // After all listed tasks have exited, the kernel keeps an empty list, which matches no task. Truncating the file
+    // removes the list, so that all tasks match again.
     if (form === 'pids' && text.trim() === '') emptyList(path);
     return 'nothing';
   }
@@ -79,12 +79,12 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
 
 function isOurs(entry: JournalEntry, form: Form, present: string, tracerIsOurs: boolean): boolean {
   if (isChangedByKernel(entry.file)) return true;
-  // The kernel adds pids to the list when listed tasks fork, so the contents do not show which program wrote
-  // the list. Assume that the agent wrote the list, unless the agent could not restore `current_tracer`.
+  // The kernel adds pids to the list when listed tasks fork, so the contents do not show which program wrote the list.
+  // Assume that the agent wrote the list, unless the agent could not restore `current_tracer`.
   if (form === 'pids') return tracerIsOurs;
   if (form === 'functions') {
-    // Loading or removing a module changes the list, so only check that each function in the list matches one
-    // of the globs that the agent wrote.
+    // Loading or removing a module changes the list, so only check that each function in the list matches one of the
+    // globs that the agent wrote.
     return tracerIsOurs && coveredBy(present, entry.added ?? []);
   }
   return entry.left === undefined || entry.left === present;

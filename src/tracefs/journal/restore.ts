@@ -1,6 +1,6 @@
 /**
- * Restores journaled files, except files that another user needs now. Restores `current_tracer` first, then
- * the other files in reverse order of their first change.
+ * Restores journaled files, except files that another user needs now. Restores `current_tracer` first, then the other
+ * files in reverse order of their first change.
  */
 import { KernelError } from '../../model/errors.ts';
 import { isTopLevelOwner, tracerOf } from './owners.ts';
@@ -11,9 +11,7 @@ import { otherTopLevelUser } from './top-level-user.ts';
 
 export interface Restored {
   restored: string[];
-  /**
-   * Messages about files that were not restored, because of an error or because another user changed them.
-   */
+  /** Messages about files that were not restored, because of an error or because another user changed them. */
   problems: string[];
 }
 
@@ -22,9 +20,7 @@ export interface RestoreRequest {
   owner?: string;
   /** Tracers that could not be stopped. `restoreEntries` updates the set. */
   running: Set<string>;
-  /**
-   * True after a crash. An untrusted state file is then an error, even if this process has journaled nothing.
-   */
+  /** True after a crash. An untrusted state file is then an error, even if this process has journaled nothing. */
   isRecovery?: boolean;
 }
 
@@ -35,8 +31,7 @@ export function restoreEntries(store: JournalStore, request: RestoreRequest): Re
   if (mine.length === 0 && !isStaleFileThere(store, request)) return report;
   const isTracer = ({ file }: JournalEntry) => file === 'current_tracer';
   let tracerIsOurs = true;
-  // Restore `current_tracer` first: if a tracer still runs when its filters are emptied, it traces every
-  // function.
+  // Restore `current_tracer` first: if a tracer still runs when its filters are emptied, it traces every function.
   for (const entry of mine.filter(isTracer)) {
     if (isOnlyGivenUp(entry, request)) continue;
     const outcome = tryPutBack(store, entry, true);
@@ -44,9 +39,9 @@ export function restoreEntries(store: JournalStore, request: RestoreRequest): Re
     tracerIsOurs = outcome === 'restored' || outcome === 'nothing';
     noteTracer(store, entry, { tracerIsOurs, running: request.running });
   }
-  // Check for another user of the top level only when restoring all entries. When only one tracer stops, the
-  // check is not necessary: the agent started the tracer only because the top level was free, and has stopped
-  // all recording at the top level.
+  // Check for another user of the top level only when restoring all entries. When only one tracer stops, the check is
+  // not necessary: the agent started the tracer only because the top level was free, and has stopped all recording at
+  // the top level.
   const user = request.owner === undefined ? otherTopLevelUser(store.place.root, mine) : undefined;
   for (const entry of mine.filter((one) => !isTracer(one)).reverse()) {
     if (isOnlyGivenUp(entry, request)) continue;
@@ -62,17 +57,15 @@ function entriesOf(store: JournalStore, { owner, isRecovery = false }: RestoreRe
   try {
     return store.reload().filter(({ owners }) => owner === undefined || owners.includes(owner));
   } catch (error) {
-    // Ignore the error, because the agent reported it at the start and the file contains no entry of this
-    // process.
+    // Ignore the error, because the agent reported it at the start and the file contains no entry of this process.
     if (error instanceof KernelError && !isRecovery && !store.hasClaimed()) return [];
     throw error;
   }
 }
 
 /**
- * Whether there is a state file to remove although there are no entries to restore, for example a file from
- * an earlier boot. False if the request names an owner, because only a request for all entries removes the
- * file.
+ * Whether there is a state file to remove although there are no entries to restore, for example a file from an earlier
+ * boot. False if the request names an owner, because only a request for all entries removes the file.
  */
 function isStaleFileThere(
   { place, hasClaimed }: JournalStore,
@@ -95,8 +88,8 @@ interface TracerState {
 }
 
 /**
- * If `current_tracer` was not restored, keeps its entry in the journal. Adds the entry's tracers to `running`
- * if they could not be stopped, and otherwise removes them from `running`.
+ * If `current_tracer` was not restored, keeps its entry in the journal. Adds the entry's tracers to `running` if they
+ * could not be stopped, and otherwise removes them from `running`.
  */
 function noteTracer(store: JournalStore, entry: JournalEntry, { tracerIsOurs, running }: TracerState): void {
   const couldNot = store.entries().includes(entry);
@@ -116,16 +109,16 @@ function whyItWaits(
   if (tracers.some((tracer) => running.has(tracer)))
     return `: tracer ${tracers.join(', ')} could not be stopped`;
   if (!entry.owners.every(isTopLevelOwner)) return undefined;
-  // Restoring the clock or the size would empty the other user's buffer. Restoring tracing_on could start a
-  // recording that the other user has stopped.
+  // Restoring the clock or the size would empty the other user's buffer. Restoring tracing_on could start a recording
+  // that the other user has stopped.
   const later = 'the next start or `ftrace-exporter cleanup` restores it';
   if (!tracerIsOurs) return ` while another user needs the top level: ${later}`;
   return user === undefined ? undefined : ` while another user needs the top level (${user}): ${later}`;
 }
 
 /**
- * Calls `putBack`. Keeps the entry only if an error occurred and another attempt can succeed. Returns the
- * result of `putBack` or an error message.
+ * Calls `putBack`. Keeps the entry only if an error occurred and another attempt can succeed. Returns the result of
+ * `putBack` or an error message.
  */
 function tryPutBack(store: JournalStore, entry: JournalEntry, tracerIsOurs: boolean): string {
   try {
@@ -147,8 +140,8 @@ function noteOutcome(report: Restored, entry: JournalEntry, outcome: string): vo
 /** Saves the remaining entries, so that the next attempt does not restore the same files again. */
 function finish(store: JournalStore, { owner }: RestoreRequest, report: Restored): void {
   if (owner !== undefined) {
-    // Ignore a full disk. Before the agent exits, it restores all files and removes the state file; the
-    // removal needs no disk space.
+    // Ignore a full disk. Before the agent exits, it restores all files and removes the state file; the removal needs
+    // no disk space.
     store.saveIfPossible();
     return;
   }

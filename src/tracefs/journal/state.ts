@@ -1,7 +1,7 @@
 /**
- * Loads and saves the state file of a restore journal. The file remains on disk when the process ends.
- * Accepts only entries for files that the agent may write. Refuses to load a state file that is malformed or
- * that another user could have written.
+ * Loads and saves the state file of a restore journal. The file remains on disk when the process ends. Accepts only
+ * entries for files that the agent may write. Refuses to load a state file that is malformed or that another user could
+ * have written.
  */
 import {
   closeSync,
@@ -26,14 +26,11 @@ import { formOf } from './control-forms.ts';
 export interface JournalEntry {
   /** Relative to the root of tracefs, or `/sys/block/DISK/trace/enable`. */
   file: string;
-  /**
-   * Text before the agent's first write. For lists, always '', because the agent uses a list only if it is
-   * empty.
-   */
+  /** Text before the agent's first write. For lists, always '', because the agent uses a list only if it is empty. */
   before: string;
   /**
-   * Text after the agent's last write, in normal form (see `normalForm`). Undefined for lists, and while no
-   * write is complete.
+   * Text after the agent's last write, in normal form (see `normalForm`). Undefined for lists, and while no write is
+   * complete.
    */
   left?: string;
   /** Values that were appended to a list. */
@@ -61,16 +58,15 @@ export function stateIsThere(stateDir: string, name: string): boolean {
 }
 
 /**
- * Returns the ID of the current boot. Entries from another boot are ignored, because a reboot resets all
- * control files.
+ * Returns the ID of the current boot. Entries from another boot are ignored, because a reboot resets all control files.
  */
 export function bootId(file = BOOT_ID_FILE): string {
   return readText(file).trim();
 }
 
 /**
- * Returns the entries of the state file, oldest first. Empty if the file does not exist or is from another
- * boot. Throws a `KernelError` if the file cannot be read or trusted.
+ * Returns the entries of the state file, oldest first. Empty if the file does not exist or is from another boot. Throws
+ * a `KernelError` if the file cannot be read or trusted.
  */
 export function loadEntries(file: string, boot: string): JournalEntry[] {
   const text = readTrusted(file);
@@ -178,8 +174,8 @@ export function saveEntries(
 }
 
 /**
- * Removes a file if it exists. Does not use `rmSync`, because `rmSync` throws errors without a code on a
- * read-only file system.
+ * Removes a file if it exists. Does not use `rmSync`, because `rmSync` throws errors without a code on a read-only file
+ * system.
  */
 function removeIfThere(file: string): void {
   try {
@@ -191,8 +187,8 @@ function removeIfThere(file: string): void {
 }
 
 /**
- * Creates the directory and its parents. Does not use the option `recursive` of Node's `mkdirSync`, because
- * it loops forever on some special file systems.
+ * Creates the directory and its parents. Does not use the option `recursive` of Node's `mkdirSync`, because it loops
+ * forever on some special file systems.
  */
 function makeDirectory(dir: string, mayMakeParent = true): void {
   try {
@@ -219,8 +215,8 @@ function writeSynced(file: string, text: string): void {
 }
 
 /**
- * Syncs the directory, so that the rename is on disk. Ignores errors, because the journal is needed only
- * until the next reboot.
+ * Syncs the directory, so that the rename is on disk. Ignores errors, because the journal is needed only until the next
+ * reboot.
  */
 function syncDirectory(dir: string): void {
   try {

@@ -20,23 +20,20 @@ export interface JournalStore {
   entries(): JournalEntry[];
   find(file: string): JournalEntry | undefined;
   /**
-   * Adds `owner` to the entry of a file, and returns the entry. Creates the entry if needed, with `text` as
-   * the old text. The caller must save the journal before it writes the file.
+   * Adds `owner` to the entry of a file, and returns the entry. Creates the entry if needed, with `text` as the old
+   * text. The caller must save the journal before it writes the file.
    */
   claim(owner: string, file: string, form: Form, text: string): JournalEntry;
   drop(entry: JournalEntry): void;
   /** Whether `claim` was called. Entries that were loaded from the state file do not count. */
   hasClaimed(): boolean;
-  /**
-   * Saves the journal. Call this before each write of a control file. Throws a `KernelError` that names
-   * `owner`.
-   */
+  /** Saves the journal. Call this before each write of a control file. Throws a `KernelError` that names `owner`. */
   saveFor(owner: string): void;
   /** Saves the journal. Throws `KernelError`. */
   save(): void;
   /**
-   * Saves the journal, and ignores errors. Call this after a write of a control file, when the state file on
-   * disk already contains what is needed to restore the file.
+   * Saves the journal, and ignores errors. Call this after a write of a control file, when the state file on disk
+   * already contains what is needed to restore the file.
    */
   saveIfPossible(): void;
 }

@@ -29,9 +29,8 @@ export function topLevelUser(root: string): string | undefined {
 }
 
 /**
- * Describes another user of the top level, or returns undefined if there is none. Call this while the agent
- * itself uses the top level. Ignores list files in `entries`, the agent's journal, because the agent wrote
- * these lists.
+ * Describes another user of the top level, or returns undefined if there is none. Call this while the agent itself uses
+ * the top level. Ignores list files in `entries`, the agent's journal, because the agent wrote these lists.
  */
 export function otherTopLevelUser(root: string, entries: readonly JournalEntry[]): string | undefined {
   const isOurs = (list: string) =>
@@ -68,9 +67,9 @@ function pipeIsOpen(root: string): boolean {
 }
 
 /**
- * Describes another user if the buffer does not have the size that the agent set, and is larger than its
- * original size. The comparison allows for rounding: the kernel rounds sizes up to whole sub-buffers, which
- * the agent may have enlarged, and keeps at least two sub-buffers when it frees a buffer.
+ * Describes another user if the buffer does not have the size that the agent set, and is larger than its original size.
+ * The comparison allows for rounding: the kernel rounds sizes up to whole sub-buffers, which the agent may have
+ * enlarged, and keeps at least two sub-buffers when it frees a buffer.
  */
 function grownBuffer(root: string, entries: readonly JournalEntry[]): string | undefined {
   const size = entries.find(({ file }) => file === SIZE);
