@@ -1,31 +1,23 @@
 /**
- * Measures how long tasks of each container waited for a CPU, and which container used the CPU during the wait. A
- * container has a small number, its slot (src/model/containers.ts). A pair is the slot of a waiting container and the
- * slot of the container that used the CPU. For each CPU, this table stores the slot of the running task and the number
- * of waiting tasks per slot. At each switch, every waiting task adds the time since the previous switch to its pair.
- * For waits that begin or end between two switches, `queued` and `leave` correct the time.
- *
- * The queue of a CPU is the set of tasks that wait for this CPU. The tag of a waiting task is a number that encodes the
- * CPU and the task's slot.
+ * Measures how long tasks of each container wait for a CPU, by the container that uses the CPU meanwhile. A container
+ * is known by its slot (src/model/containers.ts). A pair is the slot of the waiting container and the slot of the
+ * running container. The queue of a CPU is the set of tasks that wait for this CPU.
  */
 import { IDLE, SLOTS, UNKNOWN } from '../../model/containers.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import { cell } from './cell.ts';
 
-/**
- * Tag of a waiting task that is in no queue: its wake-up is not complete, it is expected to run next on an idle CPU, or
- * its CPU is unknown.
- */
+/** Tag of a task in no queue. */
 export const NOT_QUEUED = -1;
-// These constants are local copies, because V8 would read an imported constant from memory at each use.
+// V8 would read an imported constant from memory at each use.
 const SLOT_BITS = 8;
 const SLOT_MASK = SLOTS - 1;
 const NOBODY = IDLE;
 
 /**
- * Each CPU has four numbers in `states`: the pid of the running task (-1: unknown), the slot of its container, the pid
- * of the expected task (0: none), and the number of slots with waiting tasks. The expected task is a task that was
- * woken while the CPU was idle. It already counts as the running task.
+ * Each CPU has four numbers in `states`: pid of the running task (-1: unknown), its slot, pid of the expected task (0:
+ * none), and number of slots with waiting tasks. The expected task was woken while the CPU was idle, and counts as
+ * running.
  */
 const STATE_BITS = 2;
 const TASK = 0;
@@ -33,72 +25,60 @@ const RUNNING = 1;
 const EXPECTED = 2;
 const LENGTH = 3;
 /**
- * Number of elements in a row of `pairs`: the pairs with the same running slot, and padding. Hardware delays a load
- * after a store if the last 12 bits of their addresses are equal. Because of the padding, the distance between nearby
- * rows is not a multiple of 4096 bytes.
+ * Elements per row of `pairs`. Hardware delays a load after a store if the last 12 bits of their addresses are equal.
+ * The 8 unused elements prevent this for nearby rows.
  */
 const ROW = SLOTS + 8;
 export const PAIRS = SLOTS * ROW;
 
-/** Returns the index in `pairs` of the waiting container `slot` and the running container `bySlot`. */
 export function pairOf(slot: number, bySlot: number): number {
   return bySlot * ROW + slot;
 }
 
-/** Returns the slot of the waiting container of a pair. */
 export const slotOf = (pair: number): number => pair % ROW;
 
-/** Returns the slot of the running container of a pair. */
 export const bySlotOf = (pair: number): number => Math.floor(pair / ROW);
 
 export interface ContainerWaits {
-  /** Nanoseconds that tasks waited, indexed by `pairOf`. */
+  /** Nanoseconds waited, indexed by `pairOf`. */
   readonly pairs: Float64Array;
-  /**
-   * Element 0: time of the current event. The caller sets it before it calls a method. V8 would allocate a double for a
-   * time that is passed as an argument.
-   */
+  /** Element 0: time of the current event, which the caller sets first. V8 would allocate a double for an argument. */
   readonly now: Float64Array;
   /**
-   * A task was woken and joined the queue of a CPU. Returns the task's tag. Exception: if the CPU is idle and its queue
-   * is empty, the task becomes the expected task, and `woken` returns `NOT_QUEUED`. The reason is that some virtual
-   * machines record no switch from the idle task. If a switch to the task is recorded later, the caller counts the wait
-   * with `waitedForNothing`. Also returns `NOT_QUEUED` if the task already counts as running or the CPU is unknown.
+   * Puts a woken task into the queue of a CPU and returns its tag, which encodes the CPU and the slot. If the CPU is
+   * idle and has no queue, the task becomes the expected task instead, and the tag is `NOT_QUEUED`. The reason is that
+   * some virtual machines record no switch from the idle task.
    */
   woken(pid: number, slot: number, cpu: number): number;
-  /** A task begins to wait in the queue of a CPU. Returns the task's tag. */
+  /** Puts a task into the queue of a CPU and returns its tag. */
   queued(slot: number, cpu: number): number;
-  /** A task stops waiting. `tag`: the task's tag; `NOT_QUEUED` has no effect. */
+  /** Removes a task from its queue. `NOT_QUEUED` has no effect. */
   leave(tag: number): void;
   /**
-   * A waiting task moves to the queue of another CPU. `sinceNs`: start of the wait. Returns the task's new tag;
-   * `NOT_QUEUED` if the task was neither in a queue nor expected, or if the new CPU is unknown.
+   * Moves a task that has waited since `sinceNs` to the queue of another CPU. Returns the new tag; `NOT_QUEUED` if the
+   * task was neither in a queue nor expected, or if the new CPU is unknown.
    */
   moved(pid: number, slot: number, tag: number, cpu: number, sinceNs: TimestampNs): number;
   /**
-   * The caller calls this before `switched`. `prev`: the task from which the CPU switches. If the last recorded switch
-   * on this CPU was to another task, a record is missing, and it is unknown which of the two tasks used the CPU. In the
-   * pairs, `UNKNOWN` is then the container that used the CPU since the last recorded switch.
+   * Call this before `switched`. If `prev` is not the known running task, the time since the last recorded switch
+   * counts as used by `UNKNOWN`.
    */
   leaves(cpu: number, prev: number): void;
   /**
-   * A CPU switches to task `next` (0: the idle task), whose container is `slot`. `entering`: the slot of the previous
-   * task if the previous task begins to wait, else `NOT_QUEUED`. `tag`: the tag of `next` if `next` waited in the queue
-   * of this CPU, else `NOT_QUEUED`. Returns the pid of the expected task; 0 if there was none.
+   * Switches a CPU to task `next` (0: the idle task). `entering`: slot of the previous task if it begins to wait, else
+   * `NOT_QUEUED`. `tag`: tag of `next` if it waited for this CPU, else `NOT_QUEUED`. Returns the pid of the expected
+   * task; 0 if there was none.
    */
   switched(cpu: number, next: number, slot: number, entering: number, tag: number): number;
-  /** Counts the time since `sinceNs` as a wait during which the CPU was idle. */
+  /** Counts the time since `sinceNs` as a wait for an idle CPU. */
   waitedForNothing(slot: number, sinceNs: TimestampNs): void;
-  /** Adds the waits up to `now` to the pairs, for all CPUs. */
+  /** Adds the waits up to `now` to the pairs. */
   settle(): void;
-  /** Forgets which tasks wait and which tasks run. Called after a loss of events. */
+  /** Forgets the waiting and running tasks, because events were lost. */
   lost(): void;
 }
 
-/**
- * Makes the table. The methods are closures over constant arrays, because V8 then treats the addresses of the arrays as
- * constants.
- */
+/** The methods are closures over constant arrays, because V8 then treats the addresses of the arrays as constants. */
 export function makeContainerWaits(cpuCount: number): ContainerWaits {
   const pairs = new Float64Array(PAIRS);
   const now = cell();
@@ -131,7 +111,7 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
     const length = states[state + LENGTH];
     if (length === 0) return;
     const ns = now[0] - until[cpu];
-    // Events of different CPUs can be slightly out of order, so `ns` can be negative.
+    // Negative if events of different CPUs are out of order.
     if (ns <= 0) return;
     until[cpu] = now[0];
     const row = (states[state + RUNNING] & SLOT_MASK) * ROW;
@@ -158,9 +138,7 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
     return expected;
   };
 
-  /**
-   * If the task is the expected task of a CPU, marks the CPU as idle, counts the wait since `sinceNs` and returns true.
-   */
+  /** If the task is expected on a CPU, marks the CPU as idle and counts the wait since `sinceNs`. */
   const unexpect = (pid: number, slot: number, sinceNs: TimestampNs): boolean => {
     for (let cpu = 0; cpu < cpuCount; cpu++) {
       if (states[(cpu << STATE_BITS) + EXPECTED] !== pid) continue;
@@ -200,10 +178,7 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
   };
 }
 
-/**
- * Whether a switch from `prev` shows that a record is missing, because the last recorded switch on the CPU was to
- * another task. False if `prev` is the idle task and the other task is the expected task.
- */
+/** Whether a switch from `prev` proves that a record of the CPU is missing. */
 function missesSwitch(states: Int32Array, state: number, prev: number): boolean {
   const task = states[state + TASK];
   return task > 0 && task !== prev && (prev !== 0 || task !== states[state + EXPECTED]);
@@ -211,7 +186,7 @@ function missesSwitch(states: Int32Array, state: number, prev: number): boolean 
 
 interface Queues {
   states: Int32Array;
-  /** By CPU: `slots` lists the slots with waiting tasks. `counts` lists the number of waiting tasks of each of them. */
+  /** By CPU: the slots with waiting tasks, and the number of waiting tasks of each. */
   slots: Uint8Array;
   counts: Float64Array;
   /** By CPU and slot: index of the slot in the CPU's part of `slots`. Outdated if no task of the slot waits. */
@@ -246,7 +221,7 @@ function addWaiter({ states, slots, counts, places }: Queues, cpu: number, slot:
   const first = cpu << SLOT_BITS;
   const place = first + places[first + slot];
   const length = states[(cpu << STATE_BITS) + LENGTH];
-  // `places` can be outdated, so check that `slots` contains the slot at this place.
+  // `places` can be outdated.
   if (place < first + length && slots[place] === slot) {
     counts[place] += 1;
     return;

@@ -1,7 +1,6 @@
 /**
- * Tracks which task runs on each CPU. The caller passes each sched_switch event to `leaves` and `arrives`. Reports each
- * turn of a task to a sink (`TaskSink`). A turn is the time from the switch to a task until the CPU switches to another
- * task.
+ * Tracks which task runs on each CPU, and reports each turn of a task to a sink. A turn is the time from the switch to
+ * a task until the CPU switches to another task.
  */
 import type { TaskSink } from '../../model/intervals.ts';
 import type { TimestampNs } from '../../model/time.ts';
@@ -10,12 +9,12 @@ export const COMM_WORDS = 4;
 
 export class CpuTasks {
   readonly #sink: TaskSink;
-  /** By CPU: start of the current turn, or of its part that is not reported yet; 0 if unknown. */
+  /** By CPU: start of the turn, or of its unreported part; 0 if unknown. */
   readonly #since: Float64Array;
-  /** By CPU: pid of the running task (0: the idle task, or unknown), and the task's comm (`COMM_WORDS` words). */
+  /** By CPU: pid of the running task (0: idle or unknown), and its comm. */
   readonly #running: Int32Array;
   readonly #comms: Int32Array;
-  /** By CPU: end of the last loss of the CPU's events; 0 if no events were lost. */
+  /** By CPU: end of the last loss of its events; 0 if none. */
   readonly #lostOn: Float64Array;
   #lostUntil: TimestampNs = 0;
 
@@ -27,14 +26,14 @@ export class CpuTasks {
     this.#comms = new Int32Array(cpuCount * COMM_WORDS);
   }
 
-  /** Called when a CPU switches away from task `pid`. The task's comm begins at `words[commAt]`. */
+  /** A CPU switches away from task `pid`. The task's comm begins at `words[commAt]`. */
   leaves(cpu: number, pid: number, nowNs: TimestampNs, words: Int32Array, commAt: number): void {
     if (cpu >= this.#since.length || this.#running[cpu] !== pid) return;
     const sinceNs = this.#since[cpu];
     if (sinceNs >= this.#lostUntil && sinceNs !== 0) this.#sink.ran(cpu, pid, sinceNs, nowNs, words, commAt);
   }
 
-  /** Called when a CPU switches to task `pid` (0: the idle task). The comm begins at `words[commAt]`. */
+  /** A CPU switches to task `pid` (0: the idle task). The task's comm begins at `words[commAt]`. */
   arrives(cpu: number, pid: number, nowNs: TimestampNs, words: Int32Array, commAt: number): void {
     if (cpu >= this.#since.length) return;
     this.#since[cpu] = nowNs;
@@ -44,7 +43,7 @@ export class CpuTasks {
     for (let i = 0; i < COMM_WORDS; i++) this.#comms[comm + i] = words[commAt + i];
   }
 
-  /** Reports the part of the current turn up to `nowNs`. The rest will be reported as a separate turn. */
+  /** Reports the current turn up to `nowNs`. The rest will be a separate turn. */
   reportTurn(cpu: number, nowNs: TimestampNs): void {
     if (cpu < 0 || cpu >= this.#since.length) return;
     const sinceNs = this.#since[cpu];
@@ -53,14 +52,11 @@ export class CpuTasks {
     this.#since[cpu] = nowNs;
   }
 
-  /**
-   * Called when events of a CPU were lost. Reports the loss to the sink. Turns that began before the loss ended, on any
-   * CPU, will not be reported.
-   */
+  /** Events of a CPU were lost. Turns on any CPU that began before the end of the loss will not be reported. */
   lost(cpu: number, untilNs: TimestampNs): void {
     if (untilNs > this.#lostUntil) this.#lostUntil = untilNs;
     if (cpu < this.#lostOn.length) this.#lostOn[cpu] = Math.max(this.#lostOn[cpu], untilNs);
-    // Events arrive in time order, so the loss began after the last switch that any CPU recorded.
+    // The loss began after the last switch of any CPU, because events arrive in time order.
     this.#sink.lost(
       cpu,
       Math.min(

@@ -1,8 +1,4 @@
-/**
- * Stacks of running interrupt handlers, one per CPU. A CPU needs a stack, because an interrupt can interrupt the
- * handler of another interrupt. A line is an interrupt number. Handlers that share a line run one after the other. A
- * row is the number of a handler's name.
- */
+/** Stacks of running interrupt handlers, one per CPU. A line is an interrupt number; a row is the number of a name. */
 import type { TimestampNs } from '../../model/time.ts';
 
 const DEPTH = 8;
@@ -14,7 +10,7 @@ export class IrqStacks {
   readonly #startedAt: Float64Array;
   /** Row of the entry that the last `pop` returned. */
   poppedRow = 0;
-  /** Number of entries that the last `pop` removed from above the returned entry. Their end events are missing. */
+  /** Number of entries above the entry that the last `pop` returned. Their end events are missing. */
   skipped = 0;
 
   constructor(cpuCount: number) {
@@ -28,10 +24,7 @@ export class IrqStacks {
     return this.#depth[cpu];
   }
 
-  /**
-   * Adds a handler to the stack of a CPU. If the stack is full, drops its lowest entry and returns false; otherwise,
-   * returns true.
-   */
+  /** Adds a handler to the stack of a CPU. Returns false if the stack was full and lost its lowest entry. */
   push(cpu: number, line: number, row: number, now: TimestampNs): boolean {
     const first = cpu * DEPTH;
     const room = this.#depth[cpu] < DEPTH;
@@ -48,10 +41,7 @@ export class IrqStacks {
     return room;
   }
 
-  /**
-   * Removes the topmost entry of this line and all entries above it. Returns the start time of the handler of this
-   * line; 0 if the stack has no entry of this line.
-   */
+  /** Removes the topmost entry of a line and all above it. Returns the handler's start time; 0 if there is no entry. */
   pop(cpu: number, line: number): TimestampNs {
     this.skipped = 0;
     for (let i = this.#depth[cpu] - 1; i >= 0; i--) {

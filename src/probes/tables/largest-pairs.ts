@@ -1,8 +1,7 @@
 /**
- * Chooses the pairs of containers that have their own series. A pair is a waiting container and the container that used
- * the CPU; the value of a pair is the time waited. A round is one update of the metrics. The chosen pairs are those
- * that grew most in recent rounds. A pair replaces a chosen pair only if it grew more than twice as much, so the choice
- * rarely changes.
+ * Chooses the pairs of containers (see container-waits.ts) that get their own series: those that grew most in recent
+ * rounds. A round is one update of the metrics. A pair replaces a chosen pair only if it grew more than twice as much,
+ * so the choice rarely changes.
  */
 import { PAIRS } from './container-waits.ts';
 
@@ -31,10 +30,7 @@ export class LargestPairs {
     this.#recent[pair] += by;
   }
 
-  /**
-   * Ends a round and updates the choice. `grown`: the pairs that grew in this round. Calls `lost` for each pair that is
-   * no longer chosen.
-   */
+  /** Ends a round, given the pairs that grew. Calls `lost` for each pair that is no longer chosen. */
   settle(grown: readonly number[], lost: (pair: number) => void): void {
     const waiting = grown.filter((pair) => !this.#places.has(pair));
     waiting.sort((a, b) => this.#recent[b] - this.#recent[a]);

@@ -1,17 +1,13 @@
 /**
- * For each task, the kernel counts the calls that were nested too deeply to be recorded (`trace_overrun`). This table
- * computes how much a task's count has grown. A full table forgets the task that was added first. If this task appears
- * again, the table returns the whole count as growth.
+ * For each task, the kernel counts the calls that were nested too deeply to be recorded (`trace_overrun`). A full table
+ * forgets the task that was added first.
  */
 const CAPACITY = 4096;
 
 export class Overruns {
   readonly #last = new Map<number, number>();
 
-  /**
-   * Returns how much a task's count has grown since `growth` was last called for the task. For a new task, returns the
-   * whole count.
-   */
+  /** Returns how much a task's count has grown since the last call; for a task not in the table, the whole count. */
   growth(pid: number, count: number): number {
     const last = this.#last.get(pid);
     if (last === count) return 0;
@@ -22,7 +18,7 @@ export class Overruns {
       }
     }
     this.#last.set(pid, count);
-    // A lower count means that the kernel gave the pid to another task.
+    // A lower count means that a new task has the pid.
     return last === undefined || count < last ? count : count - last;
   }
 }

@@ -1,19 +1,19 @@
 /**
- * Hash table of operations that have started and not yet ended. The key of an operation consists of 32-bit words.
- * Entries with the same hash form a chain, newest first. A full table evicts the older half of its entries.
+ * Hash table of started operations, whose keys consist of 32-bit words. Entries with the same hash form a chain, newest
+ * first. A full table evicts the older half of its entries.
  */
 import type { TimestampNs } from '../../model/time.ts';
 
-/** Entry number that means "no entry". Its stamp is always 0. */
+/** Means "no entry". Its stamp is always 0. */
 export const NONE = 0;
 
 export class PairTable {
-  /** By entry: time at which the operation began; 0 if the entry is free. The caller writes the time after `add`. */
+  /** By entry: start time; 0 if the entry is free. The caller writes the time after `add`. */
   readonly stamps: Float64Array;
   /** By entry: a number and a tag. The caller writes them after `add`. */
   readonly values: Float64Array;
   readonly tags: Int32Array;
-  /** The key that `find` and `add` use. The caller writes the key before it calls `find`. */
+  /** The caller writes the key before it calls `find`. */
   readonly key: Int32Array;
   readonly #keys: Int32Array;
   readonly #next: Int32Array;
@@ -29,10 +29,7 @@ export class PairTable {
   #free = 1;
   #size = 0;
 
-  /**
-   * `width`: number of words in a key. `capacity`: maximum number of entries, a power of two. `onEvicted` gets the
-   * number of evicted entries.
-   */
+  /** `width`: words per key. `capacity`: a power of two. `onEvicted` gets the number of evicted entries. */
   constructor(width: number, capacity: number, onEvicted: (count: number) => void) {
     this.#width = width;
     this.#capacity = capacity;
@@ -60,10 +57,7 @@ export class PairTable {
     return entry;
   }
 
-  /**
-   * Adds an entry with `key` and returns it. The previous call must be `find` with the same key, because `add` uses the
-   * hash that `find` computed.
-   */
+  /** Adds an entry with `key`. The caller must call `find` with this key first, because `add` uses its hash. */
   add(): number {
     if (this.#size === this.#capacity) this.#evict();
     const entry = this.#free;
@@ -92,7 +86,7 @@ export class PairTable {
     this.#size--;
   }
 
-  /** Removes entries that began before this time. Returns the number of removed entries. */
+  /** Removes entries that began before this time. Returns their number. */
   removeBefore(untilNs: TimestampNs): number {
     let count = 0;
     for (let entry = 1; entry <= this.#capacity; entry++) {
@@ -105,7 +99,7 @@ export class PairTable {
 
   #evict(): void {
     const middle = Float64Array.from(this.stamps.subarray(1)).sort()[this.#capacity >> 1];
-    // If no entry is older than the median, evict all entries.
+    // No entry is older than the median if all have the same time.
     this.#onEvicted(this.removeBefore(middle) || this.removeBefore(Number.POSITIVE_INFINITY));
   }
 

@@ -1,8 +1,6 @@
 /**
- * Hash table of block requests that are in the queue or at the device, in typed arrays. The key is the device, the
- * sector (two 32-bit words) and the operation. Entries with the same hash form a chain, oldest first; `move` puts an
- * entry at the end. If several requests have the same key, `find` returns the first in the chain. If the table is full,
- * the caller must remove an entry before `add`.
+ * Hash table of block requests that are in the queue or at the device. The key is the device, the sector and the
+ * operation. Entries with the same hash form a chain, oldest first.
  */
 import type { TimestampNs } from '../../model/time.ts';
 
@@ -27,25 +25,19 @@ export class RequestTable {
   readonly #state: Uint8Array;
   /** By entry: time at which the request got its current state. */
   readonly #since: Float64Array;
-  /** By entry: number of sectors that are not completed yet; 0 if the caller has not set the number. */
+  /** By entry: sectors that are not completed yet; 0 if unknown. */
   readonly #sectors: Float64Array;
-  /** By entry: time at which the request was first put into the queue; 0 if this never happened. */
+  /** By entry: time at which the request was first queued; 0 if never. */
   readonly #inserted: Float64Array;
   readonly #issueCpus: Int32Array;
   readonly #issuers: Int32Array;
-  /**
-   * By entry: pid of the task that put the request into the queue. If the request was never queued, pid of the task
-   * that issued it.
-   */
+  /** By entry: pid of the task that queued the request; if it was never queued, of the task that issued it. */
   readonly #pids: Int32Array;
   /** By entry: slot (number of a container) of the task in `#pids`. */
   readonly #containers: Uint8Array;
   /** By entry: number of sectors when the request was issued. */
   readonly #asked: Float64Array;
-  /**
-   * By entry: 1 after the driver put the request back into the queue. The next insert event is then about this request,
-   * not a new one.
-   */
+  /** By entry: 1 after the driver put the request back. The next insert event is then not about a new request. */
   readonly #requeued: Uint8Array;
   #free = 0;
   #oldest = NONE;
@@ -159,7 +151,7 @@ export class RequestTable {
     return NONE;
   }
 
-  /** Adds a request in this state and returns its entry. The table must not be full. */
+  /** Adds a request and returns its entry. The table must not be full. */
   add(
     dev: number,
     sector: number,
@@ -203,8 +195,7 @@ export class RequestTable {
   }
 
   /**
-   * Stores the facts of an issue event: number of sectors, CPU, and pid of the task that issued the request (0: an
-   * interrupt).
+   * Stores the facts of an issue event. `issuer` is the pid of the task that issued the request; 0 for an interrupt.
    */
   issue(entry: number, sectors: number, cpu: number, issuer = 0): void {
     this.#issuers[entry] = issuer;
@@ -213,7 +204,7 @@ export class RequestTable {
     this.#issueCpus[entry] = cpu;
   }
 
-  /** Changes the sector of an entry. Called when a part of the request has completed. */
+  /** Changes the sector of a request, because a part of it has completed. */
   move(entry: number, sector: number): void {
     this.#unchain(entry);
     this.#chain(entry, sector);

@@ -1,16 +1,13 @@
 /**
- * Tracks block requests in flight in a `RequestTable`. `find` drops requests whose current state began before the end
- * of the last loss of events. If the table is full, `add` evicts the oldest request.
+ * Tracks block requests in flight. `find` drops requests whose current state began before the end of the last loss of
+ * events. If the table is full, `add` evicts the oldest request.
  */
 import type { TimestampNs } from '../../model/time.ts';
 import { type RequestState, RequestTable } from './request-table.ts';
 
 export type RequestsInFlight = ReturnType<typeof requestsInFlight>;
 
-/**
- * Makes a tracker of at most `capacity` requests. The tracker calls `lost` for each request that `find` drops, and
- * `evicted` for each request that `add` or `evictIf` evicts.
- */
+/** The tracker calls `lost` for each dropped request and `evicted` for each evicted request. */
 export function requestsInFlight(capacity: number, lost: () => void, evicted: () => void) {
   const table = new RequestTable(capacity);
   let lostUntil: TimestampNs = 0;
@@ -21,7 +18,7 @@ export function requestsInFlight(capacity: number, lost: () => void, evicted: ()
   };
   return {
     table,
-    /** Returns the entry of the first request with this key and state; -1 if there is none. */
+    /** Returns the first request with this key and state; -1 if there is none. */
     find: (dev: number, sector: number, operation: number, state: RequestState): number => {
       let match = table.find(dev, sector, operation, state);
       while (match >= 0 && table.since(match) < lostUntil) {
@@ -32,7 +29,7 @@ export function requestsInFlight(capacity: number, lost: () => void, evicted: ()
       }
       return match;
     },
-    /** Returns the number of requests that `find` has dropped since the start. */
+    /** Returns how many requests `find` has dropped since the start. */
     dropped: () => dropped,
     add: (
       dev: number,

@@ -1,7 +1,5 @@
 /**
- * Stores when each waiting task became runnable. If waits are also measured by container, each waiting task has a tag
- * (see container-waits.ts). The tag contains the CPU of the run queue and the slot (number) of the task's container. A
- * task that is in no run queue has the tag `NOT_QUEUED`.
+ * Stores when each waiting task became runnable. To measure waits by container, each has a tag (container-waits.ts).
  */
 import { IDLE } from '../../model/containers.ts';
 import type { TimestampNs } from '../../model/time.ts';
@@ -9,52 +7,35 @@ import { cell } from './cell.ts';
 import { type ContainerWaits, NOT_QUEUED } from './container-waits.ts';
 import { TaskStamps } from './task-stamps.ts';
 
-/** Counts waits and preemptions by container. */
 export interface WaitsByContainer {
   readonly waits: ContainerWaits;
   /** Returns the slot of a task's container. */
   slotOf(tid: number): number;
-  /**
-   * A task of container `slot` was preempted by a task of container `bySlot`. `bySlot` is `IDLE` if no task ran next,
-   * because the container had used up its CPU quota.
-   */
   preempted(slot: number, bySlot: number): void;
 }
 
-/**
- * How a CPU switched away from a task. `ASLEEP`: the task sleeps. `PREEMPTED`: the task is still runnable. `UNCOUNTED`:
- * the task is the idle task or one of the agent's own tasks.
- */
+/** How a CPU switched away from a task: it sleeps, it is still runnable, or it is idle or a task of the agent. */
 export const ASLEEP = 0;
 export const PREEMPTED = 1;
 export const UNCOUNTED = 2;
 
 const SLOT_BITS = 8;
 
-// This constant is a local copy, because V8 would read an imported constant from memory at each use.
+// V8 would read an imported constant from memory at each use.
 const NOBODY = IDLE;
 
 export interface RunnableTasks {
-  /**
-   * Element 0: end of the last loss of events. Waits that began earlier are ignored, because their end events may be
-   * lost.
-   */
+  /** Element 0: end of the last loss of events. Waits that began earlier are ignored. */
   readonly lostUntil: Float64Array;
-  /**
-   * Element 0: time of the current event. The caller sets it before it calls a method. V8 would allocate a double for a
-   * time that is passed as an argument.
-   */
+  /** Element 0: time of the current event, which the caller sets first. V8 would allocate a double for an argument. */
   readonly now: Float64Array;
-  /** Element 0, set by `switched`: time at which task `next` became runnable; 0 if unknown. */
+  /** Element 0: time at which the `next` of the last `switched` became runnable; 0 if unknown. */
   readonly since: Float64Array;
-  /** A waker begins to wake a task. The wait begins now, although the task's run queue is not known yet. */
+  /** Begins the wait of a task. Its run queue is not known yet. */
   waking(pid: number): void;
   /** A woken task joins the run queue of a CPU. */
   woken(pid: number, cpu: number): void;
-  /**
-   * A CPU switches from task `prev` to task `next` (0: the idle task). `departure` is about `prev`: `ASLEEP`,
-   * `PREEMPTED` or `UNCOUNTED`.
-   */
+  /** A CPU switches from `prev` to `next` (0: the idle task). `departure`: `ASLEEP`, `PREEMPTED` or `UNCOUNTED`. */
   switched(prev: number, departure: number, next: number, cpu: number): void;
   /** A task moves to the run queue of another CPU. */
   migrates(pid: number, cpu: number): void;
@@ -106,15 +87,12 @@ export function makeRunnableTasks(containers: WaitsByContainer | undefined): Run
   };
 }
 
-/**
- * Makes functions that update the tags of waiting tasks and measure waits by container. A `place` is an index in
- * `tasks`.
- */
+/** Updates the tags of waiting tasks. A `place` is an index in `tasks`. */
 function makeQueues({ tasks, lostUntil }: Tables, { waits, slotOf, preempted }: WaitsByContainer) {
   const { now } = waits;
   /**
-   * Called when task `pid` was woken on an idle CPU, but the CPU now switches to another task. The wait up to now
-   * counts as a wait on an idle CPU. From now on, `pid` waits in the queue of this CPU.
+   * Task `pid` was woken on an idle CPU, but the CPU now switches to another task. The wait up to now counts as a wait
+   * for an idle CPU.
    */
   const passedOver = (pid: number, cpu: number): void => {
     const place = tasks.at(pid);
@@ -124,13 +102,13 @@ function makeQueues({ tasks, lostUntil }: Tables, { waits, slotOf, preempted }: 
     waits.waitedForNothing(slot, sinceNs);
     tasks.tags[place] = waits.queued(slot, cpu);
   };
-  /** Ends the wait of a task that ran although no event recorded the switch to the task. */
+  /** Ends the wait of a task that ran without a recorded switch to it. */
   const endsUnseen = (place: number): void => {
     if (tasks.stamps[place] >= lostUntil[0]) waits.leave(tasks.tags[place]);
   };
   return {
     woken: (place: number, pid: number, cpu: number): void => {
-      // If the task is woken during a loss of events, do not measure the wait by container.
+      // During a loss of events, waits are not measured by container.
       tasks.tags[place] = now[0] < lostUntil[0] ? NOT_QUEUED : waits.woken(pid, slotOf(pid), cpu);
     },
     switched: (

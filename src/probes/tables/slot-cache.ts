@@ -1,29 +1,21 @@
-/**
- * Initial number of cells, enough for most tables. To grow, a table replaces its array `slots`. This should be rare,
- * because V8 treats the array as a constant only until it is replaced.
- */
+/** Enough for most tables. Growth should be rare, because V8 treats `slots` as a constant only until it is replaced. */
 const FIRST_CELLS = 1024;
 
 /**
- * Caches the slots of a metric family in a table. A slot is the number of a series in the family. A row is the number
- * of the thing that a series describes, such as a device. A column is usually a CPU. A cell is a row and a column. The
- * cache looks up a slot when its cell is first used, so later uses need no label values.
+ * Caches the slots of a metric family. A slot is the number of a series. A row is the number of a thing, such as a
+ * device. A column is usually a CPU.
  */
 export class SlotCache {
-  /** Returns the slot of a cell; -1 if the cache has not looked up the slot yet. */
+  /** Returns the slot of a cell; -1 if it is not cached. */
   readonly peek: (row: number, column: number) => number;
-  /** Returns the slot of a cell. Looks up the slot when the cell is first used. */
   readonly at: (row: number, column: number) => number;
   /** Forgets the slots of a row. The caller must call this when it removes the series of the row. */
   readonly forget: (row: number) => void;
   readonly #columns: number;
-  /**
-   * By cell: the slot plus 1; 0 if the cache has not looked up the slot. The field is public, so that V8 treats the
-   * array as a constant (see `FIRST_CELLS`).
-   */
+  /** By cell: the slot plus 1; 0 if not cached. V8 would not treat the array of a private field as a constant. */
   slots = new Int32Array(FIRST_CELLS);
 
-  /** `resolve` looks up the slot of a cell. The cache calls it when the cell is first used. */
+  /** `resolve` looks up the slot of a cell. */
   constructor(columnCount: number, resolve: (row: number, column: number) => number) {
     const columns = Math.max(1, columnCount);
     this.#columns = columns;
@@ -39,7 +31,7 @@ export class SlotCache {
     };
     this.peek = (row, column) => {
       const at = row * columns + column;
-      // If `column` is too large, for example a high CPU number, the index would be that of a cell in the next row.
+      // If `column` is too large, the index would be that of a cell in the next row.
       return column < columns && at < this.slots.length ? this.slots[at] - 1 : -1;
     };
     this.at = (row, column) => {

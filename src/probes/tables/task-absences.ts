@@ -1,7 +1,7 @@
 /**
- * Stores when a CPU switched away from each task, and when the task was woken and became runnable. Reports to a sink
- * (`TaskSink`) how each task returned to a CPU. An absence is the time from the switch away until the return. A watched
- * call is a call for which `TaskSink.inCall` returns a start.
+ * Stores when each task left a CPU, was woken and became runnable. Reports to a sink (`TaskSink`) how each task
+ * returned to a CPU. An absence is the time from the switch away until the return. A watched call is a call for which
+ * `TaskSink.inCall` returns a start.
  */
 import type { SwitchIn, TaskSink } from '../../model/intervals.ts';
 import type { EventRecord } from '../../model/record.ts';
@@ -11,27 +11,21 @@ import { BY_TASK, BY_UNKNOWN, CODE_BITS } from '../../model/wake-codes.ts';
 import { COMM_WORDS, type CpuTasks } from './cpu-tasks.ts';
 import { TaskStamps } from './task-stamps.ts';
 
-/** Mask of the wake code (wake-codes.ts) in a tag of `#wokenBy`. The other bits are the waker's CPU. */
+/** Mask of the wake code (wake-codes.ts) in a tag of `#wokenBy`. */
 const CODE_MASK = (1 << CODE_BITS) - 1;
-/**
- * Bit in a tag of `#out`: the absence began in a watched call. The lower bits are the task state, the higher bits the
- * CPU.
- */
+/** Bit in a tag of `#out`: the absence began in a watched call. */
 const WATCHED = 1 << 20;
 /** Bit in a tag of `#out`: events were lost during the absence, but the task slept until it was woken. */
 const SLEPT = 1 << 19;
 const STATE_MASK = SLEPT - 1;
 const CPU_SHIFT = 21;
-/** Largest CPU number in a tag of `#out`. It also stands for all CPUs with a higher number. */
+/** Largest CPU number in a tag of `#out`. It also stands for all higher numbers. */
 const HIGHEST_CPU = (1 << (32 - CPU_SHIFT)) - 1;
-/**
- * If events were lost during an absence, the absence is certain only if it begins and ends within this time of the
- * loss.
- */
+/** A wake-up proves nothing about an absence if it comes this long after a loss of events. */
 const DOUBTFUL_NS = 10e9;
 /** Comm for a return that no event recorded. */
 const NO_COMM = new Int32Array(COMM_WORDS);
-/** EXIT_DEAD and EXIT_ZOMBIE in include/linux/sched.h: the task has ended and never runs again. */
+/** EXIT_DEAD and EXIT_ZOMBIE in include/linux/sched.h. */
 const DEAD = 0x10 | 0x20;
 
 export class TaskAbsences {
@@ -39,21 +33,15 @@ export class TaskAbsences {
   readonly #cpus: CpuTasks;
   readonly #isSelf: (pid: number) => boolean;
   readonly #classes: TaskClasses | undefined;
-  /**
-   * When each absence began: for all tasks, or only for absences that began in a watched call (see `TaskSink.follows`).
-   * The tag contains the CPU, `WATCHED`, `SLEPT` and the task state.
-   */
+  /** When each absence began. The tag is the CPU (high bits), `WATCHED`, `SLEPT` and the task state (low bits). */
   readonly #out = new TaskStamps();
-  /** When each task became runnable. The tag is the CPU of the first run queue that the task joined. */
+  /** When each task became runnable. The tag is the CPU of its first run queue. */
   readonly #runnable = new TaskStamps();
-  /**
-   * When each task was last woken. The tag is the pid of the waker. If an interrupt woke the task, the tag is the pid
-   * of the task that was interrupted.
-   */
+  /** When each task was last woken. The tag is the pid of the waker, or of the task that an interrupt interrupted. */
   readonly #woken = new TaskStamps();
-  /** When each task was last woken, as in `#woken`. The tag is the wake code and the waker's CPU. */
+  /** When each task was last woken. The tag is the wake code and the waker's CPU. */
   readonly #wokenBy = new TaskStamps();
-  /** When each task began to wait for a kernel lock. The tag is the flags of the lock. */
+  /** When each task began to wait for a kernel lock. The tag is the lock's flags. */
   readonly #locks = new TaskStamps();
   #hasLocks = false;
   readonly #stamps = [this.#out, this.#runnable, this.#woken, this.#wokenBy, this.#locks];
@@ -83,7 +71,7 @@ export class TaskAbsences {
     this.#classes = classes;
   }
 
-  /** Reports the return of a task that acts on a CPU although no event has shown its return. */
+  /** Reports the return of a task that acts on a CPU although no event showed its return. */
   cameBack(pid: number, cpu: number, nowNs: TimestampNs): void {
     const out = this.#out;
     const runnable = this.#runnable;
@@ -106,9 +94,8 @@ export class TaskAbsences {
     task.isSeen = false;
     task.runnableNs = runnableNs;
     task.state = isKnown ? out.tags[outAt] & STATE_MASK : 0;
-    // No event recorded the return, so its time is an assumption. After a sleep, assume that the task ran as soon as it
-    // was runnable. If the task was preempted, a task whose switches are not recorded used the CPU, so assume that the
-    // task returned now.
+    // Assume that the task ran as soon as it was runnable. If it was preempted, an unrecorded task used the CPU until
+    // now.
     task.inNs = runnableNs === 0 || task.state === 0 ? nowNs : runnableNs;
     task.taskClass = NORMAL;
     task.queueCpu = cpu;
@@ -117,7 +104,7 @@ export class TaskAbsences {
     this.#sink.switchedIn(task, NO_COMM, 0);
   }
 
-  /** A CPU switches away from a task. `state` is 0 if the task is still runnable. */
+  /** `state` is 0 if the task is still runnable. */
   leaves(pid: number, state: number, cpu: number, nowNs: TimestampNs): void {
     if ((state & DEAD) !== 0) {
       this.#forget(pid);
@@ -154,7 +141,7 @@ export class TaskAbsences {
     const task = this.#task;
     task.pid = pid;
     task.cpu = record.cpu;
-    // If it is unknown when the absence began, assume that it began in the task's current call, not in an earlier call.
+    // If the start of the absence is unknown, assume that it began in the task's current call.
     task.isWatched = outNs !== 0 ? (out.tags[outAt] & WATCHED) !== 0 : sink.inCall(pid) !== 0;
     task.outNs = wasSeen ? outNs : 0;
     task.isSeen = true;
@@ -185,20 +172,20 @@ export class TaskAbsences {
   /** A task moves from the run queue of CPU `from` to that of CPU `to` (sched_migrate_task). */
   moved(pid: number, from: number, to: number, nowNs: TimestampNs): void {
     const sinceNs = this.#runnable.get(pid);
-    // Ignore a task that moves before its wake-up is complete, because it does not wait in a run queue yet.
+    // A task can move before its wake-up is complete. It then waits in no run queue yet.
     if (sinceNs === 0 || sinceNs < this.#lostUntil) return;
-    // Report the task that runs on the old CPU, because no later event would report its turn in time for the trace.
+    // No later event would report this turn in time for the trace.
     this.#cpus.reportTurn(from, nowNs);
     this.#sink.moved(pid, to, nowNs);
   }
 
   /**
-   * Called when a task is woken (sched_waking). `lastCpu`: CPU on which the task last ran. `cpu`: CPU that recorded the
-   * event. `waker`: task that runs on `cpu`. `code` shows whether `waker` or an interrupt woke the task.
+   * A task was woken (sched_waking). `lastCpu`: CPU on which the task last ran. `waker`: task that runs on `cpu`, the
+   * CPU of the event. `code`: whether `waker` or an interrupt woke the task.
    */
   woken(pid: number, lastCpu: number, code: number, waker: number, cpu: number, nowNs: TimestampNs): void {
     if (nowNs - this.#lostUntil < DOUBTFUL_NS) this.#sleptUntil(pid, lastCpu);
-    // A task that wakes another task is running, even if no event reported its return.
+    // The waker is running, even if no event reported its return.
     if (code === BY_TASK && waker !== 0) this.cameBack(waker, cpu, nowNs);
     this.#woken.set(pid, nowNs, waker);
     this.#wokenBy.set(pid, nowNs, code | (cpu << CODE_BITS));
@@ -217,10 +204,7 @@ export class TaskAbsences {
     if (untilNs > this.#lostUntil) this.#lostUntil = untilNs;
   }
 
-  /**
-   * Removes entries that are much older than the last loss of events. They may belong to tasks whose exit was lost, and
-   * nothing else would remove them.
-   */
+  /** Removes entries that are much older than the last loss of events, because the exit of their tasks may be lost. */
   sweep(): void {
     if (this.#lostUntil === this.#forgottenUntil) return;
     this.#forgottenUntil = this.#lostUntil;
@@ -228,9 +212,8 @@ export class TaskAbsences {
   }
 
   /**
-   * Sets `SLEPT` if an absence began before a loss of events, but the task certainly has not run since. This is certain
-   * if the absence began on the CPU that the kernel reports as the task's last one (`lastCpu`), and no later event of
-   * this CPU was lost.
+   * Sets `SLEPT` if an absence began before a loss of events, but the task certainly has not run since: it left its
+   * last CPU, and no later event of this CPU was lost.
    */
   #sleptUntil(pid: number, lastCpu: number): void {
     const out = this.#out;
@@ -247,7 +230,6 @@ export class TaskAbsences {
     return (this.#out.tags[outAt] & SLEPT) !== 0 && this.#woken.get(pid) >= this.#lostUntil;
   }
 
-  /** Forgets a task that has ended, because a new task can get its pid. */
   #forget(pid: number): void {
     for (const stamps of this.#stamps) stamps.clear(pid);
   }
@@ -268,7 +250,7 @@ export class TaskAbsences {
     task.wakerCpu = how >>> CODE_BITS;
   }
 
-  /** Sets in `#task` the lock that the task was waiting for when it went to sleep at `outNs`. */
+  /** Sets in `#task` the lock that the task was waiting for at `outNs`. */
   #setLock(pid: number, outNs: TimestampNs): void {
     if (!this.#hasLocks || this.#task.state === 0) {
       this.#task.lock = -1;

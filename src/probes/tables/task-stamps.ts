@@ -1,10 +1,7 @@
 /**
- * Stores a time (stamp) and a number (tag) for each task, in a two-level table without hashing. Pids are 1 … 4,194,303
- * (PID_MAX_LIMIT, include/linux/threads.h). A chunk is the memory for 1024 consecutive pids, allocated when one of
- * these pids first gets a place. The table reuses chunks without stamps before it grows, so short-lived tasks do not
- * make it grow.
- *
- * All chunks are in one pair of arrays, so a look-up costs only two loads.
+ * Stores a time (stamp) and a number (tag) per task, in a two-level table without hashing. Pids are 1 … 4,194,303
+ * (PID_MAX_LIMIT in include/linux/threads.h). A chunk is the memory for 1024 consecutive pids. All chunks are in one
+ * pair of arrays, so a look-up costs only two loads.
  */
 import type { TimestampNs } from '../../model/time.ts';
 
@@ -12,34 +9,27 @@ const CHUNK_BITS = 10;
 const CHUNK_SIZE = 1 << CHUNK_BITS;
 const PID_BITS = 22;
 /**
- * Number of chunks for which the table has memory at the start (768 KiB). When all chunks are in use, the table
- * searches for chunks without stamps. The search is slow, so it must be rare. With memory for only one chunk, two tasks
- * with distant pids could cause a search at every wake-up.
+ * Chunks at the start (768 KiB). When all are in use, the slow search for chunks without stamps begins, and a much
+ * smaller table would search at every wake-up.
  */
 const FIRST_ROOM = 64;
 
 export class TaskStamps {
-  /**
-   * By place: the time of a task; 0 if the task has none. A place is an index in `stamps` and `tags`. Place 0 means "no
-   * place" and is never written.
-   */
+  /** By place: the time of a task; 0 if none. Place 0 means "no place" and is never written. */
   stamps = new Float64Array((1 + FIRST_ROOM) * CHUNK_SIZE);
-  /** By place: the number of a task. Valid only if the stamp at the same place is not 0. */
+  /** By place: the number of a task. Valid only if the stamp is not 0. */
   tags = new Int32Array((1 + FIRST_ROOM) * CHUNK_SIZE);
-  /** By `pid >> CHUNK_BITS`: the first place of the chunk; 0 if the chunk is not allocated. */
+  /** By `pid >> CHUNK_BITS`: first place of the chunk; 0 if not allocated. */
   readonly #firsts = new Int32Array(1 << (PID_BITS - CHUNK_BITS));
   readonly #free: number[] = [];
   #used = CHUNK_SIZE;
 
-  /** Number of chunks that were ever allocated, including free chunks that wait for reuse. */
+  /** Number of chunks ever allocated, including free chunks. */
   get chunks(): number {
     return (this.#used >> CHUNK_BITS) - 1;
   }
 
-  /**
-   * Returns a task's place, which the caller may read and clear until the next call of `place`. Returns 0 if the pid is
-   * out of range or its chunk is not allocated.
-   */
+  /** Returns a task's place to read or clear; 0 if the task has none. Valid until the next call of `place`. */
   at(pid: number): number {
     if (pid >>> PID_BITS !== 0) return 0;
     const first = this.#firsts[pid >> CHUNK_BITS];
@@ -47,8 +37,7 @@ export class TaskStamps {
   }
 
   /**
-   * Returns a task's place, which the caller may write until the next call of `place`. Allocates the chunk if
-   * necessary. Returns 0 (do not write) if the pid is out of range.
+   * Returns a task's place to write; 0 (do not write) if the pid is out of range. Valid until the next call of `place`.
    */
   place(pid: number): number {
     if (pid >>> PID_BITS !== 0 || pid === 0) return 0;
@@ -57,7 +46,7 @@ export class TaskStamps {
     return first + (pid & (CHUNK_SIZE - 1));
   }
 
-  /** Returns a task's stamp; 0 if the task has none or the pid is out of range. */
+  /** Returns a task's stamp; 0 if none. */
   get(pid: number): TimestampNs {
     return this.stamps[this.at(pid)];
   }
@@ -66,7 +55,7 @@ export class TaskStamps {
     return this.tags[this.at(pid)];
   }
 
-  /** Sets the stamp (not 0) and the number of a task. Ignores a pid that is out of range. */
+  /** Sets the stamp (not 0) and tag of a task. Ignores a pid that is out of range. */
   set(pid: number, stamp: TimestampNs, tag = 0): void {
     const at = this.place(pid);
     if (at === 0) return;
@@ -79,7 +68,6 @@ export class TaskStamps {
     if (at !== 0) this.stamps[at] = 0;
   }
 
-  /** Clears all stamps before this time. */
   forgetBefore(untilNs: TimestampNs): void {
     for (let at = CHUNK_SIZE; at < this.#used; at++) if (this.stamps[at] < untilNs) this.stamps[at] = 0;
   }
@@ -87,7 +75,7 @@ export class TaskStamps {
   #take(chunk: number): number {
     if (this.#free.length === 0 && this.#used === this.stamps.length) {
       this.#reclaim();
-      // If only a few chunks are free, another search would soon be necessary, so grow the table.
+      // With few free chunks, another search would soon be necessary.
       if (this.#free.length < this.chunks / 2) this.#grow();
     }
     let first = this.#free.pop();
@@ -99,7 +87,7 @@ export class TaskStamps {
     return first;
   }
 
-  /** Frees chunks without stamps. They can be reused without clearing, because all their stamps are 0. */
+  /** Frees chunks without stamps. They need no clearing. */
   #reclaim(): void {
     for (let chunk = 0; chunk < this.#firsts.length; chunk++) {
       const first = this.#firsts[chunk];
@@ -109,10 +97,7 @@ export class TaskStamps {
     }
   }
 
-  /**
-   * Whether a chunk has a stamp. Checks all stamps of the chunk, because a counter per chunk would slow down every
-   * write of a stamp.
-   */
+  /** Checks all stamps, because a counter per chunk would slow down every write. */
   #hasStamp(first: number): boolean {
     for (let at = first; at < first + CHUNK_SIZE; at++) if (this.stamps[at] !== 0) return true;
     return false;

@@ -1,8 +1,8 @@
-/** Assigns a row (a small number) to each distinct text in records. Creates a string only for a new text. */
+/** Assigns a row (a small number) to each distinct text. Creates a string only for a new text. */
 import { hashByte } from '../../decode/text/name-table.ts';
 
 export const OTHER = 'other';
-/** Number of places in the hash table. At most a quarter of the places are used. */
+/** At most a quarter of the places are used. */
 const PLACES = 4096;
 const MOST_TEXTS = PLACES / 4;
 

@@ -1,33 +1,27 @@
 /**
- * Maps 64-bit numbers from events (such as function addresses) to rows. A row is the index of a name, and numbers with
- * the same name share a row. An open-addressing table maps numbers to rows, so a known number needs no string and no
- * allocation.
- *
- * The name of a number can change, for example when the kernel loads a module. `refresh` then empties the table. The
- * caller must call `refresh` about once a second.
+ * Maps 64-bit numbers from events, such as function addresses, to rows. A row is the index of a name, and numbers with
+ * the same name share a row. Names can change, for example when the kernel loads a module, so the caller must call
+ * `refresh` about once a second.
  */
 import type { FunctionNames } from '../../model/function-names.ts';
 
-/** Name of all numbers that have no name of their own. */
+/** Name of numbers that have none. */
 const UNKNOWN = 'unknown';
 export const UNKNOWN_ROW = 0;
-/** Name of all numbers whose own name gets no row, because `maxNames` names have rows. */
+/** Name of numbers whose own name gets no row. */
 const OTHER = 'other';
 export const OTHER_ROW = 1;
 
-/** If a name belongs to no number, it loses its row after this many calls of `expired` (about five minutes). */
+/** A name that belongs to no number loses its row after this many calls of `expired`. */
 const KEPT_CALLS = 300;
 
-/** Words of an entry: the low and high word of the number, and the row plus 1 (0: the entry is free). */
+/** Words of an entry: the number (two words), and the row plus 1 (0: the entry is free). */
 const LOW = 0;
 const HIGH = 1;
 const ROW = 2;
 const ENTRY_BITS = 2;
 const SMALLEST_BITS = 10;
-/**
- * Binary logarithm of the maximum number of entries. At most half of the entries are used, so a table contains at most
- * 131,072 numbers. (A kernel has about 50,000 traceable functions.) When the table is full, it is emptied.
- */
+/** Binary logarithm of the maximum number of entries. A kernel has about 50,000 traceable functions. */
 const LARGEST_BITS = 18;
 
 export class ValueRows {
@@ -35,7 +29,7 @@ export class ValueRows {
   readonly names: string[] = [UNKNOWN, OTHER];
   readonly #rows = new Map<string, number>();
   readonly #free: number[] = [];
-  /** Names that belong to no number. Value: number of calls of `expired` until the name loses its row. */
+  /** Names that belong to no number, with the calls of `expired` until they lose their rows. */
   readonly #missing = new Map<string, number>();
   readonly #source: FunctionNames;
   readonly #maxNames: number;
@@ -45,7 +39,7 @@ export class ValueRows {
   #entries = new Int32Array(1 << (SMALLEST_BITS + ENTRY_BITS));
   #used = 0;
 
-  /** `onRefused` is called when a name gets no row, because `maxNames` names already have rows. */
+  /** `onRefused` is called for each name that gets no row because `maxNames` names have rows. */
   constructor(source: FunctionNames, maxNames: number, onRefused: () => void) {
     this.#source = source;
     this.#maxNames = maxNames;
@@ -53,7 +47,6 @@ export class ValueRows {
     this.#generation = source.generation;
   }
 
-  /** Returns the row of a number, given as two 32-bit words. */
   row(low: number, high: number): number {
     const entries = this.#entries;
     const mask = (1 << this.#bits) - 1;
@@ -67,7 +60,7 @@ export class ValueRows {
     }
   }
 
-  /** Empties the table if the names of numbers may have changed. Each name keeps its row. */
+  /** Empties the table if names may have changed. Each name keeps its row. */
   refresh(): void {
     if (this.#source.generation === this.#generation) return;
     this.#clear();
@@ -77,9 +70,8 @@ export class ValueRows {
   }
 
   /**
-   * Returns the rows of names that have belonged to no number for about five minutes, for example because a module was
-   * removed. The caller must remove the series of these rows, because other names will get the rows. Must be called
-   * about once a second.
+   * Returns the rows of names that have belonged to no number for about five minutes. The caller must remove the series
+   * of these rows, because other names will get the rows. Call this about once a second.
    */
   expired(): number[] {
     const gone: number[] = [];
@@ -98,7 +90,8 @@ export class ValueRows {
   }
 
   #add(low: number, high: number): number {
-    // Use at most half of the entries, so that every search soon finds a free entry.
+    // Returns the rows of names that have belonged to no number for about five minutes. The caller must remove their
+    // series, because other names will get the rows. Call this about once a second.
     if (this.#used >= 1 << (this.#bits - 1)) {
       if (this.#bits === LARGEST_BITS) this.#clear();
       else this.#grow();
@@ -151,8 +144,8 @@ export class ValueRows {
 }
 
 /**
- * Returns a hash whose lowest bits are usable as an index. The lowest bits of function addresses are zero, so the
- * lowest bits of the product are also zero. The shift therefore mixes in higher bits of the product.
+ * The lowest bits of function addresses are zero, so the lowest bits of the product are also zero. The shift mixes in
+ * higher bits.
  */
 function hash(low: number, high: number): number {
   const h = Math.imul(low ^ Math.imul(high, 0x85ebca6b), 0x9e3779b1);
