@@ -1,6 +1,6 @@
 /**
- * Declares the family of a declared metric (src/model/declared-metric.ts), and records counts, amounts or times in its
- * series. A row is the number of a combination of label values.
+ * Declares the family of a declared metric (src/model/declared-metric.ts) and records values in its series. A row is
+ * the number of a combination of label values.
  */
 import type { Family } from '../../metrics/family.ts';
 import { KERNEL, UNKNOWN } from '../../model/containers.ts';
@@ -10,13 +10,12 @@ import { IN_INTERRUPT } from '../names/trace-flags.ts';
 import type { CommonOptions, ProbeContext } from '../probe.ts';
 import { type SeriesRows, type Split, splitOf } from '../split.ts';
 
-/** How to convert the number in a field to the recorded number, and the recorded number to the exported number. */
+/** Conversion from the field to the recorded number, and from there to the exported number. */
 interface Scale {
-  /** Number of recorded units in one unit of the field. */
+  /** Recorded units per unit of the field. */
   factor: number;
-  /** Number of recorded units in one exported unit. */
+  /** Recorded units per exported unit. */
   divisor: number;
-  /** Name of the exported unit. */
   unit: string;
 }
 
@@ -24,10 +23,7 @@ const COUNTED: Scale = { factor: 1, divisor: 1, unit: '' };
 const NANOSECONDS: Scale = { factor: 1, divisor: 1e9, unit: 'seconds' };
 const FACTORS: Partial<Record<Unit, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9 };
 
-/**
- * Returns the scale for fields in this unit. Throws an `Error` if the unit is jiffies and the length of a jiffy is
- * unknown.
- */
+/** Returns the scale of a unit. Throws an `Error` for jiffies if the length of a jiffy is unknown. */
 export function scaleOf(unit: Unit, host: Pick<ProbeContext['host'], 'jiffyNs'>): Scale {
   if (unit === 'none' || unit === 'pages') return COUNTED;
   if (unit === 'bytes') return { ...COUNTED, unit: 'bytes' };
@@ -38,14 +34,14 @@ export function scaleOf(unit: Unit, host: Pick<ProbeContext['host'], 'jiffyNs'>)
 
 /** The series of a declared metric, by row. */
 export interface Amounts extends SeriesRows {
-  /** Counts a value that gets no series of its own, because a limit is reached. */
+  /** Counts a value that gets no series because of a limit. */
   onRefused(): void;
   factor: number;
   /** Returns the slot (number) of the container of the record's task; `UNKNOWN` if the series are not by container. */
   containerOf(record: EventRecord): number;
 }
 
-/** Returns the names of the labels that have no constant value. */
+/** Returns the names of the labels without a constant value. */
 export function openLabels({ labels }: DeclaredMetric): string[] {
   return labels.filter(({ constant }) => constant === undefined).map(({ name }) => name);
 }
@@ -93,10 +89,7 @@ export function declareAmounts(
   return amountsOf(family, (slot, amount) => family.add(slot, amount));
 }
 
-/**
- * Returns a function that finds the container of a record's task. If the metric has a start event and an end event,
- * callers must pass the record of the end event.
- */
+/** Returns a function that finds the container of a record's task. Of a pair, callers must pass the end event. */
 function containerReader(
   context: ProbeContext,
   metric: DeclaredMetric,
@@ -109,6 +102,6 @@ function containerReader(
   const taskOf = context.int(event, field);
   if (field !== TASK) return (record) => containerOf(taskOf(record));
   const flagsOf = context.int(event, 'common_flags');
-  // In an interrupt, `common_pid` is the interrupted task. This task did not cause the event.
+  // In an interrupt, `common_pid` is the interrupted task, which did not cause the event.
   return (record) => ((flagsOf(record) & IN_INTERRUPT) === 0 ? containerOf(taskOf(record)) : KERNEL);
 }

@@ -1,7 +1,4 @@
-/**
- * Functions that declare the metrics of built-in probes, and a function that makes a probe from declared metrics. A
- * declared metric is data: it names the events to count or measure (src/model/declared-metric.ts).
- */
+/** Declares the metrics of built-in probes, and makes probes from declared metrics (src/model/declared-metric.ts). */
 
 import type { z } from 'zod';
 import { DEFAULT_BUCKETS } from '../../config/units/buckets.ts';
@@ -20,7 +17,7 @@ import { familyOf, needsOf, runMetrics } from './module.ts';
 type Event = string | EventChoice;
 /**
  * Labels by name. A string names a field: `FIELD` or `end.FIELD` of the end event, or `start.FIELD` of the start event.
- * An object describes the label. If the object has no `field`, the label's name is the field.
+ * An object without `field` means the field with the label's name.
  */
 type Labels = Readonly<Record<string, string | Partial<DeclaredLabel>>>;
 type More = Partial<Omit<DeclaredMetric, 'labels' | 'key'>> & {
@@ -28,7 +25,7 @@ type More = Partial<Omit<DeclaredMetric, 'labels' | 'key'>> & {
   key?: readonly (string | KeyPart)[];
 };
 
-/** Makes a counter of events. With `kind: 'sum'` and `measure`, makes a counter that adds up a number in the events. */
+/** Makes a counter of events; with `kind: 'sum'` and `measure`, a sum of a number in the events. */
 export function counter(name: string, help: string, event: Event, more: More = {}): DeclaredMetric {
   return metric(name, help, 'count', event, more);
 }
@@ -49,7 +46,6 @@ export function pair(name: string, help: string, start: Event, end: Event, more:
   return metric(name, help, 'histogram', end, { start: choiceOf(start), ...more });
 }
 
-/** Makes a label with a fixed value. */
 export function constant(value: string): Partial<DeclaredLabel> {
   return { constant: value, field: '' };
 }
@@ -88,7 +84,7 @@ interface Parts<Own extends object> {
   name: string;
   help: string;
   rate: ProbeModule['rate'];
-  /** Default bucket bounds of the histograms, in seconds. If absent, 1 µs to 10 s. */
+  /** Default bucket bounds, in seconds. If absent, 1 µs to 10 s. */
   buckets?: readonly number[];
   /** Config keys that only this probe has, with defaults. */
   schema?(kit: SchemaKit): Record<keyof Own & string, z.ZodType>;
@@ -100,7 +96,7 @@ interface Parts<Own extends object> {
   isOn?(metric: DeclaredMetric, options: Own): boolean;
 }
 
-/** Makes a probe from declared metrics. A metric does not run if the kernel lacks one of its events or fields. */
+/** Whether a metric is enabled. If absent, all are. */
 export function declaredProbe<Own extends object = object>(
   parts: Parts<Own>,
 ): ProbeModule<CommonOptions & Own> {
@@ -128,8 +124,8 @@ export function declaredProbe<Own extends object = object>(
 }
 
 /**
- * Returns the events that a metric needs, all optional. The agent reports a missing event, unless the metric has
- * `isVariant`: only some kernels have its events.
+ * Returns the events that a metric needs, all optional. Missing events of variants (`isVariant`) are not reported,
+ * because only some kernels have these events.
  */
 function builtInNeeds(one: DeclaredMetric): EventNeed[] {
   const fixed = one.labels.find(({ constant: value }) => value !== undefined);

@@ -1,6 +1,5 @@
 /**
- * Compiles the filter of a declared metric to a function that checks records. The agent checks each record itself, even
- * if the kernel also applies the filter.
+ * Compiles the filter of a declared metric. The agent checks each record, even if the kernel also applies the filter.
  */
 import { bytesReader, intReader, wordOffset } from '../../decode/fields.ts';
 import {
@@ -15,22 +14,19 @@ import { TWO_POW_32 } from '../../model/time.ts';
 
 export type RecordFilter = (record: EventRecord) => boolean;
 
-/** Names that mean the CPU in the kernel's filter language: the CPU that recorded the event. */
+/** Names of the event's CPU in the kernel's filter language. */
 const CPU_FIELDS: readonly string[] = ['CPU', 'cpu'];
 const STAR = 0x2a;
 const QUESTION = 0x3f;
 
-/** Returns the fields that the filter `where` reads, except `CPU`; an empty list if `where` is undefined. */
+/** Returns the fields that a filter reads, except `CPU`. */
 export function fieldsOfFilter(where: string | undefined): string[] {
   return where === undefined
     ? []
     : filteredFields(parseEventFilter(where)).filter((field) => field !== 'CPU');
 }
 
-/**
- * Returns a function that checks whether a record matches the filter `where`. Throws an `Error` if the format lacks a
- * field, or if the type of a field does not allow the comparison.
- */
+/** Throws an `Error` if the format lacks a field, or if the type of a field does not allow the comparison. */
 export function compileFilter(where: string, format: EventFormat): RecordFilter {
   return compiled(parseEventFilter(where), format);
 }
@@ -78,10 +74,7 @@ function numberFilter(read: (record: EventRecord) => number, op: Comparison, val
   }
 }
 
-/**
- * Makes the filter for the operator `&`. Tests the two words of a 64-bit field separately, because a double cannot
- * represent all 64 bits.
- */
+/** Tests the two words of a 64-bit field separately, because a double cannot represent all 64 bits. */
 function bitsFilter(format: EventFormat, field: string, value: number): RecordFilter {
   const size = format.fields.find(({ name }) => name === field)?.size;
   if (size !== 8) return numberFilter(intReader(format, field), '&', value);
@@ -100,10 +93,7 @@ function textFilter(text: BytesReader, op: Comparison, value: string): RecordFil
   return op === '!=' ? (record) => !equal(record) : equal;
 }
 
-/**
- * Whether the bytes from `from` up to but not including `to` match the pattern. If `isGlob` is false, `*` and `?` match
- * only themselves.
- */
+/** Whether the bytes match. If `isGlob` is false, `*` and `?` match only themselves. */
 function matches(pattern: Uint8Array, isGlob: boolean, bytes: Uint8Array, from: number, to: number): boolean {
   let p = 0;
   let n = from;

@@ -1,7 +1,6 @@
 /**
- * Runs a declared counter whose events the kernel counts (see kernel-count.ts). The kernel keeps one count per
- * combination of field values. For each combination, this code writes the field values into a record and reads the
- * labels from this record, as from a recorded event.
+ * Runs a declared counter whose events the kernel counts, by field values (see kernel-count.ts). The field values are
+ * written into a record, so that labels are read as from a recorded event.
  */
 import { writeInteger } from '../../decode/text/scratch.ts';
 import type { DeclaredLabel, DeclaredMetric } from '../../model/declared-metric.ts';
@@ -13,16 +12,10 @@ import { isTextField } from './label-names.ts';
 import { isOfCpu, type LabelRows } from './labels.ts';
 import type { RunningMetric } from './pair.ts';
 
-/**
- * Key of counters without labels, because the kernel requires a key. This field has the same value in all records of an
- * event.
- */
+/** Key of counters without labels, because the kernel requires a key. All records of an event have the same value. */
 const CONSTANT = 'common_type';
 
-/**
- * Makes the kernel count the event, by the labels of the metric. Throws an `Error` if the kernel cannot count by these
- * labels.
- */
+/** Throws an `Error` if the kernel cannot count by these labels. */
 export function runInKernel(
   context: ProbeContext,
   { labels, event: { event } }: DeclaredMetric,
@@ -62,8 +55,8 @@ export function runInKernel(
 }
 
 /**
- * Returns the field that contains the value of the label; undefined if the value is the CPU. Throws an `Error` if the
- * field is missing or is not a number.
+ * Returns the field of a label; undefined if the label is the CPU. Throws an `Error` if the field is missing or is not
+ * a number.
  */
 function keyOf(label: DeclaredLabel, format: EventFormat): FieldFormat | undefined {
   if (isOfCpu(label, format)) return undefined;

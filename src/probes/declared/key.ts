@@ -1,6 +1,6 @@
 /**
- * Reads the key of an operation from records. An end event belongs to the start event with the same key. A key consists
- * of 32-bit words. A 64-bit field, such as a pointer, becomes two words.
+ * Reads the key of an operation from its start or end event. A key consists of 32-bit words; a 64-bit field becomes
+ * two.
  */
 
 import { CPU, type KeyPart } from '../../model/declared-metric.ts';
@@ -8,20 +8,17 @@ import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import type { EventRecord } from '../../model/record.ts';
 import { TWO_POW_32 } from '../../model/time.ts';
 
-/** Copies the words of the record's key into `into`. */
+/** Writes the record's key into `into`. */
 export type KeyReader = (record: EventRecord, into: Int32Array) => void;
 
 export interface Keys {
-  /** Number of words in a key. */
+  /** Words per key. */
   width: number;
   start: KeyReader;
   end: KeyReader;
 }
 
-/**
- * How to compute one word of a key: `((words[at] << up) >> down) & mask`. If `at` is negative, the word is the CPU
- * number.
- */
+/** One word of a key: `((words[at] << up) >> down) & mask`, or the CPU if `at` is negative. */
 interface Word {
   at: number;
   up: number;
@@ -29,10 +26,7 @@ interface Word {
   mask: number;
 }
 
-/**
- * Makes the functions that read the key from the start event and from the end event. Throws an `Error` if a field is
- * missing or is not a number.
- */
+/** Throws an `Error` if a field is missing or is not a number. */
 export function makeKeys(parts: readonly KeyPart[], start: EventFormat, end: EventFormat): Keys {
   const [ofStart, ofEnd]: [Word[], Word[]] = [[], []];
   for (const { start: startField, end: endField, mask } of parts) {
@@ -44,7 +38,7 @@ export function makeKeys(parts: readonly KeyPart[], start: EventFormat, end: Eve
   return { width: ofStart.length, start: readerOf(ofStart), end: readerOf(ofEnd) };
 }
 
-/** Returns the field with this name; undefined if the name means the CPU that recorded the event. */
+/** Returns undefined if the name means the CPU of the event. */
 function fieldOf(format: EventFormat, name: string): FieldFormat | undefined {
   if (name === CPU) return undefined;
   const field = format.fields.find((candidate) => candidate.name === name);
@@ -71,8 +65,7 @@ function wordsOf(format: EventFormat, field: FieldFormat | undefined, width: num
   const bits = size === 4 || signed ? -1 : (1 << (8 * size)) - 1;
   const low = { at, up, down: 32 - 8 * size, mask: lowMask & bits };
   if (width === 1) return [low];
-  // The field of the other event has 64 bits. Add a high word to this field: copies of the sign bit if the field is
-  // signed, else zeros.
+  // The field of the other event has 64 bits, so add a high word.
   return [low, { at, up, down: 31, mask: signed ? highMask : 0 }];
 }
 

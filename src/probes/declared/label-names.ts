@@ -1,4 +1,4 @@
-/** Makes functions that convert numbers in fields to label values. Their callers cache the results. */
+/** Converts numbers in fields to label values. Callers cache the results. */
 import { printedNames } from '../../decode/print-fmt.ts';
 import type { Containers } from '../../model/containers.ts';
 import type { DeclaredLabel } from '../../model/declared-metric.ts';
@@ -6,12 +6,12 @@ import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { TWO_POW_32 } from '../../model/time.ts';
 import type { ProbeContext } from '../probe.ts';
 
-/** Returns the label value for a number, given as two 32-bit words; undefined if the number has no name. */
+/** Returns the label value of a number, given as two 32-bit words; undefined if it has no name. */
 export type NumberNamer = (low: number, high: number) => string | undefined;
 
 type Facts = Pick<ProbeContext, 'host' | 'functions'>;
 
-/** Whether the field contains text. All other fields contain numbers. */
+/** Fields that do not contain text contain numbers. */
 export function isTextField({ type, array, location }: FieldFormat): boolean {
   return location !== 'inline' || (array && /\bchar\b/.test(type));
 }
@@ -72,7 +72,7 @@ function hex64(low: number, high: number): string {
   return (high >>> 0).toString(16) + (low >>> 0).toString(16).padStart(8, '0');
 }
 
-/** Returns the table of containers. Throws an `Error` if the agent does not track containers. */
+/** Throws an `Error` if the agent does not track containers. */
 export function containersOf({ host }: Facts): Containers {
   if (host.containers === undefined)
     throw new Error('a label with `as: container` needs containers, but containers.enabled is false');

@@ -1,7 +1,4 @@
-/**
- * Assigns a row (a small number) to each combination of label values. Looking up a known combination needs no string
- * and no allocation. A column is the rows for the values of a single label.
- */
+/** Assigns a row (a small number) to each combination of label values. A known combination costs no allocation. */
 
 import { bytesReader, intReader, wordOffset } from '../../decode/fields.ts';
 import { slotLookup } from '../../model/containers.ts';
@@ -13,33 +10,30 @@ import { TextRows } from '../tables/text-rows.ts';
 import { OTHER_ROW, ValueRows } from '../tables/value-rows.ts';
 import { containersOf, isTextField, type NumberNamer, namerOf } from './label-names.ts';
 
-/** Maximum number of values of one label, and maximum number of combinations. `max_series` is an additional limit. */
+/** Maximum number of values of one label, and of combinations. `max_series` is an additional limit. */
 const MOST_VALUES = 1000;
 const MISSING = 'unknown';
 
 export type RowReader = (record: EventRecord) => number;
 
-/** Rows for the combinations of values of a group of labels. `read` returns the row of a record. */
+/** Rows for the combinations of a group of labels. */
 export interface LabelRows {
   read: RowReader;
   /** Returns the values of a row, one per label. */
   values(row: number): readonly string[];
-  /** Updates the names of numbers. Must be called about once a second. */
+  /** Updates the names of numbers. Call this about once a second. */
   refresh(): void;
 }
 
 export interface LabelFacts {
   context: Pick<ProbeContext, 'host' | 'functions'>;
-  /** Called when a value gets the row `other`, because the limit of rows is reached. */
+  /** Called when a value gets the row `other` because of the limit. */
   onRefused(): void;
 }
 
 const nothing = () => {};
 
-/**
- * Makes the rows for labels whose values come from the same event. Throws an `Error` if a field is missing, or if the
- * type of a field does not match the label.
- */
+/** Makes the rows for labels of one event. Throws an `Error` if a field is missing or has the wrong type. */
 export function makeLabelRows(
   labels: readonly DeclaredLabel[],
   format: EventFormat,
@@ -73,7 +67,7 @@ export interface PairRows {
   values(row: number): readonly string[];
 }
 
-/** Assigns a row to each pair of rows, one row from `a` and one from `b`. */
+/** Assigns a row to each pair of a row of `a` and a row of `b`. */
 export function pairRows(
   a: Pick<LabelRows, 'values'>,
   b: Pick<LabelRows, 'values'>,
@@ -119,8 +113,7 @@ function columnOf(label: DeclaredLabel, format: EventFormat, facts: LabelFacts):
     throw new Error(`field ${field.name} of ${format.system}:${format.name} (${field.type}) is not a string`);
   const namer = namerOf(label, format, field, facts.context);
   const generation = label.as === 'symbol' ? facts.context.functions : { generation: 0 };
-  // Look up the names of tasks and containers again every second, because the kernel reuses pids, and the agent learns
-  // the name of a container with a delay.
+  // Look up these names again every second: the kernel reuses pids, and a container gets its name with a delay.
   const isForgetful = label.as === 'comm' || isOfContainer(label);
   const readerOf = (rows: ValueRows): RowReader => {
     if (isOfContainer(label)) return narrowReader(rows, slotReader(format, field.name, facts));
@@ -131,7 +124,7 @@ function columnOf(label: DeclaredLabel, format: EventFormat, facts: LabelFacts):
   return namedColumn(readerOf, namer, generation, isForgetful, facts);
 }
 
-/** Whether the value of the label is the CPU that recorded the event. */
+/** Whether the value of the label is the CPU of the event. */
 export function isOfCpu(label: DeclaredLabel, format: EventFormat): boolean {
   const isCpu = label.as === 'cpu' || (label.field === CPU && label.as === undefined);
   return isCpu && (label.field === CPU || !format.fields.some(({ name }) => name === label.field));

@@ -1,7 +1,5 @@
 /**
- * Makes the handlers of a declared metric. They count single events, record a number in single events, or measure the
- * time from a start event to its end event. Everything that depends on the event formats is prepared once, so that a
- * handler has little work per event.
+ * Makes the handlers of a declared metric. Whatever depends on event formats is prepared once, to keep handlers fast.
  */
 import { intReader } from '../../decode/fields.ts';
 import { type DeclaredMetric, type EventChoice, type Measure, TASK } from '../../model/declared-metric.ts';
@@ -18,10 +16,7 @@ import { type RunningMetric, runPair } from './pair.ts';
 
 const ALL: RecordFilter = () => true;
 
-/**
- * Makes the handlers of a metric. Throws an `Error` if an event or a field does not exist, or if a field does not have
- * the type that the metric requires.
- */
+/** Throws an `Error` if an event or a field does not exist, or if a field has the wrong type for the metric. */
 export function runMetric(
   context: ProbeContext,
   metric: DeclaredMetric,
@@ -72,7 +67,7 @@ export function runMetric(
   };
 }
 
-/** Returns `values` in the order of the labels. In `values`, the values from the start event come first. */
+/** Puts `values` in the order of the labels. In `values`, the values from the start event come first. */
 function inOrder(values: readonly string[], isEnd: readonly boolean[]): string[] {
   let first = 0;
   let last = isEnd.filter((is) => !is).length;
@@ -89,10 +84,7 @@ export function filterOf({ where }: EventChoice, format: EventFormat): RecordFil
   return where === undefined ? undefined : compileFilter(where, format);
 }
 
-/**
- * If all labels have constant values, creates the series with value 0, so that the first event shows as an increase.
- * Does nothing for maxima, because 0 would be wrong.
- */
+/** Creates a series without open labels with value 0, so that the first event shows as an increase. */
 function showFromStart({ labels, kind }: DeclaredMetric, amounts: Amounts): void {
   if (kind !== 'max' && labels.every(({ constant }) => constant !== undefined)) amounts.show(0);
 }

@@ -1,6 +1,4 @@
-/**
- * Functions with which a probe runs declared metrics: they return the events to read, and make one handler per event.
- */
+/** Returns the events that declared metrics need, and makes one handler per event. */
 import type { DeclaredMetric, EventChoice } from '../../model/declared-metric.ts';
 import { CPU, TASK } from '../../model/declared-metric.ts';
 import type { EventHandler } from '../../model/record.ts';
@@ -49,8 +47,8 @@ export function familyOf(metric: DeclaredMetric): ProbeModule['metrics'][number]
 }
 
 /**
- * Runs `metrics`, except those whose events or fields the kernel lacks. Also declares the families of all metrics in
- * `all`, including metrics that do not run. Throws an `Error` if a field has the wrong type for a metric.
+ * Runs the metrics whose events and fields the kernel has, and declares the families of all metrics in `all`. Throws an
+ * `Error` if a field has the wrong type for a metric.
  */
 export function runMetrics(
   context: ProbeContext,
@@ -110,9 +108,7 @@ function inTurnOnLoss(
   };
 }
 
-/**
- * Returns filters in the kernel's syntax, by event. An event has no filter if a metric needs all records of the event.
- */
+/** Returns filters in the kernel's syntax, by event. An event that a metric needs unfiltered has none. */
 function filtersOf(
   metrics: readonly DeclaredMetric[],
   running: readonly RunningMetric[],

@@ -1,8 +1,6 @@
 /**
- * Stores the start events of a declared pair until their end events occur. A declared pair is a metric that measures
- * the time from a start event to its end event. There are three variants: starts are stored by task, by CPU, or by any
- * other key. Each variant has arrays of stamps (start times) and tags (numbers that the caller chooses), indexed by
- * place. Place 0 means "no start".
+ * Stores the start events of a metric until their end events occur: by task, by CPU, or by any other key. Start times
+ * (stamps) and numbers that the caller chooses (tags) are indexed by place. Place 0 means "no start".
  */
 
 import { wordOffset } from '../../decode/fields.ts';
@@ -13,27 +11,22 @@ import { PairTable } from '../tables/pair-table.ts';
 import { TaskStamps } from '../tables/task-stamps.ts';
 import { type Keys, makeKeys } from './key.ts';
 
-/** Maximum number of stored starts per declared pair, if they are stored by any other key. */
+/** Maximum number of starts per metric, if stored by any other key. */
 const CAPACITY = 16384;
 
 export interface OpenStarts {
-  /**
-   * Arrays indexed by place. `stamps`: start time; 0 if the place is free. `values` exists if the shape has
-   * `hasValues`.
-   */
+  /** By place. A stamp is 0 if the place is free. `values` exists if the shape has `hasValues`. */
   readonly columns: {
     readonly stamps: Float64Array;
     readonly tags: Int32Array;
     readonly values?: Float64Array;
   };
   /**
-   * Returns the place where the caller must store the start in this record; 0 if the start cannot be stored. If the
-   * place already has a stamp, a previous start with this key has no end yet.
+   * Returns the place where the caller must store the start; 0 if it cannot be stored. If the place already has a
+   * stamp, a previous start with this key has no end yet.
    */
   begin(record: EventRecord): number;
-  /**
-   * Returns the place of the start to which this end event belongs. The stamp at the place is 0 if there is no start.
-   */
+  /** Returns the place of the end event's start. If there is none, the stamp at the place is 0. */
   end(record: EventRecord): number;
   /** Frees a place that `end` returned. */
   free(place: number): void;
@@ -49,12 +42,12 @@ export interface PairShape {
   onEvicted(count: number): void;
 }
 
-/** Whether the key contains the CPU. If true, every operation begins and ends on the same CPU. */
+/** Whether every operation begins and ends on the same CPU. */
 export function isOnOneCpu(key: readonly KeyPart[]): boolean {
   return key.some(({ start, end }) => start === CPU && end === CPU);
 }
 
-/** Makes the fastest variant for the key. Throws an `Error` if a field is missing or cannot be part of a key. */
+/** Throws an `Error` if a field is missing or cannot be part of a key. */
 export function makeOpenStarts(shape: PairShape): OpenStarts {
   const { key, nested, start, end, cpuCount, hasValues, onEvicted } = shape;
   const only =

@@ -1,17 +1,11 @@
-/**
- * For traces, reports operations of declared metrics to a sink. Only metrics whose times each belong to one task are
- * reported.
- */
+/** For traces, reports operations of declared metrics to a sink. */
 import { wordOffset } from '../../decode/fields.ts';
 import { type DeclaredMetric, TASK } from '../../model/declared-metric.ts';
 import type { EventFormat } from '../../model/format.ts';
 import type { EventRecord } from '../../model/record.ts';
 import type { ProbeContext } from '../probe.ts';
 
-/**
- * Reports an operation. `row`: row (number) of the label values. `record`: the end event, or the single event that
- * contains the duration. `ns`: the duration.
- */
+/** Reports an operation of `ns`. `row`: number of the label values. `record`: the operation's end or only event. */
 export type OperationReport = (row: number, record: EventRecord, ns: number) => void;
 
 /** Whether each time in the metric is the time of a single task. */

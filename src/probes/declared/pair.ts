@@ -1,8 +1,4 @@
-/**
- * Makes the handlers of a declared pair. For each end event, they find the start event and measure the time between the
- * two. An operation counts as unmatched, with a reason, if one of its events is missing, if its events are out of
- * order, or if events were lost during the operation.
- */
+/** Makes the handlers of a metric that measures the time from a start event to an end event. */
 import { intReader, wordOffset } from '../../decode/fields.ts';
 import { type DeclaredMetric, TASK } from '../../model/declared-metric.ts';
 import type { EventFormat } from '../../model/format.ts';
@@ -13,7 +9,6 @@ import type { RecordFilter } from './filter.ts';
 import { isOnOneCpu, makeOpenStarts } from './open-starts.ts';
 import type { OperationReport } from './operations.ts';
 
-/** The handlers of one metric. */
 export interface RunningMetric {
   handlers: readonly (readonly [event: string, handler: EventHandler])[];
   onLoss?: NonNullable<Probe['onLoss']>;
@@ -30,10 +25,7 @@ interface Side {
 export interface PairParts {
   start: Side;
   end: Side;
-  /**
-   * Returns the row of an operation. `startRow` and `endRow`: rows of the label values from the start event and from
-   * the end event.
-   */
+  /** Returns the row of an operation, given the rows of the label values from its start event and its end event. */
   rowOf(startRow: number, endRow: number): number;
   amounts: Amounts;
   report: OperationReport | undefined;
@@ -63,8 +55,8 @@ export function runPair(
   const isFirst = nested === 'first';
   const onOneCpu = isOnOneCpu(key);
   /**
-   * Operations that began before this time count as lost. If every operation stays on one CPU, the array has one
-   * element per CPU, and one more for all CPUs with higher numbers. Otherwise, the array has a single element.
+   * Operations that began before this time count as lost. If operations stay on one CPU, there is one element per CPU,
+   * and one for all higher numbers. Otherwise, there is one element.
    */
   const lostUntil = new Float64Array(onOneCpu ? cpuCount + 1 : 1);
   const lossPlace = (cpu: number) => (onOneCpu ? Math.min(cpu, cpuCount) : 0);
@@ -104,8 +96,7 @@ export function runPair(
       return;
     }
     const row = tags[place];
-    // With `between`, the time is the difference of two fields. A negative difference counts as 0: for example, a timer
-    // expired before its planned expiry.
+    // A timer can expire before its planned expiry, so the difference of two fields can be negative.
     const ns =
       span === undefined || values === undefined
         ? record.timestampNs - since
@@ -147,10 +138,7 @@ function spanOf(
   return { start: intReader(startFormat, start), end: intReader(endFormat, end) };
 }
 
-/**
- * Returns the offset of `common_pid` in both events, in 32-bit words; undefined if the key does not contain
- * `common_pid`.
- */
+/** Returns the offset of `common_pid` in both events, in 32-bit words; undefined if it is not in the key. */
 function ownPid(
   { key }: DeclaredMetric,
   start: EventFormat,

@@ -1,4 +1,4 @@
-/** Makes a probe from a metric that the config declares. The caller passes the probe's name, `metrics/NAME`. */
+/** Makes a probe from a metric that the config declares. */
 import type { DeclaredMetric } from '../../model/declared-metric.ts';
 import type { CommonOptions, ProbeModule } from '../probe.ts';
 import { familyOf, needsOf, runMetrics } from './module.ts';
