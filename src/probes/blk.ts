@@ -1,12 +1,9 @@
 /**
- * How long do disk requests take? Counts actions of the block layer, and measures two times: from the queueing of a
- * request to its completion, and from its issue to its completion. The blk tracer (kernel/trace/blktrace.c) writes
- * actions only as text. The agent's text reader makes a record of each line.
+ * How long do disk requests take? The blk tracer (kernel/trace/blktrace.c) writes actions as text, of which the agent's
+ * text reader makes records.
  *
- * Device, sector and operation identify a request. Some actions are normally missing. A bio that is merged into another
- * request (M, F) has a queueing (Q) but no completion (C). If the block layer splits a request, its parts have no
- * queueing. Requests to a device mapper have no issue (D). A completion therefore counts as unmatched only if it has
- * neither a queueing nor an issue.
+ * Device, sector and operation identify a request. Many requests normally have no queueing (Q), no issue (D) or no
+ * completion (C). A completion counts as unmatched only if it has neither a queueing nor an issue.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
@@ -53,17 +50,11 @@ const ISSUE_TO_COMPLETE = {
 };
 
 const SECTOR_BYTES = 512;
-/**
- * `N`, the first letter of `rwbs` if an action neither reads nor writes: plugging, and commands to the device itself. A
- * flush has `FN`, so its first letter is `F`.
- */
+/** `N`, the first letter of `rwbs` for plugging and for commands to the device itself. A flush has `FN`. */
 const NEITHER = 0x4e;
-/**
- * Maximum number of entries, enough for all queues of ten disks. Each request has up to two entries: one for its
- * queueing and one for its issue.
- */
+/** Enough for all queues of ten disks. Each request has one entry for its queueing and one for its issue. */
 const CAPACITY = 32768;
-/** Evict entries after this time (ns). Drivers time out earlier, so no completion of an older entry follows. */
+/** No completion follows later than this, because drivers time out earlier. */
 const TOO_LONG_NS = 600e9;
 
 export interface BlkOptions extends CommonOptions {
@@ -85,7 +76,7 @@ export const blk: ProbeModule<BlkOptions> = {
     tracer: 'blk',
     where: 'top',
     reads: 'text',
-    // With these options, the kernel writes the format that the text reader expects, with actions as letters.
+    // With these options, the kernel writes the format that the text reader expects.
     options: { blk_classic: '0', verbose: '0' },
     knobs: [],
     blockDevices: options.devices,
@@ -136,12 +127,10 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
     const action = actionOf(record.bytes, letters.start(record), letters.end(record));
     const sectors = bytesOf(record) / SECTOR_BYTES;
     const isNeither = record.bytes[rwbs.start(record)] === NEITHER;
-    // An action without data belongs to a flush. The actions of one flush have different sectors, so use sector 0 for
-    // all of them.
+    // The actions of one flush have different sectors, so use sector 0 for all of them.
     const isFlush = sectors === 0 && !isNeither;
     const operation = isFlush ? FLUSH : operationOf(record.bytes, rwbs.start(record), rwbs.end(record));
     series.count(row, action, operation, record.cpu);
-    // Plugging and commands to the device itself are only counted.
     if (isNeither) return;
     const sector = isFlush ? 0 : sectorOf(record);
     switch (action) {
@@ -152,8 +141,7 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
         drop(dev, sector, operation, QUEUED);
         break;
       case FRONTMERGED:
-        // The bio becomes the front of the request, so the request now begins at the bio's sector. Keep the bio's entry
-        // and drop the request's old entry.
+        // The request now begins at the bio's sector. Keep the bio's entry and drop the request's old entry.
         drop(dev, sector + sectors, operation, QUEUED);
         break;
       case ISSUED_ACTION:
@@ -180,10 +168,7 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
 
 type Unmatched = Record<'noStart' | 'lost' | 'late' | 'evicted', () => void>;
 
-/**
- * Returns the handler of completions. If only a part of a request completes, the request stays in the table with its
- * remaining sectors.
- */
+/** If only a part of a request completes, its entries stay in the table with the remaining sectors. */
 function makeComplete(
   series: ReturnType<typeof declareSeries>,
   requests: RequestsInFlight,
@@ -208,8 +193,7 @@ function makeComplete(
     const queued = find(dev, sector, operation, QUEUED);
     const issued = find(dev, sector, operation, ISSUED);
     if (queued < 0 && issued < 0) {
-      // With 0 sectors, a missing start is normal: the bio that requested a flush completes after the flush, but was
-      // not issued.
+      // The bio that requested a flush has 0 sectors. It completes after the flush, but was not issued.
       if (sectors > 0 && requests.dropped() === droppedBefore) noStart();
       return;
     }
@@ -228,10 +212,7 @@ function makeComplete(
   };
 }
 
-/**
- * Declares the families. A row of the histograms is a device and an operation. A row of the counter is a device, an
- * operation and an action.
- */
+/** A row of the histograms is a device and an operation; of the counter, also an action. */
 function declareSeries(context: ProbeContext, options: BlkOptions) {
   const key = (row: number, operation: number) => row * OPERATIONS.length + operation;
   const labels = (at: number) => [

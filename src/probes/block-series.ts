@@ -1,4 +1,4 @@
-/** Metric families of block requests. Each row is a device and an operation. */
+/** Metric families of block requests. A row is a device and an operation. */
 import { globMatcher } from '../config/units/globs.ts';
 import { declareDurations, declareTaskCounts } from './families.ts';
 import { SeenDevices } from './names/block-devices.ts';
@@ -40,14 +40,10 @@ const REQUEUES = {
 export const BLOCK_METRICS = [QUEUE, DEVICE, BYTES, ERRORS, REQUEUES];
 
 export interface BlockOptions extends CommonOptions {
-  /** Globs of the disks to measure. */
   devices: readonly string[];
 }
 
-/**
- * Declares the families, and returns functions that add to their series. `hasIssue`: whether the kernel has the event
- * block_rq_issue. Without this event, the probe measures no times.
- */
+/** Without the event block_rq_issue (`hasIssue`), the probe measures no times. */
 export function declareBlockSeries(context: ProbeContext, options: BlockOptions, hasIssue: boolean) {
   const key = (row: number, operation: number) => row * OPERATIONS.length + operation;
   const labels = (at: number) => [
@@ -63,8 +59,7 @@ export function declareBlockSeries(context: ProbeContext, options: BlockOptions,
     context.host,
     globMatcher(options.devices),
     (row) => {
-      // When a disk is first seen, create its series of reads and writes with value 0. All other series appear with
-      // their first request.
+      // Reads and writes start at 0 when a disk is first seen. Other series appear with their first request.
       for (const operation of [READ, WRITE]) {
         if (hasIssue) device.show(key(row, operation));
         bytes.show(key(row, operation));
@@ -87,8 +82,7 @@ export function declareBlockSeries(context: ProbeContext, options: BlockOptions,
       device.record(key(row, operation), cpu, ns, container),
     completed: (row: number, operation: number, amount: number, container: number) => {
       bytes.record(key(row, operation), 0, amount, container);
-      // Create a container's series of errors with value 0 at its first request, so that its first error shows as an
-      // increase.
+      // Create the series, so that a container's first error shows as an increase.
       if (options.per_container) errors.record(key(row, operation), 0, 0, container);
     },
     failed: (row: number, operation: number, container: number) =>

@@ -1,14 +1,11 @@
 /**
- * How long do disk requests wait in the queue, and how long does the device take? Reads the block_rq_* events
- * (include/trace/events/block.h). Measures the time in the queue (first insert to last issue) and at the device (last
- * issue to completion), and counts bytes, errors and requeues. A requeue means that the driver puts an issued request
- * back into the queue. The probe records both times only at completion, because a requeue can occur until then.
+ * How long do disk requests wait in the queue (first insert to last issue), and how long does the device take (last
+ * issue to completion)? Both times are recorded at completion, because a request can be requeued until then. The
+ * agent's own requests count, so that the numbers match /sys/block/NAME/stat.
  *
- * The events contain no request id, so device, sector and operation identify a request. If several requests have the
- * same key, the probe assigns a completion to the one that was inserted first. A flush has sector 0 in its issue event
- * and sector 2^64-1 in its completion event. The bio that requested the flush has a completion event with 0 sectors,
- * but no issue event. (Kernels 3.x do issue this bio, as a write of 0 sectors with `rwbs` `FWS`.) The probe also counts
- * the agent's own requests, so that a disk's numbers match /sys/block/NAME/stat.
+ * The events contain no request id, so device, sector and operation identify a request. A flush has sector 0 in its
+ * issue event and sector 2^64-1 in its completion event. The bio that requested the flush has only a completion event,
+ * with 0 sectors. (Kernels 3.x also issue this bio, as a write of 0 sectors with `rwbs` `FWS`.)
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
@@ -32,18 +29,18 @@ const REQUEUE = 'block:block_rq_requeue';
 const MERGE = 'block:block_rq_merge';
 
 const SECTOR_BYTES = 512;
-/** Letter `F` before the operation in `rwbs`: the disk first flushes its cache. */
+/** First letter of `rwbs` if the disk must flush its cache before the operation. */
 const FLUSHES_FIRST = 0x46;
-/** Sector number that this probe gives to a bio that requests a flush and has no data. */
+/** Sector number for a bio that requests a flush and has no data. */
 const CARRIER_SECTOR = -1;
-/** Maximum number of requests in the table, enough for all queues of ten disks. */
+/** Enough for all queues of ten disks. */
 const CAPACITY = 16384;
 /**
- * Evict queued requests after this time. If the kernel merges a bio into the front of a request, the request gets
- * another sector. Its issue event then does not find the queued entry.
+ * Evict queued requests after this time. A merge into the front of a request changes its sector, so its issue event
+ * does not find the queued entry.
  */
 const QUEUED_TOO_LONG_NS = 60e9;
-/** Evict issued requests after this time. Drivers time out earlier, so the completion event was lost. */
+/** Drivers time out earlier, so the completion event was lost. */
 const ISSUED_TOO_LONG_NS = 600e9;
 
 export const block: ProbeModule<BlockOptions> = {
@@ -95,16 +92,14 @@ export const block: ProbeModule<BlockOptions> = {
 
 /** The request of the current event. Overwritten for every event. */
 interface Request {
-  /** Row of the device; -1 if the config excludes the device. */
+  /** -1 if the config excludes the device. */
   row: number;
   dev: number;
   operation: number;
   sector: number;
-  /** Pid of the task that caused the event; 0 if an interrupt caused it. */
+  /** Pid of the task that caused the event; 0 for an interrupt. */
   pid: number;
-  /**
-   * Pid of the task that ran when the event occurred. If an interrupt caused the event, this is the interrupted task.
-   */
+  /** Pid of the running task, which an interrupt may have interrupted. */
   commonPid: number;
 }
 
@@ -112,7 +107,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
   const state = makeState(context, options);
   const { series, requests, hasIssue, hasInsert, hasRequeue } = state;
   const handlers: Record<string, EventHandler> = { [COMPLETE]: onComplete(context, state) };
-  // Without issue events, queued entries would never be removed, so handle only completions.
+  // Without issue events, queued entries would never be removed.
   if (hasIssue) {
     handlers[ISSUE] = onIssue(context, state);
     if (hasInsert) handlers[INSERT] = onInsert(context, state);
@@ -131,7 +126,6 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
 
 type State = ReturnType<typeof makeState>;
 
-/** Makes the state that the handlers share. */
 function makeState(context: ProbeContext, options: BlockOptions) {
   const [hasIssue, hasInsert, hasRequeue] = [ISSUE, INSERT, REQUEUE].map(
     (event) => context.format(event) !== undefined,
@@ -156,10 +150,7 @@ function makeState(context: ProbeContext, options: BlockOptions) {
   };
 }
 
-/**
- * Returns a function that copies an event's fields to `request`. The function returns false if the config excludes the
- * device.
- */
+/** Returns a function that copies an event to `request`, and returns false if the config excludes the device. */
 function requestReader(context: ProbeContext, event: string, { request, series, latest }: State) {
   const { devices } = series;
   const devOf = context.int(event, 'dev');
@@ -182,8 +173,7 @@ function requestReader(context: ProbeContext, event: string, { request, series, 
       sectorsOf(record) === 0
     ) {
       request.operation = FLUSH;
-      // The block layer creates a separate flush for this bio. The special sector distinguishes the bio from that
-      // flush.
+      // Distinguishes this bio from the flush that the block layer creates for it.
       request.sector = CARRIER_SECTOR;
     } else request.sector = sectorOf(record);
     request.commonPid = record.words[(record.offset >> 2) + pidAt];
@@ -192,7 +182,7 @@ function requestReader(context: ProbeContext, event: string, { request, series, 
   };
 }
 
-/** Tracks requests in flight. `find` and `add` use the key in `request`, which belongs to the current event. */
+/** `find` and `add` use the key in `request`. */
 function trackRequests(request: Request, { containerOf }: Split, lost: () => void, evicted: () => void) {
   const all = requestsInFlight(CAPACITY, lost, evicted);
   const { table, dropped, voidUntil } = all;
@@ -221,7 +211,7 @@ function onInsert(context: ProbeContext, state: State): EventHandler {
   return (record) => {
     if (!readInsert(record)) return;
     const back = find(QUEUED);
-    // If a requeue event preceded this event, the wait began at the requeue event, so add no entry.
+    // After a requeue event, the wait began at that event.
     if (back >= 0 && table.requeued(back)) table.clearRequeued(back);
     else add(QUEUED, record.timestampNs);
   };
@@ -235,7 +225,7 @@ function onIssue(context: ProbeContext, state: State): EventHandler {
   return (record) => {
     if (!readIssue(record)) return;
     let entry = find(QUEUED);
-    // If the kernel has no requeue events, a second issue means that the driver put the request back.
+    // Without requeue events, a second issue means that the driver put the request back.
     if (entry < 0 && !hasRequeue) entry = find(ISSUED);
     if (entry < 0) entry = add(ISSUED, record.timestampNs);
     else table.enter(entry, ISSUED, record.timestampNs, false);
@@ -251,10 +241,7 @@ function onComplete(context: ProbeContext, state: State): EventHandler {
   const doneSectors = context.int(COMPLETE, 'nr_sector');
   const errorOf = context.int(COMPLETE, 'error');
 
-  /**
-   * Handles a completion without an issue. Such a completion is normal for a bio that requested a flush: its event has
-   * 0 sectors.
-   */
+  /** A completion without an issue is normal for a bio that requested a flush. Its event has 0 sectors. */
   const missingIssue = (done: number, droppedBefore: number): void => {
     if (done === 0) return;
     const queued = find(QUEUED);
@@ -278,7 +265,7 @@ function onComplete(context: ProbeContext, state: State): EventHandler {
     }
     const remaining = table.sectors(entry) - done;
     if (remaining > 0) {
-      // With 0 sectors, this event belongs to a bio that requested a flush, so the request is not complete yet.
+      // With 0 sectors, this is the completion of a bio that requested a flush, not of the request.
       if (done > 0) {
         table.setSectors(entry, remaining);
         table.move(entry, request.sector + done);
@@ -300,7 +287,6 @@ function onComplete(context: ProbeContext, state: State): EventHandler {
   };
 }
 
-/** Returns a function that reports a request to the sink; undefined if there is no sink. */
 function reporter({ intervals }: ProbeContext, { series, request, requests }: State) {
   const sink = intervals.block;
   if (sink === undefined) return undefined;
@@ -352,7 +338,7 @@ function onRequeue(context: ProbeContext, state: State): EventHandler {
     const container = issued < 0 ? UNKNOWN : table.container(issued);
     series.requeued(request.row, request.operation, container);
     if (issued >= 0) table.enter(issued, QUEUED, timestampNs, true);
-    // The request has no issue event. If it has no insert event either, its wait begins now.
+    // The issue event is missing. If the insert event is missing too, the wait begins now.
     else if (find(QUEUED) < 0) table.enter(add(QUEUED, timestampNs), QUEUED, timestampNs, true);
   };
 }

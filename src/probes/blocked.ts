@@ -1,7 +1,6 @@
 /**
- * How long do tasks sleep uninterruptibly (state D), usually to wait for a disk? Measures the time from a
- * sched:sched_switch whose `prev_state` has the bit TASK_UNINTERRUPTIBLE until the sched:sched_wakeup of the task.
- * Kernel threads that wait for work (TASK_IDLE) are not measured, because their `prev_state` has another bit.
+ * How long do tasks sleep uninterruptibly (state D), usually to wait for a disk? Kernel threads that wait for work
+ * (TASK_IDLE) are not measured, because their `prev_state` has another bit.
  */
 import { counter, declaredProbe, pair } from './declared/built-in.ts';
 
@@ -18,7 +17,7 @@ export const blocked = declaredProbe({
       'Time a task slept uninterruptibly (state D).',
       { event: 'sched:sched_switch', where: `prev_state & ${UNINTERRUPTIBLE}` },
       'sched:sched_wakeup',
-      // Most wake-ups end interruptible sleeps, so an end event without a start event is normal.
+      // Most wake-ups end interruptible sleeps, so many end events have no start event.
       { key: [{ start: 'prev_pid', end: 'pid' }], endsAlone: true, task: 'pid' },
     ),
     counter(

@@ -1,4 +1,4 @@
-/** All probes, in the order in which docs and listings show them. Add new probes here. */
+/** All probes, in the order in which docs and listings show them. */
 
 import { LATENCY_TRACERS } from '../model/tracer.ts';
 import { blk } from './blk.ts';

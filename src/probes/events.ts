@@ -1,6 +1,6 @@
 /**
- * How often does an event occur? Counts the events that the config names, by CPU. Does not count events that the
- * agent's own threads cause, except events in interrupts. With `count_in: kernel`, the kernel counts all events.
+ * How often does an event occur? Events that the agent itself causes do not count, unless the kernel counts them
+ * (`count_in: kernel`).
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
@@ -17,10 +17,7 @@ const COUNT = {
   open: ['event'],
 };
 
-/**
- * If the config selects at most this many events, their series start at 0 on every online CPU, so that even the first
- * event shows as an increase. Otherwise, each series appears with its first event.
- */
+/** Up to this many events, all series start at 0, so that even the first event shows as an increase. */
 const SHOWN_FROM_START = 16;
 
 export interface EventsOptions extends CommonOptions {
@@ -51,7 +48,7 @@ export const events: ProbeModule<EventsOptions> = {
   },
   names: ({ count }, kernel) => {
     const offered = kernel.events();
-    // An empty list means that the agent could not read the list of events.
+    // The agent could not read the list of events if it is empty.
     return [
       { key: 'count', globs: count, kind: 'event', offered: offered.length === 0 ? undefined : offered },
     ];

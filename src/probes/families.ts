@@ -1,8 +1,6 @@
 /**
- * Declares a probe's metric families in the metric store and finds their slots. A slot is the number of a series in its
- * family. A row is the number of the thing that a series describes, such as a syscall. A machine is the metric store
- * together with the number of CPUs and the list of online CPUs. Series whose label values are known in advance (CPUs,
- * kinds) start at 0. Other series appear with their first value.
+ * Declares a probe's metric families. A slot is the number of a series in its family. A row is the number of the thing
+ * that a series describes, such as a syscall.
  */
 import type { HistogramFamily } from '../metrics/histogram.ts';
 import type { MaxGaugeFamily } from '../metrics/max-gauge.ts';
@@ -13,14 +11,14 @@ import type { CommonOptions } from './probe.ts';
 import { type SeriesRows, type SplitMachine, splitOf } from './split.ts';
 import { SlotCache } from './tables/slot-cache.ts';
 
-/** Properties of a metric, as in `MetricSpec`. The options `per_cpu` and `per_container` append labels. */
+/** As in `MetricSpec`. The options `per_cpu` and `per_container` append labels. */
 export type MetricFacts = Pick<MetricSpec, 'name' | 'help' | 'labels' | 'ownTime'> & {
   open?: readonly string[];
 };
 
 export type Machine = SplitMachine;
 
-/** Returns a copy of the machine that lists only those online CPUs that `cpus` contains. */
+/** Returns a copy with only those online CPUs that `cpus` contains. */
 export function onCpus(machine: Machine, cpus: readonly number[]): Machine {
   const { metrics, cpuCount, onlineCpus } = machine;
   return { metrics, cpuCount, onlineCpus: onlineCpus.filter((cpu) => cpus.includes(cpu)) };
@@ -30,10 +28,7 @@ export interface Durations extends SeriesRows {
   family: HistogramFamily;
 }
 
-/**
- * Declares a histogram of durations in nanoseconds. `labels` returns the label values of a row, without the values for
- * the CPU or the container.
- */
+/** Declares a histogram of nanoseconds. `labels` returns a row's label values, without the CPU and the container. */
 export function declareDurations(
   machine: Machine,
   facts: MetricFacts,
@@ -49,10 +44,7 @@ export function declareDurations(
   return { family, ...split.rows(family, family.record, labels, family.recordUsual) };
 }
 
-/**
- * Declares a counter about tasks. Its series can have container labels, but never the label `cpu`. `labels` returns the
- * label values of a row, without the values for the container.
- */
+/** Declares a counter about tasks, which never has the label `cpu`. `labels` is as in `declareDurations`. */
 export function declareTaskCounts(
   machine: Machine,
   facts: MetricFacts,
@@ -69,7 +61,6 @@ export function declareTaskCounts(
   return { family, ...split.rows(family, (slot, amount) => family.add(slot, amount), labels) };
 }
 
-/** A counter whose first label is `cpu`. */
 export interface CpuCounts {
   family: ValueFamily;
   add(row: number, cpu: number, amount: number): void;
@@ -77,7 +68,7 @@ export interface CpuCounts {
 
 /**
  * Declares a counter whose first label is `cpu`. `rest` returns the other label values of a row. The first `rowsShown`
- * rows start at 0 on all online CPUs. `divisor` and `unit` are as in `MetricSpec`.
+ * rows start at 0 on all online CPUs.
  */
 export function declareCpuCounts(
   machine: Machine,
@@ -98,16 +89,12 @@ export function declareCpuCounts(
   return { family, add: (row, cpu, amount) => family.add(slots.at(row, cpu), amount) };
 }
 
-/**
- * Minimum length of an array of sums. V8 treats the address of a typed array as a constant only if the array has more
- * than 64 bytes.
- */
+/** V8 treats the address of a typed array as a constant only if the array has more than 64 bytes. */
 const FEWEST_SUMS = 16;
 
 /**
- * Declares a counter like `declareCpuCounts`, for the most frequent events. Looking up a series for every event would
- * cost too much, so the probe adds to the returned array, at index `cpu * rows + row`. `rows` is `shape.rowsShown`
- * (default: 1), but at least 1. Each snapshot of the metrics adds the sums to the family.
+ * Declares a counter like `declareCpuCounts`, for the most frequent events. The probe adds to the returned array, at
+ * `cpu * rows + row`, because a series look-up per event would cost too much. `rows` is `rowsShown`, at least 1.
  */
 export function declareCpuSums(
   machine: Machine,
@@ -127,10 +114,7 @@ export function declareCpuSums(
   return sums;
 }
 
-/**
- * Declares a gauge of the longest duration within the last `maxWindowMs` milliseconds. Values are recorded in
- * nanoseconds.
- */
+/** Declares a gauge of the longest duration (ns) within the last `maxWindowMs` milliseconds. */
 export function declareMaxima(
   machine: { metrics: MetricStore; maxWindowMs: number },
   facts: MetricFacts,
@@ -140,7 +124,6 @@ export function declareMaxima(
 
 /**
  * Declares a gauge like `declareMaxima`, with `cpu` as the first label. `rest` returns the other label values of a row.
- * Returns a function that records a duration in nanoseconds.
  */
 export function declareCpuMaxima(
   machine: { metrics: MetricStore; cpuCount: number; maxWindowMs: number },

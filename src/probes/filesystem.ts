@@ -1,7 +1,6 @@
 /**
- * How long do operations of file systems take? Measures fsync of ext4, f2fs and NFS (XFS and Btrfs have no exit event),
- * journal commits of jbd2, and requests to FUSE programs. Also measures RPCs of the NFS client and server. The kernel
- * itself measures RPCs, and their events contain the times.
+ * How long do operations of file systems take? XFS and Btrfs have no event for the end of an fsync. The kernel itself
+ * measures RPCs, and their events contain the times.
  */
 
 import { decimalBuckets } from '../config/units/buckets.ts';

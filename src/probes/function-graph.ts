@@ -1,11 +1,7 @@
 /**
- * How long do kernel functions take? Reads the records that the function_graph tracer writes when a function returns
- * (kernel/trace/trace_functions_graph.c, `funcgraph_exit` in kernel/trace/trace_entries.h). Measures durations by
- * function and CPU.
- *
- * Each record contains the times of the call and of the return, so a lost record affects only one call. A duration
- * includes sleeps and the functions that the function calls. The field `overrun` is the number of calls of the task
- * that were nested too deeply to be recorded.
+ * How long do kernel functions take? Reads records of the function_graph tracer (kernel/trace/trace_functions_graph.c).
+ * A duration includes sleeps and called functions. The field `overrun` is the number of calls of the task that were
+ * nested too deeply to be recorded.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import type { FunctionReturn, FunctionSink } from '../model/intervals.ts';
@@ -34,10 +30,7 @@ const DURATION = {
   ownTime: true,
 };
 
-/**
- * Durations of at least this length (104 days in ns) are treated as invalid. Doubles represent integers exactly only up
- * to this limit.
- */
+/** Longer durations (104 days in ns) are invalid. Doubles represent integers exactly only up to this limit. */
 const ABSURD_NS = 2 ** 53;
 
 export interface FunctionGraphOptions extends FunctionOptions {
@@ -66,7 +59,7 @@ export const functionGraph: ProbeModule<FunctionGraphOptions> = {
     options: {
       // Include functions that run in interrupts.
       'funcgraph-irqs': '1',
-      // Omit return values, arguments and return addresses, because they make records longer.
+      // These make records longer.
       'funcgraph-retval': '0',
       'funcgraph-args': '0',
       'funcgraph-retaddr': '0',
@@ -91,7 +84,7 @@ export const functionGraph: ProbeModule<FunctionGraphOptions> = {
 };
 
 function createFunctionGraph(context: ProbeContext, options: FunctionGraphOptions): Probe {
-  // Allow one more series than `max_series`, because `unknown` needs a series in addition to the functions.
+  // `unknown` needs a series in addition to the functions.
   const inFamily = { ...options, max_series: options.max_series + 1 };
   const durations = declareDurations(context, DURATION, inFamily, (row) => [rows.names[row]]);
   const rows = new ValueRows(context.functions, options.max_series, () => {
@@ -114,10 +107,10 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
         const at = record.offset >> 2;
         if (caller.isOurs(record)) return;
         const overrun = words[at + overrunAt];
-        // The idle tasks of all CPUs have pid 0. Use a negative number per CPU to distinguish them.
+        // The idle tasks of all CPUs have pid 0. A negative number per CPU distinguishes them.
         const task = words[at + pidAt] === 0 ? -1 - cpu : words[at + pidAt];
         if (overrun !== 0) tooDeep(overruns.growth(task, overrun >>> 0));
-        // Subtract the low and high words separately, because a double cannot represent all 64-bit times exactly.
+        // A double cannot represent all 64-bit times exactly.
         const high = (words[at + returnedAt + 1] >>> 0) - (words[at + calledAt + 1] >>> 0);
         const ns = high * TWO_POW_32 + ((words[at + returnedAt] >>> 0) - (words[at + calledAt] >>> 0));
         if (ns >= 0 && ns < ABSURD_NS) {
@@ -139,7 +132,6 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
   };
 }
 
-/** Returns a function that reports a return to the sink, for traces. */
 function reporter(context: ProbeContext, caller: FunctionCaller, sink: FunctionSink) {
   const pidOf = context.int(RETURN, 'common_pid');
   const depthOf = context.int(RETURN, 'depth');

@@ -1,7 +1,6 @@
 /**
- * How often are kernel functions called? Reads records of the function tracer (kernel/trace/trace_functions.c,
- * `function` in kernel/trace/trace_entries.h) and counts calls by function and CPU. The field `ip` is the address of
- * the instruction that called the tracer: at the start of the traced function, or a few bytes later.
+ * How often are kernel functions called? Reads records of the function tracer (kernel/trace/trace_functions.c). The
+ * field `ip` is an address at the start of the traced function, or a few bytes later.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import { functionCaller } from './names/function-caller.ts';
@@ -42,7 +41,7 @@ export const functionCalls: ProbeModule<FunctionOptions> = {
     tracer: 'function',
     where: 'instance',
     reads: 'events',
-    // Turn these options off, because they add records, make records longer, or combine several calls in one record.
+    // These options add records, make records longer, or combine several calls in one record.
     options: { func_stack_trace: '0', 'func-no-repeats': '0', 'func-args': '0' },
     knobs: [],
     functions: functionFilter(options, 1),
@@ -54,7 +53,7 @@ export const functionCalls: ProbeModule<FunctionOptions> = {
 };
 
 function createFunction(context: ProbeContext, options: FunctionOptions): Probe {
-  // Allow one more series than `max_series`, because `unknown` needs a series in addition to the functions.
+  // `unknown` needs a series in addition to the functions.
   const calls = context.metrics.counter({ ...CALLS, maxSeries: options.max_series + 1 });
   const rows = new ValueRows(context.functions, options.max_series, () => {
     calls.table.overflows++;

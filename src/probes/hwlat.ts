@@ -1,10 +1,7 @@
 /**
- * How long does the hardware take a CPU away from the kernel? Reads records of the hwlat tracer
- * (kernel/trace/trace_hwlat.c, `hwlat` in kernel/trace/trace_entries.h). The tracer's thread measures for the time
- * `width` once per period `window` (both set in the config). While it measures, interrupts are off, and the thread
- * reads the clock twice in each pass of a loop. If a gap between two clock readings exceeds the threshold, the tracer
- * writes a record with two gaps in microseconds: the longest gap within a pass (inner), and the longest gap between two
- * passes (outer).
+ * How long does the hardware take a CPU away from the kernel? The hwlat tracer (kernel/trace/trace_hwlat.c) turns
+ * interrupts off for `width` once per `window`, and reads the clock twice per pass of a loop. A record contains the
+ * longest gap within a pass (inner) and between two passes (outer), in microseconds.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { formatDuration } from '../config/units/quantity.ts';
@@ -59,9 +56,8 @@ export const hwlat: ProbeModule<HwlatOptions> = {
     reads: 'events',
     options: {},
     knobs: [
-      // Run one thread per CPU. By default, a single thread moves between the CPUs, and in kernel 7.3 it can run on
-      // CPUs that the config does not name. Kernels before 5.14 lack this file, but their thread runs only on the named
-      // CPUs.
+      // By default, a single thread moves between the CPUs, and in kernel 7.3 it can run on CPUs that the config does
+      // not name. Kernels before 5.14 lack this file, but use only the named CPUs.
       { file: 'hwlat_detector/mode', value: 'per-cpu', optional: true },
       microsecondsKnob('hwlat_detector/width', options.width),
       microsecondsKnob('hwlat_detector/window', options.window),
@@ -75,7 +71,7 @@ export const hwlat: ProbeModule<HwlatOptions> = {
   metrics: [{ ...LATENCY, labels: [...LATENCY.labels, 'cpu'] }],
 };
 
-/** Returns a conflict if osnoise is enabled with another threshold or none. Both tracers use `tracing_thresh`. */
+/** Both tracers use `tracing_thresh`, so osnoise must have the same threshold. */
 function osnoiseClash({ threshold }: HwlatOptions, osnoise: unknown): Conflict | undefined {
   if (osnoise === undefined) return undefined;
   const other = (osnoise as { threshold?: number }).threshold;

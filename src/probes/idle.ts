@@ -1,11 +1,8 @@
-/**
- * How long are CPUs idle, and how often does the kernel choose a wrong idle state? Reads events of
- * include/trace/events/power.h.
- */
+/** How long are CPUs idle, and how often does the kernel choose a wrong idle state? */
 import { counter, declaredProbe, pair } from './declared/built-in.ts';
 
 const IDLE = 'power:cpu_idle';
-/** Value of the field `state` when a CPU wakes up from an idle state: PWR_EVENT_EXIT, -1 as an unsigned number. */
+/** `state` when a CPU wakes up: PWR_EVENT_EXIT, -1 as an unsigned number. */
 const AWAKE = 4294967295;
 
 export const idle = declaredProbe({

@@ -1,8 +1,6 @@
 /**
- * How long do interrupt handlers run? Reads irq:irq_handler_entry and irq_handler_exit (include/trace/events/irq.h).
- * With `irq_vectors`, also reads the entry and exit events of arch/x86/include/asm/trace/irq_vectors.h (local timer,
- * IPIs). Interrupts that occur while the agent's own threads run also count. Handlers that run in threads (on real-time
- * kernels) are not measured.
+ * How long do interrupt handlers run? Interrupts during the agent's own threads also count. Handlers that run in
+ * threads (on real-time kernels) are not measured.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { EventHandler, EventRecord } from '../model/record.ts';
@@ -98,14 +96,10 @@ function createIrq(context: ProbeContext, options: IrqOptions): Probe {
   const longNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
   const stacks = new IrqStacks(cpuCount);
   /**
-   * By CPU: 1 if no handler has started since the last loss of events. An end without a start then counts as `lost`
-   * instead of `no_start`.
+   * By CPU: 1 if no handler has started since the last loss of events. An end without a start then counts as `lost`.
    */
   const afterLoss = new Uint8Array(cpuCount);
-  /**
-   * By CPU: end of the last loss of events. Handlers that started earlier count as lost. Their records can also arrive
-   * after `onLoss`.
-   */
+  /** By CPU: end of the last loss of events. Records of handlers that started earlier can arrive after `onLoss`. */
   const lostUntil = new Float64Array(cpuCount);
 
   const begin = (record: EventRecord, line: number, row: number): void => {
@@ -153,7 +147,7 @@ function createIrq(context: ProbeContext, options: IrqOptions): Probe {
     byEvent[ENTRY] = (record) => count.add(0, record.cpu, 1);
   }
   vectors.forEach((vector, i) => {
-    // Use negative interrupt numbers for vectors, because no device has a negative number.
+    // No device has a negative interrupt number.
     const line = -1 - i;
     const row = handlers.row(vector);
     byEvent[entryOf(vector)] = (record) => begin(record, line, row);

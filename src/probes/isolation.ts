@@ -1,9 +1,4 @@
-/**
- * What disturbs isolated CPUs? On the CPUs that the config names, counts and measures interrupts, softirqs, IPIs,
- * timers, NMIs, other tasks and work items. Also counts the timer ticks that the kernel could not stop, by reason, and
- * the IPIs sent to these CPUs, by sending function. The local timer and received IPIs (irq_vectors) are measured only
- * on x86.
- */
+/** What disturbs isolated CPUs? The local timer and received IPIs (irq_vectors) are measured only on x86. */
 import type { DeclaredLabel, DeclaredMetric } from '../model/declared-metric.ts';
 import { constant, counter, declaredProbe, histogram, pair } from './declared/built-in.ts';
 
@@ -21,7 +16,7 @@ interface Source {
   source: string;
   start: string;
   end: string;
-  /** How to get the label `name` from the start event. */
+  /** The label `name`, from the start event. */
   name: Partial<DeclaredLabel>;
   key: readonly (string | { start: string; end: string })[];
   where?: string;
@@ -58,8 +53,7 @@ const SOURCES: readonly Source[] = [
     end: 'sched:sched_switch',
     name: { field: 'next_comm' },
     key: [{ start: 'next_pid', end: 'prev_pid' }],
-    // The previous task was still runnable (0x100: the kernel preempted it while it ran kernel code), so the next task
-    // took the CPU from it. The idle task does not count.
+    // The previous task was still runnable, so the next task took the CPU from it. 0x100: preempted in kernel code.
     where: '(prev_state == 0 || prev_state == 0x100) && prev_pid != 0',
   },
   {

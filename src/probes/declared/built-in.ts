@@ -16,8 +16,8 @@ import { familyOf, needsOf, runMetrics } from './module.ts';
 
 type Event = string | EventChoice;
 /**
- * Labels by name. A string names a field: `FIELD` or `end.FIELD` of the end event, or `start.FIELD` of the start event.
- * An object without `field` means the field with the label's name.
+ * A string names a field: `FIELD` or `end.FIELD` of the end event, or `start.FIELD` of the start event. An object
+ * without `field` means the field with the label's name.
  */
 type Labels = Readonly<Record<string, string | Partial<DeclaredLabel>>>;
 type More = Partial<Omit<DeclaredMetric, 'labels' | 'key'>> & {
@@ -92,11 +92,11 @@ interface Parts<Own extends object> {
   metrics: readonly DeclaredMetric[] | ((options: Own) => readonly DeclaredMetric[]);
   /** If true, the probe's config has the key `per_container`. */
   ofTasks?: true;
-  /** Whether a metric is enabled with these options. If absent, all metrics are enabled. */
+  /** If absent, all metrics are enabled. */
   isOn?(metric: DeclaredMetric, options: Own): boolean;
 }
 
-/** Whether a metric is enabled. If absent, all are. */
+/** Makes a probe. A metric does not run if the kernel lacks one of its events or fields. */
 export function declaredProbe<Own extends object = object>(
   parts: Parts<Own>,
 ): ProbeModule<CommonOptions & Own> {
@@ -124,8 +124,8 @@ export function declaredProbe<Own extends object = object>(
 }
 
 /**
- * Returns the events that a metric needs, all optional. Missing events of variants (`isVariant`) are not reported,
- * because only some kernels have these events.
+ * All events are optional. Only some kernels have the events of variants (`isVariant`), so their absence is not
+ * reported.
  */
 function builtInNeeds(one: DeclaredMetric): EventNeed[] {
   const fixed = one.labels.find(({ constant: value }) => value !== undefined);

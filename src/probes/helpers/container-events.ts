@@ -1,7 +1,6 @@
 /**
- * Updates the table that maps tasks to containers. Reads events of include/trace/events/task.h and cgroup.h that occur
- * when a task is created or moved to another cgroup. This is a helper probe: it has no metrics and is not in the
- * catalogue. The agent runs it if a probe needs the containers of tasks.
+ * Tracks which tasks are created or moved to another cgroup (include/trace/events/task.h, cgroup.h), for the table that
+ * maps tasks to containers.
  */
 import { textOf } from '../../decode/fields.ts';
 import type { ContainerEvents } from '../../model/containers.ts';
@@ -11,21 +10,14 @@ import { HELPER_OPTIONS, helperSchema } from './helper.ts';
 
 const NEW_TASK = 'task:task_newtask';
 const ATTACH = 'cgroup:cgroup_attach_task';
-/**
- * The kernel emits this event only with cgroup v1: when a cpuset loses its last CPU, the kernel moves each of its tasks
- * to an ancestor.
- */
+/** With cgroup v1 only: a cpuset lost its last CPU, and the kernel moves its tasks to an ancestor. */
 const TRANSFER = 'cgroup:cgroup_transfer_tasks';
-/**
- * CLONE_INTO_CGROUP in include/uapi/linux/sched.h: the child starts in a cgroup that the parent chooses. The kernel
- * emits no cgroup event for this.
- */
+/** CLONE_INTO_CGROUP in include/uapi/linux/sched.h: the parent chooses the child's cgroup, without a cgroup event. */
 const CLONE_INTO_CGROUP = 2 ** 33;
 const CLONE_THREAD = 1 << 16;
 
 export const CONTAINER_EVENTS = 'container-events';
 
-/** Makes the helper probe that updates `table`. */
 export function containerEvents(table: ContainerEvents) {
   const module: ProbeModule = {
     name: CONTAINER_EVENTS,

@@ -1,7 +1,4 @@
-/**
- * Options of helper probes, which have no metrics and are not in the catalogue. `KEYS` are keys that every probe must
- * have. Helper probes do not use their values.
- */
+/** Options of helper probes, which have no metrics. `KEYS` are required, but unused. */
 import type { SchemaKit } from '../../config/units.ts';
 import type { CommonOptions } from '../probe.ts';
 

@@ -1,8 +1,4 @@
-/**
- * For traces of slow operations, reports to a sink (`TaskSink`) which task ran on which CPU, and how each task returned
- * to a CPU after it was switched out. Reads scheduler events (include/trace/events/sched.h). This is a helper probe: it
- * has no metrics and is not in the catalogue. The agent runs it if the config enables traces that need it.
- */
+/** For traces, reports which task ran on which CPU, and how each task returned to a CPU. */
 import { switchedOutMask } from '../../decode/print-fmt.ts';
 import type { EventHandler } from '../../model/record.ts';
 import type { CommonOptions, Probe, ProbeContext, ProbeModule } from '../probe.ts';
@@ -17,14 +13,11 @@ const SWITCH = 'sched:sched_switch';
 const WAKEUP = 'sched:sched_wakeup';
 const MIGRATE = 'sched:sched_migrate_task';
 const WAKEUP_NEW = 'sched:sched_wakeup_new';
-/**
- * This event always occurs on the CPU of the waker, so `common_pid` is the waker. sched_wakeup can occur on another
- * CPU, so it does not show the waker.
- */
+/** `common_pid` is the waker. This is not true for sched_wakeup, which can occur on another CPU. */
 const WAKING = 'sched:sched_waking';
 
 export interface TaskIntervalOptions extends CommonOptions {
-  /** Names of those probes in `WORK_PROBES` that are enabled. This helper also reads their events. */
+  /** Those of `WORK_PROBES` that are enabled. This helper also reads their events. */
   also: readonly string[];
 }
 
@@ -125,7 +118,7 @@ function onMigrate(context: ProbeContext, absences: TaskAbsences): EventHandler 
 function onWaking(context: ProbeContext, contexts: WakeContexts, absences: TaskAbsences): EventHandler {
   const pidAt = context.word(WAKING, 'pid');
   const byAt = context.word(WAKING, 'common_pid');
-  // In this event, `target_cpu` is the task's last CPU, because the kernel has not chosen a new CPU yet.
+  // The kernel has not chosen a new CPU yet, so `target_cpu` is the task's last CPU.
   const lastCpuAt = context.word(WAKING, 'target_cpu');
   const flagsOf = context.int(WAKING, 'common_flags');
   return (record) => {
@@ -137,10 +130,7 @@ function onWaking(context: ProbeContext, contexts: WakeContexts, absences: TaskA
   };
 }
 
-/**
- * Returns the offset of a comm field of sched_switch in 32-bit words. Throws an `Error` if the field is missing,
- * shorter than 16 bytes or not aligned to 4 bytes.
- */
+/** Throws an `Error` if a comm field of sched_switch is missing, shorter than 16 bytes or not aligned to 4 bytes. */
 function commWord(context: ProbeContext, name: string): number {
   const field = context.format(SWITCH)?.fields.find((candidate) => candidate.name === name);
   if (field === undefined || field.size < 16 || field.offset % 4 !== 0)

@@ -1,9 +1,7 @@
 /**
- * Reads markers: records in which programs report the begin and end of their own spans. A program writes text to
- * `trace_marker` (record `ftrace:print`, tracing_mark_write() in kernel/trace/trace.c). Since kernel 6.4, a program can
- * instead register the event `user_events:traceparent` and write it (Documentation/trace/user_events.rst). The span
- * belongs to the thread that wrote the marker. This is a helper probe: it has no metrics and is not in the catalogue.
- * The agent runs it if a trace may become the child of an application's span.
+ * Reads markers, with which programs report the begin and end of their own spans. A program writes text to
+ * `trace_marker` or, since kernel 6.4, the event `user_events:traceparent` (Documentation/trace/user_events.rst). The
+ * span belongs to the thread that wrote the marker.
  */
 import type { EventHandler, EventRecord } from '../../model/record.ts';
 import type { Probe, ProbeContext, ProbeModule } from '../probe.ts';
@@ -12,7 +10,7 @@ import { isTraceparent, markerKind, readTraceparent, VALUE_AT } from './tracepar
 
 const PRINT = 'ftrace:print';
 const EXIT = 'sched:sched_process_exit';
-/** The declaration with which a program registers this event is `traceparent char[56] traceparent; u8 begin`. */
+/** Programs declare it as `traceparent char[56] traceparent; u8 begin`. */
 export const USER_EVENT = 'user_events:traceparent';
 
 export const traceMarkers: ProbeModule = {
@@ -30,10 +28,7 @@ export const traceMarkers: ProbeModule = {
   metrics: [],
 };
 
-/**
- * Reads text markers from the kernel's top-level buffer. The agent runs this probe if the kernel cannot copy markers to
- * the buffer of the agent's instance.
- */
+/** Reads text markers from the top-level buffer, if the kernel cannot copy them to the agent's instance. */
 export const topLevelMarkers: ProbeModule = {
   ...traceMarkers,
   name: 'top-level-markers',
@@ -45,7 +40,7 @@ function createTraceMarkers(context: ProbeContext): Probe {
   if (sink === undefined) throw new Error('trace markers require a sink');
   const pidOf = context.int(PRINT, 'common_pid');
   const text = context.bytes(PRINT, 'buf');
-  /** Reports that thread `pid` began or ended a span. `valueAt`: byte offset of the `traceparent` value. */
+  /** `valueAt`: byte offset of the `traceparent` value. */
   const mark = (record: EventRecord, pid: number, valueAt: number, isBegin: boolean): void => {
     if (!sink.takes(pid, record.timestampNs)) return;
     const span = readTraceparent(record.bytes, valueAt);

@@ -1,40 +1,32 @@
 import type { MarkedSpan } from '../../model/intervals.ts';
 
 /**
- * Parses markers: the texts `traceparent=VALUE begin` and `traceparent=VALUE end`, with which a program reports its own
- * spans. The W3C recommendation "Trace Context", section traceparent, defines VALUE. Other texts are rejected without
- * allocating memory.
+ * Parses markers: `traceparent=VALUE begin` and `traceparent=VALUE end`. The W3C recommendation "Trace Context" defines
+ * VALUE. Other texts are rejected without allocating memory.
  */
 
 const KEY = Buffer.from('traceparent=');
 const BEGIN = Buffer.from('begin');
 const END = Buffer.from('end');
-/** Length of a value `VERSION-TRACEID-SPANID-FLAGS` in bytes. The next four constants are byte offsets in a value. */
+/** Bytes of a value `VERSION-TRACEID-SPANID-FLAGS`. The next four constants are byte offsets in it. */
 const VALUE_LENGTH = 55;
 const TRACE_ID_AT = 3;
 const SPAN_ID_AT = 36;
 const FLAGS_AT = 53;
 const DASHES = [2, 35, 52];
-/**
- * Maximum length of a value in bytes. Later versions of `traceparent` may append fields, so a value can be longer than
- * `VALUE_LENGTH`.
- */
+/** Later versions of `traceparent` may append fields. */
 const LONGEST_VALUE = 512;
 
 const DASH = 0x2d;
 const SPACE = 0x20;
 const ZERO = 0x30;
 
-/**
- * `other`: the text does not start with `traceparent=`. `malformed`: the text starts with `traceparent=`, but is not a
- * valid marker.
- */
+/** `other`: the text does not start with `traceparent=`. `malformed`: it does, but is not a valid marker. */
 export type MarkerKind = 'other' | 'malformed' | 'begin' | 'end';
 
-/** Byte offset of the value in a marker. */
 export const VALUE_AT = KEY.length;
 
-/** Returns the kind of the marker in `bytes`, from offset `from` up to but not including `to`. */
+/** Returns the kind of the marker in bytes `from` to `to` (exclusive). */
 export function markerKind(bytes: Uint8Array, from: number, to: number): MarkerKind {
   if (to - from <= KEY.length) return 'other';
   for (let i = 0; i < KEY.length; i++) if (bytes[from + i] !== KEY[i]) return 'other';
@@ -51,7 +43,7 @@ export function markerKind(bytes: Uint8Array, from: number, to: number): MarkerK
   return isWord(bytes, word, end, END) ? 'end' : 'malformed';
 }
 
-/** Whether the bytes from `from` up to but not including `to` are a valid `traceparent` value. */
+/** Whether bytes `from` to `to` (exclusive) are a valid value. */
 export function isTraceparent(bytes: Uint8Array, from: number, to: number): boolean {
   const length = to - from;
   if (length < VALUE_LENGTH || length > LONGEST_VALUE) return false;
@@ -68,7 +60,7 @@ export function isTraceparent(bytes: Uint8Array, from: number, to: number): bool
   );
 }
 
-/** Parses the value at byte offset `from`. `isTraceparent` must have accepted the value. */
+/** `isTraceparent` must have accepted the value at byte offset `from`. */
 export function readTraceparent(bytes: Uint8Array, from: number): MarkedSpan {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset + from, VALUE_LENGTH).toString('latin1');
   return {
@@ -78,7 +70,7 @@ export function readTraceparent(bytes: Uint8Array, from: number): MarkedSpan {
   };
 }
 
-/** Whether the byte is a hexadecimal digit. False for upper-case digits, because the recommendation forbids them. */
+/** The recommendation forbids upper-case digits. */
 function isHex(byte: number): boolean {
   return (byte >= ZERO && byte <= 0x39) || (byte >= 0x61 && byte <= 0x66);
 }

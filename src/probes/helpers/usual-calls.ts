@@ -1,23 +1,22 @@
 /**
- * Fast paths of the handlers for syscall events (`usual` and `pair` of `EventHandler`). A call is open from its enter
- * event until its exit event. In rare cases, a fast path does nothing and returns false. Examples: the task of an enter
- * event already has an open call, or a call fails, sleeps or is slow.
+ * Fast paths of the handlers for syscall events (`usual` and `pair` of `EventHandler`). A fast path does nothing and
+ * returns false in rare cases, such as calls that fail, sleep or are slow.
  */
 import type { PairForm, UsualForm } from '../../model/record.ts';
 import type { ProbeContext } from '../probe.ts';
 import type { TaskStamps } from '../tables/task-stamps.ts';
 
 interface Calls {
-  /** Start time of each task's open call in nanoseconds. The tag is the syscall number. */
+  /** Start time of each task's unfinished call. The tag is the syscall number. */
   calls: TaskStamps;
-  /** Returns the row (number of the series) of a syscall; negative if the syscall is not measured. */
+  /** Returns the row (number of the series) of a syscall; negative if it is not measured. */
   rowOf(id: number): number;
 }
 
 /** Value of the field `id` in the exit event of sigreturn. */
 const NO_ID = -1;
 
-/** Makes the fast path for an enter event. `fixedId`: the syscall number, if the event has no field `id`. */
+/** `fixedId`: the syscall number, if the event has no field `id`. */
 export function usualEnter(
   { isSelf, word }: ProbeContext,
   { calls, rowOf }: Calls,
@@ -39,10 +38,7 @@ export function usualEnter(
 }
 
 interface Measured extends Calls {
-  /**
-   * Element 0: time at which the last loss of events ended. The fast paths do not handle calls that began earlier. At
-   * least 1, so that stamp 0 (no open call) is always smaller.
-   */
+  /** Element 0: end of the last loss of events. At least 1, so that stamp 0 (no call) is always smaller. */
   lostUntil: Float64Array;
   slowNs: number;
   duration: { recordUsual(row: number, cpu: number, ns: number, container: number): boolean };
@@ -74,10 +70,7 @@ export function usualExit(
   };
 }
 
-/**
- * Makes the fast path for a call whose enter event and exit event are consecutive records. The fast path measures the
- * call without storing its start.
- */
+/** Measures a call whose enter and exit events are consecutive records, without storing its start. */
 export function usualCall(
   { isSelf, word }: ProbeContext,
   state: Measured,

@@ -1,6 +1,6 @@
 /**
- * Reads the events of interrupts, softirqs and timers (include/trace/events/irq.h, timer.h) to find out what woke a
- * task. All events are optional. Without them, traces do not name the interrupt or timer that woke a task.
+ * Finds out which interrupt, softirq or timer woke a task (include/trace/events/irq.h, timer.h). All events are
+ * optional.
  */
 
 import type { EventHandler } from '../../model/record.ts';
@@ -22,9 +22,7 @@ const IRQ_EXIT = 'irq:irq_handler_exit';
 const RAISE = 'irq:softirq_raise';
 const SOFTIRQ_ENTRY = 'irq:softirq_entry';
 const SOFTIRQ_EXIT = 'irq:softirq_exit';
-/**
- * Events of hrtimers and of timer wheel timers. The timer's function runs between the entry event and the exit event.
- */
+/** A timer's function runs between the entry event and the exit event. */
 const TIMER_ENTRIES = ['timer:hrtimer_expire_entry', 'timer:timer_expire_entry'];
 const TIMER_EXITS = ['timer:hrtimer_expire_exit', 'timer:timer_expire_exit'];
 
@@ -47,8 +45,7 @@ export const WAKE_CONTEXT_NEEDS: readonly EventNeed[] = [
 export interface WakeContextEvents {
   handlers: Record<string, EventHandler>;
   /**
-   * Converts a wake code (see wake-codes.ts) to a name such as `irq virtio0-req.0`, `softirq NET_RX` or `timer`.
-   * Returns undefined if the code is not about an interrupt handler, a softirq or a timer.
+   * Converts a wake code (wake-codes.ts) to a name such as `irq virtio0-req.0` or `timer`; undefined for other wakers.
    */
   nameOf(code: number): string | undefined;
 }
@@ -57,7 +54,7 @@ export function wakeContextEvents(context: ProbeContext, contexts: WakeContexts)
   const names = new HandlerNames();
   const handlers: Record<string, EventHandler> = {};
   const has = (...events: string[]) => events.every((event) => context.format(event) !== undefined);
-  // Require both events, because without exit events, a handler would seem to run forever.
+  // Without exit events, a handler would seem to run forever.
   if (has(IRQ_ENTRY, IRQ_EXIT)) {
     const irqOf = context.int(IRQ_ENTRY, 'irq');
     const nameOf = context.bytes(IRQ_ENTRY, 'name');

@@ -10,27 +10,24 @@ import {
 } from '../../model/wake-codes.ts';
 import { IN_HARD_INTERRUPT, IN_INTERRUPT, IN_NMI } from '../names/trace-flags.ts';
 
-/** Maximum number of softirq vectors. Kernels have ten. */
+/** Kernels have ten softirq vectors. */
 const VECTORS = 16;
 const MIXED = -1;
 
 export class WakeContexts {
   readonly #cpuCount: number;
-  /** By CPU: row of the running interrupt handler in `HandlerNames`, plus 1; 0 if no handler runs. */
+  /** By CPU: row of the running handler in `HandlerNames`, plus 1; 0 if none runs. */
   readonly #irqs: Int32Array;
-  /** By CPU: vector of the running softirq, plus 1; 0 if no softirq runs. */
+  /** By CPU: vector of the running softirq, plus 1; 0 if none runs. */
   readonly #softirqs: Int32Array;
-  /** By CPU: the value of `#pending` for the running softirq, copied when the softirq began. */
+  /** By CPU: value of `#pending` when the running softirq began. */
   readonly #raisers: Int32Array;
   /**
-   * By CPU and vector: pid of the task that raised the pending softirq. `MIXED` if an interrupt or more than one task
-   * raised it. 0 if the softirq is not pending.
+   * By CPU and vector: pid of the only task that raised the softirq. `MIXED` if an interrupt or several tasks raised
+   * it. 0 if it is not pending.
    */
   readonly #pending: Int32Array;
-  /**
-   * By CPU: 1 while a timer function runs. `#hardTimers` is for functions in hard interrupts, `#softTimers` for
-   * functions in softirqs.
-   */
+  /** By CPU: 1 while a timer function runs in a hard interrupt, or in a softirq. */
   readonly #hardTimers: Uint8Array;
   readonly #softTimers: Uint8Array;
 
@@ -44,10 +41,7 @@ export class WakeContexts {
     this.#softTimers = new Uint8Array(cpuCount);
   }
 
-  /**
-   * Returns the wake code (see wake-codes.ts) for a wake-up event. `cpu`: the CPU that recorded the event. `flags` and
-   * `pid`: the event's `common_flags` and `common_pid`.
-   */
+  /** Returns the wake code (wake-codes.ts) of an event with these `common_flags` and `common_pid`. */
   code(cpu: number, flags: number, pid: number): number {
     if ((flags & IN_INTERRUPT) === 0) return BY_TASK;
     if (cpu >= this.#cpuCount || (flags & IN_NMI) !== 0) return BY_INTERRUPT;
@@ -94,7 +88,7 @@ export class WakeContexts {
     else this.#softTimers[cpu] = runs;
   }
 
-  /** Forgets what runs on a CPU. Called after events of this CPU were lost. */
+  /** Forgets what runs on a CPU, because events were lost. */
   lost(cpu: number): void {
     if (cpu >= this.#cpuCount) return;
     for (const state of [this.#irqs, this.#softirqs, this.#raisers]) state[cpu] = 0;

@@ -1,8 +1,6 @@
 /**
- * For traces, reports which functions kworkers run and which kernel locks tasks wait for
- * (include/trace/events/workqueue.h, lock.h). Workqueue events need a table of function names, and contended locks
- * cause many events. This code therefore reads workqueue events only if the probe `workqueue` is enabled, and lock
- * events only if the probe `locks` is enabled.
+ * For traces, reports which functions kworkers run and which kernel locks tasks wait for. Reads these events only if
+ * the probes in `WORK_PROBES` are enabled, because they need function names and can be many.
  */
 import type { TaskSink } from '../../model/intervals.ts';
 import type { EventHandler } from '../../model/record.ts';
@@ -14,10 +12,10 @@ const WORK_END = 'workqueue:workqueue_execute_end';
 const LOCK_BEGIN = 'lock:contention_begin';
 const LOCK_END = 'lock:contention_end';
 
-/** Probes that read the same events as this helper. */
+/** Probes that read the same events. */
 export const WORK_PROBES = ['workqueue', 'locks'] as const;
 
-/** Returns the events to read. `also`: names of those probes in `WORK_PROBES` that are enabled. */
+/** `also`: those of `WORK_PROBES` that are enabled. */
 export function workNeeds(also: readonly string[]): EventNeed[] {
   const works: EventNeed[] = [
     {

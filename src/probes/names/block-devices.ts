@@ -1,17 +1,16 @@
 /**
- * Assigns a row (a small number) to each block device that has requests, and finds the row by dev_t. Forgets a device
- * when it has been absent for five minutes, or when its name changes because the kernel gave the dev_t to another
- * device.
+ * Assigns a row (a small number) to each block device. Forgets a device when it has been absent for five minutes, or
+ * when the kernel gave its dev_t to another device.
  */
 import type { HostFacts, NameList } from '../probe.ts';
 
-/** Number of calls of `sweep` between two checks. The agent calls `sweep` about once a second. */
+/** Calls of `sweep` between two checks. There is one call per second. */
 const CHECK_EVERY = 10;
 const GONE_FOR_SWEEPS = 300;
 
-/** Returns the globs in the config. The agent reports globs that match no disk, because they are usually mistakes. */
+/** Returns the globs in the config. The agent reports globs that match no disk. */
 export function deviceNames(devices: readonly string[], host: HostFacts): NameList[] {
-  // Skip `*`, because `*` is valid even on a machine without disks.
+  // `*` is valid even on a machine without disks.
   const globs = devices.filter((glob) => !/^\*+$/.test(glob));
   return [{ key: 'devices', globs, kind: 'disk', offered: host.blockDeviceNames() }];
 }
@@ -30,15 +29,14 @@ export class SeenDevices {
   readonly #onGone: (row: number, name: string) => void;
   /** Device by row; undefined if the row is free. */
   readonly #devices: (SeenDevice | undefined)[] = [];
-  /** The dev_t by row; 0 if the row is free. `row()` searches this array. */
+  /** The dev_t by row; 0 if the row is free. */
   #devs = new Int32Array(16);
   #last = 0;
   #sweeps = 0;
 
   /**
-   * `wanted`: whether the config selects a device name. `onNew` is called when a selected device gets a row. `onGone`
-   * is called when a selected device loses its row. Its argument `name` is '' if another row has the same device name,
-   * so that the caller keeps the series.
+   * `wanted`: whether the config selects a name. `onNew` and `onGone` report rows of selected devices. The `name` for
+   * `onGone` is '' if another row has the same device name, so that the caller keeps the series.
    */
   constructor(
     host: HostFacts,
@@ -56,12 +54,12 @@ export class SeenDevices {
     return this.#devices[row]?.name ?? '';
   }
 
-  /** Returns the row of a device; -1 if the config excludes the device, or if `dev` is 0 (a request without a disk). */
+  /** Returns the row of a device; -1 if the config excludes it, or if `dev` is 0 (a request without a disk). */
   row(dev: number): number {
     if (dev === 0) return -1;
     let row = this.#last;
     if (this.#devs[row] !== dev) {
-      // A machine has at most a few dozen active devices, so a linear search is faster than a hash table.
+      // With a few dozen devices, a linear search is faster than a hash table.
       row = this.#devs.indexOf(dev);
       if (row < 0) row = this.#add(dev);
       this.#last = row;
@@ -69,7 +67,7 @@ export class SeenDevices {
     return this.#devices[row]?.wanted === true ? row : -1;
   }
 
-  /** Called about once a second. Every tenth call checks which devices were removed or renamed. */
+  /** Checks which devices were removed or renamed. */
   sweep(): void {
     if (++this.#sweeps % CHECK_EVERY !== 0) return;
     for (let row = 0; row < this.#devices.length; row++) {
@@ -104,7 +102,7 @@ export class SeenDevices {
   #forget(row: number, device: SeenDevice): void {
     this.#devices[row] = undefined;
     this.#devs[row] = 0;
-    // If the same device now has another dev_t, another row has the same name and uses the same series.
+    // The same device can have another dev_t now. Another row then has the same name and uses the same series.
     const livesOn = this.#devices.some((other) => other?.name === device.name);
     if (device.wanted) this.#onGone(row, livesOn ? '' : device.name);
   }

@@ -1,18 +1,16 @@
-/**
- * Reads fields from records of the function and function_graph tracers: the calling task and the function's address.
- */
+/** Reads the caller and the address from records of the function and function_graph tracers. */
 import type { EventRecord, IntReader } from '../../model/record.ts';
 import type { ProbeContext } from '../probe.ts';
 import { IN_INTERRUPT } from './trace-flags.ts';
 
 export interface FunctionCaller {
   /**
-   * Returns whether one of the agent's own threads called the function. If true, counts the call as ignored. Returns
-   * false for a call in an interrupt, because the thread did not cause the interrupt.
+   * Whether the agent called the function. If true, counts the call as ignored. False in an interrupt, which the agent
+   * did not cause.
    */
   isOurs(record: EventRecord): boolean;
   inInterrupt(record: EventRecord): boolean;
-  /** Low and high 32-bit word of the function's address. */
+  /** Words of the function's address. */
   low: IntReader;
   high: IntReader;
 }

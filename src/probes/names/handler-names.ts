@@ -1,17 +1,14 @@
 /**
- * Assigns a row (a small number) to each name of an interrupt handler. Creates a string only for a new name. Replaces
- * the queue number in a name with `*`, so that a disk with 64 queues counts as one handler.
+ * Assigns a row (a small number) to each name of an interrupt handler. Replaces the queue number in a name with `*`, so
+ * that a disk with 64 queues counts as one handler.
  */
 import type { EventRecord } from '../../model/record.ts';
 
-/**
- * Number of lists of known names. The lowest bits of the interrupt number select the list. Few handlers share an
- * interrupt number, so a list stays short.
- */
+/** Number of lists of known names. The lowest bits of the interrupt number select the list. */
 const BUCKETS = 1024;
-/** Maximum number of names. All further names become `other`, even if `max_series` is larger than this limit. */
+/** All further names become `other`, even if `max_series` is larger. */
 const MOST_NAMES = 4096;
-/** Maximum length of a list. A full list is emptied, because most of its names are of devices that no longer exist. */
+/** A full list is emptied, because most of its names are of devices that no longer exist. */
 const LONGEST_LIST = 64;
 
 interface KnownName {
@@ -20,12 +17,12 @@ interface KnownName {
 }
 
 export class HandlerNames {
-  /** Name by row. `*` replaces queue numbers. */
+  /** Name by row, with `*`. */
   readonly names: string[] = [];
   readonly #rows = new Map<string, number>();
   readonly #lists: KnownName[][] = Array.from({ length: BUCKETS }, () => []);
 
-  /** Returns the row of a name in which the queue number is already replaced. */
+  /** Returns the row of a name with `*`. */
   row(name: string): number {
     const existing = this.#rows.get(name);
     if (existing !== undefined) return existing;
@@ -36,10 +33,7 @@ export class HandlerNames {
     return row;
   }
 
-  /**
-   * Returns the row of a name. The name is in `record.bytes`, from `start` up to but not including `end`. `irq`: number
-   * of the interrupt.
-   */
+  /** Returns the row of the name in bytes `start` to `end` (exclusive). `irq`: the interrupt number. */
   find(irq: number, record: EventRecord, start: number, end: number): number {
     const list = this.#lists[irq & (BUCKETS - 1)];
     for (let i = 0; i < list.length; i++) {
@@ -62,18 +56,16 @@ function equal(name: Uint8Array, page: Uint8Array, start: number, end: number): 
   return true;
 }
 
-/** Matches the queue number after a numbered device: `nvme0q17`. */
+/** Queue of a numbered device: `nvme0q17`. */
 const NUMBERED_QUEUE = /^(.*\dq)\d+$/;
-/**
- * Matches the number after a numbered device and a dash: `eth0-TxRx-3`, `virtio1-input.0`, `megasas0-msix12`, `eth0-3`.
- */
+/** Number after a numbered device and a dash: `eth0-TxRx-3`, `virtio1-input.0`, `megasas0-msix12`, `eth0-3`. */
 const PART_OF_DEVICE = /^(.*\d-(?:.*\D)?)\d+$/;
-/** Matches the number after a word for a queue: `mlx5_comp3`, `lan-rx-3`, `iwlwifi:queue_2`, `gve-ntfy-blk7`. */
+/** Number after a word for a queue: `mlx5_comp3`, `lan-rx-3`, `iwlwifi:queue_2`, `gve-ntfy-blk7`. */
 const QUEUE_WORD = /^(.*[-_:.](?:txrx|tx|rx|comp|queue|blk|msix|cq|eq|ring)[-_.]?)\d+$/i;
 
 /**
- * Replaces the queue number at the end of a handler's name with `*`. A suffix `@pci:…` stays after the `*`. Keeps the
- * numbers of devices, as in `virtio0`, `i801_smbus` and `ahci[0000:00:1f.2]`.
+ * Replaces the queue number at the end of a name, or before a suffix `@pci:…`, with `*`. Keeps the numbers of devices,
+ * as in `virtio0`, `i801_smbus` and `ahci[0000:00:1f.2]`.
  */
 export function foldQueueNumber(name: string): string {
   const at = name.indexOf('@');

@@ -1,20 +1,20 @@
 /**
- * Chooses which syscalls to measure, and which events to read. The `raw_syscalls` events occur for every syscall of
- * every task. Each syscall also has separate events, `syscalls:sys_enter_NAME` and `sys_exit_NAME`. If the config
- * selects only a few syscalls, their separate events cost only one third as much as the `raw_syscalls` events.
+ * Chooses which syscalls to measure, and which events to read. The `raw_syscalls` events occur for every syscall. If
+ * the config selects a few syscalls, their separate events `syscalls:sys_enter_NAME` and `sys_exit_NAME` cost one
+ * third.
  */
 import { globMatcher } from '../../config/units/globs.ts';
 import type { CommonOptions, HostFacts } from '../probe.ts';
 
 export const RAW_ENTER = 'raw_syscalls:sys_enter';
 export const RAW_EXIT = 'raw_syscalls:sys_exit';
-/** Maximum number of selected syscalls for which the probe reads separate events. */
+/** Maximum number of syscalls with separate events. */
 const MOST_OWN_EVENTS = 16;
-/** Label value for numbers that are not in the host's syscall table. */
+/** Label value for numbers not in the host's syscall table. */
 export const UNKNOWN = 'unknown';
 
 export interface SyscallOptions extends CommonOptions {
-  /** Globs of syscall names. An empty list selects all syscalls. */
+  /** Empty: all syscalls. */
   include: readonly string[];
   exclude: readonly string[];
 }
@@ -24,14 +24,12 @@ export interface ChosenSyscall {
   name: string;
 }
 
-/** Returns a function that checks whether the config selects a name. */
 export function syscallFilter(options: SyscallOptions): (name: string) => boolean {
   const included = options.include.length === 0 ? () => true : globMatcher(options.include);
   const excluded = globMatcher(options.exclude);
   return (name) => included(name) && !excluded(name);
 }
 
-/** Returns the syscalls of the host's table that the config selects. */
 export function chosenSyscalls(options: SyscallOptions, host: HostFacts): ChosenSyscall[] {
   const isSelected = syscallFilter(options);
   const chosen: ChosenSyscall[] = [];
@@ -51,10 +49,8 @@ export function exitEvent(name: string, host: HostFacts): string {
 }
 
 /**
- * Returns the syscalls whose separate events the probe reads; undefined if the probe reads the `raw_syscalls` events.
- * The probe reads separate events if `include` selects 1 to `MOST_OWN_EVENTS` syscalls, and all of them have separate
- * events. If there are no `raw_syscalls` events (in a recording), returns all selected syscalls that have separate
- * events; undefined if there are none.
+ * Returns the syscalls whose separate events to read; undefined to read the `raw_syscalls` events. In a recording
+ * without `raw_syscalls` events, returns all selected syscalls with separate events; undefined if there are none.
  */
 export function byOwnEvents(
   options: SyscallOptions,

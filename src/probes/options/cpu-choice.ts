@@ -1,20 +1,17 @@
-/** Options of tracers that use much CPU time. The config must name the CPUs on which these tracers run. */
+/** Options of tracers that use much CPU time, for which the config must name the CPUs. */
 import type { z } from 'zod';
 import { formatCpuList } from '../../config/units/quantity.ts';
 import type { Knob } from '../../model/tracer.ts';
 import type { CommonOptions } from '../probe.ts';
 
 export interface CpuOptions extends CommonOptions {
-  /** CPUs on which the tracer runs. Undefined only if the probe is disabled. */
+  /** Undefined only if the probe is disabled. */
   cpus?: readonly number[] | undefined;
 }
 
 const US_PER_NS = 1e-3;
 
-/**
- * Returns a check that rejects an enabled probe without `cpus`. `cost`: text for the error message that says what the
- * tracer costs each CPU.
- */
+/** Rejects an enabled probe without `cpus`. The error message contains `cost`: what the tracer costs each CPU. */
 export function mustNameCpus(cost: string): z.core.CheckFn<{
   enabled: boolean;
   cpus?: readonly number[] | undefined;

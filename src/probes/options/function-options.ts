@@ -4,7 +4,7 @@ import type { FunctionFilter } from '../../model/tracer.ts';
 import type { CommonOptions, KernelOffer, NameList } from '../probe.ts';
 
 export interface FunctionOptions extends CommonOptions, Omit<FunctionFilter, 'maxDepth'> {
-  /** Allows the probe to trace every kernel function. */
+  /** Allows tracing every kernel function. */
   unfiltered: boolean;
 }
 
@@ -19,7 +19,7 @@ export function functionKeys({ globs, z }: SchemaKit) {
   };
 }
 
-/** Rejects a config that names no functions, unless `unfiltered` allows the probe to trace all functions. */
+/** Requires functions, unless `unfiltered` allows all. */
 export const mustChoose = {
   check: (options: { enabled: boolean; functions: readonly string[]; unfiltered: boolean }): boolean =>
     !options.enabled || options.functions.length > 0 || options.unfiltered,

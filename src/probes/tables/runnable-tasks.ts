@@ -9,8 +9,11 @@ import { TaskStamps } from './task-stamps.ts';
 
 export interface WaitsByContainer {
   readonly waits: ContainerWaits;
-  /** Returns the slot of a task's container. */
   slotOf(tid: number): number;
+  /**
+   * A task of container `slot` was preempted by a task of `bySlot`. `bySlot` is `IDLE` if the container had used up its
+   * CPU quota and no task ran next.
+   */
   preempted(slot: number, bySlot: number): void;
 }
 

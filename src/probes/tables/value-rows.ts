@@ -1,7 +1,6 @@
 /**
- * Maps 64-bit numbers from events, such as function addresses, to rows. A row is the index of a name, and numbers with
- * the same name share a row. Names can change, for example when the kernel loads a module, so the caller must call
- * `refresh` about once a second.
+ * Maps 64-bit numbers from events, such as function addresses, to rows. A row is the index of a name. The kernel can
+ * change names, so the caller must call `refresh` about once a second.
  */
 import type { FunctionNames } from '../../model/function-names.ts';
 
@@ -12,7 +11,7 @@ export const UNKNOWN_ROW = 0;
 const OTHER = 'other';
 export const OTHER_ROW = 1;
 
-/** A name that belongs to no number loses its row after this many calls of `expired`. */
+/** In calls of `expired`: about five minutes. */
 const KEPT_CALLS = 300;
 
 /** Words of an entry: the number (two words), and the row plus 1 (0: the entry is free). */
@@ -70,8 +69,8 @@ export class ValueRows {
   }
 
   /**
-   * Returns the rows of names that have belonged to no number for about five minutes. The caller must remove the series
-   * of these rows, because other names will get the rows. Call this about once a second.
+   * Returns rows that no number has used for about five minutes. The caller must remove their series, because other
+   * names will get the rows. Call this about once a second.
    */
   expired(): number[] {
     const gone: number[] = [];
@@ -90,8 +89,7 @@ export class ValueRows {
   }
 
   #add(low: number, high: number): number {
-    // Returns the rows of names that have belonged to no number for about five minutes. The caller must remove their
-    // series, because other names will get the rows. Call this about once a second.
+    // With half of the entries free, every search soon finds a free entry.
     if (this.#used >= 1 << (this.#bits - 1)) {
       if (this.#bits === LARGEST_BITS) this.#clear();
       else this.#grow();
@@ -143,10 +141,7 @@ export class ValueRows {
   }
 }
 
-/**
- * The lowest bits of function addresses are zero, so the lowest bits of the product are also zero. The shift mixes in
- * higher bits.
- */
+/** The lowest bits of function addresses are zero, as are those of the product. The shift mixes in higher bits. */
 function hash(low: number, high: number): number {
   const h = Math.imul(low ^ Math.imul(high, 0x85ebca6b), 0x9e3779b1);
   return (h >>> 13) ^ h;
