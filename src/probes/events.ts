@@ -17,7 +17,7 @@ const COUNT = {
   open: ['event'],
 };
 
-/** Up to this many events, all series start at 0, so that even the first event shows as an increase. */
+/** With at most this many events, all series start at 0, so that even the first event shows as an increase. */
 const SHOWN_FROM_START = 16;
 
 export interface EventsOptions extends CommonOptions {
@@ -48,7 +48,7 @@ export const events: ProbeModule<EventsOptions> = {
   },
   names: ({ count }, kernel) => {
     const offered = kernel.events();
-    // The agent could not read the list of events if it is empty.
+    // The list is empty if the agent could not read it.
     return [
       { key: 'count', globs: count, kind: 'event', offered: offered.length === 0 ? undefined : offered },
     ];

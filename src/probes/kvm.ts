@@ -1,7 +1,6 @@
 /**
- * How long do virtual CPUs stay outside their guest? Measures the time from kvm:kvm_exit to kvm:kvm_entry in the thread
- * of a virtual CPU (arch/x86/kvm/trace.h, arch/arm64/kvm/trace_arm.h). On x86, the field `isa` shows whether the exit
- * reason is Intel's or AMD's.
+ * How long do virtual CPUs stay outside their guest? On x86, the field `isa` shows whether the exit reason is Intel's
+ * or AMD's.
  */
 import type { DeclaredLabel, DeclaredMetric } from '../model/declared-metric.ts';
 import { declaredProbe, pair } from './declared/built-in.ts';

@@ -1,12 +1,7 @@
 /**
- * How long is the worst-case latency? Six kernel tracers measure latencies and keep only the longest. Three measure
- * from a wake-up until the task runs (kernel/trace/trace_sched_wakeup.c), and three measure how long interrupts or
- * preemption are off (kernel/trace/trace_irqsoff.c). These tracers have no events. The agent's capture thread reads
- * each new maximum and resets the tracer. This probe counts the maxima, and exports the largest maximum within a
- * sliding window.
- *
- * By default, these tracers also trace every kernel function, and this makes latencies longer. The tracer option
- * `function-trace` turns this off.
+ * How long is the worst-case latency? Six kernel tracers (kernel/trace/trace_sched_wakeup.c, trace_irqsoff.c) measure
+ * latencies and keep only the longest. They have no events: the agent's capture thread reads each new maximum and
+ * resets the tracer.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import { LATENCY_TRACERS } from '../model/tracer.ts';
@@ -38,8 +33,8 @@ const RECORDS = {
 
 export interface LatencyOptions extends CommonOptions {
   /**
-   * Whether to record the functions that run during a latency. If true, the kernel traces all functions all the time,
-   * at a high cost.
+   * Whether the kernel traces all functions all the time, at a high cost. This is the default of the kernel, but not of
+   * the agent.
    */
   functions: boolean;
 }

@@ -1,7 +1,6 @@
 /**
- * How long do tasks wait for kernel locks? Reads lock:contention_begin and contention_end (include/trace/events/lock.h,
- * since 5.19). The kernel records these events only if a task cannot get a lock immediately. If a task first spins for
- * a mutex and then sleeps, the kernel records contention_begin twice. The wait begins with the first of these events.
+ * How long do tasks wait for kernel locks? The events (since kernel 5.19) occur only if a task cannot get a lock
+ * immediately. If a task first spins for a mutex and then sleeps, contention_begin occurs twice.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { LOCK_TYPES, OTHER_LOCK } from '../model/lock-types.ts';

@@ -1,7 +1,6 @@
 /**
- * How much time do memory reclaim, memory compaction and the throttling of writers take, and how many tasks does the
- * OOM killer kill? Reads events of include/trace/events/{vmscan,compaction,writeback,oom}.h. If the option
- * `page_faults` is true, also counts page faults (exceptions.h).
+ * How much time do memory reclaim, compaction and the throttling of writers take? How many tasks does the OOM killer
+ * kill?
  */
 
 import { decimalBuckets } from '../config/units/buckets.ts';
@@ -12,10 +11,7 @@ const RECLAIM = 'ftrace_memory_reclaim_seconds';
 const RECLAIMED = 'ftrace_memory_reclaimed_pages_total';
 const FAULTS = 'ftrace_memory_page_faults_total';
 
-/**
- * Names of the values of `reason`: `1 << n`, where n is a number in enum vmscan_throttle_state
- * (include/linux/mmzone.h). The event's print fmt does not contain the values.
- */
+/** `1 << n` for n in enum vmscan_throttle_state (include/linux/mmzone.h). The event's print fmt lacks the names. */
 const THROTTLED_BY = { 1: 'writeback', 2: 'isolated', 4: 'no_progress', 8: 'congested' };
 
 function reclaim(kind: string): DeclaredMetric {

@@ -1,13 +1,11 @@
 /**
- * What goes wrong on the network? Reads events of include/trace/events/{tcp,sock,skb,napi}.h. These events often occur
- * in interrupts, so the metrics do not assign them to tasks. Fields and reasons differ between kernels. The label
- * `reason` contains the names in the event's print fmt.
+ * What goes wrong on the network? These events often occur in interrupts, so the metrics do not assign them to tasks.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { counter, declaredProbe, pair } from './declared/built-in.ts';
 
 const STATE = 'sock:inet_sock_set_state';
-/** TCP states (include/net/tcp_states.h) and the protocol number IPPROTO_TCP (include/uapi/linux/in.h). */
+/** TCP states (include/net/tcp_states.h), and IPPROTO_TCP. */
 const [ESTABLISHED, SYN_SENT, TCP] = [1, 2, 6];
 
 export const network = declaredProbe({

@@ -1,22 +1,21 @@
 /**
- * Reads noise events of the tracers osnoise and timerlat (include/trace/events/osnoise.h). Noise is the time in which
- * interrupts or other tasks use the CPU instead of the tracer's thread. Reports the source, name and start of each
- * noise event to a sink, for traces.
+ * For traces, reports noise events of osnoise and timerlat (include/trace/events/osnoise.h) to a sink. Noise is the
+ * time in which interrupts or other tasks use the CPU instead of the tracer's thread.
  */
 import type { Noise, NoiseSink, NoiseSource } from '../model/intervals.ts';
 import type { BytesReader, EventHandler, EventRecord, IntReader } from '../model/record.ts';
 import type { EventNeed, ProbeContext } from './probe.ts';
 
 /**
- * Event for a gap between two clock readings of the osnoise thread. Its field `interference` is the number of noise
- * events in the gap. If the number is 0, the cause of the gap is unknown.
+ * A gap between two clock readings of the osnoise thread. Its field `interference` is the number of noise events in the
+ * gap.
  */
 export const GAP = 'osnoise:sample_threshold';
 
 interface NoiseEvent {
   source: NoiseSource;
   event: string;
-  /** Field that contains the pid of the thread, or the number of the interrupt or softirq vector. */
+  /** Field with the pid of the thread, or the number of the interrupt or softirq vector. */
   id?: string;
   name?: string;
 }
@@ -32,7 +31,7 @@ export function noiseEvent(source: string): string {
   return `osnoise:${source}_noise`;
 }
 
-/** Returns the events of all sources, all optional. Spans of osnoise and timerlat show them as the causes of noise. */
+/** Returns the events of all sources, all optional. */
 export function noiseNeeds(): EventNeed[] {
   return EVENTS.map(({ source, event, id, name }) => ({
     event,
@@ -47,7 +46,7 @@ export function noiseHandlers(context: ProbeContext, sink: NoiseSink): Map<strin
   return new Map(there.map((event) => [event.event, noiseHandler(context, sink, event)]));
 }
 
-/** Returns a handler that reports an event to the sink. The event must have the fields `start` and `duration`. */
+/** The event must have the fields `start` and `duration`. */
 export function noiseHandler(
   context: ProbeContext,
   sink: NoiseSink,

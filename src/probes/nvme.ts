@@ -1,14 +1,12 @@
 /**
- * How long do NVMe commands take, and which commands fail? Reads nvme:nvme_setup_cmd and nvme:nvme_complete_rq
- * (drivers/nvme/host/trace.h). The upper four bits of the command id in nvme_setup_cmd are a generation number.
- * nvme_complete_rq may lack this number, so the probe compares only the lower 12 bits. Queue 0 (admin commands) uses
- * other opcodes, so it is included in the errors but not in the times.
+ * How long do NVMe commands take, and which fail? The upper four bits of `cid` are a generation number that
+ * nvme_complete_rq may lack. Queue 0 (admin commands) uses other opcodes, so only its errors are measured.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { counter, declaredProbe, pair } from './declared/built-in.ts';
 
 const COMPLETE = 'nvme:nvme_complete_rq';
-/** Names of enum nvme_opcode (include/linux/nvme.h). */
+/** enum nvme_opcode in include/linux/nvme.h. */
 const OPCODES = {
   0: 'flush',
   1: 'write',

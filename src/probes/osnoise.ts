@@ -1,11 +1,9 @@
 /**
- * How much time do the kernel, interrupts and other tasks take from an isolated CPU? Reads records of the osnoise
- * tracer (kernel/trace/trace_osnoise.c, `osnoise` in kernel/trace/trace_entries.h). The tracer's thread reads the clock
- * in a loop. A gap between two readings means that something interrupted the thread (noise). The tracer's events
- * (include/trace/events/osnoise.h) name the cause of each interruption.
+ * How much time do the kernel, interrupts and other tasks take from an isolated CPU? The osnoise tracer
+ * (kernel/trace/trace_osnoise.c) reads the clock in a loop. Each gap between two readings is noise, and events name its
+ * causes. If no event does, the hardware or the hypervisor caused the gap.
  *
- * Times in the records are in microseconds, times in the events in nanoseconds. The durations in the events do not
- * include nested interruptions. If no event names the cause of a gap, the hardware or the hypervisor caused the gap.
+ * Times are in microseconds in the records, and in nanoseconds in the events.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { NOISE_SOURCES } from '../model/intervals.ts';
@@ -17,7 +15,7 @@ import { thresholdClash } from './options/threshold.ts';
 import type { EventNeed, Probe, ProbeContext, ProbeModule } from './probe.ts';
 
 const SAMPLE = 'ftrace:osnoise';
-/** Values of the label `source`. Each source except the first (`hw`) has its own event. */
+/** Each source except the first (`hw`) has its own event. */
 const SOURCES = NOISE_SOURCES;
 const HW = 0;
 
@@ -87,7 +85,7 @@ export const osnoise: ProbeModule<OsnoiseOptions> = {
       cpuListKnob('osnoise/cpus', options.cpus),
       microsecondsKnob('osnoise/runtime_us', options.runtime),
       microsecondsKnob('osnoise/period_us', options.period),
-      // Write 0 (never stop tracing), because the kernel may still have a limit that another program set.
+      // 0: never stop tracing. Another program may have set a limit.
       microsecondsKnob('osnoise/stop_tracing_us', 0),
       microsecondsKnob('osnoise/stop_tracing_total_us', 0),
       ...(options.threshold === undefined ? [] : [microsecondsKnob('tracing_thresh', options.threshold)]),
@@ -155,7 +153,7 @@ function createOsnoise(context: ProbeContext, options: OsnoiseOptions): Probe {
     const causesOf = context.int(GAP, 'interference');
     const report = sink && noiseHandler(context, sink, { source: 'hw', event: GAP });
     handlers[GAP] = (record) => {
-      // If the gap has known causes, the events of these causes already count the time.
+      // The events of known causes already count the time.
       if (causesOf(record) !== 0) return;
       interference.record(HW, record.cpu, durationOf(record));
       report?.(record);

@@ -1,9 +1,7 @@
 /**
- * Measures how long tasks of each container wait for a CPU, and which container uses the CPU during the wait. The probe
- * `sched` adds these metrics if `per_container` is true. A container has a small number, its slot
- * (src/model/containers.ts). Event handlers only write to arrays indexed by slot. Before each snapshot of the metrics,
- * this class looks up the label values and updates the series. A pair is a waiting container (victim) and the container
- * that used the CPU (culprit).
+ * Measures how long tasks of each container wait for a CPU, and which container uses the CPU meanwhile. Handlers only
+ * write to arrays by slot, the number of a container. Each snapshot updates the series. A pair is a waiting container
+ * (victim) and the container that used the CPU (culprit).
  */
 import type { ValueFamily } from '../metrics/value.ts';
 import {
@@ -51,10 +49,7 @@ export const SCHED_CONTAINER_METRICS = [WAIT, PREEMPTIONS, INTERFERENCE];
 const BY = ['self', 'other', 'system', 'kernel'] as const;
 const BY_OTHER: ContainerLabels = ['', '', OTHER_CONTAINER];
 
-/**
- * Returns the index in `BY` for a preemption by a task of container `bySlot`. `IDLE` counts as `self`: no task ran,
- * because the preempted container had used up its CPU quota.
- */
+/** `IDLE` counts as `self`, because the preempted container had used up its CPU quota. */
 function categoryOf(bySlot: number): number {
   if (bySlot === KERNEL) return 3;
   if (bySlot === SYSTEM) return 2;
@@ -65,9 +60,7 @@ const CATEGORIES = Uint8Array.from({ length: SLOTS }, (_, bySlot) => categoryOf(
 
 export class SchedContainers implements WaitsByContainer {
   readonly waits: ContainerWaits;
-  /** Returns the slot of a task's container. */
   readonly slotOf: (tid: number) => number;
-  /** Counts a preemption of a task of container `slot` by a task of container `bySlot`. */
   readonly preempted: (slot: number, bySlot: number) => void;
   readonly #containers: Containers;
   readonly #largest: LargestPairs;
@@ -123,10 +116,7 @@ export class SchedContainers implements WaitsByContainer {
     for (const victim of slots) this.#write(victim, slots);
   }
 
-  /**
-   * Adds the waits and preemptions of a container to its series. A pair is skipped until the names of both containers
-   * are known.
-   */
+  /** Updates the series of a container. A pair is skipped until the names of both containers are known. */
   #write(victim: number, culprits: readonly number[]): void {
     const labels = this.#containers.labels(victim);
     if (labels === undefined) return;
@@ -150,10 +140,7 @@ export class SchedContainers implements WaitsByContainer {
     }
   }
 
-  /**
-   * Called before another container gets the slot. Removes the container's series, unless another slot has the same
-   * labels, as after a restart of the container.
-   */
+  /** Removes the container's series, unless another slot has the same labels, as after a restart of the container. */
   #release(slot: number): void {
     this.#flush();
     const labels = this.#containers.labels(slot);
@@ -174,10 +161,7 @@ export class SchedContainers implements WaitsByContainer {
     drop(this.#wait, labels);
   }
 
-  /**
-   * Removes a pair in which container `slot` is the victim, the culprit or both. Adds waits that were not exported yet
-   * to the pair in which `UNKNOWN` (label `other`) replaces `slot`.
-   */
+  /** Removes a pair of container `slot`. Its unexported waits go to the pair in which `UNKNOWN` replaces `slot`. */
   #forgetPair(victim: number, culprit: number, slot: number, isShared: boolean): void {
     const pair = pairOf(victim, culprit);
     if (!isShared && this.#largest.has(pair)) this.#dropPair(pair);

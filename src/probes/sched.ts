@@ -1,8 +1,6 @@
 /**
- * How long do tasks wait for a CPU? Reads scheduler events (include/trace/events/sched.h), measures waits for a CPU
- * (run queue latency), and counts switches, wake-ups and migrations. A wait begins when a task is woken, or when a CPU
- * switches away from a task that is still runnable. The wait ends with the sched_switch to the task. The idle task (pid
- * 0) is not counted.
+ * How long do tasks wait for a CPU? A wait begins when a task is woken, or when a CPU switches away from a task that is
+ * still runnable. It ends with the sched_switch to the task. The idle task (pid 0) is not counted.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { switchedOutMask } from '../decode/print-fmt.ts';
@@ -52,11 +50,9 @@ const MIGRATIONS = {
   labels: [],
 };
 
-/** After a wait of at least this length, the probe requests the task's scheduling class, to use it for later waits. */
+/** After such a wait, the probe requests the task's scheduling class, to use it for later waits. */
 const LONG_WAIT_NS = 1e6;
-/**
- * Used for recordings, which contain no scheduling classes. Only the priority in the events identifies real-time tasks.
- */
+/** For recordings, which contain no scheduling classes. */
 const NO_CLASSES: TaskClasses = {
   of: () => NORMAL,
   ask: () => {},
@@ -69,13 +65,11 @@ const NO_CLASSES: TaskClasses = {
 const KINDS = ['voluntary', 'preempted'];
 
 export interface SchedOptions extends CommonOptions {
-  /**
-   * When a wait begins. `wakeup`: when the task joins a run queue. `waking`: when the waker begins to wake the task.
-   */
+  /** A wait begins when the task joins a run queue (`wakeup`), or when the waker begins to wake the task (`waking`). */
   from: 'wakeup' | 'waking';
   /** Whether to measure waits by container in addition. */
   per_container: boolean;
-  /** Maximum number of pairs of containers that have their own series. */
+  /** Maximum number of pairs of containers with their own series. */
   interference_pairs: number;
 }
 
@@ -117,8 +111,7 @@ export const sched: ProbeModule<SchedOptions> = {
     return needs;
   },
   create: createSched,
-  // In a trace, the span of a wait begins at sched_wakeup. The histogram contains the same duration only if the option
-  // `from` is `wakeup`.
+  // In a trace, a wait always begins at sched_wakeup.
   reporting: {
     counts: ({ from }) => (from === 'wakeup' ? () => true : () => false),
     withoutContainers: true,
@@ -127,7 +120,7 @@ export const sched: ProbeModule<SchedOptions> = {
 };
 
 function createSched(context: ProbeContext, options: SchedOptions): Probe {
-  // If an event is missing, do not declare its family, because the value 0 would be wrong.
+  // Do not declare the family of a missing event, because the value 0 would be wrong.
   const has = (event: string): boolean => context.format(event) !== undefined;
   const { containers } = context.host;
   const runnable = makeRunnableTasks(
@@ -157,7 +150,7 @@ function switchHandler(
   runnable: RunnableTasks,
   classes: TaskClasses,
 ): EventHandler {
-  // Do not split these series by container. `SchedContainers` has separate families for waits by container.
+  // `SchedContainers` has separate families for waits by container.
   const inFamily = { ...options, per_container: false };
   const latency = declareDurations(context, LATENCY, inFamily, (row) => [TASK_CLASSES[row]]);
   latency.show(NORMAL);
@@ -174,7 +167,7 @@ function switchHandler(
   const prevState = context.word(SWITCH, 'prev_state');
   const nextPid = context.word(SWITCH, 'next_pid');
   const nextPrio = context.word(SWITCH, 'next_prio');
-  // The bits of `prev_state` that mean "not runnable" differ between kernels. The event's print fmt lists these bits.
+  // The bits that mean "not runnable" differ between kernels.
   const asleep = switchedOutMask(format);
   return ({ words, offset, cpu, timestampNs }) => {
     const at = offset >> 2;
@@ -195,8 +188,7 @@ function switchHandler(
     else if (since < runnable.lostUntil[0]) lost();
     else if (ns < 0) late();
     else {
-      // The event contains the current priority, so a task that inherits a real-time priority counts as a real-time
-      // task.
+      // This is the current priority, so a task that inherits a real-time priority counts as a real-time task.
       const isRealtime = words[at + nextPrio] < MAX_RT_PRIO;
       latency.record(isRealtime ? REALTIME : classes.of(next), cpu, ns);
       wait[cpu] += ns;
@@ -230,9 +222,8 @@ function wakeupHandler(
 }
 
 /**
- * Handles sched_wakeup_new. This event occurs while the parent runs, so `common_pid` is the parent. The new task gets
- * the class of its parent, because an earlier task with the same pid may have had another class. The handler repeats
- * code of `wakeupHandler`: V8 treats the arrays of a closure as constants only if no other closure has the same code.
+ * The new task gets the class of its parent, because an earlier task with the same pid may have had another class.
+ * Repeats code of `wakeupHandler`, because V8 treats arrays as constants only in closures that share no code.
  */
 function newTaskHandler(
   context: ProbeContext,

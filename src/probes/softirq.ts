@@ -1,9 +1,7 @@
 /**
- * How long do soft interrupts wait, and how long do they run? Reads irq:softirq_raise, softirq_entry and softirq_exit
- * (include/trace/events/irq.h). If a vector is raised several times before it runs, the wait begins with the first
- * raise. A run is one execution of a vector's handler. Its duration includes hard interrupts during the run. On
- * real-time kernels, soft interrupts run in threads that can be preempted, so several runs can be open on a CPU. CPU,
- * pid and vector therefore identify a run.
+ * How long do soft interrupts wait, and how long do they run? A wait begins with the first raise of a vector since its
+ * last run. The duration of a run includes hard interrupts. On real-time kernels, soft interrupts run in threads, so a
+ * CPU can have several unfinished runs. CPU, pid and vector identify a run.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { flagPairs } from '../decode/print-fmt.ts';
@@ -33,10 +31,10 @@ const TIME = {
   labels: ['cpu', 'vector'],
 };
 
-/** Maximum number of vectors: the number of bits in `unseen`. Kernels have ten vectors. */
+/** The number of bits in `unseen`. Kernels have ten vectors. */
 const VECTORS = 32;
 const ALL_VECTORS = -1;
-/** Maximum number of open runs (begun, not yet ended) per CPU. Only real-time kernels have more than one. */
+/** Maximum number of unfinished runs per CPU. Only real-time kernels have more than one. */
 const PLACES = 4;
 
 export const softirq: ProbeModule = {
@@ -86,8 +84,7 @@ function makeState(context: ProbeContext, options: CommonOptions) {
   const labels = (row: number) => [names[row]];
   const latency = declareDurations(context, LATENCY, options, labels);
   const duration = declareDurations(context, DURATION, options, labels);
-  // Each series appears with its first event. With one series per CPU and vector from the start, most exported series
-  // could be unused.
+  // Each series appears with its first event, because most series could stay unused.
   const time = declareCpuCounts(context, TIME, { unit: 'seconds', divisor: 1e9, rowsShown: 0, rest: labels });
   const noStart = context.unmatched('no_start');
   const noEnd = context.unmatched('no_end');
@@ -95,8 +92,8 @@ function makeState(context: ProbeContext, options: CommonOptions) {
   const late = context.unmatched('late');
   const evicted = context.unmatched('evicted');
   /**
-   * By CPU: bit mask of the vectors that have not run since the last loss of events. If a raise or entry event of these
-   * vectors is missing, it counts as `lost` instead of `no_start`.
+   * By CPU: bit mask of the vectors that have not run since the last loss of events. Their missing events count as
+   * `lost`.
    */
   const unseen = new Int32Array(cpuCount);
   return {
@@ -112,10 +109,7 @@ function makeState(context: ProbeContext, options: CommonOptions) {
     /** By CPU and vector: time of the first raise since the last run; 0 if none. */
     raisedAt: new Float64Array(cpuCount * VECTORS),
     unseen,
-    /**
-     * By CPU: end of the last loss of events. Waits and runs that began earlier count as lost. Their records can also
-     * arrive after `onLoss`.
-     */
+    /** By CPU: end of the last loss of events. Records of earlier events can arrive after `onLoss`. */
     lostUntil: new Float64Array(cpuCount),
     hasRaise: context.format(RAISE) !== undefined,
     hasExit: context.format(EXIT) !== undefined,
@@ -126,13 +120,13 @@ function makeState(context: ProbeContext, options: CommonOptions) {
   };
 }
 
-/** Tracks open runs. A place is the index of a run in the arrays. */
+/** Tracks unfinished runs. A place is the index of a run. */
 function makeRuns(cpuCount: number, evicted: () => void) {
-  /** Start time of each run: `PLACES` elements per CPU; 0 if the place is free. */
+  /** Start times: `PLACES` elements per CPU; 0 if the place is free. */
   const startedAt = new Float64Array(cpuCount * PLACES);
   const pids = new Int32Array(cpuCount * PLACES);
   const vectors = new Int32Array(cpuCount * PLACES);
-  /** Returns a free place. If there is none, evicts the oldest run and returns its place. */
+  /** Returns a free place. If there is none, evicts the oldest run. */
   const newPlace = (cpu: number): number => {
     const first = cpu * PLACES;
     let oldest = first;
@@ -142,7 +136,7 @@ function makeRuns(cpuCount: number, evicted: () => void) {
   };
   return {
     startedAt,
-    /** Returns the place of an open run; -1 if there is none. */
+    /** Returns the place of a run; -1 if there is none. */
     place: (cpu: number, pid: number, vector: number): number => {
       const first = cpu * PLACES;
       for (let i = first; i < first + PLACES; i++) {
@@ -189,7 +183,7 @@ function onEntry(context: ProbeContext, state: State): EventHandler {
     const at = cpu * VECTORS + vector;
     const raised = raisedAt[at];
     if (!hasRaise) {
-      // If the kernel has no raise events, the latency is unknown.
+      // The latency is unknown.
     } else if (raised === 0) missingStart(cpu, vector);
     else if (raised < lostUntil[cpu]) lost();
     else if (now < raised) late();
@@ -241,10 +235,7 @@ function onExit(context: ProbeContext, state: State): EventHandler {
   };
 }
 
-/**
- * Returns the names of vectors, by number. The names come from the event's print fmt; if a vector is not in the print
- * fmt, from `SOFTIRQS`.
- */
+/** Returns the names of vectors from the event's print fmt, else from `SOFTIRQS`. */
 function vectorNames(context: ProbeContext): string[] {
   const names = Array.from({ length: VECTORS }, (_, vector) => SOFTIRQS[vector] ?? `vector_${vector}`);
   const format = context.format(ENTRY);

@@ -1,7 +1,6 @@
 /**
- * Splits the series of a probe by CPU (`per_cpu`) or by container (`per_container`). Adds the labels to the families,
- * and caches the slot of each series. A slot is the number of a series in its family; the slot of a container is the
- * container's number. A row is the number of the thing that a series describes, such as a syscall.
+ * Splits the series of a probe by CPU or by container. A slot is the number of a series or of a container. A row is the
+ * number of the thing that a series describes, such as a syscall.
  */
 import type { Family } from '../metrics/family.ts';
 import type { MetricStore } from '../metrics/store.ts';
@@ -31,37 +30,30 @@ export interface SplitMachine {
 
 /** The series of a family, by row. */
 export interface SeriesRows {
-  /** Adds an amount. Uses `cpu` only with `per_cpu`, and `container` (a slot) only with `per_container`. */
+  /** Uses `cpu` only with `per_cpu`, and `container` (a slot) only with `per_container`. */
   record(row: number, cpu: number, amount: number, container?: number): void;
-  /**
-   * Fast path of `record`, for `EventHandler.usual`. Returns true if it added the amount. Otherwise, the caller must
-   * call `record`.
-   */
+  /** Fast path of `record`. If it returns false, it did nothing, and the caller must call `record`. */
   recordUsual(row: number, cpu: number, amount: number, container?: number): boolean;
-  /**
-   * Creates the series of a row with value 0: one per online CPU with `per_cpu`, none with `per_container`, otherwise
-   * one.
-   */
+  /** Creates series with value 0: one per online CPU with `per_cpu`, none with `per_container`, otherwise one. */
   show(row: number): void;
   /** Forgets the slots of a row. The caller must call this when it removes the series of the row. */
   forget(row: number): void;
 }
 
 export interface Split {
-  /** Labels to append to the labels of a row: the CPU or the container. */
+  /** Labels to append: the CPU or the container. */
   labels: readonly string[];
-  /** The `labels` whose values are not known in advance, as in `MetricSpec.open`. */
+  /** The `labels` with values that are not known in advance. */
   open: readonly string[];
   /** Returns the slot of a task's container; `UNKNOWN` (0) if the series are not by container. */
   containerOf(tid: number): number;
-  /** Does the same as `containerOf`, but does not count look-ups that find no container. */
+  /** Like `containerOf`, but does not count look-ups that find no container. */
   peekContainer(tid: number): number;
-  /** Table of containers. Absent if the series are not by container. */
+  /** Absent if the series are not by container. */
   containers?: Containers;
   /**
-   * Returns functions that add amounts to the series of `family`. `valuesOf` returns the label values of a row. `add`
-   * adds an amount to a slot. `addUsual` is the fast path of `add`: it adds the amount and returns true, or does
-   * nothing and returns false.
+   * Returns functions that add amounts to series. `valuesOf` returns the label values of a row. `addUsual` is the fast
+   * path of `add`: it adds the amount and returns true, or does nothing and returns false.
    */
   rows(
     family: Family,
@@ -77,7 +69,7 @@ export function splitOf(machine: SplitMachine, options: SplitOptions): Split {
   const { cpuCount, onlineCpus, metrics } = machine;
   const containers = options.per_container ? machine.host?.containers : undefined;
   if (containers !== undefined) return splitByContainer(metrics, containers);
-  // This constant is a local copy, because V8 would read an imported constant from memory at each use.
+  // V8 would read an imported constant from memory at each use.
   const unknown = UNKNOWN;
   const none = { open: [], containerOf: () => unknown, peekContainer: () => unknown };
   if (!options.per_cpu)
@@ -141,8 +133,8 @@ function splitByContainer(metrics: MetricStore, containers: Containers): Split {
 }
 
 /**
- * Makes the cache of slots by row and container. Until the name of a container is known, the cache uses a slot without
- * labels for the container. The values in this slot are not exported.
+ * Makes the cache of slots by row and container. Until a container has a name, its slots have no labels, and their
+ * values are not exported.
  */
 function containerCache(
   metrics: MetricStore,

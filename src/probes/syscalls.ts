@@ -1,12 +1,8 @@
 /**
- * How long do syscalls take, and with which errors do they fail? Reads raw_syscalls:sys_enter and sys_exit
- * (include/trace/events/syscalls.h). If the config selects only a few syscalls, reads their separate events instead.
- * Measures durations by syscall, and counts errors by syscall and errno.
+ * How long do syscalls take, and with which errors do they fail?
  *
- * Special cases: The exit event of sigreturn has id -1, so its id comes from the enter event. The child of a clone has
- * an exit event with value 0, but no enter event. If a thread calls execve, the enter event has the thread's pid, but
- * the exit event has the pid of the thread group's leader. exit and exit_group have no exit event. A program can use a
- * number that no syscall has.
+ * The exit event of sigreturn has id -1. The child of a clone has an exit event with value 0, but no enter event. If a
+ * thread calls execve, its exit event has the pid of the thread group's leader. exit and exit_group have no exit event.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { EventFormat } from '../model/format.ts';
@@ -54,28 +50,24 @@ const WAITING = {
   open: ['syscall'],
 };
 
-/** Bit TASK_INTERRUPTIBLE of `prev_state`, which is the same on every kernel (include/linux/sched.h). */
+/** Bit TASK_INTERRUPTIBLE of `prev_state`, the same on every kernel. */
 const INTERRUPTIBLE = 1;
 /**
- * Added to the tag (syscall number) of a task's call when the task sleeps interruptibly during the call. Valid syscall
- * numbers are lower, except x32 numbers, which have bit 30. A call with an invalid number between `SLEPT` and `SLEPT +
- * LARGEST_ID` counts as unmatched.
+ * Added to the tag (syscall number) of a call when its task sleeps interruptibly. Valid numbers are lower, except x32
+ * numbers, which have bit 30.
  */
 const SLEPT = 1 << 29;
 const LARGEST_ID = (1 << 20) - 1;
-/** Return values from -4095 to -1 are errors (include/linux/err.h). */
+/** include/linux/err.h */
 const MAX_ERRNO = 4095;
-/**
- * Only errnos below this number have their own series. Errnos that are internal to the kernel begin at 512
- * (ERESTARTSYS). All higher errnos share the series `unknown`.
- */
+/** Higher errnos share the series `unknown`. Errnos that are internal to the kernel begin at 512. */
 const NAMED_ERRNOS = 600;
-/** Syscalls that create a task. The child has an exit event with value 0, but no enter event. */
+/** Syscalls whose child has an exit event, but no enter event. */
 const FORKS = new Set(['clone', 'clone3', 'fork', 'vfork']);
 const NEVER_RETURN = new Set(['exit', 'exit_group']);
-/** Value of the field `id` in the exit event of sigreturn. */
+/** `id` in the exit event of sigreturn. */
 const NO_ID = -1;
-/** Row (see `Rows`) of syscalls that the config does not select, and of syscalls that never return. */
+/** Row of syscalls that are not selected or never return. */
 const NOT_MEASURED = -1;
 
 export const syscalls: ProbeModule<SyscallOptions> = {
@@ -119,7 +111,7 @@ export const syscalls: ProbeModule<SyscallOptions> = {
   },
   names: ({ include, exclude }, _kernel, host) => {
     const ids = host.syscallIds();
-    // Without a syscall table, all syscalls have the name `unknown`, so the agent cannot check the globs.
+    // Without a syscall table, all syscalls have the name `unknown`.
     const offered =
       ids.length === 0 ? undefined : [...ids.flatMap((id) => host.syscallName(id) ?? []), UNKNOWN];
     return [
@@ -150,17 +142,17 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   const reasons = ['no_start', 'no_end', 'lost', 'late', 'exited'] as const;
   const [noStart, noEnd, lost, late, exited] = reasons.map((reason) => context.unmatched(reason));
 
-  /** Start time of each task's current call. The tag is the syscall number, plus `SLEPT` after a sleep. */
+  /** Start time of each task's call. The tag is the syscall number, plus `SLEPT` after a sleep. */
   const calls = new TaskStamps();
   const sink = context.intervals.syscalls;
   const slowNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
-  /** By row: whether to report slow calls to the sink, for traces. */
+  /** By row: whether to report slow calls, for traces. */
   const isReported = names.map((name) => sink?.wants(name) ?? false);
   sink?.watch((pid) => {
     const since = calls.get(pid);
     return since !== 0 && isReported[rowOf(idOf(calls.tag(pid)))] ? since : 0;
   });
-  /** End of the last loss of events. Calls that began earlier are not measured. Never 0, which is the stamp of no call. */
+  /** End of the last loss of events. Earlier calls are not measured. Never 0, which is the stamp of no call. */
   const lostUntil = cell(1);
   const usual = { calls, rowOf, lostUntil, slowNs, duration, peekContainer };
 
@@ -174,7 +166,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   };
 
   const giveUp = (pid: number): void => abandon(pid, noEnd);
-  /** Makes the handlers of an enter event and its exit event. `fixedId`: the syscall that has these events. */
+  /** `fixedId`: the syscall that has these events. */
   const handlersOf = (enter: string, exit: string, fixedId?: number): Record<string, EventHandler> => {
     const [exitPid, ret] = [context.word(exit, 'common_pid'), context.word(exit, 'ret')];
     const exitId = fixedId === undefined ? context.word(exit, 'id') : 0;
@@ -203,7 +195,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
       }
       const ns = record.timestampNs - since;
       if (since === 0) {
-        // No enter event is missing if the syscall is not selected, or if the task is the child of a fork.
+        // Normal if the syscall is not selected, or in the child of a fork.
         if (row >= 0 && !(value === 0 && FORKS.has(names[row]))) noStart();
       } else if (id !== NO_ID && id !== begun) noStart();
       else {
@@ -240,7 +232,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   };
 }
 
-/** Returns the handler of an enter event. `giveUp` drops the task's previous call, whose exit event is missing. */
+/** `giveUp` drops the task's previous call, whose exit event is missing. */
 function onEnter(
   context: ProbeContext,
   {
@@ -277,10 +269,7 @@ function onEnter(
   return handler;
 }
 
-/**
- * Returns handlers for the events in which a task sleeps, exits or executes a program during a call. `exited` drops the
- * task's call.
- */
+/** Handles tasks that sleep, exit or execute a program during a call. `exited` drops the task's call. */
 function taskHandlers(
   context: ProbeContext,
   calls: TaskStamps,
@@ -308,8 +297,7 @@ function taskHandlers(
       const old = oldPidOf(record);
       const pid = pidOf(record);
       if (old === pid || calls.get(old) === 0) return;
-      // The kernel gives this thread the pid of the thread group's leader. The leader has exited, so its call has no
-      // exit event.
+      // This thread gets the pid of the thread group's leader. The leader has exited, so its call has no exit event.
       exited(pid);
       calls.set(pid, calls.get(old), calls.tag(old));
       calls.clear(old);
@@ -318,21 +306,17 @@ function taskHandlers(
   return handlers;
 }
 
-/** Returns the syscall number in a tag. */
 function idOf(tag: number): number {
   return tag >= SLEPT && tag <= SLEPT + LARGEST_ID ? tag - SLEPT : tag;
 }
 
-/**
- * Returns the offset of the 32-bit word that contains the sign of a field: `low + 1` if the field has 64 bits, else
- * `low`.
- */
+/** Returns the offset of the word with the field's sign: `low + 1` for 64 bits, else `low`. */
 function highWord(format: EventFormat | undefined, field: string, low: number): number {
   return format?.fields.find(({ name }) => name === field)?.size === 8 ? low + 1 : low;
 }
 
 interface Rows {
-  /** Returns the row of a syscall number: the index of its name. Negative if the syscall is not measured. */
+  /** Returns the row of a syscall number; negative if the syscall is not measured. */
   rowOf(id: number): number;
   /** Name by row. */
   names: readonly string[];
@@ -350,10 +334,7 @@ function tableOfRows(options: SyscallOptions, host: HostFacts): Rows {
   return { rowOf: (id) => (id >= 0 && id < rows.length ? rows[id] : unknown), names };
 }
 
-/**
- * Returns a function that adds the duration of a call (ns) to the waiting time of its syscall. The caller calls the
- * function only if the task slept interruptibly during the call.
- */
+/** The returned function adds a duration (ns). Call it only if the task slept interruptibly during the call. */
 function waitingTime(
   context: ProbeContext,
   options: SyscallOptions,

@@ -1,8 +1,7 @@
 /**
- * How late is the interrupt of a timer, and how late is the thread that the interrupt wakes? Reads records of the
- * timerlat tracer (kernel/trace/trace_osnoise.c, `timerlat` in kernel/trace/trace_entries.h). On each chosen CPU, the
- * tracer runs a periodic timer and a thread that waits for the timer (SCHED_FIFO, priority 95). Both delays are
- * measured from the planned expiry of the timer.
+ * How late is the interrupt of a timer, and how late is the thread that the interrupt wakes? The timerlat tracer
+ * (kernel/trace/trace_osnoise.c) runs a periodic timer and a thread (SCHED_FIFO, priority 95) on each chosen CPU. It
+ * measures both delays from the planned expiry of the timer.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { TimerlatSink } from '../model/intervals.ts';
@@ -15,10 +14,7 @@ import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
 
 const SAMPLE = 'ftrace:timerlat';
 
-/**
- * Values of the label `context`, by the number in the field `context`. `other` is for numbers that later kernels may
- * add.
- */
+/** By the number in the field `context`. `other` is for numbers that later kernels may add. */
 const CONTEXTS = ['irq', 'thread', 'user', 'other'];
 const IRQ = 0;
 const THREAD = 1;
@@ -58,7 +54,7 @@ export const timerlat: ProbeModule<TimerlatOptions> = {
       { enabled: false, per_cpu: true, max_series: 500, buckets: decimalBuckets(1e-6, 0.1) },
       {
         cpus: cpuList().optional(),
-        // The limits are the kernel's timerlat_min_period and timerlat_max_period.
+        // The kernel's timerlat_min_period and timerlat_max_period.
         period: duration({ min: 100 * US, max: S }).prefault('1ms'),
         stop_irq: duration({ min: US, max: S }).optional(),
         stop_thread: duration({ min: US, max: S }).optional(),
@@ -84,10 +80,7 @@ export const timerlat: ProbeModule<TimerlatOptions> = {
   metrics: [{ ...LATENCY, labels: [...LATENCY.labels, 'cpu'] }, MAX],
 };
 
-/**
- * Returns the setting that makes the kernel stop tracing when a latency exceeds `ns`. If `ns` is undefined, the setting
- * is 0 (never stop), because the kernel may still have a limit that another program set.
- */
+/** The kernel stops tracing when a latency exceeds `ns`. 0 (never stop) replaces a limit that another program set. */
 function stop(file: string, ns: number | undefined): Knob {
   return microsecondsKnob(file, ns ?? 0);
 }
@@ -96,7 +89,7 @@ function createTimerlat(context: ProbeContext, options: TimerlatOptions): Probe 
   const machine = onCpus(context, options.cpus ?? []);
   const latency = declareDurations(machine, LATENCY, options, (row) => [CONTEXTS[row]]);
   const max = declareCpuMaxima(context, MAX, (row) => [CONTEXTS[row]]);
-  // Do not show `user` from the start, because this context exists only while a program waits on `timerlat_fd`.
+  // The context `user` exists only while a program waits on `timerlat_fd`.
   for (const row of [IRQ, THREAD]) latency.show(row);
   const contextOf = context.int(SAMPLE, 'context');
   const latencyOf = context.int(SAMPLE, 'timer_latency');
@@ -118,10 +111,7 @@ function createTimerlat(context: ProbeContext, options: TimerlatOptions): Probe 
   };
 }
 
-/**
- * Returns a function that reports activations to the sink. An activation is one expiry of the timer; its `irq` record
- * and its `thread` record have the same `seqnum`.
- */
+/** Reports expiries of the timer. The `irq` and `thread` records of an expiry have the same `seqnum`. */
 function reporter(context: ProbeContext, sink: TimerlatSink) {
   const { thresholdNs } = sink;
   const sequenceOf = context.int(SAMPLE, 'seqnum');

@@ -1,7 +1,6 @@
 /**
- * How late do timers expire? Reads events of include/trace/events/timer.h. The times of hrtimers are in nanoseconds,
- * and the times of timer wheel timers are in jiffies. If a timer wheel timer is less than one jiffy late, its lateness
- * is therefore 0. If a timer expires early, its lateness is 0 as well.
+ * How late do timers expire? Timer wheel timers have times in jiffies, so less than one jiffy of lateness counts as 0.
+ * An early expiry also counts as 0.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { constant, declaredProbe, histogram, pair } from './declared/built-in.ts';
@@ -18,7 +17,7 @@ export const timers = declaredProbe({
     pair(NAME, HELP, 'timer:hrtimer_start', 'timer:hrtimer_expire_entry', {
       key: ['hrtimer'],
       between: { start: 'expires', end: 'now' },
-      // If a timer is started again before it expires, the new start replaces the old one.
+      // A timer can be started again before it expires.
       startsAgain: true,
       labels: { kind: constant('hrtimer') },
     }),

@@ -1,7 +1,6 @@
 /**
- * How long does deferred work wait, and how long does it run? Reads the events of include/trace/events/workqueue.h. A
- * waiting work item is identified by its address. A running work item is identified by the pid of its worker, because
- * its function may free the item, so that another item gets the same address.
+ * How long does deferred work wait, and how long does it run? A waiting item is identified by its address. A running
+ * item is identified by its worker's pid, because its function may free the item.
  */
 import { declaredProbe, pair } from './declared/built-in.ts';
 

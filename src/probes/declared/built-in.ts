@@ -124,8 +124,8 @@ export function declaredProbe<Own extends object = object>(
 }
 
 /**
- * All events are optional. Only some kernels have the events of variants (`isVariant`), so their absence is not
- * reported.
+ * All events are optional. The agent does not report missing events of variants (`isVariant`), because only some
+ * kernels have these events.
  */
 function builtInNeeds(one: DeclaredMetric): EventNeed[] {
   const fixed = one.labels.find(({ constant: value }) => value !== undefined);

@@ -21,7 +21,7 @@ const STATE_MASK = SLEPT - 1;
 const CPU_SHIFT = 21;
 /** Largest CPU number in a tag of `#out`. It also stands for all higher numbers. */
 const HIGHEST_CPU = (1 << (32 - CPU_SHIFT)) - 1;
-/** A wake-up proves nothing about an absence if it comes this long after a loss of events. */
+/** An absence with lost events is uncertain if it begins or ends further than this from the loss. */
 const DOUBTFUL_NS = 10e9;
 /** Comm for a return that no event recorded. */
 const NO_COMM = new Int32Array(COMM_WORDS);
@@ -94,8 +94,7 @@ export class TaskAbsences {
     task.isSeen = false;
     task.runnableNs = runnableNs;
     task.state = isKnown ? out.tags[outAt] & STATE_MASK : 0;
-    // Assume that the task ran as soon as it was runnable. If it was preempted, an unrecorded task used the CPU until
-    // now.
+    // Assume that a woken task ran at once, but that a preempted task returns only now.
     task.inNs = runnableNs === 0 || task.state === 0 ? nowNs : runnableNs;
     task.taskClass = NORMAL;
     task.queueCpu = cpu;

@@ -9,8 +9,8 @@ const CHUNK_BITS = 10;
 const CHUNK_SIZE = 1 << CHUNK_BITS;
 const PID_BITS = 22;
 /**
- * Chunks at the start (768 KiB). When all are in use, the slow search for chunks without stamps begins, and a much
- * smaller table would search at every wake-up.
+ * Chunks at the start (768 KiB). When all are in use, the table searches for chunks without stamps. The search is slow,
+ * and a small table could need it at every wake-up.
  */
 const FIRST_ROOM = 64;
 

@@ -11,7 +11,7 @@ export const UNKNOWN_ROW = 0;
 const OTHER = 'other';
 export const OTHER_ROW = 1;
 
-/** In calls of `expired`: about five minutes. */
+/** A name that belongs to no number loses its row after this many calls of `expired`. */
 const KEPT_CALLS = 300;
 
 /** Words of an entry: the number (two words), and the row plus 1 (0: the entry is free). */
