@@ -1,8 +1,4 @@
-/**
- * Adds containers to a capture. Adds a helper probe (a probe without metrics) that records in the container table which
- * container each task is in. Declares metrics about containers. Explains why probes with `per_container` may not show
- * all containers.
- */
+/** Helper probe (a probe without metrics), metrics and notes for containers. */
 import type { MetricStore } from '../../metrics/store.ts';
 import {
   CONTAINER_LABELS,
@@ -15,20 +11,16 @@ import type { ProbeStatus } from '../../model/status.ts';
 import { CONTAINER_EVENTS, containerEvents } from '../../probes/helpers/container-events.ts';
 import type { EnabledProbe } from './plan.ts';
 
-/**
- * Minimum time between two reads of the cgroup files. Each read opens two files per container, and snapshots can come
- * every second. So reading the files at each snapshot would cost too much.
- */
+/** Minimum time between two reads of the cgroup files: each read opens two files per container. */
 const READ_EVERY_MS = 5000;
 
-/** Value of `onlyFor` of the helper probe that updates the container table. */
 export const CONTAINERS = 'containers';
 
 export function isPerContainer({ options }: Pick<EnabledProbe, 'options'>): boolean {
   return needsContainers(options);
 }
 
-/** Returns the probes and, if there is a container table, the helper probe that updates the table. */
+/** Adds a helper probe that keeps the container table up to date. */
 export function withContainers(
   enabled: readonly EnabledProbe[],
   table: ContainerEvents | undefined,
@@ -38,7 +30,7 @@ export function withContainers(
     : [{ ...containerEvents(table), onlyFor: CONTAINERS }, ...enabled];
 }
 
-/** Returns sentences that say why probes with `per_container` do not show all containers. */
+/** Returns why probes with `per_container` do not show all containers. */
 export function containerNotes(
   table: { problem(): string; notes(): string[] } | undefined,
   helpers: readonly ProbeStatus[],
@@ -54,7 +46,7 @@ export function containerNotes(
   return [...unseen, ...table.notes()];
 }
 
-/** Declares the container metrics that belong to no probe, and updates their values when a snapshot is made. */
+/** Declares the container metrics that belong to no probe. */
 export function declareContainerMetrics(
   store: MetricStore,
   containers: Containers | undefined,
@@ -81,7 +73,7 @@ export function declareContainerMetrics(
   };
   if (containers === undefined) return;
   const kinds = ['throttledSeconds', 'pressureSeconds'] as const;
-  /** Totals of each container's control group at the last read, by the container's slot in the table. */
+  /** Last read totals of each container's control group, by the container's slot in the table. */
   const written = new Map<number, { throttledSeconds: number; pressureSeconds: number }>();
   let readMs = Number.NEGATIVE_INFINITY;
 

@@ -1,7 +1,4 @@
-/**
- * Finds the modules of the enabled probes. This file is separate from compose-config.ts so that the capture thread does
- * not load the schema library.
- */
+/** Separate from compose-config.ts so that the capture thread does not load the schema library. */
 import type { AgentConfig } from '../../config/schema.ts';
 import { METRICS_PREFIX } from '../../model/declared-metric.ts';
 import { probeCatalogue } from '../../probes/catalogue.ts';
@@ -9,7 +6,7 @@ import { type UserMetricOptions, userMetric } from '../../probes/declared/user-m
 import type { CommonOptions, ProbeModule } from '../../probes/probe.ts';
 import type { EnabledProbe } from './plan.ts';
 
-/** Returns the enabled probes with their options, in the order of `config.probes`. */
+/** In the order of `config.probes`. */
 export function enabledProbes(config: AgentConfig): EnabledProbe[] {
   return config.probes.map(({ name, options }) => {
     if (name.startsWith(METRICS_PREFIX)) {

@@ -6,17 +6,14 @@ export function sumsOf(all: readonly ReadonlyMap<string, number>[]): Map<string,
   return sums;
 }
 
-/**
- * Counts the events that each probe has received, including events from before a reload. The counts of probes that the
- * current plan does not have are dropped.
- */
+/** Counts the events that each probe of the current plan has received, including those from before a reload. */
 export function countEvents(first: Pick<EventPlan, 'eventCounts'>) {
   let plan = first;
   let before: ReadonlyMap<string, number> = new Map();
   const counts = (): Map<string, number> => sumsOf([plan.eventCounts(), before]);
   return {
     counts,
-    /** Switches to the next plan after a reload. */
+    /** Switches to the plan after a reload. */
     goesOn: (next: typeof first): void => {
       const names = next.eventCounts();
       before = new Map([...counts()].filter(([name]) => names.has(name)));

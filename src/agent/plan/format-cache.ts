@@ -1,4 +1,4 @@
-/** Caches event formats, so that the agent reads and parses each format only once. */
+/** Reads and parses each event format only once. */
 import { parseFormat } from '../../decode/format.ts';
 import type { EventFormat } from '../../model/format.ts';
 import type { TraceMetadata } from '../../model/source.ts';

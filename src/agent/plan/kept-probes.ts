@@ -1,6 +1,6 @@
 /**
- * Decides which running probes continue after a reload, and ends the others. Probes that continue keep their counters
- * and their open operations (operations that have begun but not ended).
+ * Decides which running probes continue after a reload, with their counters and open operations (begun but not ended).
+ * Ends the others.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { MetricStore } from '../../metrics/store.ts';
@@ -13,11 +13,9 @@ import type { EventNeed, HostFacts, Probe } from '../../probes/probe.ts';
 import type { EnabledProbe } from './enabled-probe.ts';
 import type { Gap } from './suspension.ts';
 
-/** A running probe, and the inputs from which it was created. */
 export interface MadeProbe {
   enabled: EnabledProbe;
   probe: Probe;
-  /** Why the probe last missed events. */
   gap: Gap;
   needs: readonly EventNeed[];
   notes: readonly string[];
@@ -25,17 +23,15 @@ export interface MadeProbe {
   formats: ReadonlyMap<string, EventFormat>;
   /** Names of the sinks that the probe has looked up, including sinks that do not exist. */
   sinks: ReadonlySet<keyof IntervalSinks>;
-  /** The store in which the probe declares its metrics. */
   metrics: MetricStore;
   /** Number of callbacks that the probe has registered in `metrics`. */
   callbacks: number;
-  /** Functions that unregister the callbacks that the probe has registered in the container table. */
+  /** Functions that unregister the probe's callbacks in the container table. */
   stops: readonly (() => void)[];
-  /** Counts that the kernel keeps for the probe. */
   counts: readonly KernelCount[];
 }
 
-/** Whether the enabled probe `now` has the same name, options, purpose and container table as the running probe. */
+/** Whether the name, options, purpose and container table are the same. */
 function isAlike({ enabled: before }: MadeProbe, now: EnabledProbe): boolean {
   const isSameModule =
     before.module === now.module ||
@@ -48,19 +44,13 @@ function isAlike({ enabled: before }: MadeProbe, now: EnabledProbe): boolean {
   );
 }
 
-/**
- * Whether the enabled probe `now` has the same name, options, purpose and container table as the running probe, and the
- * same sinks. Compares only the sinks that the running probe has looked up.
- */
+/** Like `isAlike`, but also compares the sinks that the running probe has looked up. */
 export function isUnchanged(made: MadeProbe, now: EnabledProbe): boolean {
   const hasSink = (sink: keyof IntervalSinks) => made.enabled.intervals?.[sink] === now.intervals?.[sink];
   return isAlike(made, now) && [...made.sinks].every(hasSink);
 }
 
-/**
- * Returns the running probe that can continue to run for the enabled probe `now`; undefined if no probe can. `needs`:
- * events that `now` needs.
- */
+/** Returns the running probe that can continue as `now`. `needs`: events that `now` needs. */
 export function keptProbe(
   made: readonly MadeProbe[],
   now: EnabledProbe,
@@ -70,8 +60,7 @@ export function keptProbe(
   return made.find((one) => {
     if (!isUnchanged(one, now)) return false;
     const events = new Set(one.needs.map(({ event }) => event));
-    // Compare events and formats, because they can change while the config stays the same: a kernel module can add
-    // events, and an event can be removed and created again with another format.
+    // Events and formats can change without the config, for example when a kernel module is loaded.
     return (
       needs.every(({ event }) => events.has(event) || formatOf(event) === undefined) &&
       [...one.formats].every(([event, format]) => isDeepStrictEqual(format, formatOf(event)))
@@ -79,18 +68,12 @@ export function keptProbe(
   });
 }
 
-/**
- * Returns the metrics of the running probe with the same name and options; undefined if there is none. If only sinks or
- * event formats have changed, the agent creates the probe again, and the new probe continues these metrics.
- */
+/** Metrics that the probe continues if it must be created again only because sinks or event formats have changed. */
 export function continuedMetrics(made: readonly MadeProbe[], now: EnabledProbe): MetricStore | undefined {
   return made.find((one) => isAlike(one, now))?.metrics;
 }
 
-/**
- * Wraps the container table of `host`. `stops` collects functions that unregister the callbacks of the probe that uses
- * the returned host.
- */
+/** `stops` collects functions that unregister the callbacks of the probe that uses the returned host. */
 export function watchedContainers(host: HostFacts): { host: HostFacts; stops: (() => void)[] } {
   const { containers } = host;
   const stops: (() => void)[] = [];
@@ -103,7 +86,7 @@ export function watchedContainers(host: HostFacts): { host: HostFacts; stops: ((
   return { host: { ...host, containers: { ...containers, onRelease } }, stops };
 }
 
-/** Wraps the sinks. `used` collects the names of the sinks that the probe looks up. */
+/** `used` collects the names of the sinks that the probe looks up. */
 export function watchedSinks(sinks: IntervalSinks = {}): {
   intervals: IntervalSinks;
   used: ReadonlySet<keyof IntervalSinks>;
@@ -118,7 +101,7 @@ export function watchedSinks(sinks: IntervalSinks = {}): {
   return { intervals, used };
 }
 
-/** Ends the probes that the next plan lacks. Drops their metrics, unless a probe of the next plan continues them. */
+/** Ends the probes that the next plan lacks. Keeps metrics that a probe of the next plan continues. */
 export function endProbes(
   store: MetricStore,
   before: readonly MadeProbe[],

@@ -1,7 +1,6 @@
 /**
- * Counts the losses of one buffer. Compares the kernel's number of read events with the number that this agent has
- * read. If the kernel's number has grown more, another reader took events. If it has grown less, somebody emptied the
- * buffer; emptying resets the kernel's counters. The counted losses never decrease.
+ * Counts the losses of one buffer, also those that other users of tracefs cause by reading or emptying it. Emptying a
+ * buffer resets the kernel's counters; the counted losses never decrease.
  */
 import type { BufferStats } from '../../model/source.ts';
 import type { CpuLoss, LossReport } from '../../model/status.ts';
@@ -18,10 +17,7 @@ export const NOTHING_LOST: CpuLoss = {
 type KernelCounts = Pick<CpuLoss, 'overrun' | 'commitOverrun' | 'dropped'>;
 
 interface Account {
-  /**
-   * The kernel's count of read events minus the agent's count, at the last check. If this difference changes, events
-   * were lost.
-   */
+  /** The kernel's count of read events minus the agent's count, at the last check. */
   offset: number;
   givenUp: number;
   loss: CpuLoss;
@@ -31,10 +27,7 @@ interface Account {
 
 export type Finding = 'even' | 'taken' | 'cleared';
 
-/**
- * What this agent has read from one CPU's buffer. `givenUp`: number of pages or text lines that it could not decode
- * completely.
- */
+/** What this agent has read from one CPU's buffer. `givenUp`: pages or lines that it could not fully decode. */
 export interface OwnCount {
   events: number;
   givenUp: number;
@@ -42,14 +35,13 @@ export interface OwnCount {
 
 export interface LossLedger {
   /**
-   * Compares the kernel's count of read events with the agent's count at the same moment. If the difference has changed
-   * since the last call, counts the change as a loss. The first call for a CPU only stores the counts and returns
-   * `even`.
+   * Compares the kernel's count of read events with the agent's count at the same moment, and counts a changed
+   * difference as a loss. The first call for a CPU only stores the counts.
    */
   look(cpu: number, readEvents: number, own: OwnCount): Finding;
   /** Counts one interruption of recording on all CPUs. */
   pause(): void;
-  /** Adds the growth of the kernel's loss counters to the CPU's losses, and returns the CPU's total losses. */
+  /** Adds the growth of the kernel's loss counters, and returns the CPU's total losses. */
   add(cpu: number, stats: BufferStats): CpuLoss;
 }
 
@@ -74,8 +66,7 @@ export function makeLossLedger(): LossLedger {
       const change = surplus - account.offset;
       account.offset = surplus;
       if (account.givenUp !== givenUp) {
-        // Events that the agent could not decode are missing in its count. So the change of the difference is not a
-        // loss.
+        // The agent's count lacks the events that it could not decode. They are not a loss.
         account.givenUp = givenUp;
         return 'even';
       }
@@ -107,7 +98,7 @@ export function makeLossLedger(): LossLedger {
   };
 }
 
-/** Returns the growth of a counter. A value lower than before means that the counter was reset to zero. */
+/** A value lower than before means that the counter was reset to zero. */
 function grownBy(before: number, now: number): number {
   return now >= before ? now - before : now;
 }

@@ -1,7 +1,4 @@
-/**
- * Finds out why a probe cannot use an event. Reasons: the event is missing or lacks a field, its format or text cannot
- * be parsed, or the names of the functions at its addresses are unknown.
- */
+/** Finds out why a probe cannot use an event. */
 import type { didYouMean } from '../../config/suggest.ts';
 import type { EventFormat } from '../../model/format.ts';
 import type { FunctionLookup } from '../../model/function-names.ts';
@@ -10,7 +7,6 @@ import type { FormatCache } from './format-cache.ts';
 
 export interface Search {
   where: string;
-  /** Suggests a similar name. */
   hint: typeof didYouMean;
   names: () => ReturnType<FunctionLookup>;
   /** Why the agent could not define some kprobes and uprobes, by event name. */
@@ -47,7 +43,7 @@ export function hasAddresses({ addresses = [] }: EventNeed): boolean {
   return addresses.length > 0;
 }
 
-/** Returns a `FunctionLookup` that calls `lookup` once for each argument and caches the results. */
+/** Calls `lookup` once for each argument. */
 export function lookedUpOnce(lookup: FunctionLookup): FunctionLookup {
   const results = new Map<string, ReturnType<FunctionLookup>>();
   return (place) => {

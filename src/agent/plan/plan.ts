@@ -1,7 +1,6 @@
 /**
- * Plans what to trace: compares what probes need with what the kernel or the recording provides. The plan contains the
- * events to enable, the handler of each event, and the reason why a probe is off. Helper probes have no metrics; they
- * support traces or container labels. This file does not access tracefs.
+ * Plans what the probes need: the events to enable, their handlers, and why a probe is off. Helper probes have no
+ * metrics; they support traces or container labels.
  */
 
 import { didYouMean } from '../../config/suggest.ts';
@@ -39,7 +38,7 @@ export interface PlanInput {
   host: HostFacts;
   onlineCpus: readonly number[];
   store: MetricStore;
-  /** Whether each probe gets a separate part of the store, so that a later plan can drop the probe's metrics. */
+  /** Whether each probe gets its own part of the store, so that a later plan can drop the probe's metrics. */
   inParts?: boolean;
   self: SelfMetrics;
   isSelf(pid: number): boolean;
@@ -49,22 +48,15 @@ export interface PlanInput {
   refused?: ReadonlyMap<string, string> | undefined;
   /** Makes the kernel count events for a probe. If absent, the agent counts them. */
   countInKernel?: ((probe: string, request: KernelCountRequest) => KernelCount) | undefined;
-  /** Looks up function names. If absent, probes cannot use events in which they need names for addresses. */
+  /** If absent, probes cannot use events in which they need names for addresses. */
   functions?: FunctionLookup;
   maxWindowMs?: number;
-  /**
-   * Returns why the reader cannot provide an event's fields; undefined if it can. If absent, the reader can always
-   * provide them.
-   */
+  /** Returns why the reader cannot provide an event's fields; undefined if it can. */
   unreadable?: ((type: PlannedType) => string | undefined) | undefined;
-  /**
-   * Makes handlers for additional events, by event name. The plan uses a handler only if the event exists, and does not
-   * enable the event.
-   */
+  /** Makes handlers for additional events, by event name. The plan does not enable these events. */
   extra?: Readonly<Record<string, (format: EventFormat) => EventHandler>>;
 }
 
-/** An event with a handler, and the fields that the handler reads. */
 export interface PlannedType {
   event: string;
   format: EventFormat;
@@ -73,26 +65,25 @@ export interface PlannedType {
 }
 
 export interface EventPlan extends Suspensions {
-  /** Events to enable, as `system:name`. Excludes the system `ftrace` (records of tracers), which cannot be enabled. */
+  /** As `system:name`. Excludes the system `ftrace` (records of tracers), which cannot be enabled. */
   events: readonly string[];
-  /** Kernel filter by event. An event has no filter if at least one probe needs all of its records. */
+  /** Kernel filter by event. An event has no filter if a probe needs all of its records. */
   filters: ReadonlyMap<string, string>;
-  /** Events that have handlers, in the order of the dispatcher's slots. */
+  /** In the order of the dispatcher's slots. */
   types: readonly PlannedType[];
   dispatcher: Dispatcher;
   probes: readonly ProbeStatus[];
   /** The working probes, including helpers. */
   made: readonly MadeProbe[];
-  /** Status of the helper probes. */
   helpers: readonly ProbeStatus[];
   /** Whether a running probe reads addresses of functions. */
   readsAddresses: boolean;
-  /** `high` if at least one running probe can receive very many events, for example all syscalls. */
+  /** `high` if a running probe can receive very many events, for example all syscalls. */
   rate: 'low' | 'high';
-  /** Number of events that each probe has received, by the probe's name or the helper's purpose (`onlyFor`). */
+  /** Events that each probe has received, by the probe's name or the helper's purpose (`onlyFor`). */
   eventCounts(): Map<string, number>;
   sweep(): void;
-  /** Passes a new maximum latency, which a latency tracer has recorded, to the probes. */
+  /** Passes a new maximum, which a latency tracer has recorded, to the probes. */
   onLatency(latencyNs: number, trace: string): void;
 }
 
@@ -106,13 +97,13 @@ interface Wanted extends PlannedType {
   handlers: EventHandler[];
   /** For each handler: the name of its probe, or the purpose of its helper. */
   owners: string[];
-  /** Kernel filter of each handler; undefined if the handler needs all records. */
+  /** One filter per handler; undefined if the handler needs all records. */
   filters: (string | undefined)[];
 }
 
 /**
- * Makes a plan. Unchanged probes of the previous plan (`earlier`) continue. No closure in this function may refer to
- * `earlier`, because each plan would then keep all previous plans in memory.
+ * Unchanged probes of the previous plan (`earlier`) continue. No closure here may refer to `earlier`: each plan would
+ * keep all previous plans in memory.
  */
 export function planEvents(input: PlanInput, earlier: readonly MadeProbe[] = []): EventPlan {
   const formats = new FormatCache(input.metadata);
@@ -202,16 +193,13 @@ function countByOwner(types: readonly Wanted[], { calls }: Dispatcher): Map<stri
   return counts;
 }
 
-/**
- * Returns the event's name and one filter that passes every record that any of the handlers needs. Returns an empty
- * list if a handler needs all records.
- */
+/** Returns a filter that passes every record that a handler needs; an empty list if a handler needs all records. */
 function filterOfAll(event: string, filters: readonly (string | undefined)[]): [string, string][] {
   const texts = filters.filter((filter) => filter !== undefined);
   return texts.length < filters.length ? [] : [[event, [...new Set(texts)].join(' || ')]];
 }
 
-/** Returns the probe of the previous plan if it can continue; undefined if the probe must be created again. */
+/** Returns the probe of the previous plan if it can continue. */
 function keptOf(
   enabled: EnabledProbe,
   formats: FormatCache,
@@ -234,7 +222,7 @@ function makeProbe(
   const { module, options, onlyFor } = enabled;
   const { intervals, used: sinks } = watchedSinks(enabled.intervals);
   const { where = 'this kernel' } = input;
-  // Suggest similar names only for metrics that the config declares, because only there a user writes the event names.
+  // Only metrics in the config contain event names that a user wrote.
   const hint = module.name.startsWith(METRICS_PREFIX) ? didYouMean : () => '';
   const names = () => input.functions(module.tracer === undefined ? 'inside' : 'start');
   const missingFor = (need: EventNeed) =>
@@ -342,7 +330,7 @@ function shortened(events: readonly string[]): string {
   return events.slice(0, MOST_NAMED).join(', ') + more;
 }
 
-/** Minimum length in bytes of a record that contains `common_type`, `common_pid` and these fields. */
+/** Minimum length in bytes of a record with `common_type`, `common_pid` and these fields. */
 function lengthOf(format: EventFormat, fields: readonly string[]): number {
   let length = 8;
   for (const field of format.fields) {

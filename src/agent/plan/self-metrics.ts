@@ -1,10 +1,10 @@
-/** Metrics of the capture thread about itself, for example lost events, decode errors and the duration of drains. */
+/** Metrics of the capture thread about itself. A drain is one read of all buffers. */
 import { PAGE_ERRORS, type PageError } from '../../decode/page.ts';
 import type { MetricStore } from '../../metrics/store.ts';
 import type { CpuLoss, ProbeStatus } from '../../model/status.ts';
 import type { UnmatchedReason } from '../../probes/probe.ts';
 
-/** Bucket bounds in seconds for the duration of a drain: 10 µs to 100 ms. */
+/** In seconds: 10 µs to 100 ms. */
 const DRAIN_BOUNDS = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1];
 
 const LOST = {
@@ -13,18 +13,16 @@ const LOST = {
   labels: ['buffer', 'cpu', 'reason'],
 };
 
-/** Counters of one CPU's buffer. */
+/** Counters of one CPU's buffer since the start. */
 export interface BufferReading {
   cpu: number;
-  /** Number of events that the agent has processed. */
   events: number;
-  /** Number of bytes of the events that the agent has read. An estimate if the agent reads text. */
+  /** Bytes of the events that the agent has read. An estimate if the agent reads text. */
   bytes: number;
-  /** Losses since the start. Undefined if the source does not report losses. */
+  /** Undefined if the source does not report losses. */
   loss: CpuLoss | undefined;
-  /** Number of bytes of unread events in the buffer. */
   unreadBytes: number;
-  /** Number of bytes that the buffer can hold. 0 for a recording. */
+  /** 0 for a recording. */
   capacityBytes: number;
 }
 
@@ -33,34 +31,28 @@ export interface SelfMetrics {
   unmatched(probe: string, reason: UnmatchedReason): (count?: number) => void;
   decodeError(error: PageError): void;
   drainTook(ns: number): void;
-  /** Records the time from the start of the previous drain to the start of this drain. */
+  /** Records the time between the starts of two drains. */
   drainedAfter(ns: number): void;
   probesAre(probes: readonly ProbeStatus[]): void;
-  /** Drops the series of a probe that is no longer enabled. */
   forgetProbe(name: string): void;
-  /** Drops the series of a buffer that was removed. */
   forgetBuffer(name: string): void;
-  /** Sets the metrics of one buffer from the readings of its CPUs. Call this before a snapshot. */
+  /** Call this before a snapshot. */
   update(buffer: string, readings: readonly BufferReading[]): void;
-  /**
-   * Counts events of a probe as lost. `missed`: the kernel missed hits of a kprobe. `no_room`: the kernel's table of a
-   * hist trigger was full.
-   */
+  /** `missed`: the kernel missed hits of a kprobe. `no_room`: the kernel's table of a hist trigger was full. */
   lostBefore(probe: string, reason: 'no_room' | 'missed', count: number): void;
-  /** Sets the number of events that each probe has received, by the probe's name. */
   probeEventsAre(events: ReadonlyMap<string, number>): void;
-  /** Sets the total number of events that were processed after events with later timestamps. */
+  /** Total number of events that were processed after events with later timestamps. */
   lateEventsAre(count: number): void;
 }
 
 export interface LiveOnly {
   /** Length in ms of the window of `ftrace_exporter_max_drain_gap_seconds`. */
   maxWindowMs: number;
-  /** Estimated CPU time in ns that the kernel needs to record one event. */
+  /** Estimated CPU time that the kernel needs to record one event. */
   recordingNs: number;
 }
 
-/** Declares the metrics. `live` is undefined for a replay, which has no periodic drains and no recording cost. */
+/** `live` is undefined for a replay, which has no periodic drains and no recording cost. */
 export function makeSelfMetrics(store: MetricStore, live?: LiveOnly): SelfMetrics {
   const up = store.gauge({
     name: 'ftrace_exporter_probe_up',
@@ -141,7 +133,6 @@ export function makeSelfMetrics(store: MetricStore, live?: LiveOnly): SelfMetric
   };
 }
 
-/** Declares the metrics of the buffers. Returns functions that set these metrics and drop their series. */
 function declareReadings(
   store: MetricStore,
   recordingNs: number | undefined,
@@ -189,9 +180,8 @@ function declareReadings(
       if (loss === undefined) continue;
       fill.set(fill.slot([buffer, cpu]), capacityBytes > 0 ? Math.min(1, unreadBytes / capacityBytes) : 0);
       lost.set(lost.slot([buffer, cpu, 'overrun']), loss.overrun);
-      // These losses are rare, so a series appears only after its first loss. `commit_overrun`: interrupts filled the
-      // buffer while one event was being recorded. Normally, other users of tracefs cause the other losses, for example
-      // `dropped` by disabling overwrite mode.
+      // A series appears only after its first loss. `commit_overrun`: interrupts filled the buffer during one write.
+      // `dropped`: another user of tracefs has disabled overwrite mode.
       const rare = {
         commit_overrun: loss.commitOverrun,
         dropped: loss.dropped,

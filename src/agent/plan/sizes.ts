@@ -13,11 +13,9 @@ export interface BufferSizes {
 }
 
 /**
- * Divides `totalBytes` between the CPUs: 0.5 to 16 MiB per CPU, unless `perCpuBytes` is set.
- *
- * If `subbufferBytes` is `auto`, sub-buffers are large for the rate `high`, because they cost less CPU time per event.
- * They are small for the rate `low`, because they cost less CPU time per read of a nearly empty buffer. On real-time
- * kernels they are always small, because the kernel disables interrupts while it copies a sub-buffer.
+ * Each CPU gets 0.5 to 16 MiB, unless `perCpuBytes` is set. Large sub-buffers cost less CPU time per event, small ones
+ * less per nearly empty read. The kernel disables interrupts while it copies a sub-buffer, so real-time kernels get
+ * small ones.
  */
 export function bufferSizes(
   wanted: { totalBytes: number; perCpuBytes?: number | undefined; subbufferBytes: number | 'auto' },
@@ -35,22 +33,18 @@ export function bufferSizes(
   return { bufferBytesPerCpu, subbufferBytes, note };
 }
 
-/** Returns the smallest sizes, for a buffer that the agent never reads. */
+/** For a buffer that the agent never reads. */
 export function leastSizes(kernel: { cpus: number; realtime: boolean }): BufferSizes {
   return { ...bufferSizes({ totalBytes: 0, subbufferBytes: 'auto' }, kernel, 'low'), note: undefined };
 }
 
 /**
- * Longest time between two drains if all probes have a low rate.
- *
- * With few CPUs, the time is shortened if needed, so that a buffer can hold the fastest burst of these probes: two
- * tasks that switch as fast as they can write 40 MB/s to one CPU's buffer. With many CPUs, each drain costs more, so
- * the time is not shortened in advance. A burst can then lose events until the next drain, which notices the fill rate
- * and shortens the time.
+ * Longest time between two drains at a low rate. On machines with few CPUs, the time is shorter if a buffer could not
+ * hold the fastest burst: two tasks that switch as fast as they can write 40 MB/s to one CPU's buffer.
  */
 export const LONGEST_QUIET_NS = 250e6;
 const FEW_CPUS = 8;
-/** Rate of the fastest burst (40 MB/s), times 1.5 as a safety margin. */
+/** 40 MB/s, times 1.5 as a safety margin. */
 const BURST_BYTES_PER_NS = 0.06;
 const SHORTEST_TICK_NS = 2e6;
 
@@ -61,7 +55,7 @@ export interface TickRule {
   cpus: number;
 }
 
-/** Returns the time to the next tick (drain). `fastestFillNs`: estimated time until the first buffer is full. */
+/** Returns the time to the next drain. `fastestFillNs`: estimated time until the first buffer is full. */
 export function nextTickNs(rule: TickRule, fastestFillNs: DurationNs): DurationNs {
   return Math.min(calmTickNs(rule), Math.max(SHORTEST_TICK_NS, fastestFillNs / 4));
 }

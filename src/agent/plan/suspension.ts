@@ -1,16 +1,14 @@
 /**
- * Suspends probes of a plan. Removes their handlers, and returns the events that no other probe needs, so that the
- * caller can disable these events. Operations that are open (begun but not ended) when a suspension begins are counted
- * as `suspended`.
+ * Suspends probes of a plan. Operations that are open (begun but not ended) at that time are counted as `suspended`.
  */
 import type { EventHandler } from '../../model/record.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import type { Probe, UnmatchedReason } from '../../probes/probe.ts';
 
-/** The handlers of an event. `owners`: for each handler, the name of its probe, including suspended probes. */
+/** `owners`: for each handler, the name of its probe, including suspended probes. */
 export interface SharedEvent {
   event: string;
-  /** The dispatcher calls these handlers for each record, in this order. A suspension changes the list. */
+  /** The dispatcher calls these handlers in this order. A suspension changes the list. */
   handlers: EventHandler[];
   owners: readonly string[];
 }
@@ -18,14 +16,11 @@ export interface SharedEvent {
 /** Why a probe last missed events. Operations that began before or while it missed events have no duration. */
 export interface Gap {
   reason: 'lost' | 'suspended';
-  /** True from the start to the end of a suspension. */
+  /** True during a suspension. */
   isOff: boolean;
 }
 
-/**
- * Returns a function that counts operations without a duration, by default with `reason`. If a suspension is the cause,
- * the function counts them as `suspended`; this series is created on first use.
- */
+/** Returns a counter of operations without a duration. The counter replaces `reason` after a suspension. */
 export function countByGap(
   gap: Gap,
   reason: UnmatchedReason,
@@ -49,29 +44,19 @@ export interface RunningProbe {
 }
 
 export interface Suspensions {
-  /**
-   * Suspends a probe. Until `detach`, the probe still handles the events that were recorded before the suspension.
-   * Returns the events that no probe needs now; the caller must disable them.
-   */
+  /** Returns the events to disable. Until `detach`, the probe still handles events from before the suspension. */
   suspend(name: string): string[];
   /**
-   * Removes the handlers of a suspended probe, and drops the probe's operations that began before `untilNs`. Call this
-   * after the probe has handled its events from before `untilNs`.
+   * Removes the handlers, and drops operations from before `untilNs`. First process the events from before `untilNs`.
    */
   detach(name: string, untilNs: TimestampNs): void;
-  /** Resumes a probe. Returns the events that the caller must enable again. */
+  /** Returns the events that the caller must enable again. */
   resume(name: string): string[];
-  /**
-   * Ends a suspension. Call this after the kernel has resumed recording at `untilNs`. Drops the probe's operations that
-   * began before `untilNs`.
-   */
+  /** Call this after the kernel has resumed recording at `untilNs`. Drops operations that began before `untilNs`. */
   attach(name: string, untilNs: TimestampNs): void;
-  /**
-   * Call this if a probe's events were lost on an unknown CPU. Drops the probe's operations that began before
-   * `untilNs`.
-   */
+  /** Drops operations that began before `untilNs`, after a loss of the probe's events on an unknown CPU. */
   onLossOf(name: string, untilNs: TimestampNs): void;
-  /** Call this if events of one CPU were lost. Drops the operations of all probes that began before `untilNs`. */
+  /** Drops all probes' operations that began before `untilNs`, after a loss of one CPU's events. */
   onLoss(cpu: number, untilNs: TimestampNs): void;
 }
 
@@ -87,14 +72,14 @@ export function makeSuspensions(
 
   const reroute = (): void => {
     events.forEach((shared, i) => {
-      // If no probe needs the event, the kernel does not record it, so its handlers can stay.
+      // The kernel does not record events that no probe needs, so their handlers can stay.
       if (!isNeeded(shared)) return;
       const handlers = all[i].filter((_, at) => !off.has(shared.owners[at]));
       shared.handlers.splice(0, shared.handlers.length, ...handlers);
     });
   };
 
-  /** Returns the probes with this name. A helper's name is its purpose, so several helpers can have the same name. */
+  /** Several helpers can have the same name, because a helper's name is its purpose. */
   const named = (name: string) => running.filter((one) => one.name === name);
 
   const voidUntil = (name: string, untilNs: TimestampNs): void => {

@@ -1,7 +1,4 @@
-/**
- * Finds names and globs in the config that match nothing, and returns a sentence for each. `ProbeModule.names` returns
- * the configured globs and the existing names.
- */
+/** Finds names and globs in the config that match nothing, and returns a sentence for each. */
 import { globMatcher } from '../../config/units/globs.ts';
 import type { CommonOptions, HostFacts, KernelOffer, ProbeModule } from '../../probes/probe.ts';
 
