@@ -1,7 +1,4 @@
-/**
- * Prepares the tracer of a recording. Decides whether to record from an instance or from the top level. The tracer and
- * the events share one buffer, as in the files of trace-cmd.
- */
+/** Prepares the tracer of a recording. The tracer and the events share one buffer, as in the files of trace-cmd. */
 import type { AgentConfig } from '../../config/schema.ts';
 import { UsageError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
@@ -15,18 +12,17 @@ import { placeOrRefuse } from '../live/tracer-buffer.ts';
 import type { EnabledProbe } from '../plan/plan.ts';
 
 export interface RecordedTracer {
-  /** The instance, or the top level, to record from. */
+  /** An instance or the top level. */
   instance: Instance;
-  /** Starts the tracer. Call this after preparing the instance. Throws `KernelError`. */
+  /** Call this after preparing the instance. Throws `KernelError`. */
   start(): void;
-  /** Stops the tracer and restores the kernel's settings. Close the page files before this call. */
+  /** Restores the kernel's settings. Close the page files first. */
   close(): void;
 }
 
 /**
- * Returns the tracer to record; if no enabled probe needs a tracer, `start` and `close` do nothing. `base`: the
- * instance that was created for the recording. Throws a `UsageError` if the tracer cannot be recorded, or a
- * `KernelError` if the kernel refuses the tracer.
+ * Throws a `UsageError` if the tracer cannot be recorded, or a `KernelError` if the kernel refuses it. `base`: the
+ * instance of the recording.
  */
 export function recordedTracer(
   base: Instance,
@@ -55,10 +51,7 @@ export function recordedTracer(
   };
 }
 
-/**
- * Returns the tracer of the enabled probes; undefined if no enabled probe needs a tracer. Throws a `UsageError` if the
- * tracer cannot be recorded, or if the probes need more than one tracer.
- */
+/** Throws a `UsageError` if the tracer cannot be recorded, or if there are several. */
 function requestOf(enabled: readonly EnabledProbe[]): TracerRequest | undefined {
   const requests = enabled.flatMap(({ module, options }) => module.tracer?.(options) ?? []);
   if (requests.length === 0) return undefined;

@@ -1,4 +1,4 @@
-/** Records events to a trace.dat file. Pages are copied from the kernel to the file without changes. */
+/** Copies pages from the kernel to a trace.dat file without changes. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentConfig } from '../../config/schema.ts';
 import { loadPage, makePage } from '../../decode/page.ts';
@@ -29,27 +29,17 @@ import { symbolsText } from './symbols-text.ts';
 /** The only sub-buffer size that all programs that read trace.dat accept. */
 const SUBBUFFER_BYTES = 4096;
 const TICK_MS = 50;
-/**
- * Interval between two recordings of the container table. Repeated because container names can change, and because
- * events do not show every task.
- */
+/** Interval between two recordings of the container table: names can change, and events do not show every task. */
 const MARK_CONTAINERS_MS = 5000;
-/**
- * Record types of tracers. The agent cannot enable them like events, but writes their formats to the file if the kernel
- * has them.
- */
+/** Record types of tracers. The file gets their formats, if the kernel has them, although they cannot be enabled. */
 export const TRACER_FORMATS = ['funcgraph_entry', 'funcgraph_exit', 'osnoise', 'timerlat', 'hwlat'];
-/**
- * Maximum number of pages per CPU and tick. Without this limit, a tick might never end, because reading pages can cause
- * new events.
- */
+/** Maximum number of pages per CPU and tick. Reading can cause new events, so a tick might never end otherwise. */
 const MOST_PAGES_A_TICK = 4096;
 
 export interface RecordOptions {
   file: string;
   durationMs: number;
   log: Log;
-  /** Ends the recording early. */
   signal?: AbortSignal;
 }
 
@@ -60,18 +50,14 @@ export interface Recorded {
   lost: number;
 }
 
-/**
- * Returns the name of the instance for a recording. It differs from the name of the agent's instance, so that both can
- * exist at the same time.
- */
+/** Differs from the name of the agent's instance, so that both can exist at the same time. */
 export function recordingInstance(config: Pick<AgentConfig, 'instance'>): string {
   return `${config.instance}-record`;
 }
 
 /**
- * Records the events of the enabled probes and the records of at most one tracer for `durationMs`, or until `signal`
- * aborts. Then removes everything that it created in tracefs. Throws a `KernelError`, or a `UsageError` if the config
- * cannot be recorded.
+ * Ends after `durationMs` or when `signal` aborts. Removes everything that it created in tracefs. Throws a
+ * `KernelError`, or a `UsageError` if the config cannot be recorded.
  */
 export async function recordCapture(config: AgentConfig, options: RecordOptions): Promise<Recorded> {
   const root = findTracefs({ path: config.tracefsPath, mayMount: true });
@@ -108,7 +94,7 @@ async function recordFrom(
     store,
     self: makeSelfMetrics(store),
     isSelf: () => false,
-    // The file contains the kernel's symbols, and only a replay looks up function names in them.
+    // Only a replay looks up function names, in the symbols that the file contains.
     functions: () => NAMELESS,
   });
   for (const { name, up, reason } of plan.probes)
@@ -162,8 +148,7 @@ async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOpti
         writer.addPage(cpu, page.bytes.subarray(0, length));
         done.pages++;
         done.bytes += length;
-        // The kernel is probably still writing to a page that is less than half full, so leave this CPU until the next
-        // tick.
+        // The kernel is probably still writing to this page. Leave the CPU until the next tick.
         if (!untilEmpty && !broken && page.end < layout.pageSize / 2) break;
       }
     }
@@ -175,8 +160,7 @@ async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOpti
   try {
     instance.start();
     for (const line of factsMarkers(listBlockDevices())) instance.writeMarker(line);
-    // Record the containers before enabling the events, so that the tasks of the first events have containers. Record
-    // them again after that, because tasks can start or move between the two steps.
+    // The first events need the containers of their tasks. Tasks can start or move before the events are enabled.
     markContainers();
     instance.enable(plan.events);
     markContainers();

@@ -1,11 +1,10 @@
-/** Reads the kernel's symbols for a recording, if a probe needs names for addresses of functions. */
 import { readFileSync } from 'node:fs';
 import type { Log } from '../../model/log.ts';
 import { functionAddresses } from '../../tracefs/functions.ts';
 
 /**
- * Returns the text of /proc/kallsyms or, if that file hides the addresses, the traceable functions in the same format.
- * If tracefs has no addresses either, returns '', and the recording has no function names.
+ * Returns the text of /proc/kallsyms. If that file hides the addresses, returns traceable functions in the same format;
+ * '' if tracefs has no addresses either.
  */
 export function symbolsText(root: string, log: Log): string {
   const text = readFileSync('/proc/kallsyms', 'utf8');

@@ -8,7 +8,7 @@ const MARKERS = {
   labels: ['outcome'],
 };
 
-/** Declares the counters of all outcomes, which start at 0. Returns a function that counts one marker. */
+/** All series start at 0. The returned function counts one marker. */
 export function declareMarkerCounts(store: MetricStore): (outcome: MarkerOutcome) => void {
   const markers = store.counter(MARKERS);
   const slots = Object.fromEntries(

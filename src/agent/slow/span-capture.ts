@@ -1,6 +1,6 @@
 /**
- * Makes traces of slow operations, in the capture thread. Connects the probes to sinks: a probe reports single
- * operations to a sink. For operations that no enabled probe reports, adds helper probes (probes without metrics).
+ * Makes traces of slow operations from single operations that probes report to sinks. Helper probes have no metrics;
+ * they report operations that no enabled probe reports.
  */
 import { getRandomValues } from 'node:crypto';
 import { globMatcher } from '../../config/units/globs.ts';
@@ -27,36 +27,25 @@ import { makeWallClock } from './wall-clock.ts';
 /** Value of `onlyFor` of the helper probes for traces. */
 export const SPANS = 'spans';
 
-/**
- * Time limit in ns for making traces on shutdown. Full buffers can contain so many operations that making their traces
- * would take too long.
- */
+/** Time limit in ns for making traces on shutdown, because full buffers can contain very many operations. */
 const LAST_TRACES_NS = 1e9;
 
 export interface SpanCapture {
-  /** Connects the probes of a new config after a reload. The sinks stay the same, so unchanged probes can continue. */
+  /** Connects the probes of a new config. The sinks stay the same, so unchanged probes can continue. */
   connect(enabled: readonly EnabledProbe[]): void;
   /** The enabled probes, connected to the sinks, and the helper probes. */
   readonly probes: EnabledProbe[];
-  /**
-   * Helper probe for a buffer that contains only applications' markers. Undefined if no kind of traces uses markers.
-   */
+  /** Helper probe for a buffer with only applications' markers. Undefined if no kind uses markers. */
   topLevelMarkers: EnabledProbe | undefined;
-  /**
-   * Returns whether each kind of traces works. Derives this from the status of the helper probes and of the other
-   * probes.
-   */
+  /** Returns whether each kind of traces works. */
   status(helpers: readonly ProbeStatus[], probes: readonly ProbeStatus[]): KindStatus[];
-  /** Name of the probe that reports the operations of a kind, or SPANS if a helper probe reports them. */
+  /** Name of the probe that reports the operations of a kind; SPANS for a helper probe. */
   reporter(kind: string): string;
-  /**
-   * Stops (`true`) or resumes (`false`) making traces. Call this when helper probes are suspended or resumed: without
-   * the helpers' events, traces would lack the causes of waits.
-   */
+  /** Stops (`true`) or resumes making traces. Without the helpers' events, traces would lack the causes of waits. */
   pause(isPaused: boolean): void;
-  /** Returns the finished traces; called about once a second. */
+  /** Returns the finished traces. Called about once a second. */
   take(): TraceRecord[];
-  /** Starts the time limit for making the last traces. Called when the agent stops. */
+  /** Starts the time limit for making the last traces. */
   end(): void;
 }
 
@@ -126,10 +115,7 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
   };
 }
 
-/**
- * Returns a function that fills an array with random bytes. The function generates 4 KiB at a time, because a call of
- * `getRandomValues` per id would cost more than all other work for a span.
- */
+/** Generates 4 KiB at a time: a call of `getRandomValues` per id would cost more than all other work for a span. */
 function makeRandom(): (into: Uint8Array) => void {
   const page = new Uint8Array(4096);
   let used = page.length;
@@ -143,10 +129,7 @@ function makeRandom(): (into: Uint8Array) => void {
   };
 }
 
-/**
- * Connects the sinks to the enabled probes that report all operations of their kind. Adds helper probes for the other
- * kinds.
- */
+/** Connects probes that report all operations of their kind. Adds helper probes for the other kinds. */
 function withSinks(
   enabled: readonly EnabledProbe[],
   sinks: IntervalSinks,
@@ -178,10 +161,7 @@ function withSinks(
   return [...connected, ...helpers];
 }
 
-/**
- * Returns a function that finds the histogram series that counts an operation. It returns the label values of this
- * series; undefined if no series counts the operation.
- */
+/** Finds the label values of the histogram series that counts an operation; undefined if no series counts it. */
 function seriesOf(enabled: readonly EnabledProbe[], host: HostFacts): SpanDeps['seriesOf'] {
   const probes = new Map(
     enabled.map(({ module: { name, reporting }, options }) => {
@@ -202,7 +182,6 @@ function seriesOf(enabled: readonly EnabledProbe[], host: HostFacts): SpanDeps['
   };
 }
 
-/** Name of the module that reports the operations of a kind. */
 function reporterOf(kind: string): string {
   return kind === 'sched' ? taskIntervals.name : kind;
 }
@@ -221,8 +200,7 @@ function kindStatus(
         : module.name === reporterOf(kind),
     );
     const ofIt = statuses.filter(({ name }) => needed.some(({ module }) => module.name === name));
-    // The kind `metrics` works if one of its probes is up. Every other kind works only if all its probes are up,
-    // including helpers.
+    // The kind `metrics` needs one working probe. Every other kind needs all its probes, including helpers.
     const status = ofIt.find(({ up }) => up === isOfMetrics) ?? ofIt.at(0);
     if (status?.up === true) return { kind, up: true, reason: '' };
     const isThere = needed.some(({ intervals }) => intervals !== undefined);

@@ -1,7 +1,4 @@
-/**
- * Counts traces and spans by outcome. Both threads declare these metrics. The capture thread counts traces and spans
- * that it drops; the main thread counts those that it exports or keeps.
- */
+/** Counts traces and spans by outcome: in the capture thread those that it drops, in the main thread the others. */
 import type { MetricStore } from '../../metrics/store.ts';
 import { type SpanKind, type SpanOutcome, type SpansConfig, TASK_KINDS } from '../../model/span.ts';
 import type { SpanCounts } from '../../spans/deps.ts';
@@ -23,10 +20,7 @@ const FILTERED = {
   labels: ['kind'],
 };
 
-/**
- * Declares the metrics. `outcomes`: the outcomes that this thread counts. Their series start at 0 for all enabled
- * kinds.
- */
+/** `outcomes`: the outcomes that this thread counts. Their series start at 0 for all enabled kinds. */
 export function declareSpanCounts(
   store: MetricStore,
   config: Pick<SpansConfig, 'kinds'>,
@@ -34,8 +28,7 @@ export function declareSpanCounts(
 ): SpanCounts {
   const traces = store.counter(TRACES);
   const spans = store.counter(SPANS);
-  // Only the capture thread filters operations by their task. Of the two threads, only it counts the outcome
-  // `over_budget`.
+  // Only the capture thread filters operations, and only this thread counts `over_budget`.
   const filtered = outcomes.includes('over_budget') ? store.counter(FILTERED) : undefined;
   for (const kind of Object.keys(config.kinds)) {
     for (const outcome of outcomes) {

@@ -1,7 +1,4 @@
-/**
- * Looks up the process and the container of a span's task in /proc, if /proc shows the host's processes. The attributes
- * follow OpenTelemetry's semantic conventions (process, container, k8s).
- */
+/** Process and container of a span's task, with the attribute names of OpenTelemetry's semantic conventions. */
 import type { ContainerIds } from '../../host/container-paths.ts';
 import { makeProcessLookup } from '../../host/processes.ts';
 import { type ContainerLabels, type Containers, SURPLUS, UNKNOWN } from '../../model/containers.ts';
@@ -19,10 +16,7 @@ const NOTHING: TaskFacts = { attributes: {}, resource: {} };
 const NOT_THE_HOSTS =
   'the agent runs in its own pid namespace: run it in the host’s (hostPID: true in a pod, --pid=host in a container)';
 
-/**
- * Returns the source of the facts. `table` returns the container table, if the agent has one. If a task is not in the
- * table, the source reads the task's container from /proc.
- */
+/** `table`: the container table, if the agent has one. For other tasks, reads /proc. */
 export function openTaskFacts(options: {
   containers: boolean;
   procDir?: string;
@@ -58,13 +52,11 @@ export function openTaskFacts(options: {
 }
 
 function resourceOf({ containerId, podUid }: ContainerIds, labels: ContainerLabels | undefined) {
-  // If the agent cannot read /var/log/pods, the label `pod` has the pod's uid and the label `namespace` is empty. In
-  // this case, add no names.
+  // If the agent cannot read /var/log/pods, the label `pod` is the pod's uid and `namespace` is empty.
   const [namespace, pod, name] = labels?.[0] ? labels : [];
   return {
     'container.id': containerId,
-    // If the kubelet starts a pod from a file, the name of the pod's cgroup contains a hash without dashes instead of a
-    // uid.
+    // If the kubelet starts a pod from a file, the name of the pod's cgroup contains a hash without dashes.
     'k8s.pod.uid': podUid.includes('-') ? podUid : undefined,
     ...(namespace && {
       'k8s.namespace.name': namespace,
@@ -74,7 +66,7 @@ function resourceOf({ containerId, podUid }: ContainerIds, labels: ContainerLabe
   };
 }
 
-/** Returns which facts are available. `procIsHosts`: whether process ids in /proc are the same as in the trace. */
+/** Returns which facts are available. */
 export function factsOfTasks(
   { containers }: { containers: boolean },
   procIsHosts: boolean,

@@ -1,21 +1,16 @@
 /**
- * Converts timestamps of the trace clock to wall-clock time. Node returns the wall clock only in whole milliseconds. So
- * this file waits for the moment when the millisecond changes, and compares the two clocks at this moment, with an
- * error below 1 µs. Repeats the measurement if somebody has set the wall clock, and every 10 s, because NTP slews the
- * wall clock.
+ * Converts timestamps of the trace clock to wall-clock time. Measures again every 10 s, because NTP slews the wall
+ * clock.
  */
 import type { WallTime } from '../../model/span.ts';
 import type { TimestampNs } from '../../model/time.ts';
 
 const MS = 1e6;
 const S = 1e9;
-/** If the difference between the two clocks has changed by more than this, somebody has set the wall clock. */
+/** If the clocks have moved apart by more than this, somebody has set the wall clock. */
 const STEP_NS = 5 * MS;
 const MEASURE_EVERY_NS = 10 * S;
-/**
- * A measurement ends when its two bounds differ by at most the duration of this many clock reads, or after
- * LONGEST_MEASUREMENT_NS.
- */
+/** A measurement ends when its bounds differ by at most the duration of this many clock reads. */
 const EXACT_READS = 3;
 const SLOWEST_READ_NS = 5_000;
 const LONGEST_MEASUREMENT_NS = 20 * MS;
@@ -28,18 +23,16 @@ export interface WallClock {
   refresh(): void;
 }
 
-/** `traceNow` returns the time of the trace clock in ns; `wallMs` returns the milliseconds since 1970. */
+/** `traceNow`: trace clock in ns. `wallMs`: milliseconds since 1970. */
 export function makeWallClock(traceNow: () => TimestampNs, wallMs: () => number = Date.now): WallClock {
-  /** Wall clock at time 0 of the trace clock, split into whole milliseconds and additional nanoseconds. */
+  /** Wall clock at time 0 of the trace clock: whole milliseconds and additional nanoseconds. */
   let baseMs = 0;
   let baseNs = 0;
   let measuredNs = 0;
 
   /**
-   * Measures the difference between the clocks. Reads the wall clock again and again, each time between two reads of
-   * the trace clock. Each read gives a lower and an upper bound of the difference. When the wall clock's millisecond
-   * changes, the bounds come close together. If the thread is preempted during this read, the bounds stay wide, and the
-   * loop waits for the next millisecond.
+   * Measures the difference between the clocks. Node's wall clock has only whole milliseconds, so the bounds come close
+   * only when a read catches the change of the millisecond.
    */
   const measure = (wasSet: boolean): void => {
     const startMs = wallMs();
