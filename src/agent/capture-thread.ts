@@ -1,8 +1,4 @@
-/**
- * Entry point of the capture thread. This thread drains the buffers (reads all of them), decodes the events and updates
- * the metrics. The main thread serves scrapes and exports, so that a slow client or backend never delays a drain.
- * Between drains, this thread answers requests of the main thread.
- */
+/** Entry point of the capture thread, which drains (reads) the buffers, decodes the events and updates the metrics. */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { reasonOf } from '../model/errors.ts';
@@ -24,10 +20,7 @@ const write =
 const log: Log = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
 
 const marks = new Map<number, () => void>();
-/**
- * Asks the main thread to write `text` to the trace marker `file`. Resolves when the main thread has tried to write,
- * even if the write failed.
- */
+/** Resolves when the main thread has tried to write `text` to the trace marker `file`, even if the write failed. */
 const markFromMain = (file: string, text: string) =>
   new Promise<void>((resolve) => {
     const id = marks.size + 1;
@@ -52,7 +45,7 @@ port.on('message', async (message: ToCapture) => {
 
 async function answer(message: Exclude<ToCapture, { kind: 'marked' }>) {
   if (message.kind === 'stop') {
-    // Wait until the set-up of the capture has ended, so that `stop` removes the instance that the set-up creates.
+    // Wait for the end of the set-up: it may still create an instance, and `stop` must remove the instance.
     await opening.catch(() => undefined);
     await capture?.stop();
     return undefined;
@@ -74,7 +67,7 @@ const onFatal = (error: unknown) => post({ kind: 'fatal', message: reasonOf(erro
 const onProblem = (problem: string) => post({ kind: 'problem', problem });
 const onTraces = (traces: readonly TraceRecord[]) => post({ kind: 'traces', traces });
 
-/** Opens a live capture or a replay. Imports only the code of this mode, so that the thread uses less memory. */
+/** Imports only the code of one mode, to save memory. */
 async function open(): Promise<Capture> {
   if (input.replayFile !== undefined) {
     const { openReplay } = await import('./replay/replay.ts');
@@ -91,7 +84,6 @@ try {
   capture = await opening;
   post({ kind: 'ready', problem: capture.problem });
 } catch (error) {
-  // If the agent is just starting, `final` makes it exit: another attempt would fail in the same way. Later, the agent
-  // logs the error and starts another capture thread.
+  // `final` makes a starting agent exit. An agent that was ready before starts another capture thread.
   post({ kind: 'fatal', message: reasonOf(error), final: true });
 }

@@ -4,27 +4,18 @@ import type { KnownSeries, MetricSnapshot } from '../../model/metric.ts';
 import type { CaptureStatus } from '../../model/status.ts';
 import type { LatencyRecord } from '../../model/tracer.ts';
 
-/** A running source of metrics in the capture thread: the live kernel or a recording. */
+/** The live kernel or a recording, as a source of metrics in the capture thread. */
 export interface Capture {
-  /** Why events are missing, as far as known when the capture starts; '' if no reason is known. */
+  /** Why events are missing; '' if no reason is known. Not updated after the start. */
   problem: string;
   snapshot(knownSeries: KnownSeries): MetricSnapshot;
   status(): CaptureStatus;
-  /** Longest latencies that a latency tracer recorded, longest first. Undefined if the tracer is not running. */
+  /** The longest latencies of a latency tracer, longest first. Undefined if the tracer is not running. */
   latency(tracer: string): LatencyRecord[] | undefined;
-  /**
-   * History of a recording's metrics; undefined if the replay kept none. A live capture lacks this method, because the
-   * main thread keeps the history of live metrics.
-   */
+  /** Undefined if a replay kept no history. Absent for a live capture: the main thread keeps that history. */
   history?(): RecordedHistory | undefined;
-  /**
-   * Switches to another config. Probes and buffers that do not change continue to run. If `reload` throws, the capture
-   * has ended. Absent for a recording.
-   */
+  /** Switches to another config. If it throws, the capture has ended. Absent for a recording. */
   reload?(config: AgentConfig): void;
-  /**
-   * Stops tracing, processes the remaining events, and removes everything that the capture created in tracefs. For a
-   * recording, does nothing.
-   */
+  /** Processes the remaining events and removes everything that the capture created in tracefs. */
   stop(): Promise<void>;
 }

@@ -1,7 +1,4 @@
-/**
- * Messages between the main thread and the capture thread. All messages contain only plain data, which `postMessage`
- * can copy.
- */
+/** Messages between the main thread and the capture thread. */
 
 import type { AgentConfig } from '../../config/schema.ts';
 import type { RecordedHistory } from '../../history/recorded.ts';
@@ -12,14 +9,11 @@ import type { LatencyRecord } from '../../model/tracer.ts';
 
 export interface CaptureInput {
   config: AgentConfig;
-  /** The recording to serve instead of the live kernel. */
+  /** The recording to serve. Undefined: the live kernel. */
   replayFile: string | undefined;
-  /** Name of the recording's buffer to serve. Undefined: the default buffer (see `ReplayOptions`). */
+  /** Name of the recording's buffer. Undefined: the default buffer (see `ReplayOptions`). */
   replayInstance: string | undefined;
-  /**
-   * Shared memory with the time of the last drain and the CPU time of the capture thread (see pulse.ts). The main
-   * thread can read this memory even if the capture thread hangs.
-   */
+  /** See `pulse.ts`. */
   pulse: SharedArrayBuffer;
 }
 
@@ -33,14 +27,11 @@ export type ToCapture =
   | { kind: 'stop'; id: number };
 
 export type FromCapture =
-  /** The capture is set up and answers requests. `problem`: why events are missing; '' if no reason is known. */
+  /** The capture is set up. `problem`: why events are missing; '' if no reason is known. */
   | { kind: 'ready'; problem: string }
-  /** The reason for missing events has changed. `problem`: the new reason; '' if all events arrive again. */
+  /** The reason for missing events has changed; '' if all events arrive again. */
   | { kind: 'problem'; problem: string }
-  /**
-   * Asks the main thread to write `text` to the trace marker `file`. The event of this marker shows the main thread's
-   * host pid.
-   */
+  /** Asks the main thread to write `text` to the trace marker `file`. The marker's event shows its host pid. */
   | { kind: 'mark'; id: number; file: string; text: string }
   | {
       kind: 'answer';

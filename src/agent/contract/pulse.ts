@@ -1,35 +1,26 @@
 /**
- * The time of the capture thread's last drain (a read of all buffers), and the CPU time that the thread has used for
- * reading and decoding. Both are in shared memory, so that the main thread can read them even if the capture thread
- * hangs.
+ * Shared memory with the time of the capture thread's last drain (a read of all buffers) and its CPU times. The main
+ * thread can read it even if the capture thread hangs.
  */
 
-/**
- * Returns the monotonic time in ms, which does not advance while the machine sleeps. Both threads can compare these
- * times, because `hrtime`, unlike `performance.now`, has the same origin in all threads.
- */
+/** Uses `hrtime`, because it has the same origin in all threads, unlike `performance.now`. */
 function nowMs(): number {
   const [seconds, nanoseconds] = process.hrtime();
   return seconds * 1e3 + nanoseconds / 1e6;
 }
 
-/** CPU time that the capture thread has used for its two main phases. */
 export interface PhaseCpu {
   readSeconds: number;
   decodeSeconds: number;
 }
 
-/** Indexes in the shared memory. */
 const DRAINED = 0;
 const READ = 1;
 const DECODE = 2;
 
 export interface Pulse {
   memory: SharedArrayBuffer;
-  /**
-   * Makes `ageMs` count from now, unless a drain has already happened. Without this call, `ageMs` would stay undefined
-   * if the thread hangs before its first drain.
-   */
+  /** Makes `ageMs` count from now, so that it grows even if the thread hangs before its first drain. */
   begin(): void;
   /** Milliseconds since the last drain or, before the first drain, since `begin`. Undefined before `begin`. */
   ageMs(): number | undefined;
@@ -49,7 +40,7 @@ export function makePulse(): Pulse {
   };
 }
 
-/** Returns the function that the capture thread calls after each drain with its total CPU times. */
+/** Returns the function to call after each drain, with the total CPU times. */
 export function pulseWriter(memory: SharedArrayBuffer): (cpu: PhaseCpu) => void {
   const at = new Float64Array(memory);
   return ({ readSeconds, decodeSeconds }) => {

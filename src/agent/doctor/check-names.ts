@@ -10,10 +10,7 @@ import { enabledProbes } from '../plan/enabled-probes.ts';
 import { unmatchedNames } from '../plan/unmatched-names.ts';
 import { functionNamesOf } from './survey.ts';
 
-/**
- * Returns a sentence and the name of the probe for each configured name that matches nothing. If tracefs cannot be
- * read, does not check names of events and functions.
- */
+/** If tracefs cannot be read, does not check names of events and functions. */
 export function checkNames(config: AgentConfig): { probe: string; note: string }[] {
   const kernel = kernelOffer(config.tracefsPath);
   const host = liveHostFacts({ machine: kernel.machine });

@@ -3,7 +3,7 @@ import { openContainerTable } from '../../host/container-table.ts';
 import { type ContainersConfig, FIRST_CONTAINER } from '../../model/containers.ts';
 
 export interface ContainersSurvey {
-  /** Why the agent cannot recognise containers; '' if it can recognise them. */
+  /** Why the agent cannot recognise containers; '' if it can. */
   reason: string;
   /** Number of containers and systemd units in which tasks run. */
   count: number;

@@ -4,12 +4,9 @@ import { isFirstPidNamespace } from '../../host/kernel-numbers.ts';
 
 export interface ProcessFacts {
   uid: number;
-  /** Effective capabilities in hexadecimal, without leading zeros; '' if unknown. The agent needs no capability. */
+  /** Effective capabilities in hexadecimal, without leading zeros; '' if unknown. */
   capabilities: string;
-  /**
-   * Whether process ids in this process's pid namespace differ from the process ids in the kernel's events. Undefined
-   * if unknown.
-   */
+  /** Whether process ids of this process differ from those in the kernel's events. Undefined if unknown. */
   inPidNamespace: boolean | undefined;
 }
 

@@ -1,7 +1,4 @@
-/**
- * Reports what a config can trace on this machine: facts about the kernel, and for each probe whether it works or why
- * not. Mounts tracefs if needed, like `run`, and changes nothing else.
- */
+/** Reports what a config can trace on this machine. Mounts tracefs if needed; changes nothing else. */
 
 import type { AgentConfig } from '../../config/schema.ts';
 import { schemaKit } from '../../config/units.ts';
@@ -35,28 +32,21 @@ export interface ProbeSurvey {
   name: string;
   help: string;
   on: boolean;
-  /** Whether the probe works on this machine. For a disabled probe: whether it would work. */
+  /** For a disabled probe: whether it would work. */
   ok: boolean;
   /** Why the probe does not work; '' if it does. */
   reason: string;
-  /**
-   * Events that the probe uses, or would use if it were enabled. Empty if the probe does not work. Also empty if the
-   * probe needs kprobes or uprobes, because `doctor` does not define them.
-   */
+  /** Empty if the probe does not work, or if it needs kprobes or uprobes, which `doctor` does not define. */
   events: string[];
-  /** The tracer that the probe reads; '' if the probe reads only events. */
+  /** '' if the probe reads only events. */
   tracer: string;
   /** What the probe cannot measure on this machine, and names in the config that match nothing. */
   notes: readonly string[];
 }
 
-/** A tracer in the kernel's `available_tracers`. */
 export interface TracerSurvey {
   name: string;
-  /**
-   * Where the tracer can run: `instance`, `instance, if the kernel allows it` or `top level`. '' if the tracer is not
-   * available.
-   */
+  /** `instance`, `instance, if the kernel allows it` or `top level`. '' if the tracer is not available. */
   where: string;
   /** Why the tracer is not available; '' if it is available. */
   reason: string;
@@ -75,15 +65,12 @@ export interface Survey {
     ownInstanceExists: boolean;
     /** What another user does at the top level of tracefs; '' if no other user is found. */
     topLevelUser: string;
-    /**
-     * State of the journal: its path, the files that it lists, and why a listed file cannot be restored. '' if the
-     * journal is empty. The journal lists control files whose values an agent must restore.
-     */
+    /** What the journal says about control files that an agent must restore. '' if the journal is empty. */
     journal: string;
     surveyedTracers: TracerSurvey[];
   } & TracingUse;
   probes: ProbeSurvey[];
-  /** Status of each kind of traces that the config enables. */
+  /** Status of each enabled kind of traces. */
   kinds: KindStatus[];
 }
 
@@ -125,10 +112,7 @@ export async function survey(config: AgentConfig): Promise<Survey> {
   };
 }
 
-/**
- * Returns where a tracer can run. `doctor` must not create an instance. So it can find out which tracers run in an
- * instance only if an instance already exists.
- */
+/** Returns where a tracer can run. Not certain if no instance exists, because `doctor` must not create one. */
 function surveyTracer(name: string, features: KernelFeatures): TracerSurvey {
   const reason = features.refusedTracers[name] ?? '';
   if (reason !== '') return { name, where: '', reason };
@@ -141,10 +125,7 @@ function surveyTracer(name: string, features: KernelFeatures): TracerSurvey {
   };
 }
 
-/**
- * Whether a tracer runs only at the top level: because its probe requires this (for example `blk`), or because an
- * existing instance does not offer the tracer. If no instance exists, the second reason is not checked.
- */
+/** Whether a tracer cannot run in an instance. If no instance exists, considers only what its probe requires. */
 function runsAtTheTop(tracer: string, { instanceTracers }: KernelFeatures): boolean {
   const isTopOnly = probeCatalogue.some((module) => {
     const request = module.tracer?.(module.schema(schemaKit).parse({ enabled: false }));
@@ -220,7 +201,7 @@ function cpuCountOf({ online }: Kernel): number {
   return Math.max(0, ...online) + 1;
 }
 
-/** Plans these probes for this kernel. Callers use only the status in the plan; its metrics are discarded. */
+/** Plans these probes for this kernel, only to learn their status. */
 function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: Kernel): EventPlan {
   const { root, features, events, online } = kernel;
   const store = new MetricStore();
@@ -249,10 +230,7 @@ function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: 
   });
 }
 
-/**
- * Returns the look-up of function names. Reads no symbols if the agent reads text, because text contains the names, or
- * if a probe reads a tracer, because the agent can then read text instead.
- */
+/** Reads no symbols if a probe reads a tracer, because the agent can then read text, which contains the names. */
 function namesFor(enabled: readonly EnabledProbe[], { reader }: AgentConfig, root: string): FunctionLookup {
   const isText = reader === 'trace_pipe' || enabled.some(({ module }) => module.tracer !== undefined);
   return isText ? () => NAMELESS : eventSymbols(root).lookup;
@@ -268,10 +246,7 @@ export function functionNamesOf(root: string): string[] | undefined {
   }
 }
 
-/**
- * Returns why a tracer is not available; '' if it is available. Reasons: the kernel lacks the tracer, or the tracer
- * needs the top level and another user uses the top level.
- */
+/** Returns why a tracer is not available; '' if it is available. */
 function whyNoTracer(tracer: string, root: string, features: KernelFeatures): string {
   if (!features.tracers.includes(tracer)) return `this kernel is built without the tracer ${tracer}`;
   const refused = features.refusedTracers[tracer] ?? '';
