@@ -1,7 +1,6 @@
 /**
- * Keeps the agent within its CPU budget. Measures the agent's CPU time, suspends and resumes probes of the events
- * buffer, and reports suspensions in log, status and metrics. Never suspends probes of tracers, but counts the CPU time
- * that they cost.
+ * Suspends and resumes probes of the events buffer to keep the agent within its CPU budget. Never suspends probes of
+ * tracers, but counts their CPU time.
  */
 import type { BudgetConfig } from '../../config/budget.ts';
 import type { MetricStore } from '../../metrics/store.ts';
@@ -10,7 +9,7 @@ import type { BudgetStatus } from '../../model/status.ts';
 import type { PhaseCpu } from '../contract/pulse.ts';
 import { type Budget, makeBudget, type Suspension } from './budget.ts';
 
-/** Minimum time between two comparisons of the used CPU time with the budget. */
+/** Minimum time between two checks of the budget. */
 const STEP_MS = 250;
 
 export interface BudgetKeeperParts {
@@ -18,7 +17,6 @@ export interface BudgetKeeperParts {
   cpus: number;
   store: MetricStore;
   log: Log;
-  /** Names of probes that may be suspended. */
   candidates: readonly string[];
   /** Number of events that each probe has received. */
   eventCounts(): ReadonlyMap<string, number>;
@@ -28,24 +26,17 @@ export interface BudgetKeeperParts {
 }
 
 export interface BudgetKeeper {
-  /**
-   * Compares the used CPU time with the budget, at most every 250 ms. Called after each tick with the total CPU times
-   * of the capture thread.
-   */
+  /** Called after each tick with the total CPU times of the capture thread. */
   ticked(cpu: PhaseCpu): void;
-  /** Updates the metric `ftrace_exporter_probe_suspended_seconds_total`. */
   update(): void;
-  /** Why and until when the probe is suspended; undefined if it is not. */
+  /** Undefined if the probe is not suspended. */
   suspended(probe: string): { reason: string; until: string } | undefined;
   status(): BudgetStatus;
   candidates: readonly string[];
   resumeAll(): void;
   /** Drops the series of all probes except `candidates`. */
   forgetAllBut(candidates: readonly string[]): void;
-  /**
-   * Returns warnings for the status: one per suspended probe, and one if the agent exceeds its budget and no probe is
-   * worth suspending (see budget.ts).
-   */
+  /** Warnings for the status. */
   warnings(): string[];
 }
 
@@ -93,7 +84,7 @@ export function keepBudget(parts: BudgetKeeperParts): BudgetKeeper {
     log.info({ probe, seconds }, 'resumed a suspended probe');
   };
 
-  /** Adds the time since the last call of this function to the counter of each suspended probe. */
+  /** Adds the time since the last call to the counter of each suspended probe. */
   const addTime = (atMs: number): void => {
     for (const [probe, { sinceMs }] of current) count(probe, (atMs - Math.max(sinceMs, countedMs)) / 1000);
     countedMs = atMs;
@@ -143,10 +134,7 @@ export function keepBudget(parts: BudgetKeeperParts): BudgetKeeper {
   };
 }
 
-/**
- * Declares the counter of suspended time. Creates the series of all candidates at 0, so that Prometheus sees their
- * first increase.
- */
+/** Creates the series of all candidates at 0, so that Prometheus sees their first increase. */
 export function declareSuspendedSeconds(
   store: MetricStore,
   candidates: readonly string[],

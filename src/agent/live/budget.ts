@@ -1,10 +1,6 @@
 /**
- * Decides which probes to suspend so that the agent keeps its CPU budget, and when to resume them. The caller measures
- * the CPU time, and suspends and resumes the probes.
- *
- * The agent is over its budget if its CPU time within the window exceeds the CPU time that the budget allows for a
- * whole window. So the agent notices a small excess only after a whole window. If a storm of events keeps a CPU busy,
- * the agent usually notices the excess within a second.
+ * Decides which probes to suspend, and when to resume them. The agent is over its budget if its CPU time within the
+ * window exceeds the budget of a whole window.
  */
 
 export interface BudgetLimits {
@@ -16,20 +12,19 @@ export interface BudgetLimits {
   longestMs: number;
 }
 
-/** Cumulative totals since the start. */
+/** Totals since the start. */
 export interface Usage {
-  /** CPU time of the process. */
   cpuMs: number;
-  /** CPU time of reading and decoding. `cpuMs` includes this time. */
+  /** CPU time of reading and decoding; a part of `cpuMs`. */
   capturedMs: number;
-  /** Number of events by probe. */
+  /** By probe. */
   events: ReadonlyMap<string, number>;
 }
 
 export interface Suspension {
   probe: string;
   durationMs: number;
-  /** CPU time of the agent within the window, divided by the length of the window. */
+  /** Average number of CPUs that the agent used within the window. */
   usedCores: number;
 }
 
@@ -39,15 +34,15 @@ export interface BudgetStep {
 }
 
 export interface Budget {
-  /** Decides what to do now. Call this a few times per second. `candidates`: probes that may be suspended. */
+  /** Call this a few times per second. `candidates`: probes that may be suspended. */
   step(nowMs: number, usage: Usage, candidates: readonly string[]): BudgetStep;
-  /** CPU time that the agent has used within the window, divided by the length of the window. */
+  /** Average number of CPUs that the agent used within the window. */
   usedCores(): number;
   /** Whether the agent is over its budget and no probe is worth suspending. */
   isExceeded(): boolean;
 }
 
-/** A probe is worth suspending only if the suspension saves at least this share of the budget. */
+/** A suspension must save at least this share of the budget. */
 const LEAST_SAVING = 0.1;
 
 interface Suspended {
@@ -56,10 +51,10 @@ interface Suspended {
 }
 
 export function makeBudget({ cores, windowMs, suspendMs, longestMs }: BudgetLimits): Budget {
-  /** Samples of the window, oldest first, and the last sample from before the window, if there is one. */
+  /** Oldest first. The first sample is from before the window, if there is one. */
   const samples: (Usage & { atMs: number })[] = [];
   const suspended = new Map<string, Suspended>();
-  /** Length and end of each probe's last suspension. */
+  /** The last suspension of each probe. */
   const history = new Map<string, { durationMs: number; endMs: number }>();
   let usedCores = 0;
   let isExceeded = false;
@@ -71,7 +66,7 @@ export function makeBudget({ cores, windowMs, suspendMs, longestMs }: BudgetLimi
     return Math.min(2 * last.durationMs, longestMs);
   };
 
-  /** Returns the running candidate with the most events in the window, if suspending it would save enough CPU time. */
+  /** The running candidate with the most events in the window, if suspending it would save enough CPU time. */
   const mostExpensive = (candidates: readonly string[]): string | undefined => {
     const [first, last] = [samples[0], samples[samples.length - 1]];
     const grown = new Map([...last.events].map(([name, n]) => [name, n - (first.events.get(name) ?? 0)]));
@@ -97,7 +92,7 @@ export function makeBudget({ cores, windowMs, suspendMs, longestMs }: BudgetLimi
       if (probe !== undefined) {
         const durationMs = nextDuration(probe, nowMs);
         suspended.set(probe, { sinceMs: nowMs, untilMs: nowMs + durationMs });
-        // Drop the samples from before the suspension, so that the next decision considers only CPU time after it.
+        // The next decision considers only CPU time after the suspension.
         samples.splice(0, samples.length - 1);
         return { suspend: { probe, durationMs, usedCores } };
       }

@@ -1,7 +1,4 @@
-/**
- * Notices when other users of tracefs change a buffer of the agent, for example the enabled events or the size. Undoes
- * most changes after a delay.
- */
+/** Notices when other users of tracefs change a buffer of the agent. Undoes most changes after a delay. */
 import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
 import { type ControlWatch, watchControls } from '../../tracefs/control-watch.ts';
@@ -21,11 +18,11 @@ import type { Shared } from './shared.ts';
 
 /** What other users have changed in a buffer. */
 export interface BufferHealth {
-  /** Why some or all events of the buffer are missing. */
+  /** Why events of the buffer are missing. */
   problems: readonly string[];
-  /** Changes by other users that lose no events. */
+  /** Changes that lose no events. */
   notices: readonly string[];
-  /** Probes that miss some or all of their events, with the reason. */
+  /** Probes that miss events, with the reason. */
   down: ReadonlyMap<string, string>;
 }
 
@@ -35,33 +32,27 @@ export interface HealthWatchParts {
   instance: Instance;
   plan: EventPlan;
   disks: readonly string[];
-  /** Files with settings of the tracer, relative to the root of tracefs. */
+  /** Settings of the tracer, relative to the root of tracefs. */
   settings: readonly string[];
-  /** Why the kernel itself may have stopped recording; '' if the kernel never does this. */
+  /** Why the kernel itself may have stopped recording; '' if it never does. */
   stopsWhen: string;
   shared: Shared;
-  /** Drops open operations (begun but not ended) on all CPUs, because events from before this moment may be missing. */
+  /** Drops open operations (begun but not ended), because their events may be missing. */
   voidOpen(): void;
-  /** Called when recording was interrupted or may have been interrupted. */
+  /** Called when recording was or may have been interrupted. */
   onPause(): void;
-  /** Called at each check with the current buffer size, which other users can change. */
+  /** Called at each check. Other users can change the size. */
   onSize(bufferBytesPerCpu: number): void;
 }
 
 export interface HealthWatch extends Pick<OwnSwitches, 'switchEvents'> {
-  /** Stores the current state as the expected state, and starts watching. Call this after recording has begun. */
+  /** Stores the current state as the expected state. Call this after recording has begun. */
   start(): void;
-  /**
-   * Calls `change`, which switches the instance to another plan, and returns the result of `change`. From then on,
-   * expects the events of the new plan. Still notices changes that other users made before the switch.
-   */
+  /** `change` switches the instance to another plan. Still notices changes that others made before the switch. */
   replan<T extends { plan: EventPlan }>(change: () => T): T;
   /** Whether another user has written to a control file since the last `check`. */
   wasTouched(): boolean;
-  /**
-   * Compares the current state with the expected state. Undoes changes by other users after a delay. Throws if another
-   * user has changed the clock, the sub-buffer size or the tracer. `nowMs` is monotonic.
-   */
+  /** Throws if another user has changed the clock, the sub-buffer size or the tracer. `nowMs` is monotonic. */
   check(nowMs: number): BufferHealth;
   close(): void;
 }
@@ -73,12 +64,11 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
   const recorded = () => ({ events: plan.events, disks, settings });
   let expected: Expected | undefined;
   let watch: ControlWatch | undefined;
-  /** Whether another user has written to a control file since the last check. */
   let isTouched = false;
   /** Whether inotify may still report the agent's own writes. */
   let isUndoing = false;
   const own = makeOwnSwitches(instance, log);
-  /** The reasons of all changes that the last check found, joined. */
+  /** The reasons of all changes that the last check found. */
   let wrongBefore = '';
   let undoAtMs = Number.POSITIVE_INFINITY;
 
@@ -144,8 +134,7 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
     switchEvents: own.switchEvents,
     check: (nowMs) => {
       let changes = interfered();
-      // inotify does not report every change. If only this check finds a change, the time of the change is unknown, so
-      // drop all open operations.
+      // inotify does not report every change. The time of an unreported change is unknown.
       if (isTouched || wrongOf(changes) !== wrongBefore) {
         parts.onPause();
         voidOpen();
@@ -165,10 +154,7 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
   };
 }
 
-/**
- * Returns the expected state after the agent has switched to another plan. Limits that the switch does not change stay
- * as expected before.
- */
+/** Returns the expected state after a switch to another plan. Limits stay as before unless the switch changes them. */
 function expectedAfter(expected: Expected, before: EventPlan, next: EventPlan, now: InstanceState): Expected {
   const limits = new Map(now.limits);
   for (const event of next.events) {

@@ -1,4 +1,4 @@
-/** Counts events that a buffer has lost: the kernel dropped or missed them, or other users read or deleted them. */
+/** Counts events that a buffer has lost. */
 import type { CpuLoss } from '../../model/status.ts';
 import { openCpuStats } from '../../tracefs/cpu-stats.ts';
 import type { Instance } from '../../tracefs/instance.ts';
@@ -9,26 +9,16 @@ import type { TickRule } from '../plan/sizes.ts';
 import type { EventStream } from '../stream/stream.ts';
 import type { Shared } from './shared.ts';
 
-/** Minimum time between two log lines about other users, and between two log lines about missed kprobe hits. */
 const LOG_EVERY_MS = 60_000;
 
 export interface Losses {
-  /**
-   * Call this before the agent makes the kernel empty the buffer. The next `look` then does not log that another user
-   * has emptied the buffer.
-   */
+  /** Call this before the agent empties the buffer, so that the next `look` does not log another user's action. */
   emptiedByAgent(): void;
-  /**
-   * Compares the kernel's counts of read events on these CPUs with the number of events that this agent has read.
-   * Counts changes of the difference as losses.
-   */
+  /** Counts events that other users have read or deleted on these CPUs. */
   look(cpus: readonly number[]): void;
-  /**
-   * Compares the counts of one CPU in the same way. Returns the CPU's losses, including the kernel's loss counters, and
-   * the number of unread bytes.
-   */
+  /** Does the same as `look` for one CPU. `loss` includes the kernel's loss counters. */
   read(cpu: number): { loss: CpuLoss | undefined; unreadBytes: number };
-  /** Called when recording was interrupted or may have been interrupted. */
+  /** Called when recording was or may have been interrupted. */
   pause(): void;
   close(): void;
 }
@@ -83,7 +73,7 @@ export function readingOf(cpu: number, stream: EventStream, losses: Losses, rule
   return { cpu, ...counts, ...losses.read(cpu), capacityBytes: rule.bufferBytesPerCpu };
 }
 
-/** Returns a function that counts kprobe hits as lost events if the kernel has missed them. */
+/** Returns a function that counts the kprobe hits that the kernel has missed. */
 export function countMissedHits(
   { missed, shared }: { missed?: (() => ReadonlyMap<string, number>) | undefined; shared: Shared },
   plan: () => EventPlan,

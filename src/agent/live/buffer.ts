@@ -1,7 +1,4 @@
-/**
- * Opens one kernel buffer (an instance, or the top level) for a plan. Returns the stream to drain, loss counters, and
- * checks that notice what other users do: disable events, or read or clear recorded events.
- */
+/** Opens one kernel buffer (an instance, or the top level) for a plan. */
 import { KernelError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import type { BufferStatus } from '../../model/status.ts';
@@ -22,7 +19,6 @@ import type { Shared } from './shared.ts';
 import type { PlannedStream } from './stream.ts';
 import { makeSuspender, type Suspender } from './suspender.ts';
 
-/** Value of the label `buffer` for the buffer that holds the events. */
 export const EVENTS_BUFFER = 'events';
 
 export interface LiveBufferParts
@@ -34,14 +30,11 @@ export interface LiveBufferParts
   planned: PlannedStream;
   inForce: BuffersInForce;
   shared: Shared;
-  /** Returns the number of kprobe hits that the kernel has missed since the last call, by probe. */
+  /** Returns the kprobe hits that the kernel has missed since the last call, by probe. */
   missed?: (() => ReadonlyMap<string, number>) | undefined;
   /** Called after recording has begun. */
   whenStarted?(): void;
-  /**
-   * Stops the tracer. Called after all files of the buffer were closed. Returns messages about settings that could not
-   * be restored.
-   */
+  /** Called after all files of the buffer were closed. Returns messages about settings that it could not restore. */
   stopTracer?(): readonly string[];
 }
 
@@ -50,37 +43,28 @@ export interface LiveBuffer
     Pick<HealthWatch, 'wasTouched' | 'check'> {
   readonly name: string;
   readonly plan: EventPlan;
-  /**
-   * Switches to the plan that `make` returns. Call this between ticks. `make` may write to control files; these writes
-   * do not count as changes by another user.
-   */
+  /** Call this between ticks. Writes of `make` to control files do not count as changes by another user. */
   replan(make: () => PlannedStream): PlannedStream;
   /** Disables these events and processes their remaining records. The caller can then remove the events. */
   release(events: readonly string[]): void;
   readonly drained: Drained | undefined;
   /** Enables the events of the plan and starts recording. */
   start(): void;
-  /** Adapts to CPUs that went online or offline, and calls the sweeps of the probes. Called about once a second. */
+  /** Called about once a second, for CPU hotplug and sweeps of the probes. */
   refresh(): void;
-  /**
-   * Called at the start of each tick. If other users have read or deleted events since the last tick, drops open
-   * operations (begun but not ended).
-   */
+  /** If other users have read or deleted events, drops open operations (begun but not ended). */
   beforeTick(): void;
   readings(): BufferReading[];
-  /** Number of events that each probe has received, including events from before a reload. */
+  /** By probe, including events from before a reload. */
   eventCounts(): ReadonlyMap<string, number>;
   status(): BufferStatus;
   /** Stops recording and processes the remaining events. */
   finish(): void;
-  /**
-   * Closes and removes the buffer. Throws a `KernelError` if something could not be removed or restored. A second call
-   * does nothing.
-   */
+  /** Throws a `KernelError` if something could not be removed or restored. A second call does nothing. */
   remove(): void;
 }
 
-/** Opens the files of the buffer. Throws a `KernelError` if this fails. */
+/** Throws a `KernelError`. */
 export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
   const { name, instance, planned, inForce, shared, disks = [], settings = [], stopsWhen } = parts;
   let { plan } = planned;
@@ -101,7 +85,7 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
   const suspender = makeSuspender(() => plan, health.switchEvents, now);
   const eventCounts = countEvents(plan);
   let closed = false;
-  /** The last readings. Returned after the buffer was closed. */
+  /** Returned after the buffer was closed. */
   let last: BufferReading[] = [];
 
   return {
@@ -194,9 +178,8 @@ function tickRule({ planned, inForce, shared }: LiveBufferParts): TickRule {
 }
 
 /**
- * Disables events that will be removed, and waits until a tick can process all their records. No record may stay in the
- * buffer, because the kernel can give the id of a removed event to a new event. The agent would then decode the record
- * as one of the new event.
+ * Waits until a tick can process all records of the events. The kernel can give the id of a removed event to a new
+ * event, so a remaining record would be decoded as another event.
  */
 function disableForGood({ name, instance, shared }: LiveBufferParts, events: readonly string[]): void {
   shared.log.info(
@@ -211,17 +194,13 @@ function notRestored({ dir }: Instance, problems: readonly string[]): KernelErro
   return new KernelError({ file: dir, errno: '', action: 'restore', remedy: problems.join('; ') });
 }
 
-/** Returns the plan without the events `gone`. */
 function withoutEvents(plan: EventPlan, gone: readonly string[]): EventPlan {
   const stays = (event: string) => !gone.includes(event);
   const filters = new Map([...plan.filters].filter(([event]) => stays(event)));
   return { ...plan, events: plan.events.filter(stays), filters };
 }
 
-/**
- * Switches events and filters to those of the next plan. If the kernel refuses a write, only logs the refusal. The
- * health check then finds the difference, reports the event's probes as down, and tries again.
- */
+/** Only logs a refusal, because the health check then reports the event's probes as down and tries again. */
 function switchEvents(instance: Instance, before: EventPlan, next: EventPlan, log: Log): void {
   const attempt = (step: () => void): void => {
     try {
@@ -242,9 +221,8 @@ function switchEvents(instance: Instance, before: EventPlan, next: EventPlan, lo
 }
 
 /**
- * Sets filters in the kernel, so that the kernel does not record events that all probes would drop. The probes still
- * filter their events, because the kernel can reject a filter, and because one event can serve several probes with
- * different filters.
+ * Makes the kernel drop events that all probes would drop. The probes still filter, because the kernel can reject a
+ * filter and because probes share events.
  */
 function narrowEvents(instance: Instance, filters: ReadonlyMap<string, string>, log: Log): void {
   for (const [event, filter] of filters) {

@@ -10,7 +10,7 @@ import type { LiveFacts, LiveState } from './run.ts';
 import type { Shared } from './shared.ts';
 import type { Sources } from './sources.ts';
 
-/** Returns the state of the capture. Logs problems that are not in `before`, the state before a reload. */
+/** Logs only problems that are not in `before`, the state before a reload. */
 export function describe(live: Live, sources: Sources, opened: Opened, before?: LiveState): LiveState {
   const { kernel, shared } = live;
   const { enabled, containers, spans, tasks } = sources;
@@ -69,7 +69,7 @@ function logState(
   for (const warning of warnings) if (isNew(before?.warnings, warning)) log.warn({}, warning);
 }
 
-/** Returns the status of each enabled probe except helpers, in the order of the config. */
+/** The status of each enabled probe except helpers, in the order of the config. */
 function inOrder(enabled: readonly EnabledProbe[], statuses: readonly ProbeStatus[]): ProbeStatus[] {
   const measured = enabled.filter(({ onlyFor }) => onlyFor === undefined);
   return measured.flatMap(({ module }) => statuses.find(({ name }) => name === module.name) ?? []);

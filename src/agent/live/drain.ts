@@ -1,6 +1,5 @@
 /**
- * The drain loop. A timer starts each tick, and each tick drains all buffers. The buffer that fills fastest sets the
- * time to the next tick.
+ * The drain loop. Each tick drains (reads) all buffers. The buffer that fills fastest sets the time to the next tick.
  */
 import type { DurationNs, TimestampNs } from '../../model/time.ts';
 import { LONGEST_QUIET_NS, nextTickNs, type TickRule } from '../plan/sizes.ts';
@@ -8,53 +7,37 @@ import { makeTraceClock } from '../stream/clock.ts';
 import type { EventStream } from '../stream/stream.ts';
 
 const CHORES_EVERY_NS = 1e9;
-/**
- * Maximum number of rounds per tick; a round reads a few pages of each CPU. Draining a full buffer needs far fewer
- * rounds, so only a bug reaches this limit.
- */
+/** Per tick; a round reads a few pages of each CPU. Only a bug reaches this limit. */
 export const MOST_ROUNDS = 4096;
 
 export interface Drained {
   stream: EventStream;
   rule: TickRule;
   cpus(): readonly number[];
-  /**
-   * Called when reading this stream has failed permanently. The other streams continue. If absent, the whole loop
-   * stops.
-   */
+  /** Called when reading this stream has failed permanently. If absent, the whole loop stops. */
   onFailure?(error: unknown): void;
 }
 
 export interface DrainOptions {
-  /** Buffers to drain in each tick. */
   buffers: readonly Drained[];
-  /**
-   * Called at the start of each tick, before reading. inotify has then reported all writes from before the tick's
-   * start.
-   */
+  /** Called at the start of each tick. inotify has then reported all writes from before the tick's start. */
   before(): void;
-  /**
-   * Called after each tick with its duration, and with the time from the previous tick's start to this tick's start.
-   */
+  /** `sinceLastNs`: time between the starts of the previous tick and this tick. */
   onTick(tookNs: DurationNs, sinceLastNs: DurationNs): void;
-  /** Called about once a second, between ticks, for CPU hotplug and sweeps of probes. */
+  /** Called about once a second, between ticks. */
   chores(): void;
   /** Called when reading has failed permanently and the loop has stopped. */
   onFailure(error: unknown): void;
 }
 
 export interface Drain {
-  /** Replaces the buffers to drain. */
   follow(buffers: readonly Drained[]): void;
   stop(): void;
-  /** Current interval in ns between the starts of two ticks. */
+  /** Current interval between the starts of two ticks. */
   tickNs(): DurationNs;
 }
 
-/**
- * Returns a function that estimates the time in ns until the first CPU's buffer is full, from the fill rate since the
- * last call.
- */
+/** Estimates the time until the first CPU's buffer is full, from the fill rate since the last call. */
 function makeFillWatch({ stream, rule, cpus }: Drained): (elapsedNs: DurationNs) => DurationNs {
   const before: number[] = [];
   return (elapsedNs) => {
@@ -75,9 +58,7 @@ export function startDraining(options: DrainOptions): Drain {
   const traceNow = makeTraceClock();
   let lastStart = traceNow();
   let choresAt = lastStart + CHORES_EVERY_NS;
-  /**
-   * Returns the time until the next tick. `elapsedNs`: time since the previous tick; infinite before the first tick.
-   */
+  /** Returns the time until the next tick. `elapsedNs`: time since the previous tick. */
   const pace = (elapsedNs: DurationNs): DurationNs =>
     watched.reduce(
       (soonest, { rule, fastestFill }) => Math.min(soonest, nextTickNs(rule, fastestFill(elapsedNs))),
@@ -88,7 +69,7 @@ export function startDraining(options: DrainOptions): Drain {
   let immediate: NodeJS.Immediate | undefined;
   let isStopped = false;
 
-  /** Drains all streams. Returns true if every stream has been read up to `start`. */
+  /** Returns true if every stream has been read up to `start`. */
   const readAll = (start: TimestampNs): boolean => {
     let isDone = true;
     for (const buffer of watched) {
@@ -103,8 +84,7 @@ export function startDraining(options: DrainOptions): Drain {
     return isDone;
   };
 
-  // The event loop polls file descriptors between `begin` and `tick`. So inotify has reported every write to a control
-  // file from before `start` when `tick` reads. `tick` processes only events from before `start`.
+  // The event loop polls between `begin` and `tick`, so inotify has reported all writes from before `start`.
   const begin = () => {
     const start = traceNow();
     immediate = setImmediate(() => tick(start));

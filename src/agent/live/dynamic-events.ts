@@ -1,6 +1,6 @@
 /**
- * Defines the kprobes and uprobes of metrics in the config, in the agent's own event group, and removes them when the
- * agent stops. If an agent was killed, the next agent of the same name, or `cleanup`, removes its events.
+ * Defines the kprobes and uprobes of metrics in the config. If an agent was killed, the next agent of the same name, or
+ * `cleanup`, removes its events.
  */
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -15,26 +15,26 @@ import { quietly } from '../../tracefs/instance.ts';
 import type { EnabledProbe } from '../plan/plan.ts';
 
 export interface DynamicEvents {
-  /** Events that could not be defined, and the reasons. */
+  /** Why events could not be defined, by event. */
   refused: ReadonlyMap<string, string>;
-  /** Returns the number of kprobe hits that the kernel has missed since the last call, by probe. */
+  /** Returns the kprobe hits that the kernel has missed since the last call, by probe. */
   missed(): ReadonlyMap<string, number>;
   /**
-   * Defines the events that these probes need, and removes all other events of the agent. Calls `release` with these
-   * other events before the removal, because the kernel refuses to remove enabled events.
+   * Defines the events that these probes need, and removes the agent's others. `release` must disable the removed
+   * events: the kernel refuses to remove enabled events.
    */
   update(probes: readonly EnabledProbe[], release: (events: readonly string[]) => void): void;
   /** Disables all events of the instance, then removes the agent's kprobes and uprobes. Throws `KernelError`. */
   remove(instanceDir: string): void;
 }
 
-/** Registers that contain a function's first six arguments, by architecture. */
+/** Registers of a function's first six arguments, by architecture. */
 const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   x64: ['%di', '%si', '%dx', '%cx', '%r8', '%r9'],
   arm64: ['%x0', '%x1', '%x2', '%x3', '%x4', '%x5'],
 };
 
-/** Returns the kprobes and uprobes that the metrics of these probes need. */
+/** Returns the kprobes and uprobes that these probes need. */
 export function wantedEvents(
   probes: readonly EnabledProbe[],
 ): { probe: string; event: string; definition: DynamicEvent }[] {
@@ -115,10 +115,7 @@ function notRemoved(root: string, problems: readonly string[]): KernelError {
   return new KernelError({ file, errno: '', action: 'remove events from', remedy: problems.join('; ') });
 }
 
-/**
- * Returns where a kprobe or uprobe is, in the kernel's syntax: `FUNCTION+OFFSET` or `PATH:OFFSET`. Throws an `Error` if
- * the file of a uprobe does not contain the function.
- */
+/** Returns `FUNCTION+OFFSET` or `PATH:OFFSET`. Throws if the file of a uprobe does not contain the function. */
 export function placeOf({ kind, target }: DynamicEvent): string {
   if (kind.startsWith('k')) return target;
   const colon = target.lastIndexOf(':');
@@ -128,10 +125,7 @@ export function placeOf({ kind, target }: DynamicEvent): string {
   return `${path}:0x${(offset + Number(more)).toString(16)}`;
 }
 
-/**
- * Replaces `$arg1` to `$arg6` in uprobes by the registers that contain these arguments, because the kernel supports
- * `$argN` only in kprobes.
- */
+/** Replaces `$arg1` to `$arg6` in uprobes by registers, because the kernel supports `$argN` only in kprobes. */
 function withRegisters(definition: DynamicEvent): DynamicEvent {
   const registers = definition.kind.startsWith('u') ? ARGUMENTS[process.arch] : undefined;
   if (registers === undefined) return definition;

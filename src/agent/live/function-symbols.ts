@@ -7,20 +7,14 @@ import type { FunctionFilter } from '../../model/tracer.ts';
 import { functionAddresses } from '../../tracefs/functions.ts';
 
 export interface FunctionSymbols {
-  /**
-   * Undefined if neither tracefs nor /proc/kallsyms has addresses. The agent must then read the records as text,
-   * because text contains the names.
-   */
+  /** Undefined if addresses are unavailable. The agent must then read the records as text, which contains the names. */
   names: FunctionNames | undefined;
   warnings: readonly string[];
-  /** Returns whether modules were loaded or removed since the last call. If so, also updates the names. */
+  /** Returns whether modules were loaded or removed since the last call, and then updates the names. */
   refresh(): boolean;
 }
 
-/**
- * Reads function names for the records of function tracers. Prefers tracefs to /proc/kallsyms, because tracefs requires
- * no capability. Keeps only functions that the tracer can record with this filter.
- */
+/** Names for records of function tracers. Prefers tracefs to /proc/kallsyms, because tracefs requires no capability. */
 export function functionSymbols(root: string, filter: FunctionFilter): FunctionSymbols {
   const wanted = wantedBy(filter);
   const modules = watchModules();
@@ -46,10 +40,7 @@ export interface EventSymbols {
   refresh(): void;
 }
 
-/**
- * Reads function names for the addresses in events. These addresses can be anywhere in any function. Prefers
- * /proc/kallsyms, because tracefs lists only traceable functions.
- */
+/** Names for addresses in events. Prefers /proc/kallsyms, because tracefs lists only traceable functions. */
 export function eventSymbols(root: string): EventSymbols {
   const modules = watchModules();
   let symbols: ReturnType<typeof knownFunctions> | undefined;
@@ -67,15 +58,11 @@ export function eventSymbols(root: string): EventSymbols {
   };
 }
 
-/**
- * Returns a function that returns whether to keep a name. With `maxDepth` 1, the tracer records only functions that
- * match the filter. Otherwise it also records the functions that these functions call.
- */
+/** With `maxDepth` 1, the tracer records only functions that match the filter, and not their callees. */
 function wantedBy({ functions, maxDepth }: FunctionFilter): (name: string) => boolean {
   return functions.length === 0 || maxDepth !== 1 ? () => true : globMatcher(functions);
 }
 
-/** Returns the addresses from tracefs, or the reason why tracefs has none. */
 function addressesIn(root: string, wanted?: Parameters<typeof functionAddresses>[1]) {
   return (
     functionAddresses(root, wanted) ?? {
