@@ -1,7 +1,4 @@
-/**
- * Adds notes to the status of probes: what a probe cannot measure because of the agent's environment, for example its
- * pid namespace.
- */
+/** Adds notes about what a probe cannot measure because of the agent's environment. */
 import type { ProbeStatus } from '../../model/status.ts';
 import { sched } from '../../probes/sched.ts';
 import { isPerContainer } from '../plan/containers.ts';
@@ -10,7 +7,7 @@ import type { EnabledProbe } from '../plan/plan.ts';
 export interface HostNotes {
   /** Why the scheduling classes of tasks are unknown; '' if they are known. */
   classProblem: string;
-  /** Sentences about what is missing in the metrics by container. */
+  /** What is missing in the metrics by container. */
   containers: readonly string[];
 }
 

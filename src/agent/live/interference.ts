@@ -1,8 +1,4 @@
-/**
- * Finds what other users of tracefs have changed in a buffer of this agent. Compares the current state with the state
- * when recording began. Returns the changes. Each has a message and, if the agent can undo the change, the writes that
- * undo it.
- */
+/** Finds what other users of tracefs have changed in a buffer of this agent since recording began. */
 import { basename, dirname, join } from 'node:path';
 import {
   diskSwitch,
@@ -12,12 +8,12 @@ import {
   PID_LISTS,
 } from '../../tracefs/instance-state.ts';
 
-/** Delay in ms before the agent undoes a change. The other user may need the change for some time. */
+/** The other user may need the change for some time. */
 export const UNDO_AFTER_MS = 60_000;
 const MOST_NAMED = 5;
 
 export interface Interference {
-  /** Message: what another user has changed, and what the agent will do about it. */
+  /** What another user has changed, and what the agent will do about it. */
   reason: string;
   /** Events that are missing or incomplete. Absent if all events of the buffer are affected. */
   events?: readonly string[];
@@ -28,7 +24,7 @@ export interface Interference {
 }
 
 export interface Undo {
-  /** Path relative to the instance's directory. */
+  /** Relative to the instance's directory. */
   file: string;
   value: string;
   /** True if the file is a list, which must be emptied before the write. */
@@ -36,7 +32,6 @@ export interface Undo {
 }
 
 export interface Expected {
-  /** Root directory of tracefs. */
   root: string;
   dir: string;
   events: readonly string[];
@@ -44,19 +39,13 @@ export interface Expected {
   switchedOff: ReadonlySet<string>;
   /** State of the buffer when recording began. */
   state: InstanceState;
-  /** Why the kernel itself may have stopped recording; '' if the kernel never does this. */
+  /** Why the kernel itself may have stopped recording; '' if it never does. */
   stopsWhen: string;
-  /**
-   * Whether the buffer is the top level's. The agent does not undo changes there, because other users share the top
-   * level.
-   */
+  /** The agent does not undo changes at the top level, because other users share it. */
   isTopLevel: boolean;
 }
 
-/**
- * Returns what has changed since recording began. Throws if the clock, the sub-buffer size or the tracer has changed,
- * because the agent can then no longer use the events.
- */
+/** Throws if the clock, the sub-buffer size or the tracer has changed, because the events are then unusable. */
 export function interferences(expected: Expected, now: InstanceState): Interference[] {
   const { dir, state } = expected;
   if (now.clock !== state.clock)
@@ -139,14 +128,13 @@ function eventsOn({ dir, switchedOff }: Expected, now: InstanceState): Interfere
   ];
 }
 
-/** Returns changes of the event filters, the CPU mask and the pid lists. These files limit what the kernel records. */
+/** Changes of the event filters, the CPU mask and the pid lists. */
 function narrowed({ dir, state }: Expected, now: InstanceState): Interference[] {
   const all: Interference[] = [];
   for (const [file, before] of state.limits) {
     const text = now.limits.get(file);
     if (text === undefined || text === before) continue;
-    // With `options/function-fork`, the kernel changes these lists at each fork and exit. So the agent cannot recognise
-    // a change by another user.
+    // With `options/function-fork`, the kernel itself changes these lists at each fork and exit.
     if (state.followsForks && FORKED_LISTS.includes(file)) continue;
     const change = text === '' ? 'emptied' : `written ${JSON.stringify(text.split('\n')[0].slice(0, 80))} to`;
     const reason = `not all events are recorded: another user has ${change} ${dir}/${file}`;

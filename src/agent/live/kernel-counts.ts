@@ -1,7 +1,4 @@
-/**
- * Lets the kernel count events, with hist triggers in the agent's instance, and reads the counts before each snapshot.
- * If the kernel's table had no space for an event's values, counts the event as lost.
- */
+/** Lets the kernel count events, with hist triggers in the agent's instance. */
 import type { KernelCount, KernelCountRequest } from '../../model/kernel-count.ts';
 import { type HistTrigger, histTrigger, requireHistTriggers } from '../../tracefs/hist-triggers.ts';
 import { type Instance, quietly } from '../../tracefs/instance.ts';
@@ -9,11 +6,10 @@ import type { SelfMetrics } from '../plan/self-metrics.ts';
 import type { BufferHealth } from './buffer-health.ts';
 
 export interface KernelCounts {
-  /** Makes the kernel count events for a probe. Throws a `KernelError` if the kernel refuses. */
+  /** Throws a `KernelError` if the kernel refuses. */
   count(probe: string, request: KernelCountRequest): KernelCount;
   /** Ends the counts of these events, so that the caller can remove the events. */
   forget(events: readonly string[]): void;
-  /** Whether the kernel counts nothing. */
   isEmpty(): boolean;
   health(): BufferHealth;
   /** Ends all counts, so that the caller can remove the agent's kprobes and uprobes. */
@@ -27,7 +23,7 @@ interface Used extends KernelCountRequest {
 }
 
 export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelCounts {
-  /** Triggers by event and keys. Counts of the same event by the same keys share a trigger. */
+  /** By event and keys. */
   const triggers = new Map<string, Used>();
   /** By count: the probe, and why its events are not all counted. */
   const down = new Map<object, [probe: string, reason: string]>();
@@ -54,7 +50,7 @@ export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelC
       const before = new Map<string, number>();
       let droppedBefore = 0;
       if (used.users > 1) {
-        // Another count already uses the trigger. Subtract the hits from before this count began.
+        // Subtract the hits from before this count began.
         const begun = trigger.read();
         for (const { values, hits } of begun?.entries ?? []) before.set(values.join(' '), hits);
         droppedBefore = begun?.dropped ?? 0;

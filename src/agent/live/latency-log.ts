@@ -1,7 +1,6 @@
 /**
- * Keeps the longest latencies that each latency tracer recorded during the last `max_window`. The kernel records a
- * latency only if it exceeds all latencies since the last reset of the maximum. So the agent resets the maximum at the
- * end of each window. A window is an eighth of `max_window`.
+ * Keeps the longest latencies that each latency tracer recorded during the last `max_window`. The kernel records only a
+ * new maximum, so the agent resets the maximum after each eighth of `max_window`.
  */
 import type { LatencyRecord } from '../../model/tracer.ts';
 import type { Instance } from '../../tracefs/instance.ts';
@@ -10,28 +9,22 @@ import { type LatencyWatch, watchMaxLatency } from '../../tracefs/latency.ts';
 const WINDOWS = 8;
 
 export interface LatencyLog {
-  /**
-   * Starts to watch a tracer. First resets the kernel's maximum, because a maximum from before recording began has no
-   * trace. Throws `KernelError`. Calls `onError` if a later read fails.
-   */
+  /** Starts to watch a tracer. Throws `KernelError`. Calls `onError` if a later read fails. */
   watch(
     instance: Pick<Instance, 'dir' | 'set'>,
     tracer: string,
     listener: { onLatency(latencyNs: number, trace: string): void; onError(error: unknown): void },
   ): void;
   forget(tracer: string): void;
-  /** Starts the tracer's next window if the current one is over. `nowMs` is monotonic. Throws `KernelError`. */
+  /** Starts the next window if the current one is over. `nowMs` is monotonic. Throws `KernelError`. */
   refresh(tracer: string, nowMs: number): void;
-  /** Returns the tracer's records, longest latency first. Undefined if the tracer is not watched. */
+  /** Longest latency first. Undefined if the tracer is not watched. */
   records(tracer: string): LatencyRecord[] | undefined;
 }
 
 interface Watched {
   watch: LatencyWatch;
-  /**
-   * Records of each window, newest window first. A window has at most two: the longest latency and, if this has no
-   * trace, the longest latency with a trace.
-   */
+  /** Newest window first. Each has its longest latency and, if this has no trace, the longest one with a trace. */
   windows: LatencyRecord[][];
   endsAtMs: number;
 }

@@ -18,21 +18,19 @@ import { openSources, type Sources } from './sources.ts';
 import { type PlannedStream, planStream } from './stream.ts';
 import type { StartedTracers, Tracers } from './tracers.ts';
 
-/** The opened buffers. `probes`: status of all probes except helpers. */
+/** `probes`: status of all probes except helpers. */
 export interface Opened extends StartedTracers {
   helpers: readonly ProbeStatus[];
 }
 
 /** The running kernel, and what the agent has created in its tracefs. */
 export interface Kernel {
-  /** Kprobes and uprobes that the agent has defined. */
   dynamic?: DynamicEvents;
-  /** Counts that the kernel keeps for probes. */
   counts?: KernelCounts;
-  /** The events buffer. Absent until it is opened. */
+  /** Absent until it is opened. */
   events?: LiveBuffer;
   markers?: MarkerStatus | undefined;
-  /** Whether a kind of traces uses markers, and the kernel can copy markers from the top level to the instance. */
+  /** Whether the kernel copies markers from the top level to the instance. */
   copiesMarkers?: boolean;
   instance: Instance;
   root: string;
@@ -44,7 +42,7 @@ export interface Live {
   kernel: Kernel;
   shared: Shared;
   symbols: EventSymbols;
-  /** Sizes of the events buffer, as the kernel has set them. They can differ from the requested sizes. */
+  /** Sizes of the events buffer that the kernel has set. They can differ from the requested sizes. */
   inForce: BuffersInForce;
   /** Whether the agent runs in a pid namespace other than the host's. */
   isNested: boolean;
@@ -54,7 +52,7 @@ export interface Live {
   warnings: readonly string[];
   /** The current plan of the events buffer. */
   plan?: EventPlan;
-  /** The buffer for the top level's markers. Absent until it is opened. */
+  /** Absent until it is opened. */
   top?: TopLevelMarkers;
 }
 
@@ -76,10 +74,7 @@ export function planOfEvents(
   });
 }
 
-/**
- * Opens the buffers that the config needs and that are not open yet. Returns all buffers, in the order in which a tick
- * drains them.
- */
+/** Opens the buffers that are not open yet. Returns all buffers, in the order in which a tick drains them. */
 export function openBuffers(live: Live, { enabled, spans }: Sources, planned: PlannedStream): Opened {
   const { kernel, shared, inForce } = live;
   const { instance, tracers } = kernel;
@@ -100,17 +95,13 @@ export function openBuffers(live: Live, { enabled, spans }: Sources, planned: Pl
   return {
     probes: [...planned.plan.probes, ...started.probes],
     helpers: planned.plan.helpers,
-    // Drain the markers first. The agent must know an application's span before it processes the events that happened
-    // during the span.
+    // The agent must know an application's span before it processes the events that happened during the span.
     buffers: [...(top?.buffers ?? []), ...buffers],
     warnings: [...started.warnings, ...(top?.warnings ?? [])],
   };
 }
 
-/**
- * Opens the top level's buffer to read markers, if the config requests this and the kernel cannot copy the markers to
- * the instance. Returns the result of the last attempt to open this buffer; undefined if there was none.
- */
+/** Reads the top level's markers, if the config requests this and the kernel cannot copy them to the instance. */
 function readTopLevel(live: Live, spans: SpanCapture | undefined): TopLevelMarkers | undefined {
   const { kernel, shared } = live;
   const { markers } = kernel;
@@ -132,17 +123,14 @@ function followMarkers(kernel: Kernel, spans: SpanCapture | undefined): void {
   if (kernel.copiesMarkers && kernel.events !== undefined) startCopies(instance);
 }
 
-/**
- * Returns the share (0 to 1) of the buffer memory that each buffer gets. All buffers that the agent reads get the same
- * share.
- */
+/** The share (0 to 1) of the buffer memory for each buffer that the agent reads. */
 export function memoryShare(enabled: readonly EnabledProbe[]): number {
   const ofTracers = enabled.filter(({ module }) => module.tracer !== undefined);
   const read = ofTracers.filter(({ module, options }) => module.tracer?.(options).reads !== 'latency').length;
   return 1 / Math.max(1, read + (enabled.length > ofTracers.length ? 1 : 0));
 }
 
-/** Switches to another config. Call this between ticks. Keeps everything that the new config does not change. */
+/** Call this between ticks. Keeps everything that the new config does not change. */
 export function replaceSources(
   config: AgentConfig,
   live: Live,

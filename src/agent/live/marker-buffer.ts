@@ -1,7 +1,4 @@
-/**
- * Reads applications' markers from the top level's buffer. Always reads raw pages, even if the agent reads other
- * buffers as text.
- */
+/** Reads applications' markers from the top level's buffer. */
 import { KernelError } from '../../model/errors.ts';
 import type { MarkerStatus } from '../../model/status.ts';
 import type { Journal } from '../../tracefs/journal/journal.ts';
@@ -13,10 +10,7 @@ import { type LiveBuffer, openLiveBuffer } from './buffer.ts';
 import type { Shared } from './shared.ts';
 import { planStream } from './stream.ts';
 
-/**
- * Opens the top level's buffer to read markers. Throws a `KernelError` if another user uses the top level. If another
- * user starts to use the top level later, `refresh` of the returned buffer throws.
- */
+/** Throws a `KernelError` if another user uses the top level. Later, `refresh` of the buffer throws in this case. */
 export function openMarkerBuffer(
   probe: EnabledProbe,
   journal: Journal,
@@ -61,10 +55,7 @@ export interface TopLevelMarkers {
   status: MarkerStatus;
 }
 
-/**
- * Tries to read markers from the top level. The result contains the marker files that the agent reads. If the top
- * level's file is not one of them, the result also contains the reason.
- */
+/** `status.reason`: why the agent does not read the top level's file; '' if it does. */
 export function markersRead(
   before: MarkerStatus,
   root: string,

@@ -1,7 +1,4 @@
-/**
- * Connects the CPU budget with the events buffer and with traces. A reload makes a new plan of the events buffer, so
- * all suspended probes are resumed before a reload.
- */
+/** Connects the CPU budget with the events buffer and with traces. */
 import type { BudgetStatus, KindStatus } from '../../model/status.ts';
 import { CONTAINERS } from '../plan/containers.ts';
 import { sumsOf } from '../plan/event-counts.ts';
@@ -15,15 +12,12 @@ export interface BudgetedState {
   buffers: readonly LiveBuffer[];
 }
 
-/** The budget of a capture. Does nothing if the config has no budget. */
+/** Does nothing if the config has no budget. */
 export interface OpenBudget extends Pick<BudgetKeeper, 'ticked' | 'update' | 'suspended' | 'warnings'> {
   status(): BudgetStatus | undefined;
-  /**
-   * Returns the status of all kinds of traces. A kind is down while the probe that reports its operations is suspended,
-   * or while the helper probes for traces are suspended.
-   */
+  /** A kind is down while its reporting probe or the helper probes for traces are suspended. */
   kinds(all: readonly KindStatus[]): KindStatus[];
-  /** Switches to another config. `change` makes a new plan of the events buffer. */
+  /** Resumes all probes before `change`, which makes a new plan of the events buffer. */
   reload(change: () => void): void;
 }
 
@@ -51,10 +45,7 @@ export function openBudget(shared: Shared, state: () => BudgetedState): OpenBudg
   };
 }
 
-/**
- * Starts to keep the budget. Returns undefined if the config has no budget or if no probe reads events. Never suspends
- * essential probes and the helper probe that updates the container table.
- */
+/** Undefined without a budget or an events buffer. Essential probes and the container table's helper always run. */
 function open(
   { config, store, log, onlineCpus }: Shared,
   state: () => BudgetedState,

@@ -1,7 +1,4 @@
-/**
- * Disables and enables events of suspended probes. Remembers the files that it has just written, so that the agent does
- * not take these writes for another user's.
- */
+/** Disables and enables events of suspended probes, and recognises inotify's reports of these writes. */
 import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
@@ -11,12 +8,8 @@ import { enableOf } from '../../tracefs/instance-state.ts';
 export interface OwnSwitches {
   /** Events that the agent has disabled. */
   off: ReadonlySet<string>;
-  /** Whether the agent itself made the write to `file` that inotify has just reported. */
   isOwnWrite(file: string): boolean;
-  /**
-   * Enables or disables events. Does not throw: if the kernel refuses, logs the reason. The next check of the buffer
-   * then finds the difference.
-   */
+  /** Only logs a refusal of the kernel, because the next check of the buffer finds the difference. */
   switchEvents(events: readonly string[], isOn: boolean): void;
 }
 

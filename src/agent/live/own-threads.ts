@@ -1,7 +1,4 @@
-/**
- * Remembers the host pids of the agent's own threads. Uses an array with one byte per possible pid, so that a check
- * needs only one memory access.
- */
+/** Host pids of the agent's own threads. One byte per possible pid makes a check a single memory access. */
 const PIDS = 4194304;
 
 export interface OwnThreads {

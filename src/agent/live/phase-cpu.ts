@@ -1,12 +1,11 @@
 /**
- * Computes the CPU time of the capture thread by phase (reading, decoding). The streams measure the wall time of their
- * phases, which includes time while the thread waits for a CPU. So this file multiplies these times by the share of CPU
- * time in the thread's busy time.
+ * CPU time of the capture thread by phase. The streams measure wall time, which includes waits for a CPU. Therefore
+ * this file multiplies the wall times by the share of CPU time in the thread's busy time.
  */
 import type { PhaseCpu } from '../contract/pulse.ts';
 import type { PhaseTimes } from '../stream/stream.ts';
 
-/** Cumulative times of the calling thread, in milliseconds. */
+/** Totals of the calling thread. */
 export interface ThreadTimes {
   cpuMs: number;
   /** Time during which the event loop was not idle. */
@@ -18,10 +17,7 @@ export function threadTimes(): ThreadTimes {
   return { cpuMs: (user + system) / 1e3, busyMs: performance.eventLoopUtilization().active };
 }
 
-/**
- * Returns a function that returns the total CPU times of the phases. Call the function after each tick. The caller may
- * change the list `streams` between calls. `now` returns the thread's times.
- */
+/** Call the returned function after each tick. The caller may change the list `streams` between calls. */
 export function makePhaseCpu(streams: readonly { spent: PhaseTimes }[], now = threadTimes): () => PhaseCpu {
   const cpu: PhaseCpu = { readSeconds: 0, decodeSeconds: 0 };
   let before = { ...now(), readMs: 0, decodeMs: 0 };
@@ -33,7 +29,7 @@ export function makePhaseCpu(streams: readonly { spent: PhaseTimes }[], now = th
     }
     const busyMs = after.busyMs - before.busyMs;
     const share = busyMs > 0 ? Math.min(1, (after.cpuMs - before.cpuMs) / busyMs) : 0;
-    // If a reload has removed a stream, the sum is lower than before. Count this as no growth.
+    // If a reload has removed a stream, the sum is lower than before.
     cpu.readSeconds += (Math.max(0, after.readMs - before.readMs) * share) / 1e3;
     cpu.decodeSeconds += (Math.max(0, after.decodeMs - before.decodeMs) * share) / 1e3;
     before = after;

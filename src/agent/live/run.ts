@@ -1,7 +1,4 @@
-/**
- * A running capture of the live kernel. A timer drains its buffers, and a regular check notices changes by other users
- * of tracefs. The capture answers requests for snapshots, status and traces until it is stopped.
- */
+/** A running capture of the live kernel. A drain is one read of all buffers. */
 import type { AgentConfig } from '../../config/schema.ts';
 import type { ModuleWatch } from '../../host/modules.ts';
 import { reasonOf } from '../../model/errors.ts';
@@ -24,23 +21,17 @@ import { makePhaseCpu } from './phase-cpu.ts';
 import type { Shared } from './shared.ts';
 import type { Tracers } from './tracers.ts';
 
-/** Minimum time between two log lines about lost events. */
 const LOSS_LOG_MS = 60_000;
-/**
- * The chores of the drain loop run about once a second. Every fifth time, they also look for changes that inotify does
- * not report.
- */
+/** Every fifth time, the chores also look for changes that inotify does not report. */
 const CHECK_EVERY = 5;
 
 export interface LiveOptions {
   log: Log;
-  /** Makes the main thread write `text` to the trace marker `file`, so that the capture learns the main thread's id. */
+  /** Writes `text` to the trace marker `file`, so that the capture learns the main thread's id. */
   markFromMain(file: string, text: string): Promise<void>;
   /** Called when reading has failed permanently, after the instances were removed. */
   onFatal(error: unknown): void;
-  /**
-   * Called when the reason for missing events changes: with the new reason, or with '' when all events arrive again.
-   */
+  /** Called when the reason for missing events changes. '' if all events arrive again. */
   onProblem(problem: string): void;
   /** Called with the finished traces of slow operations, about once a second. */
   onTraces?: ((traces: readonly TraceRecord[]) => void) | undefined;
@@ -53,7 +44,7 @@ export type LiveFacts = Omit<CaptureStatus, 'buffers' | 'tickMs' | 'loss' | 'war
 /** The part of a capture that a reload replaces. */
 export interface LiveState {
   spans: SpanCapture | undefined;
-  /** The buffers, in the order in which they are drained. */
+  /** In the order in which they are drained. */
   buffers: readonly LiveBuffer[];
   facts: LiveFacts;
   warnings: readonly string[];
@@ -64,15 +55,12 @@ export interface LiveParts {
   counts: KernelCounts;
   tracers: Tracers;
   modules: ModuleWatch;
-  /** Updates the function names. Called about once a second, before the sweeps of the probes. */
+  /** Called about once a second, before the sweeps of the probes. */
   refreshNames(): void;
   /** Whether /proc shows host pids, so that the agent can find its new threads there. */
   followsThreads: boolean;
   state: LiveState;
-  /**
-   * Switches to another config. Removes the buffers of tracers that the config no longer needs. Opens new buffers, but
-   * does not start them.
-   */
+  /** Switches to another config. Does not start the new buffers. */
   reload(config: AgentConfig): LiveState;
   /** Removes everything that the capture has created in tracefs. Returns the errors of all steps. */
   close(): unknown[];
@@ -90,7 +78,7 @@ export function runCapture(parts: LiveParts): Capture {
   let chores = 0;
 
   for (const buffer of state.buffers) buffer.start();
-  // Measure from here, because the cost per event must not include loading and set-up.
+  // The cost per event must not include loading and set-up.
   const cpuSecondsBefore = threadCpuSeconds();
   const drained = () => state.buffers.flatMap((buffer) => buffer.drained ?? []);
   const streams = drained().map(({ stream }) => stream);
@@ -173,7 +161,7 @@ export function runCapture(parts: LiveParts): Capture {
   };
 }
 
-/** Cleans up after `error`. Returns `error`, or an error with both reasons if the clean-up fails. */
+/** Returns `error`, or an error with both reasons if the clean-up fails. */
 function afterCleanUp(error: unknown, cleanUp: () => void): unknown {
   try {
     cleanUp();
@@ -195,15 +183,13 @@ function beforeTick({ buffers }: LiveState, health: CaptureHealth): void {
 
 function refresh({ shared, tracers, followsThreads, refreshNames }: LiveParts, { buffers }: LiveState): void {
   if (followsThreads) shared.own.add(ownThreadIds());
-  // Refresh the function names before the buffers, because the sweeps of the probes check whether names have changed.
+  // The sweeps of the probes check whether names have changed.
   refreshNames();
   tracers.refresh();
   for (const buffer of buffers) buffer.refresh();
 }
 
-/**
- * Whether kernel modules were loaded or removed while a probe is off. The probe may now find its events and functions.
- */
+/** Whether a probe that is off may now find its events and functions. */
 function hasNewModules({ shared, modules }: LiveParts, { facts }: LiveState): boolean {
   const off = facts.probes.filter(({ up }) => !up).map(({ name }) => name);
   if (off.length === 0 || shared.config.reader === 'trace_pipe' || !modules.changed()) return false;
@@ -222,7 +208,7 @@ function statusOf(
   const events = buffers.find(({ name }) => name === EVENTS_BUFFER);
   return {
     ...facts,
-    // Report the current size, because other users can resize the events buffer.
+    // Other users can resize the events buffer.
     bufferBytesPerCpu: events?.status().bufferBytesPerCpu ?? facts.bufferBytesPerCpu,
     probes: health.probes(),
     kinds: budget.kinds(facts.kinds),
@@ -233,10 +219,7 @@ function statusOf(
   };
 }
 
-/**
- * `update` sets the metrics whose values are read from the kernel, logs lost events at most once a minute, and returns
- * the readings of each buffer. `gone` drops the series of buffers that a reload has removed.
- */
+/** `update` sets the metrics that are read from the kernel. `gone` drops the series of removed buffers. */
 function makeUpdate(
   { self, store, log }: Shared,
   buffersNow: () => readonly LiveBuffer[],
@@ -281,13 +264,13 @@ function eventsOf(readings: ReadonlyMap<string, readonly BufferReading[]>): numb
 }
 
 interface CaptureHealth {
-  /** Looks for changes by other users of tracefs. Throws if a change, such as another clock, makes events unusable. */
+  /** Throws if a change by another user makes events unusable. */
   check(): void;
   /** Why some or all events do not arrive; '' if all arrive. */
   problem(): string;
   /** Changes by other users that lose no events. */
   notices(): readonly string[];
-  /** Status of the probes. A probe that misses some or all of its events is down. */
+  /** A probe that misses some or all of its events is down. */
   probes(): ProbeStatus[];
 }
 

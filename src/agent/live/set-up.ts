@@ -1,6 +1,5 @@
 /**
- * Sets up a capture of the running kernel: an instance for the events, and a buffer for each tracer. The instance for
- * the events is created even if no probe reads events, because this instance reserves the agent's name.
+ * Sets up a capture of the running kernel. The instance for events always exists, because it reserves the agent's name.
  */
 
 import type { AgentConfig } from '../../config/schema.ts';
@@ -29,10 +28,7 @@ import { type Shared, shareOfMemory } from './shared.ts';
 import { openSources } from './sources.ts';
 import { failureOf, openTracers, type Tracers } from './tracers.ts';
 
-/**
- * Sets up the instances and starts draining. On an error, removes everything that this function has created, and
- * rejects.
- */
+/** On an error, removes everything that it has created. */
 export async function openLiveCapture(config: AgentConfig, options: LiveOptions): Promise<Capture> {
   const { log } = options;
   const root = findTracefs({ path: config.tracefsPath, mayMount: true });
@@ -55,10 +51,7 @@ export async function openLiveCapture(config: AgentConfig, options: LiveOptions)
   }
 }
 
-/**
- * Removes everything that the capture has created. Removes the instance for the events last, because this instance
- * reserves the agent's name. If a step fails, still runs the other steps. Returns all errors.
- */
+/** Removes the instance for events last, because it reserves the agent's name. Returns the errors of all steps. */
 function closeAll({ tracers, counts, events, dynamic, instance }: Kernel): unknown[] {
   const removeDynamic = () => dynamic?.remove(instance.dir);
   const steps = [tracers.close, () => counts?.close(), removeDynamic, () => events?.remove()];

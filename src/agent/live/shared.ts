@@ -1,4 +1,4 @@
-/** What all buffers of a live capture share: the config, facts about the kernel, and the metric store. */
+/** What all buffers of a live capture share. */
 import type { AgentConfig } from '../../config/schema.ts';
 import type { PageError } from '../../decode/page.ts';
 import type { Log } from '../../model/log.ts';
@@ -16,10 +16,7 @@ export interface Shared extends Pick<PlanInput, 'host' | 'onlineCpus' | 'store' 
   onError(cpu: number, error: PageError, cause?: unknown): void;
 }
 
-/**
- * Returns the sizes of a buffer with `share` of the buffer memory. If `rate` is undefined, the agent never reads the
- * buffer, and the sizes are minimal.
- */
+/** If `rate` is undefined, the agent never reads the buffer, and the sizes are minimal. */
 export function shareOfMemory(shared: Shared, share: number, rate: 'low' | 'high' | undefined): BufferSizes {
   const { config, onlineCpus, features } = shared;
   const kernel = { cpus: onlineCpus.length, realtime: features.realtime };

@@ -1,7 +1,4 @@
-/**
- * Connects the probes of a config with the container table and with traces of slow operations. On a reload, keeps the
- * parts that the new config does not change.
- */
+/** Connects the probes of a config with the container table and with traces of slow operations. */
 import { isDeepStrictEqual } from 'node:util';
 import type { AgentConfig } from '../../config/schema.ts';
 import { type ContainerTable, openContainerTable } from '../../host/container-table.ts';
@@ -29,8 +26,8 @@ export interface Sources {
 }
 
 /**
- * Opens the parts that the config needs. `procIsHosts`: whether process ids in /proc are the same as in the trace;
- * undefined if not yet known. `before`: the sources of the previous config.
+ * Keeps what the new config does not change. `procIsHosts`: whether pids in /proc are those of the trace; undefined if
+ * not yet known.
  */
 export function openSources(
   config: AgentConfig,

@@ -1,7 +1,4 @@
-/**
- * Plans how to read a buffer of the running kernel. Returns a plan for the given probes and reader, and a function that
- * opens the stream.
- */
+/** Plans how to read a buffer of the running kernel. */
 import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from '../../decode/text/blk-format.ts';
 import { makeFunctionInterner } from '../../decode/text/function-interner.ts';
 import { makeTextProblems } from '../../decode/text/line-types.ts';
@@ -33,8 +30,8 @@ export interface PlannedStream {
   plan: EventPlan;
   reader: ReaderKind;
   /**
-   * Opens the files to read. The kernel refuses to change the tracer while these files are open. Returns undefined if
-   * the agent does not read the buffer. Throws `KernelError`.
+   * Undefined for the reader `none`. The kernel refuses to change the tracer while the files are open. Throws
+   * `KernelError`.
    */
   open(): OpenStream | undefined;
 }
@@ -42,12 +39,12 @@ export interface PlannedStream {
 export interface StreamParts extends Pick<PlanInput, 'enabled' | 'refused' | 'countInKernel'> {
   instance: Instance;
   reader: ReaderKind;
-  /** Tracer of the buffer; `nop` if the buffer contains only events. */
+  /** `nop` if the buffer contains only events. */
   tracer: string;
   shared: Shared;
-  /** Looks up function names for the addresses in pages. Unused with text, because text contains the names. */
+  /** Unused with text, because text contains the names. */
   functions: FunctionLookup;
-  /** Probes of the previous plan. Only set on a reload. */
+  /** Probes of the previous plan, on a reload. */
   made?: readonly MadeProbe[] | undefined;
 }
 
@@ -55,7 +52,7 @@ export function planStream(parts: StreamParts): PlannedStream {
   return parts.reader === 'trace_pipe' ? planText(parts) : planRaw(parts);
 }
 
-/** Returns the part of a plan's input that is the same for all readers. */
+/** The part of a plan's input that is the same for all readers. */
 function inputFor({ instance, enabled, shared, refused, countInKernel }: StreamParts): PlanInput {
   return {
     refused,
@@ -121,7 +118,7 @@ function planText(parts: StreamParts): PlannedStream {
     return {
       stream,
       cpus: () => cpus,
-      // Keep CPUs that went offline, because their buffers can still contain unread events.
+      // The buffers of offline CPUs can still contain unread events.
       refresh: () => {
         cpus = [...new Set([...cpus, ...onlineCpus()])];
       },
@@ -131,10 +128,7 @@ function planText(parts: StreamParts): PlannedStream {
   return { plan, reader, open };
 }
 
-/**
- * Returns the agent's own format for the records of the blk tracer, because the kernel has no format file for them.
- * Undefined for all other events.
- */
+/** Returns a format for the records of the blk tracer. The kernel has a format file only for other events. */
 export function textFormat(event: string): string | undefined {
   return event === BLOCK_EVENT ? BLOCK_FORMAT_TEXT : undefined;
 }

@@ -1,7 +1,6 @@
 /**
- * Suspends probes of a buffer. The kernel then stops recording the events that only suspended probes read. A suspended
- * probe still handles the events that were recorded before the suspension. Afterwards, the agent drops the probe's open
- * operations (begun but not ended).
+ * Suspends probes of a buffer. A suspended probe still handles events from before the suspension. Afterwards, the agent
+ * drops the probe's open operations (begun but not ended).
  */
 import type { EventPlan } from '../plan/plan.ts';
 
@@ -9,19 +8,19 @@ import type { EventPlan } from '../plan/plan.ts';
 const SETTLED_AFTER_NS = 10e6;
 
 export interface Suspender {
-  /** Suspends a probe: makes the kernel stop recording the events that no other probe reads. */
+  /** Makes the kernel stop recording the events that no other probe reads. */
   suspend(probe: string): void;
   resume(probe: string): void;
   beforeTick(): void;
 }
 
-/** `plan` returns the current plan; `now` returns the time of the trace clock. */
+/** `now`: time of the trace clock. */
 export function makeSuspender(
   plan: () => EventPlan,
   switchEvents: (events: readonly string[], isOn: boolean) => void,
   now: () => number,
 ): Suspender {
-  /** Start of each suspension in ns, by probe. Contains only probes whose earlier events may still be in the buffer. */
+  /** Start of the suspension in ns, for probes whose earlier events may still be in the buffer. */
   const leaving = new Map<string, number>();
   let tickedNs = 0;
   const detach = (probe: string): void => {

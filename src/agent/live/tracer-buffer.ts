@@ -1,7 +1,4 @@
-/**
- * Sets up one tracer of the running kernel for the probe that uses it. The tracer runs in an instance of its own or at
- * the top level. Returns the tracer's buffer, which the caller must start.
- */
+/** Sets up one tracer of the running kernel, in an instance of its own or at the top level. */
 import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
 import type { TracerRequest } from '../../model/tracer.ts';
@@ -22,19 +19,14 @@ import { planStream, type ReaderKind } from './stream.ts';
 export interface TracerBufferParts {
   probe: EnabledProbe;
   request: TracerRequest;
-  /**
-   * One of the agent's instances. Its file `available_tracers` lists the tracers that the kernel allows in instances.
-   */
+  /** Any instance of the agent. Its `available_tracers` lists the tracers that the kernel allows in instances. */
   base: Instance;
   journal: Journal;
-  /** Share of the buffer memory that this tracer may use. */
+  /** Share (0 to 1) of the buffer memory. */
   share: number;
   shared: Shared;
   latencies: LatencyLog;
-  /**
-   * Probes of the tracers that a reload has removed. A new probe with the same name and options continues the metrics
-   * of the removed probe.
-   */
+  /** Probes of removed tracers. A new probe with the same name and options continues their metrics. */
   made?: readonly MadeProbe[];
   /** Called when the tracer stops working after it was opened. */
   giveUp(error: unknown): void;
@@ -44,14 +36,11 @@ export interface TracerBuffer {
   buffer: LiveBuffer;
   events: string[];
   warnings: readonly string[];
-  /** Updates function names, and resets the latency maximum if its window has ended. Called about once a second. */
+  /** Called about once a second. */
   refresh(): void;
 }
 
-/**
- * Opens the tracer's buffer. If this fails, undoes all steps and throws; a `KernelError` if the kernel or another user
- * prevents it.
- */
+/** Undoes all steps if it fails. Throws a `KernelError` if the kernel or another user prevents it. */
 export function openTracerBuffer(parts: TracerBufferParts): TracerBuffer {
   const { request, base, journal, shared } = parts;
   if (request.functions && !shared.features.functionTracing.ok)
@@ -69,30 +58,24 @@ export function openTracerBuffer(parts: TracerBufferParts): TracerBuffer {
   }
 }
 
-/**
- * Returns where a tracer runs on this kernel; undefined if the tracer cannot run. `base`: one of the agent's instances.
- */
+/** Undefined if the tracer cannot run on this kernel. */
 export function whereItRuns(request: TracerRequest, base: Instance): 'instance' | 'top' | undefined {
   const place = placeOf(request, offeredTracers(base.root), instanceTracers(base.dir));
   return 'refused' in place ? undefined : place.place;
 }
 
-/** Returns where a tracer runs on this kernel. Throws a `KernelError` if the tracer cannot run. */
+/** Throws a `KernelError` if the tracer cannot run on this kernel. */
 export function placeOrRefuse(request: TracerRequest, base: Instance): 'instance' | 'top' {
   const place = placeOf(request, offeredTracers(base.root), instanceTracers(base.dir));
   if ('refused' in place) throw refused(base.root, place.refused);
   return place.place;
 }
 
-/**
- * Sets up the tracer and its buffer. Adds functions to `undo`. If `setUp` throws, the caller runs these functions in
- * reverse order.
- */
+/** If this throws, the caller runs the functions in `undo` in reverse order. */
 function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknown)[]): TracerBuffer {
   const { probe, request, journal, shared, latencies, giveUp } = parts;
   const { tracer } = request;
-  // The agent never drains a latency tracer's buffer, because the kernel keeps the trace of the longest latency in
-  // another buffer.
+  // The kernel keeps the trace of the longest latency in another buffer.
   const rate = request.reads === 'latency' ? undefined : probe.module.rate;
   const inForce = instance.prepare({ ...shareOfMemory(shared, parts.share, rate), clock: 'mono' });
   const symbols = request.functions && functionSymbols(shared.root, request.functions);
@@ -144,10 +127,7 @@ function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknow
   };
 }
 
-/**
- * Returns how to read the buffer. Returns `trace_pipe` (text) if the addresses of functions are unknown, because text
- * contains the names.
- */
+/** `trace_pipe` if the addresses of functions are unknown, because text contains the names. */
 function readerFor(
   request: TracerRequest,
   configured: 'raw' | 'trace_pipe',
@@ -158,10 +138,7 @@ function readerFor(
   return configured;
 }
 
-/**
- * Returns why recording may have stopped, if the request sets a limit at which the kernel stops recording (a file
- * `stop_tracing_…`). Otherwise returns ''.
- */
+/** Why the kernel may have stopped recording by itself; '' if no `stop_tracing_…` file has a limit. */
 function stopsWhen({ tracer, knobs }: TracerRequest): string {
   const stops = knobs.filter(({ file, value }) => /(^|\/)stop_tracing/.test(file) && value !== '0');
   return stops.length === 0

@@ -1,7 +1,4 @@
-/**
- * Runs the tracers of the config: one buffer for each probe that needs a tracer. If the kernel refuses a tracer, the
- * tracer's probe is off, and the agent continues.
- */
+/** Runs the tracers of the config, one per probe. If the kernel refuses a tracer, the tracer's probe is off. */
 import type { AgentConfig } from '../../config/schema.ts';
 import { KernelError, reasonOf } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
@@ -21,32 +18,17 @@ import type { Shared } from './shared.ts';
 import { openTracerBuffer, type TracerBufferParts, whereItRuns } from './tracer-buffer.ts';
 
 export interface Tracers {
-  /**
-   * Problems that were found and logged at the start: what this agent could not remove or restore after another agent
-   * was killed, and another user's tracer at the top level.
-   */
+  /** What could not be restored after a killed agent, and another user's tracer at the top level. */
   leftovers: readonly string[];
-  /**
-   * Sets up the tracers of these probes. Each new tracer gets `share` of the buffer memory. Tracers that do not change
-   * continue to run; other running tracers are removed. Does not throw if the kernel refuses a tracer.
-   */
+  /** Each new tracer gets `share` of the buffer memory. Unchanged tracers continue; all others are removed. */
   start(probes: readonly EnabledProbe[], share: number, shared: Shared): StartedTracers;
-  /**
-   * Opens the top level's buffer to read applications' markers. Throws a `KernelError` if another user uses the top
-   * level.
-   */
+  /** Throws a `KernelError` if another user uses the top level. */
   readMarkers(probe: EnabledProbe, shared: Shared): { buffer: LiveBuffer; warnings: readonly string[] };
-  /**
-   * Adds functions of new modules to filters, and resets latency maxima whose window has ended. Called about once a
-   * second.
-   */
+  /** Called about once a second. */
   refresh(): void;
-  /** The longest latencies that a latency tracer recorded, longest first. Undefined if the tracer is not running. */
+  /** Longest first. Undefined if the tracer is not running. */
   latency(tracer: string): LatencyRecord[] | undefined;
-  /**
-   * Removes the buffers and restores all files that the journal lists. Throws a `KernelError` if a buffer cannot be
-   * removed.
-   */
+  /** Also restores all files that the journal lists. Throws a `KernelError` if a buffer cannot be removed. */
   close(): void;
 }
 
@@ -67,11 +49,7 @@ export interface StartedTracers {
   warnings: readonly string[];
 }
 
-/**
- * Cleans up after a killed agent of the same name: removes its instances and restores the control files that it has
- * changed. Then prepares to start tracers. `base`: the instance with this name, which this process holds open. Throws
- * `KernelError`.
- */
+/** First cleans up after a killed agent of the same name. `base`: the instance with this name. Throws `KernelError`. */
 export function openTracers(config: AgentConfig, base: Instance, log: Log): Tracers {
   const names = { root: base.root, stateDir: config.stateDir, name: config.instance };
   const recovered = recover(names);
@@ -145,7 +123,7 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
   };
 }
 
-/** Opens the buffer of a tracer. If the kernel refuses the tracer, the returned status contains the reason. */
+/** If the kernel refuses the tracer, the returned status contains the reason. */
 function openTracer(parts: Omit<TracerBufferParts, 'giveUp'>, log: Log): Running {
   const { probe, shared } = parts;
   const status: ProbeStatus = { name: probe.module.name, up: true, reason: '', events: [] };
@@ -173,10 +151,7 @@ function openTracer(parts: Omit<TracerBufferParts, 'giveUp'>, log: Log): Running
   }
 }
 
-/**
- * Sorts tracers that run at the top level first. Tracers in instances depend on the top level's state, mainly on its
- * clock.
- */
+/** Tracers at the top level come first, because tracers in instances depend on the top level's clock. */
 function inOrder(
   probes: readonly EnabledProbe[],
   base: Instance,
@@ -189,7 +164,7 @@ function inOrder(
   return [...all.filter(isTop), ...all.filter((one) => !isTop(one))];
 }
 
-/** Wraps a buffer so that a failure of one of its methods calls `giveUp` and stops only this buffer. */
+/** A failure of one of the methods calls `giveUp` and stops only this buffer. */
 function guarded(buffer: LiveBuffer, isUp: () => boolean, giveUp: (error: unknown) => void): LiveBuffer {
   const attempted = <T>(step: () => T, otherwise: T) => attempt(step, isUp, otherwise, giveUp);
   return {
@@ -214,7 +189,7 @@ function attempt<T>(step: () => T, isUp: () => boolean, otherwise: T, giveUp: (e
   }
 }
 
-/** Runs a step. Returns a list with the step's error, or an empty list. The caller can then run further steps. */
+/** Returns a list with the step's error, or an empty list. */
 export function failureOf(step: () => void): unknown[] {
   try {
     step();
