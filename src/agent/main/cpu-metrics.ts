@@ -1,11 +1,8 @@
-/**
- * Declares `ftrace_exporter_cpu_seconds_total`: CPU time of the agent by part. The capture thread measures "read" and
- * "decode". The main thread's CPU time is "export". The remaining CPU time of the process is "other".
- */
+/** Declares `ftrace_exporter_cpu_seconds_total`: CPU time of the agent by part. */
 import type { MetricStore } from '../../metrics/store.ts';
 import type { PhaseCpu } from '../contract/pulse.ts';
 
-/** CPU seconds of the calling thread and of the process. */
+/** CPU time of the calling thread and of the process. */
 export interface OwnCpu {
   threadSeconds: number;
   processSeconds: number;
@@ -16,7 +13,7 @@ function ownCpu(): OwnCpu {
   return { threadSeconds: seconds(process.threadCpuUsage()), processSeconds: seconds(process.cpuUsage()) };
 }
 
-/** Declares the metric. Returns a function that updates it from the CPU times of the current capture thread. */
+/** The returned function takes the CPU times of the current capture thread. */
 export function declareCpuSeconds(store: MetricStore, now = ownCpu): (capture: PhaseCpu) => void {
   const family = store.counter({
     name: 'ftrace_exporter_cpu_seconds_total',
@@ -37,8 +34,8 @@ export function declareCpuSeconds(store: MetricStore, now = ownCpu): (capture: P
     const { threadSeconds, processSeconds } = now();
     family.set(exported, threadSeconds);
     const rest = processSeconds - threadSeconds - family.get(read) - family.get(decode);
-    // The capture thread reports its CPU time only at the end of a drain. During a drain, this CPU time is part of
-    // `rest`; afterwards it is not. So `rest` can decrease. Keep its maximum, because a counter must not decrease.
+    // During a drain, `rest` includes CPU time that the capture thread reports only afterwards. `rest` can therefore
+    // decrease, but a counter must not.
     family.set(other, Math.max(family.get(other), rest));
   };
 }

@@ -1,20 +1,16 @@
-/**
- * Metrics of the main thread about the agent itself: its version, whether it is ready, and facts that the capture
- * thread cannot report when it is down.
- */
+/** Metrics of the main thread about the agent itself. */
 import type { MetricStore } from '../../metrics/store.ts';
 import type { PhaseCpu } from '../contract/pulse.ts';
 import { declareCpuSeconds } from './cpu-metrics.ts';
 
 export interface MainMetrics {
   countRestart(): void;
-  /** Exports probe_up as 0 for exactly these probes. The capture thread exports probe_up of the other probes. */
+  /** Exports probe_up as 0 for exactly these probes. The capture thread exports the others. */
   probesAreDown(names: readonly string[]): void;
-  /** Sets `ftrace_exporter_ready`. */
   readyIs(ready: boolean): void;
-  /** Sets the time of the last drain to `ageMs` before now. Does nothing if `ageMs` is undefined. */
+  /** Does nothing if `ageMs` is undefined. */
   drainedBefore(ageMs: number | undefined): void;
-  /** Updates the metric of the agent's CPU time. `capture`: CPU times of the capture thread. */
+  /** `capture`: CPU times of the capture thread. */
   cpuIs(capture: PhaseCpu): void;
 }
 

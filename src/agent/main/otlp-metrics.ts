@@ -1,8 +1,7 @@
-/** Metrics about the agent's OTLP exports. */
 import type { MetricStore } from '../../metrics/store.ts';
 import type { PushCounts } from '../../model/otlp.ts';
 
-/** Declares the export metrics and returns the counters of one signal. Without a signal, the counters do nothing. */
+/** Without a signal, declares the metrics, and the returned counters do nothing. */
 export function makeOtlpMetrics(store: MetricStore, signal?: 'metrics' | 'traces'): PushCounts {
   const pushes = store.counter({
     name: 'ftrace_exporter_otlp_exports_total',

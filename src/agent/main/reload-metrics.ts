@@ -1,7 +1,7 @@
 /** Metrics about reloads of the config, named like Prometheus's own `prometheus_config_last_reload_*`. */
 import type { MetricStore } from '../../metrics/store.ts';
 
-/** Returns a function to call with the outcome of each reload. The start of the agent counts as a successful reload. */
+/** The returned function takes the outcome of a reload. The start of the agent counts as a successful reload. */
 export function declareReloads(store: MetricStore): (isSuccessful: boolean) => void {
   const successful = store.gauge({
     name: 'ftrace_exporter_config_last_reload_successful',

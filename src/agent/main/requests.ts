@@ -1,24 +1,18 @@
-/** Keeps the requests of the main thread that the capture thread has not answered yet. */
+/** Requests of the main thread that the capture thread has not answered yet. */
 import type { FromCapture, ToCapture } from '../contract/messages.ts';
 
-/**
- * The capture thread answers between drains, normally within milliseconds. If it has not answered after this time, it
- * is stuck.
- */
+/** A capture thread that has not answered after this time is stuck. Normally it answers within milliseconds. */
 const ANSWER_TIMEOUT_MS = 5_000;
 
 export type Request = ToCapture extends infer T ? (T extends { id: number } ? Omit<T, 'id'> : never) : never;
 
 export interface Requests {
-  /** Resolves to the answer. Rejects if the capture thread refuses, does not answer in time, or fails. */
+  /** Rejects if the capture thread refuses, does not answer in time, or fails. */
   send<T>(request: Request, timeoutMs?: number): Promise<T>;
   settle(answer: Extract<FromCapture, { kind: 'answer' | 'refused' }>): void;
   /** Rejects all waiting requests. */
   fail(reason: string): void;
-  /**
-   * Why the thread seems to be stuck: it did not answer a request in time. '' if no request has timed out since the
-   * last answer.
-   */
+  /** Message about a request that has timed out; '' if the thread has answered since then. */
   overdue(): string;
 }
 

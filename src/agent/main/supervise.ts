@@ -1,4 +1,4 @@
-/** Supervises the capture thread from the main thread: keeps it running, and decides whether the agent is ready. */
+/** Keeps the capture thread running, and decides whether the agent is ready. */
 import type { RecordedHistory } from '../../history/recorded.ts';
 import { MetricStore } from '../../metrics/store.ts';
 import type { Log } from '../../model/log.ts';
@@ -12,63 +12,55 @@ import { type CaptureThread, startThread } from './thread.ts';
 
 const FIRST_BACKOFF_MS = 500;
 const LONGEST_BACKOFF_MS = 30_000;
-/** If a capture thread has run for this long before it fails, the back-off starts again from its minimum. */
+/** After a run of this length, the back-off starts again from its minimum. */
 const HEALTHY_AFTER_MS = 60_000;
-/** Time for the thread to drain full buffers on shutdown. Shorter than Kubernetes' default grace period of 30 s. */
+/** Shorter than Kubernetes' default grace period of 30 s. Enough to drain full buffers. */
 const STOP_TIMEOUT_MS = 25_000;
-/** Time limit for a reload. A reload can take many seconds if it sets up a tracer that traces many functions. */
+/** Long, because a tracer of many functions takes many seconds to set up. */
 const RELOAD_TIMEOUT_MS = 60_000;
-/**
- * The agent is not ready if the thread has not read the buffers for this long. Normally, the thread reads several times
- * per second.
- */
+/** The agent is not ready if the thread has not read the buffers for this long. */
 const LATE_AFTER_MS = 5_000;
-/** If the thread has not read the buffers for this long, it will not recover, and the process should be restarted. */
+/** After this time, the thread will not recover, and the process should be restarted. */
 const HUNG_AFTER_MS = 30_000;
 
 export interface Agent {
-  /**
-   * Returns snapshots with the label values of all series; the main thread's snapshot comes first. If the capture is
-   * down, returns only the main thread's snapshot, in which probe_up is 0 for every probe.
-   */
+  /** The main thread's snapshot, which comes first, and the capture thread's snapshot, if the thread provides one. */
   scrape(): Promise<MetricSnapshot[]>;
   status(): Promise<CaptureStatus>;
-  /** The longest latencies that a latency tracer recorded, longest first. Undefined if the tracer is not running. */
+  /** Longest first. Undefined if the tracer is not running. */
   latency(tracer: string): Promise<LatencyRecord[] | undefined>;
-  /** History of a recording. Undefined for a live capture. */
+  /** Undefined for a live capture. */
   history(): Promise<RecordedHistory | undefined>;
   ready(): { ready: boolean; reason: string };
   /** False if the capture thread hangs, so that the process should be restarted. */
   alive(): { alive: boolean; reason: string };
   /**
-   * Switches to another config. Probes and buffers that do not change continue to run. On failure, rejects with the
-   * reason and keeps the old config. If the capture thread fails to switch, or does not answer in time, the agent
-   * restarts the thread with the old config.
+   * Switches to another config. On failure, rejects and keeps the old config. If the capture thread itself fails to
+   * switch, the agent restarts it with the old config.
    */
   reload(next: AgentConfig): Promise<void>;
-  /** Stops tracing and removes the agent's instances from tracefs. */
+  /** Also removes the agent's instances from tracefs. */
   stop(): Promise<void>;
 }
 
 export interface AgentOptions {
   log: Log;
   version: string;
-  /** Metrics of the main thread. A scrape returns them together with the metrics of the capture thread. */
+  /** Metrics of the main thread. */
   store?: MetricStore;
   /** The recording to serve instead of the live kernel. */
   replayFile?: string | undefined;
   /** Name of the buffer to serve, if the recording has several. */
   replayInstance?: string | undefined;
   /**
-   * Called once, when the agent starts. `terminate` ends the current capture thread immediately and prevents a restart.
-   * The thread's files are then closed, but the kernel's settings are not restored.
+   * Called once, at the start. `terminate` ends the capture thread at once, without restoring the kernel's settings.
    */
   onTerminator?(terminate: () => Promise<void>): void;
   /** Called with the finished traces of slow operations, about once a second. */
   onTraces?: ((traces: readonly TraceRecord[]) => void) | undefined;
 }
 
-/** Starts the agent. Resolves when the capture runs. Rejects with the reason if the capture cannot start. */
+/** Resolves when the capture runs. Rejects if the capture cannot start. */
 export async function startAgent(start: AgentConfig, options: AgentOptions): Promise<Agent> {
   let config = start;
   const { store = new MetricStore({ countsSeries: false }), version } = options;
@@ -132,17 +124,15 @@ export async function startAgent(start: AgentConfig, options: AgentOptions): Pro
 }
 
 interface Supervision {
-  /** Resolves when the capture runs. Rejects with the reason if the capture cannot start. */
+  /** Resolves when the capture runs. Rejects if the capture cannot start. */
   first: Promise<void>;
-  /** The current thread. Between a failure and the restart: the failed thread. */
+  /** Between a failure and the restart: the failed thread. */
   thread(): CaptureThread;
-  /**
-   * Cancels a pending restart and prevents further ones. A pending restart would keep the process alive for up to 30 s.
-   */
+  /** Prevents restarts. A pending restart would keep the process alive for up to 30 s. */
   giveUp(): void;
 }
 
-/** Starts the capture thread. If it ends after it was ready, starts another thread after a delay (back-off). */
+/** Restarts the capture thread after a delay if it ends after it was ready. */
 function keepRunning(
   config: () => AgentConfig,
   options: AgentOptions,

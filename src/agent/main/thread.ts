@@ -1,7 +1,4 @@
-/**
- * Runs one capture thread for the main thread: starts it, sends requests to it, and handles its messages. Keeps the
- * reason why the thread cannot answer. After a failure, `supervise.ts` starts another thread.
- */
+/** Runs one capture thread for the main thread. */
 import { appendFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -17,12 +14,9 @@ import { makeRequests, type Request } from './requests.ts';
 export interface ThreadOptions {
   input: Omit<CaptureInput, 'pulse'>;
   log: Log;
-  /** Called when the capture is set up and the thread answers requests. */
+  /** Called when the capture is set up. */
   onReady(): void;
-  /**
-   * Called when the capture has failed, just before the thread is terminated. `final`: another attempt would fail in
-   * the same way.
-   */
+  /** Called just before a failed thread is terminated. `final`: another attempt would fail in the same way. */
   onFatal(reason: string, final: boolean): void;
   onExit(reason: string): void;
   onTraces?: ((traces: readonly TraceRecord[]) => void) | undefined;
@@ -30,25 +24,17 @@ export interface ThreadOptions {
 
 export interface CaptureThread {
   isRunning(): boolean;
-  /** Whether the thread answers requests. */
   answers(): boolean;
-  /** Why the thread does not answer, or why events are missing; '' if it answers and all events arrive. */
+  /** Why the thread does not answer, or why events are missing; '' if neither. */
   problem(): string;
-  /**
-   * Returns a message if the last drain was more than `limitMs` ago; otherwise ''. Also returns '' if the thread is not
-   * ready or has ended.
-   */
+  /** A message if the last drain (a read of all buffers) was more than `limitMs` ago; otherwise ''. */
   late(limitMs: number): string;
-  /**
-   * Milliseconds since the last drain or, before the first drain, since the thread was ready. Undefined before the
-   * thread is ready.
-   */
+  /** Time since the last drain or, before it, since the thread was ready. Undefined before the thread is ready. */
   drainAgeMs(): number | undefined;
-  /** CPU time that this thread has used for reading and decoding. */
   phaseCpu(): PhaseCpu;
-  /** Resolves to the answer. Rejects if the thread cannot answer or does not answer in time. */
+  /** Rejects if the thread cannot answer or does not answer in time. */
   ask<T>(request: Request, timeoutMs?: number): Promise<T>;
-  /** The thread's metrics. Undefined if the thread is not ready, has failed, or does not answer in time. */
+  /** Undefined if the thread is not ready, has failed, or does not answer in time. */
   snapshot(): Promise<MetricSnapshot | undefined>;
   terminate(): Promise<unknown>;
 }
@@ -125,8 +111,8 @@ export function startThread(options: ThreadOptions): CaptureThread {
     ask,
     snapshot: () => {
       const request = () => ask<MetricSnapshot>({ kind: 'snapshot', knownSeries: reader.known() });
-      // If the snapshot does not match the label values that `reader` has stored, `expand` deletes them and returns
-      // undefined. The second request then asks for all label values.
+      // `expand` returns undefined if the snapshot does not match the stored label values. The second request then asks
+      // for all label values.
       const attempt = async () => reader.expand(await request()) ?? reader.expand(await request());
       return attempt().catch((error: unknown) => {
         log.debug({ reason: reasonOf(error) }, 'the capture thread did not provide its metrics');

@@ -1,7 +1,4 @@
-/**
- * Keeps the newest and the slowest traces of each kind in the agent's memory, whether or not the agent exports traces
- * to a backend. Limits the number of traces and of their spans, because the trace of a call tree can be large.
- */
+/** Keeps the newest and the slowest traces of each kind. Limits their spans, because one trace can be large. */
 
 import { SPAN_KINDS, type SpanKind, type SpansConfig, type TraceRecord } from '../../model/span.ts';
 import { fairShares } from '../../spans/fair-shares.ts';
@@ -14,27 +11,23 @@ export interface SlowTraces {
 }
 
 export interface TraceStore {
-  /** Enabled kinds of traces. */
   kinds: readonly SpanKind[];
   add(traces: readonly TraceRecord[]): void;
-  /** Returns at most `limit` traces in each list. If `kind` is undefined, each kind gets a fair share of the limit. */
+  /** At most `limit` traces in each list. If `kind` is undefined, each kind gets a fair share of the limit. */
   slow(kind: SpanKind | undefined, limit: number): SlowTraces;
-  /** All traces, the newest last. */
+  /** The newest last. */
   all(): TraceRecord[];
-  /** Traces with this id, newest first. Several traces have the same id if an application set the id. */
+  /** Newest first. Several traces have the same id if an application set the id. */
   find(traceId: string, kind: SpanKind | undefined, limit: number): TraceRecord[];
-  /**
-   * Ids of the root spans of all stored traces. The trace id does not identify a stored trace, because an application
-   * can set the same trace id for several operations.
-   */
+  /** Ids of the root spans of all stored traces. Unlike trace ids, they are unique. */
   roots(): ReadonlySet<string>;
 }
 
 export interface StoreLimits {
-  /** Maximum number of traces in each of the two lists of a kind. */
+  /** In each of the two lists of a kind. */
   traces: number;
   spans: number;
-  /** Traces older than this are removed from the list of the slowest traces. */
+  /** Traces older than this leave the list of the slowest traces. */
   keptMs: number;
 }
 
@@ -59,7 +52,7 @@ export function makeTraceStore(
 ): TraceStore {
   const kinds = SPAN_KINDS.filter((kind) => config.kinds[kind] !== undefined);
   const lists = new Map<SpanKind, OfKind>(kinds.map((kind) => [kind, { last: [], slowest: [] }]));
-  /** Cached result of `roots`. Undefined after a trace was added or removed. */
+  /** Undefined after a trace was added or removed. */
   let roots: ReadonlySet<string> | undefined;
 
   const forget = (lists: OfKind): void => {
@@ -79,7 +72,7 @@ export function makeTraceStore(
     roots = undefined;
   };
 
-  /** Returns the lists of one kind or of all kinds, without expired traces. */
+  /** The lists of one kind or of all kinds, without expired traces. */
   const listsOf = (kind: SpanKind | undefined): OfKind[] => {
     const chosen = kind === undefined ? [...lists.values()] : [lists.get(kind) ?? { last: [], slowest: [] }];
     for (const ofKind of chosen) forget(ofKind);
@@ -130,7 +123,7 @@ export function makeTraceStore(
   };
 }
 
-/** Returns the first entries of each list, `limit` in total. Each list gets a fair share. */
+/** Returns the first entries of each list, `limit` in total. */
 function fairly(lists: readonly (readonly Kept[])[], limit: number): Kept[] {
   const wanted = lists.map(({ length }) => length);
   const shares = fairShares(wanted, limit);
@@ -145,12 +138,12 @@ function tracesOf(entries: readonly Kept[], limit: number): TraceRecord[] {
   return entries.slice(0, limit).map(({ trace }) => trace);
 }
 
-/** Returns all entries of these lists. A trace that is in both lists of a kind appears twice. */
+/** A trace that is in both lists of a kind appears twice. */
 function keptIn(lists: readonly OfKind[]): Kept[] {
   return lists.flatMap(({ last, slowest }) => [...last, ...slowest]);
 }
 
-/** Removes entries from the end until the list is within the limits. Keeps at least one entry. */
+/** Keeps at least one entry. */
 function cut(list: Kept[], limits: StoreLimits): void {
   let spans = 0;
   for (let i = 0; i < list.length; i++) {

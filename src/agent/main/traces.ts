@@ -1,7 +1,4 @@
-/**
- * Handles traces in the main thread: stores the traces from the capture thread, counts traces and spans by outcome, and
- * makes exemplars of the traces that users can look up.
- */
+/** Stores and counts traces in the main thread, and makes exemplars of traces that users can look up. */
 import { createExemplars, type Exemplars } from '../../export/exemplars.ts';
 import type { MetricStore } from '../../metrics/store.ts';
 import type { SpansConfig, TraceRecord } from '../../model/span.ts';
@@ -9,7 +6,7 @@ import { declareSpanCounts } from '../slow/span-metrics.ts';
 import { makeTraceStore, type TraceStore } from './trace-store.ts';
 
 export interface Traces {
-  /** Stores traces from the capture thread. Without a backend, also counts them as `kept` and makes exemplars. */
+  /** Without a backend, also counts the traces as `kept` and makes exemplars. */
   take(traces: readonly TraceRecord[]): void;
   /** Counts traces whose export succeeded or failed, and makes exemplars of the exported traces. */
   ended(traces: readonly TraceRecord[], outcome: 'exported' | 'failed'): void;
@@ -21,7 +18,7 @@ export function makeTraces(store: MetricStore, config: SpansConfig, hasBackend: 
   const outcomes = hasBackend ? (['exported', 'failed'] as const) : (['kept'] as const);
   const counts = declareSpanCounts(store, config, outcomes);
   const traceStore = makeTraceStore(config);
-  // Without a backend, users can look up only stored traces, so exemplars refer only to stored traces.
+  // Without a backend, users can look up only stored traces.
   const exemplars = createExemplars(hasBackend ? {} : { roots: () => traceStore.roots() });
   const end = (traces: readonly TraceRecord[], outcome: 'kept' | 'exported' | 'failed'): void => {
     for (const { kind, spans } of traces) {
