@@ -1,12 +1,9 @@
-/**
- * Adapts a replay to a recording with another trace clock than the agent's. Converts timestamps to nanoseconds. If the
- * timestamps are not times (for example with the clock `counter`), removes duration metrics.
- */
+/** Adapts a replay to a recording with another trace clock than the agent's. */
 import { callAlways } from '../../decode/dispatch.ts';
 import type { FamilySnapshot } from '../../model/metric.ts';
 import type { EventPlan } from '../plan/plan.ts';
 
-/** Returns a plan that converts timestamps to nanoseconds. `nsPerStamp`: nanoseconds per unit of the timestamps. */
+/** `nsPerStamp`: nanoseconds per unit of the timestamps. */
 export function inNanoseconds(plan: EventPlan, nsPerStamp: number): EventPlan {
   if (nsPerStamp === 1) return plan;
   const { dispatcher } = plan;
@@ -21,7 +18,7 @@ export function inNanoseconds(plan: EventPlan, nsPerStamp: number): EventPlan {
   };
 }
 
-/** Returns the metric families that do not depend on durations between event timestamps. */
+/** Leaves out metrics that depend on durations between event timestamps. */
 export function withoutDurations(families: readonly FamilySnapshot[]): FamilySnapshot[] {
   return families.filter(({ spec: { unit, ownTime } }) => unit !== 'seconds' || ownTime === true);
 }

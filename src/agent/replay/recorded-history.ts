@@ -1,4 +1,3 @@
-/** Keeps the history of a recording's metrics during the replay. */
 import { callAlways } from '../../decode/dispatch.ts';
 import { makeHistoryRecorder, type RecordedHistory } from '../../history/recorded.ts';
 import type { MetricSnapshot } from '../../model/metric.ts';

@@ -8,7 +8,7 @@ import { Pipeline } from '../stream/pipeline.ts';
 import type { OpenOptions, Recording } from './recording.ts';
 import { pagesOf, replaySource } from './replay-source.ts';
 
-/** Opens the file. Throws the errors of `openCapture`. */
+/** Throws the errors of `openCapture`. */
 export function openPages(file: string, options: OpenOptions): Recording {
   const { instance, onProgress, pagesPerRound } = options;
   const capture = openCapture(file, { instance });
@@ -38,7 +38,7 @@ export function openPages(file: string, options: OpenOptions): Recording {
   };
 }
 
-/** Parses the recording's symbols. Called only if a probe reads addresses, because symbols can be several megabytes. */
+/** Called only if a probe reads addresses, because symbols can be several megabytes. */
 function namesIn(kallsyms: string, isInside: boolean): ReturnType<FunctionLookup> {
   if (kallsyms === '') return { reason: 'the file has no symbols' };
   const names = knownFunctions([() => parseKallsyms(Buffer.from(kallsyms))], isInside);

@@ -1,4 +1,4 @@
-/** Plans a replay: decides which probes can use the recording, and explains why the others are off. */
+/** Decides which probes can use a recording, and explains why the others are off. */
 import type { AgentConfig } from '../../config/schema.ts';
 import { bytesReader, textOf } from '../../decode/fields.ts';
 import { bareFormatText } from '../../decode/text/known-formats.ts';
@@ -83,7 +83,7 @@ export function planRecording(
   return { ...plan, probes: [...plan.probes, ...off], end };
 }
 
-/** Returns why the recording contains nothing for a probe. Undefined if it may contain something. */
+/** Returns why the recording contains nothing for a probe; undefined if it may contain something. */
 function whyAbsent(
   { module, options, intervals }: EnabledProbe,
   { metadata, latency, hasEvent }: Recording,
@@ -96,8 +96,7 @@ function whyAbsent(
       : `this recording is not from the tracer ${module.name}`;
   }
   const needs = module.needs(options, metadata, host, intervals);
-  // The recording is useful for the probe if it has an event, even an optional one, from the same system as a required
-  // event. If all of the probe's events are optional, one of them is enough.
+  // One event from the system of a required event is enough, even if the event itself is optional.
   const essential = needs.filter(({ without }) => without === undefined);
   const systems = new Set((essential.length > 0 ? essential : needs).map(({ event }) => systemOf(event)));
   const wanted = needs.map(({ event }) => event).filter((event) => systems.has(systemOf(event)));
@@ -112,9 +111,8 @@ function systemOf(event: string): string {
 }
 
 /**
- * Adds to the metadata the events that the `events` probe counts and that text names without a system. If the config
- * has the full name of an event, such as `bpf_trace:bpf_trace_printk`, and the text has an event `bpf_trace_printk` of
- * unknown system, this function assumes that both are the same event. The event can be counted, but has no fields.
+ * Adds events that text names without a system. Assumes that they are the events of the same name that the `events`
+ * probe counts. The added events have no fields.
  */
 function withNamedEvents(
   { metadata, namesWithoutSystem = [] }: Recording,

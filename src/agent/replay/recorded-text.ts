@@ -9,7 +9,7 @@ import type { OpenOptions, Recording } from './recording.ts';
 
 const SYSCALL_NUMBERS = 'raw_syscalls:sys_enter';
 
-/** Opens the file. Throws the errors of `openTextTrace`, or a `UsageError` if `instance` is set. */
+/** Throws the errors of `openTextTrace`, or a `UsageError` if `instance` is set. */
 export function openText(file: string, { instance, onProgress }: OpenOptions): Recording {
   if (instance !== undefined) throw new UsageError(`${file} is text: it has no instances to choose`);
   const trace = openTextTrace(file);
@@ -69,10 +69,7 @@ export function openText(file: string, { instance, onProgress }: OpenOptions): R
   };
 }
 
-/**
- * Returns at most two warnings: one about lines that cannot be parsed, and one about lines that do not begin like an
- * event. Each contains the number of lines and the first line.
- */
+/** Returns a warning about lines that cannot be parsed, and one about lines that do not begin like an event. */
 function unreadLines(
   trace: TextTrace,
   file: string,
@@ -88,7 +85,7 @@ function unreadLines(
         `The first is line ${broken}, ${JSON.stringify(first.text)}: ${first.why}`,
     );
   }
-  // If the first of these lines is also the first line that cannot be parsed, the warning above already contains it.
+  // The warning above may already contain this line.
   if (otherLines > 0 && firstOther !== undefined && firstOther.number !== broken) {
     warnings.push(
       `${file}: ${otherLines} of ${all} lines do not begin like an event. They count as a part of the event before them, ` +

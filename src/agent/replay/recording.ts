@@ -1,4 +1,4 @@
-/** A recording to replay, implemented for trace.dat in `recorded-pages.ts` and for text in `recorded-text.ts`. */
+/** A recording to replay: a trace.dat file or text. */
 import type { PageError } from '../../decode/page.ts';
 import type { FunctionLookup } from '../../model/function-names.ts';
 import type { BufferStats, TraceMetadata } from '../../model/source.ts';
@@ -15,36 +15,22 @@ export interface Recording {
   functions: FunctionLookup;
   /** Returns why the recording cannot provide an event's fields; undefined if it can. */
   unreadable?(type: PlannedType): string | undefined;
-  /**
-   * Nanoseconds per unit of the timestamps. Undefined if the unit is unknown; the replay then measures no durations.
-   */
+  /** Undefined if the unit of the timestamps is unknown; the replay then measures no durations. */
   nsPerStamp: number | undefined;
-  /**
-   * The latency record, if the recording is the text of a latency tracer. This text contains no events. Otherwise
-   * undefined.
-   */
+  /** Set for the text of a latency tracer, which contains no events. */
   latency: LatencyRecord | undefined;
-  /**
-   * Whether the recording can contain an event. For text: whether it contains the event. For trace.dat: whether the
-   * file has the event's format.
-   */
+  /** For trace.dat, whether the file has the event's format. For text, whether the text contains the event. */
   hasEvent(event: string): boolean;
-  /** Event names in text whose systems are unknown. Absent for trace.dat, which contains the systems. */
+  /** Event names in text whose systems are unknown. */
   namesWithoutSystem?: readonly string[];
-  /**
-   * Opens the stream for a plan. If the stream cannot parse a text line, it calls `onBroken` to drop open operations
-   * (begun but not ended).
-   */
+  /** The stream calls `onBroken` if it cannot parse a text line. */
   stream(
     plan: EventPlan & { onBroken?(cpu: number, untilNs: TimestampNs): void },
     onError: (cpu: number, error: PageError) => void,
   ): EventStream;
-  /** Loss counters of a CPU; undefined if the recording contains none. */
+  /** Undefined if the recording has no loss counters. */
   stats(cpu: number): BufferStats | undefined;
-  /**
-   * Returns warnings about the recording. Call this after the whole recording was read. `hasErrors`: whether the
-   * decoder has reported errors.
-   */
+  /** Warnings about the recording, after all of it was read. `hasErrors`: whether the decoder has reported errors. */
   problems(hasErrors: boolean): string[];
   /** Whether a CPU's last pages are missing from the file. */
   isCut(cpu: number): boolean;
@@ -54,7 +40,7 @@ export interface Recording {
 export interface OpenOptions {
   /** Name of the buffer to read, if the file has several. */
   instance: string | undefined;
-  /** Called with the number of pages (trace.dat) or bytes (text) that were read, and the total. */
+  /** Counts pages (trace.dat) or bytes (text). */
   onProgress: (done: number, total: number) => void;
   pagesPerRound: number | undefined;
 }

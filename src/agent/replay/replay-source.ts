@@ -1,18 +1,15 @@
-/**
- * Passes the pages of a recording to the pipeline and reports progress. If a CPU's last pages are missing in the file,
- * adds a page that marks the loss.
- */
+/** Passes the pages of a recording to the pipeline. Marks a loss if a CPU's last pages are missing in the file. */
 
 import type { PageLayout } from '../../model/format.ts';
 import type { PageSource } from '../../model/source.ts';
 import type { Capture as RecordedCapture } from '../../tracedat/read.ts';
 
-/** Top byte of the 64-bit page timestamp `NEVER`. */
+/** Top byte of the page timestamp `NEVER`. */
 const NEVER_TOP_BYTE = 0x40;
 /** Timestamp in ns that is later than any event. Marks a loss that does not end. */
 export const NEVER = 2 ** 62;
 
-/** Returns a source that calls `onPages` after every page with the number of pages that were read. */
+/** Calls `onPages` after every page with the number of pages that were read. */
 export function replaySource(capture: RecordedCapture, onPages: (pages: number) => void): PageSource {
   const { source, metadata } = capture;
   const ended = new Set<number>();
@@ -24,8 +21,7 @@ export function replaySource(capture: RecordedCapture, onPages: (pages: number) 
       const read = source.readPage(cpu, into);
       const count = (pagesRead.get(cpu) ?? 0) + 1;
       pagesRead.set(cpu, count);
-      // Some programs add a page of zeros after a CPU's last page. Ignore this page. An earlier page of zeros is a hole
-      // in the file, which the pipeline reports.
+      // Some programs add a page of zeros after the last page. Earlier pages of zeros are holes in the file.
       const isPadding = count === capture.cpuPages(cpu) && isZero(into, metadata.layout);
       if (read > 0 && !isPadding) {
         onPages(++pages);
@@ -42,10 +38,7 @@ function isZero(page: Uint8Array, layout: PageLayout): boolean {
   return page.subarray(0, layout.dataOffset).every((byte) => byte === 0);
 }
 
-/**
- * Writes a page without events that marks a loss that does not end, and returns the page's length. The missing pages
- * may contain the end of any open operation. So operations that are open at this point, on any CPU, have no duration.
- */
+/** Writes a page that marks an endless loss: the missing pages may contain the end of any open operation. */
 function endOfCut(into: Uint8Array, layout: PageLayout): number {
   into.fill(0, 0, layout.pageSize);
   into[layout.timestampOffset + 7] = NEVER_TOP_BYTE;

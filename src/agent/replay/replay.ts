@@ -1,7 +1,4 @@
-/**
- * Replays a recording instead of tracing the running kernel. Uses the same planner, streams and probes as a live
- * capture.
- */
+/** Replays a recording with the planner, streams and probes of a live capture. */
 
 import type { AgentConfig } from '../../config/schema.ts';
 import { syscallTable } from '../../host/syscalls.ts';
@@ -31,20 +28,17 @@ const BUFFER = 'events';
 
 export interface ReplayOptions {
   log: Log;
-  /** Number of pages to read from one CPU before reading the next CPU. Does not change the result. */
+  /** Pages to read from one CPU before the next CPU. Does not change the result. */
   pagesPerRound?: number;
   /** Name of the buffer to replay. Default: the top level's buffer or, if it is empty, the first non-empty buffer. */
   instance?: string | undefined;
-  /** Called with the number of pages (trace.dat) or bytes (text) that were read, and the total. */
+  /** Counts pages (trace.dat) or bytes (text). */
   onProgress?: (done: number, total: number) => void;
-  /** Whether to keep the history of the metrics, which the web page shows. */
+  /** Whether to keep the history of the metrics for the web page. */
   withHistory?: boolean;
 }
 
-/**
- * Replays a whole recording. The status contains warnings about what is missing in the file. Throws a `UsageError` if
- * the file is not a recording, or a `KernelError` if it cannot be read.
- */
+/** Throws a `UsageError` if the file is not a recording, or a `KernelError` if it cannot be read. */
 export function openReplay(config: AgentConfig, file: string, options: ReplayOptions): Capture {
   const { log, instance, pagesPerRound, onProgress = () => {}, withHistory = false } = options;
   const recording = openRecording(file, { instance, pagesPerRound, onProgress });
@@ -55,7 +49,6 @@ export function openReplay(config: AgentConfig, file: string, options: ReplayOpt
   }
 }
 
-/** Throws a `UsageError` if the file is not a recording, or a `KernelError` if it cannot be read. */
 function openRecording(file: string, options: OpenOptions): Recording {
   const head = headOf(file);
   if (isTraceDat(head)) return openPages(file, options);
@@ -118,11 +111,10 @@ function replay(
         `CPU ${cpu}: the end of its recording is missing: operations that had not ended by then, on any CPU, have no duration`,
       );
     if (!lossy.has(cpu)) continue;
-    // A full page has no space for the number of events that were lost before it. So the sum over the pages can be too
-    // low. Use the larger of this sum and the file's counter.
+    // A full page has no space for the number of events that were lost before it, so this sum can be too low.
     const lost = Math.max(counted?.overrun ?? 0, stream.flaggedLost(cpu)) || 'an unknown number of';
     const loss = `CPU ${cpu}: ${lost} events were lost while recording: the operations to which they belong have no duration`;
-    // Log at level `info`, because the loss is a part of the recording and the metrics count it.
+    // Not a warning: the loss is a part of the recording, and the metrics count it.
     log.info({ file }, loss);
     warnings.push(loss);
   }
@@ -182,7 +174,7 @@ function unnamedSyscalls({ types }: EventPlan, machine: string): string[] {
 
 function readingOf(recording: Recording, stream: EventStream, cpu: number): BufferReading {
   const stats = recording.stats(cpu);
-  // If the file has no loss counters, use the losses that its pages or its text report.
+  // Without loss counters in the file, use the losses that its pages or its text report.
   const overrun = stats?.overrun ?? stream.flaggedLost(cpu);
   return {
     cpu,
@@ -202,7 +194,7 @@ function readingOf(recording: Recording, stream: EventStream, cpu: number): Buff
   };
 }
 
-/** Replays a recording in the calling thread, for `replay` without a server. */
+/** Replays a recording in the calling thread. */
 export async function replayCapture(
   config: AgentConfig,
   file: string,

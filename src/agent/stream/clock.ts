@@ -1,11 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { TimestampNs } from '../../model/time.ts';
 
-/**
- * Returns a function that returns the time of the trace clock `mono` in ns. This clock is CLOCK_MONOTONIC of the first
- * time namespace. In another time namespace, `process.hrtime` differs from it by an offset, which the returned function
- * subtracts (see time_namespaces(7)).
- */
+/** Returns the time of the trace clock `mono` in ns. In a time namespace, `process.hrtime` is ahead by an offset. */
 export function makeTraceClock(offsetsFile = '/proc/self/timens_offsets'): () => TimestampNs {
   const offsetNs = monotonicOffsetNs(offsetsFile);
   return () => {
@@ -14,10 +10,7 @@ export function makeTraceClock(offsetsFile = '/proc/self/timens_offsets'): () =>
   };
 }
 
-/**
- * Reads the offset in ns from the line `monotonic SECONDS NANOSECONDS`. Returns 0 if the file cannot be read or lacks
- * this line.
- */
+/** Offset in ns. 0 if the file cannot be read, or has no line `monotonic SECONDS NANOSECONDS`. */
 function monotonicOffsetNs(file: string): number {
   try {
     const line = /^monotonic\s+(-?\d+)\s+(\d+)/m.exec(readFileSync(file, 'latin1'));
@@ -27,10 +20,10 @@ function monotonicOffsetNs(file: string): number {
   }
 }
 
-/** Returns the CPU time in seconds that the calling thread has used. NaN if the kernel does not report it. */
+/** CPU time of the calling thread. NaN if the kernel does not report it. */
 export function threadCpuSeconds(): number {
   try {
-    // Fields: nanoseconds on a CPU, nanoseconds in a run queue, time slices (Documentation/scheduler/sched-stats.rst).
+    // The first field is nanoseconds on a CPU (Documentation/scheduler/sched-stats.rst).
     return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[0]) / 1e9;
   } catch {
     return Number.NaN;

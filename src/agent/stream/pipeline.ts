@@ -1,7 +1,4 @@
-/**
- * Reads every CPU's pages from a `PageSource`, merges the events by time, and calls the events' handlers. Live
- * captures, replays and simulations share this code.
- */
+/** Reads every CPU's pages, merges the events by time, and calls the events' handlers. */
 import { Merger } from '../../decode/merge.ts';
 import { lastStamp, type PageError } from '../../decode/page.ts';
 import type { PageLayout } from '../../model/format.ts';
@@ -10,16 +7,12 @@ import type { TimestampNs } from '../../model/time.ts';
 import type { EventPlan } from '../plan/plan.ts';
 import type { EventStream, PhaseTimes } from './stream.ts';
 
-/** Number of pages to read from one CPU before reading the next CPU. Limits memory use; does not affect speed. */
+/** Pages to read from one CPU before the next CPU. Limits memory use; does not affect speed. */
 const PAGES_PER_ROUND = 4;
-/** Number of page buffers per CPU that stay allocated between ticks. */
 const PAGES_KEPT = PAGES_PER_ROUND + 2;
-/**
- * An event can become readable up to 0.3 ms after its timestamp. So a tick does not process the events of the last 2 ms
- * before its start.
- */
+/** An event can become readable up to 0.3 ms after its timestamp, so a tick does not process the last 2 ms. */
 export const SETTLE_NS = 2e6;
-/** If a timestamp in a page is later than the tick's start by more than this, the page is broken. */
+/** If a page's timestamp is later than the tick's start by more than this, the page is broken. */
 const IMPLAUSIBLE_AHEAD_NS = 5e9;
 
 export interface PipelineOptions {
@@ -35,19 +28,13 @@ export class Pipeline implements EventStream {
   readonly spent: PhaseTimes = { readMs: 0, decodeMs: 0 };
   readonly #source: PageSource;
   readonly #pagesPerRound: number;
-  /** Number of bytes of events that were read, by CPU, without page headers and unused space. */
+  /** Bytes of events that were read, by CPU, without page headers. */
   readonly #bytes: number[] = [];
-  /**
-   * Timestamp of the last page read in this tick, by CPU; 0 if none was read. Contains only the CPUs that are not
-   * finished (see `tick`).
-   */
+  /** Timestamp of the last page read in this tick, by unfinished CPU; 0 if none was read. */
   readonly #readUpTo = new Map<number, TimestampNs>();
   #onLoss: EventPlan['onLoss'];
   readonly #onError: PipelineOptions['onError'];
-  /**
-   * Time at which the last interruption of recording ended. 0 if recording was never interrupted, or if all events from
-   * before this time have been processed.
-   */
+  /** End of the last interruption of recording. 0 if all events from before it have been processed. */
   #gapUntil: TimestampNs = 0;
 
   constructor(options: PipelineOptions) {
@@ -80,10 +67,7 @@ export class Pipeline implements EventStream {
     return this.merger.givenUp(cpu);
   }
 
-  /**
-   * Drops open operations (begun but not ended) now, and again after the events before `untilNs` have been processed,
-   * because these events can begin further operations.
-   */
+  /** Drops open operations (begun but not ended) now, and again after the events before `untilNs` were processed. */
   voidUntil(untilNs: TimestampNs): void {
     this.#gapUntil = untilNs;
     this.#tellGap();
@@ -111,15 +95,9 @@ export class Pipeline implements EventStream {
   }
 
   /**
-   * Reads what was recorded before `tickStart`. Processes the events up to the watermark: no CPU has unread events from
-   * before this time.
-   *
-   * A CPU is finished when it has no more pages, or when it returns a page with events from after `tickStart`. Without
-   * the second condition, a tick might never end if the agent's own system calls are traced, because each read would
-   * record new events.
-   *
-   * A round reads a few pages of each CPU that is furthest behind. `maxRounds` limits the number of rounds. Returns
-   * true if all CPUs are finished.
+   * Processes the events up to the watermark: no CPU has unread events from before this time. Returns true if all CPUs
+   * are finished. A CPU is finished when it has no more pages, or when it returns a page from after `tickStart`. The
+   * second condition ends the tick even if reading causes new events.
    */
   tick(tickStart: TimestampNs, maxRounds: number): boolean {
     const { merger, spent } = this;
@@ -132,8 +110,7 @@ export class Pipeline implements EventStream {
       let lowest = Number.POSITIVE_INFINITY;
       for (const stamp of pending.values()) if (stamp < lowest) lowest = stamp;
       for (const [cpu, stamp] of pending) {
-        // Read only the CPUs that are furthest behind. Otherwise the pages of idle CPUs would fill the memory while
-        // they wait for the pages of a busy CPU.
+        // Otherwise the pages of idle CPUs would fill the memory while they wait for the pages of a busy CPU.
         if (stamp <= lowest && this.#readSome(cpu, tickStart)) pending.delete(cpu);
       }
       let watermark = tickStart - SETTLE_NS;
@@ -148,13 +125,13 @@ export class Pipeline implements EventStream {
     return pending.size === 0;
   }
 
-  /** Reads and processes all remaining events. Call this when nothing more will be recorded. */
+  /** Call this when nothing more will be recorded. */
   flush(): void {
     this.tick(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
     this.#run(Number.POSITIVE_INFINITY);
   }
 
-  /** Reads the next few pages of one CPU. Returns true if the CPU is finished for this tick. */
+  /** Returns true if the CPU is finished for this tick. */
   #readSome(cpu: number, tickStart: TimestampNs): boolean {
     const { merger } = this;
     const { layout } = merger;
@@ -168,8 +145,7 @@ export class Pipeline implements EventStream {
       if (!merger.add(cpu, page, length)) continue;
       this.#bytes[cpu] = (this.#bytes[cpu] ?? 0) + page.end - layout.dataOffset;
       if (page.timestampNs >= tickStart) return true;
-      // The kernel may still be writing to a page that is less than 7/8 full. So its last event can be from after
-      // `tickStart`.
+      // The kernel may still write to a page that is not full, so its last event can be from after `tickStart`.
       const partFilled = page.end < layout.pageSize - (layout.pageSize >> 3);
       if (partFilled && lastStamp(page, layout) >= tickStart) return true;
       this.#readUpTo.set(cpu, page.timestampNs);

@@ -1,11 +1,6 @@
 /**
- * Reads text from `trace_pipe` or a file and calls the events' handlers, as `pipeline.ts` does with pages.
- *
- * The kernel merges the events of all CPUs by time when it writes the text. But it reports a loss late: the line `LOST
- * EVENTS` comes directly before the same CPU's next event, and lines of other CPUs from after the loss can come
- * earlier. Therefore this file reads the kernel's loss counters after it has read the text and before it decodes the
- * text. The counters include every loss before the last line. So an operation that began before a loss is dropped
- * before its end is decoded.
+ * Reads text from `trace_pipe` or a file and calls the events' handlers. The kernel reports a loss late, with the same
+ * CPU's next event. Therefore this file reads the kernel's loss counters before it decodes the text.
  */
 
 import type { Dispatcher } from '../../decode/dispatch.ts';
@@ -18,17 +13,11 @@ import type { TextSource } from '../../model/source.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import type { EventStream, PhaseTimes } from './stream.ts';
 
-/** Number of bytes of text to read before decoding. Limits memory use; does not affect speed. */
+/** Text to read before decoding. Limits memory use; does not affect speed. */
 const ROUND_BYTES = 1 << 20;
-/**
- * Minimum free space in bytes before a read. The kernel returns at most two memory pages of text per read. It returns
- * only whole lines if they fit into the space.
- */
+/** Minimum free space in bytes before a read, enough for the kernel to return only whole lines. */
 const LEAST_ROOM = 1 << 16;
-/**
- * Time limit of a tick, so that other buffers and requests do not wait until all text is read. Reading text is slow:
- * the kernel formats the text during the read, which costs some microseconds per event.
- */
+/** Time limit of a tick, because reading text costs some microseconds per event. */
 const LONGEST_TICK_MS = 50;
 const NEWLINE = 0x0a;
 
@@ -38,22 +27,16 @@ export interface TextPipelineOptions {
     dispatcher: Dispatcher;
     types: readonly TextEventType[];
     onLoss(cpu: number, untilNs: TimestampNs): void;
-    /** Called instead of `onLoss` if a line cannot be parsed. Drops operations that began before `untilNs`. */
+    /** Called instead of `onLoss` if a line cannot be parsed. */
     onBroken?(cpu: number, untilNs: TimestampNs): void;
   };
   functions: FunctionInterner;
-  /** All CPU numbers are below this. */
   cpuCount: number;
-  /** Whether the text comes from the function_graph tracer. */
   isGraph: boolean;
-  /** Whether the last line of the text lacks its newline (see `makeTextDecoder`). */
+  /** Whether the last line of the text lacks its newline. */
   endsOpen?: boolean;
-  /**
-   * Calls `visit` for every CPU with the total number of events that the CPU has lost, from the kernel's counters
-   * (overrun, commit overrun and dropped events). Absent for a file.
-   */
+  /** Calls `visit` with each CPU's total of lost events, from the kernel's counters. Absent for a file. */
   losses?(visit: (cpu: number, lost: number) => void): void;
-  /** Returns the time of the trace clock. */
   now(): TimestampNs;
   onError(cpu: number, error: PageError, cause?: unknown): void;
   roundBytes?: number;
@@ -71,14 +54,11 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
   });
   const roundBytes = Math.max(LEAST_ROOM, options.roundBytes ?? ROUND_BYTES);
   const text = new Uint8Array(HOLD_BACK + roundBytes + LEAST_ROOM);
-  /** Number of bytes at the start of `text` that are not decoded yet. */
+  /** Length of the start of `text` that is not decoded yet. */
   let waitingBytes = 0;
   const lostBefore: number[] = [];
   const spent: PhaseTimes = { readMs: 0, decodeMs: 0 };
-  /**
-   * Time at which the last interruption of recording ended. 0 if recording was never interrupted, or if all events from
-   * before this time have been processed.
-   */
+  /** End of the last interruption of recording. 0 if all events from before it have been processed. */
   let gapUntil = 0;
 
   const tellGap = (): void => {
@@ -88,11 +68,11 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
   const visitLoss = (cpu: number, lost: number): void => {
     const before = lostBefore[cpu] ?? 0;
     lostBefore[cpu] = lost;
-    // Drop all operations that began before now, because the loss happened at an unknown time.
+    // The loss happened at an unknown time before now.
     if (lost > before) plan.onLoss(cpu, options.now());
   };
 
-  /** Reads and decodes about `roundBytes`. Returns true if no text from before `tickStart` is left to read. */
+  /** Returns true if no text from before `tickStart` is left to read. */
   const round = (tickStart: TimestampNs): boolean => {
     const startMs = performance.now();
     let filled = waitingBytes;
@@ -130,8 +110,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
       const endsAtMs = performance.now() + (options.longestTickMs ?? LONGEST_TICK_MS);
       for (let i = 0; i < maxRounds; i++) {
         if (round(tickStart)) {
-          // All text from before the end of the interruption is now decoded. Drop the operations that began during the
-          // interruption.
+          // Drop the operations that began during the interruption.
           if (gapUntil > 0 && tickStart >= gapUntil) {
             tellGap();
             gapUntil = 0;
@@ -147,7 +126,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
     },
     bytesRead: (cpu) => decoder.recordBytes(cpu),
     events: (cpu) => decoder.events(cpu),
-    // One line of function_graph stands for one or two events, so the number of pending events is unknown.
+    // One line of function_graph stands for one or two events.
     pendingEvents: () => (waitingBytes === 0 && !options.isGraph ? 0 : undefined),
     givenUp: () => errors,
     voidUntil: (untilNs) => {
