@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { TimestampNs } from '../../model/time.ts';
 
-/** Returns the time of the trace clock `mono` in ns. In a time namespace, `process.hrtime` is ahead by an offset. */
+/** Returns the time of the trace clock `mono` in ns. In a time namespace, `process.hrtime` has another offset. */
 export function makeTraceClock(offsetsFile = '/proc/self/timens_offsets'): () => TimestampNs {
   const offsetNs = monotonicOffsetNs(offsetsFile);
   return () => {
