@@ -1,16 +1,10 @@
-/**
- * Evaluates constant C expressions in print formats, such as `0x00000001`, `(1UL << 3)`, `(( gfp_t)0x40u) | 2`.
- * Supports numbers, parentheses, casts to a type name and the operators ~ - + * << >> & ^ |, with C's precedence.
- */
+/** Evaluates constant C integer expressions in print formats, such as `(1UL << 3)` or `(( gfp_t)0x40u) | 2`. */
 const TOKEN = /\s*(0[xX][0-9a-fA-F]+|\d+|<<|>>|[-+*&^|~()]|[A-Za-z_]\w*)([uUlL]*)/y;
 /** Lowest precedence first. */
 const OPERATORS = [['|'], ['^'], ['&'], ['<<', '>>'], ['+', '-'], ['*']];
 const MAX_DEPTH = 64;
 
-/**
- * Returns the value (exact up to 2^53), or undefined if the text is not a supported constant expression. Ignores types,
- * so `~0U` is -1.
- */
+/** Returns the value (exact up to 2^53), or undefined if the text is not a constant. Ignores types: `~0U` is -1. */
 export function constantValue(text: string): number | undefined {
   const scanned = tokensOf(text);
   if (scanned === undefined) return undefined;
@@ -75,7 +69,7 @@ function endOfCast(tokens: readonly string[], from: number): number {
   return i > from && tokens[i] === ')' && i + 1 < tokens.length ? i + 1 : 0;
 }
 
-/** Parses a number as C does: a leading 0 means octal. Returns undefined for an invalid octal number. */
+/** Parses a number; a leading 0 means octal, as in C. Returns undefined for an invalid octal number. */
 function octalOr(token: string): bigint | undefined {
   if (!/^0\d/.test(token)) return BigInt(token);
   return /^[0-7]+$/.test(token) ? BigInt(`0o${token.slice(1)}`) : undefined;

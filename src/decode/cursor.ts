@@ -1,44 +1,35 @@
-/**
- * State of the merge (merge.ts). A *cursor* is the reading position in one CPU's pages. Cursors have indices from 0, in
- * the order in which CPUs appear.
- */
+/** State of the merge (merge.ts). A *cursor* is the reading position in one CPU's pages. */
 import type { Page } from './page.ts';
 
-/** The part of a cursor's state that the merge does not use for every event. `Columns` contains the other part. */
+/** The state of a cursor that the merge does not need for every event. `Columns` contains the rest. */
 export interface Cursor {
   cpu: number;
   /** Index of this cursor in the columns. */
   at: number;
   queue: Page[];
-  /**
-   * Sum of `Page.lostCount`. Can be less than `BufferStats.overrun`, because not every page contains a number of lost
-   * events.
-   */
+  /** Sum of `Page.lostCount`. Less than `BufferStats.overrun` if some pages contain no number. */
   flaggedLost: number;
-  /** Whether events of this CPU were lost before its next event. The merge then calls `onLoss`. */
+  /** Whether events of this CPU were lost before its next event. */
   lossPending: boolean;
   /** Number of pages that the merge dropped entirely or in part. */
   givenUp: number;
 }
 
 /**
- * The part of the cursors' state that the merge uses for every event. The arrays are indexed by cursor, except `heap`
- * and `size`. V8 never moves the typed arrays, so compiled code contains their addresses. If each cursor were an
- * object, V8 would store each of its doubles in a separate heap object.
+ * The state of all cursors that the merge needs for every event, indexed by cursor except for `heap` and `size`. Typed
+ * arrays of numbers, because V8 stores a double in an object's property in a separate heap object.
  */
 export interface Columns {
   /** Timestamp (`stamps`) and byte offset in the page (`positions`) of each cursor's next event. */
   readonly stamps: Float64Array;
   readonly positions: Int32Array;
-  /** The page that contains the cursor's next event. Undefined if the cursor has no next event. */
+  /** The page of the cursor's next event; undefined if there is none. */
   readonly pages: (Page | undefined)[];
   readonly cpus: Int32Array;
   /** Number of data events that the merge decoded, with or without a handler. */
   readonly events: Float64Array;
   readonly late: Float64Array;
-  /**
-   * Binary heap of the indices of the cursors that have a next event. The cursor with the lowest timestamp is first.
-   */
+  /** Binary heap of the indices of all cursors with a next event. The lowest timestamp is first. */
   readonly heap: Int32Array;
   /** Element 0: number of cursors in the heap. */
   readonly size: Int32Array;
@@ -76,8 +67,8 @@ export function grown(columns: Columns): Columns {
 }
 
 /**
- * Returns a function that restores the heap's order after the timestamp of the heap's first cursor has increased. The
- * function is a closure, so that V8 can inline it together with the addresses of the arrays.
+ * Returns a function that restores the order of the heap after the first cursor's timestamp has increased. A closure,
+ * so that V8 can inline the addresses of the arrays.
  */
 export function makeSift({ heap, stamps, size }: Columns): () => void {
   return () => {
@@ -109,7 +100,7 @@ export function push({ heap, stamps, size }: Columns, at: number): void {
   heap[i] = at;
 }
 
-/** Removes the heap's first cursor. The caller must then restore the heap's order. */
+/** Removes the heap's first cursor. The caller must then restore the order of the heap. */
 export function dropRoot({ heap, size }: Columns): void {
   size[0]--;
   heap[0] = heap[size[0]];

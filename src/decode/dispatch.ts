@@ -1,8 +1,6 @@
 /**
- * Calls the handler of an event type. With `handlers[type](record)`, all handlers would share one call site,
- * so V8 could not inline them. Instead, each of the first 12 handlers has its own call site, so V8 can inline
- * these handlers. Inlining halves the measured time per event. The other handlers share one call site. A
- * *slot* is the position of an event type in the list of handlers, counted from 1.
+ * Calls the handlers of event types. Each of the first 12 handlers has its own call site, so that V8 can inline the
+ * handler. A *slot* is the position of an event type in the list of handlers, counted from 1.
  */
 import type { EventHandler, EventRecord, PairForm, UsualForm } from '../model/record.ts';
 
@@ -17,16 +15,13 @@ export interface Dispatcher {
   readonly minLengths: Uint16Array;
   /** Per slot: number of handled records. */
   readonly calls: Float64Array;
-  /**
-   * Calls the handler's fast path (`EventHandler.usual`) for a record of `size` bytes. If it returns false, the record
-   * is not handled, and the caller must call `call()`.
-   */
+  /** Calls the handler's fast path. If this returns false, the caller must call `call()`. */
   usual(slot: number, size: number, ...record: Parameters<UsualForm>): boolean;
   call(slot: number, record: EventRecord): void;
   readonly pair: DispatchedPair;
 }
 
-/** Two event types and their fast path (`EventHandler.pair`), which handles one record of each type in one call. */
+/** Two event types and their common fast path (`EventHandler.pair`). */
 export interface DispatchedPair {
   /** Slot of the first record's type; -1 if there is no pair. */
   first: number;
@@ -34,10 +29,7 @@ export interface DispatchedPair {
   handle: PairForm;
 }
 
-/**
- * An event type (`id`: its `common_type`) and its handler. Callers should list frequent types first, because only the
- * first 12 handlers get their own call sites.
- */
+/** A handled event type; `id` is its `common_type`. Callers list frequent types first. */
 export interface HandledType {
   id: number;
   handler: EventHandler;
@@ -106,12 +98,10 @@ export function makeDispatcher(types: readonly HandledType[]): Dispatcher {
 const notUsual = () => false;
 const NO_PAIR: DispatchedPair = { first: -1, second: -1, handle: notUsual };
 
-/** Returns a copy of the dispatcher that has no fast paths and calls `call` for every record. */
 export function callAlways(dispatcher: Dispatcher, call: Dispatcher['call']): Dispatcher {
   return { ...dispatcher, usual: notUsual, pair: NO_PAIR, call };
 }
 
-/** Returns the `pair` of the first handler that has one. The loop in `run.ts` checks only one pair. */
 function makePair(types: readonly HandledType[], calls: Float64Array): DispatchedPair {
   const start = types.findIndex(({ handler: { pair } }) => pair !== undefined);
   const pair = types[start]?.handler.pair;
@@ -130,9 +120,7 @@ function makePair(types: readonly HandledType[], calls: Float64Array): Dispatche
   };
 }
 
-/**
- * Gives each of the first six fast paths (`usual`) its own call site, so that V8 can inline them. Ignores the others.
- */
+/** Gives each of the first six fast paths (`usual`) its own call site. Ignores the others. */
 function makeUsual(types: readonly HandledType[], calls: Float64Array): Dispatcher['usual'] {
   const withForm = types.flatMap(({ handler: { usual }, minLength }, i) =>
     usual === undefined ? [] : [{ usual, slot: i + 1, minLength }],

@@ -1,37 +1,31 @@
 /**
- * Makes *readers*: functions that read one field of a record, according to the event's format. A reader runs for every
- * event, so it allocates nothing and makes one bounds check. Payloads are aligned to 4 bytes, so the position of a
- * field within its 32-bit word is known when the reader is made. A reader therefore loads one word, or two words for a
- * 64-bit field.
- *
- * If a field lies outside the record, its reader returns 0 or an empty range. This happens if the page is corrupt, or
- * if the event was defined again with more fields after the kernel wrote the record. The first 4 bytes (`common_type`,
- * flags and preempt count) are in every record.
+ * Makes *readers*: functions that read one field of a record. Readers run for every event, so they allocate nothing. If
+ * a field lies outside the record, its reader returns 0 or an empty range.
  */
 import type { EventFormat, FieldFormat } from '../model/format.ts';
 import type { BytesReader, EventRecord, IntReader } from '../model/record.ts';
 import { TWO_POW_32 } from '../model/time.ts';
 
-/** Minimum length of a record in bytes. Reading these first bytes needs no bounds check. */
+/** Minimum length of a record in bytes. */
 const ALWAYS = 4;
 
 /**
- * Makes a reader for an integer, pointer or bool of 1, 2, 4 or 8 bytes. 64-bit values are exact only up to 2^53. Throws
- * an `Error` if the field does not exist, is an array, or has another size.
+ * Makes a reader for an integer, pointer or bool; 64-bit values are exact up to 2^53. Throws an `Error` if the field
+ * does not exist, is an array, or does not have 1, 2, 4 or 8 bytes.
  */
 export function intReader(format: EventFormat, fieldName: string): IntReader {
   const field = integerField(format, fieldName);
   const { offset: at, size, signed } = field;
   const end = at + size;
   if (size === 8) return signed ? signed64(at) : unsigned64(at);
-  // Compilers align fields, so no field should cross a word boundary. But a format file can contain any offset.
+  // Compilers align fields, but a format file can contain any offset.
   if ((at & 3) + size > 4) return acrossWords(field);
   if (size === 4) {
     return signed
       ? (record) => (record.length < end ? 0 : record.words[(record.offset + at) >> 2])
       : (record) => (record.length < end ? 0 : record.words[(record.offset + at) >> 2] >>> 0);
   }
-  // To remove the other bits and extend the sign, shift the field to the top of the word and then down.
+  // Shift the field to the top of the word, then down: this removes the other bits and extends the sign.
   const up = 32 - 8 * ((at & 3) + size);
   const down = 32 - 8 * size;
   if (end <= ALWAYS && !signed) return (record) => (record.words[record.offset >> 2] << up) >>> down;
@@ -41,10 +35,9 @@ export function intReader(format: EventFormat, fieldName: string): IntReader {
 }
 
 /**
- * Returns the offset of an integer's low 32 bits, in words from the start of the payload. A handler of a frequent event
- * adds this offset to `record.offset >> 2` and reads the word without a bounds check. The handler must declare that it
- * reads the field. The decoder then calls the handler only for records that contain the whole field. Throws an `Error`
- * if the field does not exist, is an array, or does not consist of aligned words.
+ * Returns the offset of an integer's low 32 bits, in words from the start of the payload. Fast paths use the offset
+ * without a bounds check; they must declare the field, so that the decoder skips records without it. Throws an `Error`
+ * if the field is missing, is an array, or does not consist of aligned words.
  */
 export function wordOffset(format: EventFormat, fieldName: string): number {
   const { offset, size } = integerField(format, fieldName);
@@ -55,9 +48,8 @@ export function wordOffset(format: EventFormat, fieldName: string): number {
 }
 
 /**
- * Makes a reader that locates an array or string field, including `__data_loc` and `__rel_loc` fields. Strings (`char`)
- * end before the first NUL; other arrays (`u8`, `unsigned char`, …) keep their full length. Throws an `Error` for an
- * unknown field.
+ * Makes a reader that locates an array or string field. Strings (`char`) end before the first NUL; other arrays, such
+ * as `unsigned char`, do not. Throws an `Error` for an unknown field.
  */
 export function bytesReader(format: EventFormat, fieldName: string): BytesReader {
   const field = fieldOf(format, fieldName);
@@ -74,7 +66,7 @@ export function bytesReader(format: EventFormat, fieldName: string): BytesReader
   };
 }
 
-/** Returns a string field's text, with invalid UTF-8 replaced. Too slow to call for every event. */
+/** Returns a string field's text, with invalid UTF-8 replaced. Too slow for every event. */
 export function textOf(reader: BytesReader, record: EventRecord): string {
   const { bytes } = record;
   const start = reader.start(record);
@@ -116,8 +108,7 @@ function bytewise(record: EventRecord, at: number, size: number, signed: boolean
 }
 
 function inlineBounds({ offset: at, size }: FieldFormat): BytesReader {
-  // Size 0 means a flexible array, which extends to the end of the record. Old kernels print the array's declaration
-  // without brackets, as `char buf`.
+  // Size 0 means a flexible array, which extends to the end of the record.
   const length = size === 0 ? Number.MAX_SAFE_INTEGER : size;
   return {
     start: (record) => record.offset + Math.min(at, record.length),
@@ -126,10 +117,8 @@ function inlineBounds({ offset: at, size }: FieldFormat): BytesReader {
 }
 
 /**
- * Makes a reader of a dynamic array. The low 16 bits of the field contain the offset of the array, the high 16 bits its
- * length. The offset is relative to the start of the record or, for `__rel_loc`, to the end of the field
- * (include/trace/stages/stage4_event_cb_fields.h). A 2-byte field contains no length; its array extends to the end of
- * the record.
+ * Makes a reader of a dynamic array. The field's low 16 bits contain the array's offset from the start of the record
+ * or, for `__rel_loc`, from the end of the field. The high 16 bits contain the length; a 2-byte field has none.
  */
 function locatedBounds({ offset: at, size, location }: FieldFormat): BytesReader {
   const base = location === 'rel_loc' ? at + size : 0;

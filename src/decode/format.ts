@@ -1,7 +1,6 @@
 /**
- * Parses an event's `format` file into an `EventFormat`. Never throws. Source: kernel/trace/trace_events.c, f_show().
- * The kernel stringifies declarations from TRACE_EVENT macros, so a field's name can come before or after the brackets,
- * and an array's length can be an identifier.
+ * Parses an event's `format` file (kernel/trace/trace_events.c, f_show()). In a declaration, the brackets of an array
+ * can precede the name.
  */
 import type { EventFormat, FieldFormat } from '../model/format.ts';
 
@@ -10,11 +9,11 @@ const FIELD =
 const PRINT_FMT = /^print fmt:[ \t]*/m;
 const FUNCTION_POINTER = /^(.*?)\(\s*\*\s*(?:const\s+)?([A-Za-z_]\w*)\s*\)\s*(\(.*\))$/;
 const LOCATION = /^__(data|rel)_loc\b/;
-/** Matches signed types. Used only for kernels that don't print `signed:`. */
+/** Matches signed types, for kernels that don't print `signed:`. */
 const SIGNED = /\b(?:int|long|short|signed|s8|s16|s32|s64|__s\d+|int\d+_t|pid_t|ssize_t|l?off_t|time64_t)\b/;
 const MAX_ID = 0xffff;
 
-/** Returns the format, or an error such as `has no fields`. `system`: the event's subsystem, such as `sched`. */
+/** Returns the format, or an error such as `has no fields`. */
 export function parseFormat(system: string, text: string): EventFormat | { error: string } {
   const print = PRINT_FMT.exec(text);
   const head = print === null ? text : text.slice(0, print.index);
@@ -30,10 +29,7 @@ export function parseFormat(system: string, text: string): EventFormat | { error
   return { system, name, id, fields, printFmt };
 }
 
-/**
- * Parses all `field:…` lines of an event's format or of `events/header_page`. Ignores other lines. Returns an error if
- * a `field:…` line is malformed.
- */
+/** Parses all `field:…` lines and ignores other lines. Returns an error if a `field:…` line is malformed. */
 export function parseFields(text: string): FieldFormat[] | { error: string } {
   const fields: FieldFormat[] = [];
   for (const line of text.split('\n')) {

@@ -1,15 +1,9 @@
 /**
- * Merges the pages of all CPUs into one stream ordered by time, up to a watermark, and calls each event's handler. The
- * *watermark* is a time until which the caller has read the buffers of all CPUs. A *late* event is older than the
- * watermark of an earlier call of `run()`.
+ * Merges the pages of all CPUs into one stream ordered by time, and calls each event's handler. The *watermark* is a
+ * time until which the caller has read the buffers of all CPUs. A *late* event is older than an earlier watermark.
  *
- * Each CPU has a *cursor*: the position of the CPU's next event. The merge handles the events of the cursor with the
- * lowest timestamp until another cursor has a lower timestamp. Each of these events therefore costs only one
- * comparison.
- *
- * The header of a page shows whether events before the page were lost. The caller must add a CPU's next page before the
- * merge reaches the end of the current page. The merge can then call `onLoss` before it handles any event after the
- * loss. If the caller finds no next page, the CPU's buffer was empty, so no event before the watermark was lost.
+ * A page's header shows whether events before the page were lost. The caller must therefore add a CPU's next page, if
+ * there is one, before the merge reaches the end of the current page.
  */
 import type { PageLayout } from '../model/format.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -40,18 +34,15 @@ import { makeRun, type Run } from './run.ts';
 
 export interface MergeTarget {
   dispatcher: Dispatcher;
-  /** Called if events of `cpu` before `untilNs` were lost. Can be called several times for the same loss. */
+  /** Events of `cpu` before `untilNs` were lost. Can be called several times for one loss. */
   onLoss(cpu: number, untilNs: TimestampNs): void;
-  /** `cause`: the error that a handler threw, if `error` is `handler_failed`. */
+  /** `cause`: what a handler threw, if `error` is `handler_failed`. */
   onError(cpu: number, error: PageError, cause?: unknown): void;
 }
 
 export class Merger {
   readonly layout: PageLayout;
-  /**
-   * Highest plausible timestamp. The caller sets it before it adds pages. If an event has a later timestamp, the merge
-   * drops the event and the rest of the page.
-   */
+  /** Highest plausible timestamp. At a later timestamp, the merge drops the rest of the page. */
   latest: TimestampNs = Number.POSITIVE_INFINITY;
   #target: MergeTarget;
   readonly #byCpu = new Map<number, Cursor>();
@@ -62,7 +53,7 @@ export class Merger {
   #run: Run;
   #floor: TimestampNs = 0;
 
-  /** `cpus`: expected number of CPUs. If more CPUs appear, the merge must replace its arrays and its loop. */
+  /** `cpus`: expected number of CPUs. More CPUs work, but each growth of the arrays recompiles the loop. */
   constructor(layout: PageLayout, target: MergeTarget, cpus = 1) {
     this.layout = layout;
     this.#target = target;
@@ -71,7 +62,7 @@ export class Merger {
     this.#run = this.#runOf(target);
   }
 
-  /** Replaces the target. Events of added pages that were not handled yet go to the new target. */
+  /** Replaces the target. Events that were not handled yet go to the new target. */
   retarget(target: MergeTarget): void {
     this.#target = target;
     this.#run = this.#runOf(target);
@@ -81,7 +72,7 @@ export class Merger {
     return makeRun(target.dispatcher, this.#columns, (cpu) => target.onError(cpu, 'short_event'));
   }
 
-  /** Returns a page. The caller must fill it and pass it to `add()`, or give it back with `release()`. */
+  /** Returns a page. The caller must fill it and pass it to `add()`, or return it with `release()`. */
   takePage(): Page {
     return this.#pool.pop() ?? makePage(this.layout);
   }
@@ -95,17 +86,14 @@ export class Merger {
     if (this.#pool.length > keep) this.#pool.length = keep;
   }
 
-  /**
-   * Queues a page with `length` valid bytes, and sets `page.timestampNs` and the other header values. Returns false if
-   * the header is broken; the page's events are then dropped.
-   */
+  /** Parses the page's header and queues the page. Returns false and drops the events if the header is broken. */
   add(cpu: number, page: Page, length: number): boolean {
     const cursor = this.#cursor(cpu);
     const error = loadPage(page, this.layout, length);
     if (error !== undefined) {
       this.#target.onError(cpu, error);
       page.end = this.layout.dataOffset;
-      // The page's events are lost. Report the loss, so that probes drop operations that began before it.
+      // Report a loss, so that probes drop operations that began before it.
       page.lost = true;
       cursor.givenUp++;
     }
@@ -115,25 +103,21 @@ export class Merger {
     return error === undefined;
   }
 
-  /**
-   * Passes all events up to `watermark` to their handlers. Events that are older than the watermark of an earlier call
-   * are also passed, and count as late.
-   */
+  /** Passes all events up to `watermark` to their handlers. */
   run(watermark: TimestampNs): void {
     for (;;) {
       try {
         this.#merge(watermark);
         break;
       } catch (error) {
-        // A bug in a handler must not stop the stream. Drop the rest of the page, because the next run would otherwise
-        // start at the same event.
+        // A bug in a handler must not stop the stream. Without this, the next run would start at the same event.
         this.#dropPage('handler_failed', error);
       }
     }
     if (watermark > this.#floor && watermark !== Number.POSITIVE_INFINITY) this.#floor = watermark;
   }
 
-  /** Number of one CPU's data events that the merge decoded, with or without a handler. */
+  /** Number of one CPU's decoded data events, with or without a handler. */
   events(cpu: number): number {
     const cursor = this.#byCpu.get(cpu);
     return cursor === undefined ? 0 : this.#columns.events[cursor.at];
@@ -143,7 +127,7 @@ export class Merger {
     return this.#byCpu.get(cpu)?.flaggedLost ?? 0;
   }
 
-  /** Number of one CPU's data events in added pages that the merge has not decoded yet. */
+  /** Number of one CPU's data events that were added but not decoded yet. */
   pendingEvents(cpu: number): number {
     const cursor = this.#byCpu.get(cpu);
     if (cursor === undefined) return 0;
@@ -154,19 +138,19 @@ export class Merger {
     return count;
   }
 
-  /** Number of one CPU's pages that the merge dropped entirely or in part. No counter includes the dropped events. */
+  /** Number of one CPU's pages that were dropped, at least in part. No counter includes the dropped events. */
   givenUp(cpu: number): number {
     return this.#byCpu.get(cpu)?.givenUp ?? 0;
   }
 
-  /** Number of events, of all CPUs, that were older than the watermark of an earlier `run()`. */
+  /** Number of late events of all CPUs. */
   lateEvents(): number {
     let late = 0;
     for (const { at } of this.#cursors) late += this.#columns.late[at];
     return late;
   }
 
-  /** Number of pages of all CPUs that are queued or partly decoded. */
+  /** Number of pages that are queued or partly decoded. */
   pendingPages(): number {
     let pending = 0;
     for (const { at, queue } of this.#cursors) pending += queue.length + (this.#columns.pages[at] ? 1 : 0);
@@ -191,10 +175,7 @@ export class Merger {
     return cursor;
   }
 
-  /**
-   * Runs the loop of `run.ts`, which handles plain data. When the loop returns at another event or at the end of a
-   * page, moves the cursor to its next data event.
-   */
+  /** Runs the loop of `run.ts`. Whenever the loop stops inside a page or at its end, seeks the next data event. */
   #merge(watermark: TimestampNs): void {
     const run = this.#run;
     const { stamps, positions, pages, heap, size } = this.#columns;
@@ -214,8 +195,8 @@ export class Merger {
   }
 
   /**
-   * Moves the cursor to the first data event of its page at or after offset `from`. `since`: timestamp of the event
-   * before `from`. Returns false at the end of the page, or if the page is broken.
+   * Moves the cursor to the page's first data event at or after `from`. `since`: timestamp of the event before. Returns
+   * false at the end of the page, or if the page is broken.
    */
   #seek(cursor: Cursor, page: Page, from: number, since: TimestampNs): boolean {
     const { words, end } = page;
@@ -240,7 +221,7 @@ export class Merger {
         pos += 8;
       } else {
         const size = word >>> 0;
-        // `size` includes the word that contains it. A data event has at least one more word, with `common_type`.
+        // `size` includes its own word. A data event has at least one more word, with `common_type`.
         if (size < (type === 0 ? 8 : 4)) return this.#broken(cursor, 'zero_length_event');
         if (size > end - pos - 4) return this.#broken(cursor, 'event_past_end');
         if (type === 0) return this.#standOn(cursor, pos, ts + delta);
@@ -264,7 +245,7 @@ export class Merger {
     return false;
   }
 
-  /** Moves the cursor to the first data event of the queued pages. Returns false if no queued page has one. */
+  /** Moves the cursor to the next data event in its queued pages. Returns false if there is none. */
   #advancePage(cursor: Cursor): boolean {
     for (;;) {
       const { pages, stamps } = this.#columns;
@@ -273,8 +254,7 @@ export class Merger {
       const page = cursor.queue.shift();
       pages[cursor.at] = page;
       if (page === undefined) {
-        // Report the loss up to the cursor's last timestamp. `lossPending` stays set, so the loss is reported again
-        // when the next page shows where it ends.
+        // The end of the loss is not known yet: `lossPending` stays set, so the next page reports the loss again.
         if (cursor.lossPending) this.#announceLoss(cursor);
         return false;
       }

@@ -1,7 +1,6 @@
 /**
- * Reads one sub-buffer of the kernel's ring buffer: checks its header and walks its events.
- * Layout: include/linux/ring_buffer.h (struct ring_buffer_event), kernel/trace/ring_buffer.c
- * (RB_MISSED_EVENTS, rb_fix_abs_ts), and the instance's events/header_page.
+ * Checks the header of a sub-buffer ("page") of the kernel's ring buffer, and walks its events. Layout:
+ * include/linux/ring_buffer.h (struct ring_buffer_event), kernel/trace/ring_buffer.c (RB_MISSED_EVENTS, rb_fix_abs_ts).
  *
  * An event starts with a 32-bit header: type_len in the low 5 bits, time delta in the high 27.
  *   1…28  data of 4 × type_len bytes after the header
@@ -24,7 +23,7 @@ const COMMIT_LENGTH = 0x07ffffff;
 const MISSED_EVENTS = 1 << 31;
 const MISSED_STORED = 1 << 30;
 
-/** Reasons why the decoder drops a page, the rest of a page, an event, or a line of text. */
+/** Reasons why the decoder drops a page or a part of it, an event, or a line of text. */
 export const PAGE_ERRORS = [
   'short_page',
   'bad_commit',
@@ -37,13 +36,13 @@ export const PAGE_ERRORS = [
 ] as const;
 export type PageError = (typeof PAGE_ERRORS)[number];
 
-/** A page and its parsed header. Pages are reused: `loadPage()` overwrites the header's values. */
+/** A page and its parsed header. Pages are reused. */
 export interface Page {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly words: Int32Array<ArrayBuffer>;
   /** Byte offset after the last event; `PageLayout.dataOffset` if the page is empty. */
   end: number;
-  /** Timestamp in the page's header. The time delta of the page's first event is relative to this time. */
+  /** Timestamp of the page's header, to which the first event's time delta is relative. */
   timestampNs: TimestampNs;
   /** Whether events were lost before the page's first event. */
   lost: boolean;
@@ -52,13 +51,13 @@ export interface Page {
 }
 
 export function makePage(layout: PageLayout): Page {
-  // One extra word, so that reading the word after the last event stays in bounds.
+  // One extra word: a read after the last event stays in bounds.
   const buffer = new ArrayBuffer(((layout.pageSize + 3) & ~3) + 4);
   const bytes = new Uint8Array(buffer, 0, layout.pageSize);
   return { bytes, words: new Int32Array(buffer), end: 0, timestampNs: 0, lost: false, lostCount: 0 };
 }
 
-/** Parses the header of a page with `length` valid bytes. Returns the error, or undefined if the header is valid. */
+/** Parses the header of a page with `length` valid bytes. Returns the error, if any. */
 export function loadPage(page: Page, layout: PageLayout, length: number): PageError | undefined {
   page.end = layout.dataOffset;
   page.lost = false;
@@ -70,8 +69,7 @@ export function loadPage(page: Page, layout: PageLayout, length: number): PageEr
   const commit = words[layout.commitOffset >> 2];
   const dataLength = commit & COMMIT_LENGTH;
   const end = layout.dataOffset + dataLength;
-  // Set the flag even if the length is invalid, so that probes drop the operations that were in progress during the
-  // loss.
+  // Set this even if the length is invalid, so that probes drop operations that began before the loss.
   page.lost = (commit & MISSED_EVENTS) !== 0;
   if (end > length || (dataLength & 3) !== 0) return 'bad_commit';
   // The kernel writes a timestamp even into an empty page. A page of zeros is a hole in a sparse file.
@@ -84,11 +82,7 @@ export function loadPage(page: Page, layout: PageLayout, length: number): PageEr
   return undefined;
 }
 
-/**
- * Completes an absolute timestamp, of which the ring buffer stores only the low 59 bits. Copies the top 5 bits from
- * `before`, the previous timestamp, and adds 1 to them if the result would be less than `before`. Does nothing if
- * `before` has fewer than 60 bits.
- */
+/** Completes an absolute timestamp, of which the ring buffer stores only 59 bits. `before`: the previous timestamp. */
 export function absoluteStamp(low27: number, word: number, before: TimestampNs): TimestampNs {
   const stamp = low27 + (word >>> 0) * TWO_POW_27;
   if (before < TWO_POW_59) return stamp;
@@ -96,7 +90,7 @@ export function absoluteStamp(low27: number, word: number, before: TimestampNs):
   return whole < before ? whole + TWO_POW_59 : whole;
 }
 
-/** Counts the data events of a loaded page from byte offset `from` on. Never reads past the page. */
+/** Counts the data events of a loaded page from byte offset `from` on. */
 export function countEvents({ words, end }: Page, from: number): number {
   let count = 0;
   for (let pos = from; pos < end; ) {
@@ -118,10 +112,7 @@ export function countEvents({ words, end }: Page, from: number): number {
   return count;
 }
 
-/**
- * Returns the timestamp of a page's last event. If the page has no events, returns the timestamp in its header. Never
- * reads past the page.
- */
+/** Returns the timestamp of a page's last event, or that of its header if the page has no events. */
 export function lastStamp(page: Page, layout: PageLayout): TimestampNs {
   const { words, end } = page;
   let ts = page.timestampNs;

@@ -1,7 +1,6 @@
 /**
- * Reads the names of values and flag bits from an event's print fmt (C source text, `EventFormat.printFmt`). The agent
- * has no table of these names, because the meaning of some values differs between kernels. Source:
- * include/trace/stages/stage3_trace_output.h (__print_flags, __print_symbolic), include/trace/events/sched.h.
+ * Reads the names of values and flag bits from an event's print fmt, because some values differ between kernels.
+ * Source: include/trace/stages/stage3_trace_output.h (__print_flags, __print_symbolic).
  */
 import type { EventFormat } from '../model/format.ts';
 import { constantValue } from './constant.ts';
@@ -13,18 +12,16 @@ const CALL = /__print_(flags|symbolic)(?:_u64)?\s*\(/g;
 export const STRING = /"(?:[^"\\]|\\.)*"/g;
 
 /**
- * Returns the pairs of the first `__print_flags()` or `__print_symbolic()` call, or an empty list if the print fmt
- * contains no call. With `fieldName`, considers only calls for this field. Skips pairs whose value is not a constant,
- * such as an enum that the kernel could not resolve.
+ * Returns the pairs of the first `__print_flags()` or `__print_symbolic()` call, with `fieldName` the first call for
+ * this field. Skips pairs whose value is not a constant, such as an enum that the kernel could not resolve.
  */
 export function flagPairs(format: Pick<EventFormat, 'printFmt'>, fieldName?: string): readonly FlagPair[] {
   return callAbout(format, fieldName)?.pairs ?? [];
 }
 
 /**
- * Returns a function that maps a field's value to its name, or to undefined if the value has no name. Joins the names
- * of several bits with `|`. Returns undefined instead of a function if the print fmt has no names for the field. `nth`:
- * which of several calls for the field to use, from 0.
+ * Returns a function that maps a field's value to its name, or undefined if the print fmt names no values. Names of
+ * bits are joined with `|`. `nth`: which of several calls for the field to use, from 0.
  */
 export function printedNames(
   format: Pick<EventFormat, 'printFmt'>,
@@ -65,8 +62,8 @@ function callAbout(
 }
 
 /**
- * Returns a mask of the bits of `prev_state` in sched_switch. If none of them is set, the task was still runnable. The
- * mask excludes the "preempted" bit. Throws an `Error` if the print fmt does not name the bits.
+ * Returns a mask of the bits of `prev_state` in sched_switch that mean "not runnable". Throws an `Error` if the print
+ * fmt does not name the bits.
  */
 export function switchedOutMask(format: EventFormat): number {
   let mask = 0;
@@ -75,12 +72,12 @@ export function switchedOutMask(format: EventFormat): number {
   throw new Error(`${format.system}:${format.name}: its print fmt does not name the bits of prev_state`);
 }
 
-/** Replaces the contents of string literals by dots, so that a search finds only code. All positions stay the same. */
+/** Replaces the contents of string literals by dots, so that a search finds only code. Keeps all positions. */
 export function withoutLiterals(text: string): string {
   return text.replace(STRING, (literal) => `"${'.'.repeat(literal.length - 2)}"`);
 }
 
-/** Parses the pairs `{ value, "name" }` between two positions. Skips pairs whose value is not a constant. */
+/** Parses the pairs `{ value, "name" }` between two positions. Skips values that are not constants. */
 export function pairsBetween(text: string, code: string, from: number, to: number): FlagPair[] {
   const pairs: FlagPair[] = [];
   for (let open = code.indexOf('{', from); open >= 0 && open < to; open = code.indexOf('{', open + 1)) {
@@ -94,7 +91,7 @@ export function pairsBetween(text: string, code: string, from: number, to: numbe
   return pairs;
 }
 
-/** Returns the position of the `)` that closes the call whose arguments start at `from`, or the end of the text. */
+/** Returns the position of the `)` of the call whose arguments start at `from`, or the end of the text. */
 export function closing(code: string, from: number): number {
   let depth = 1;
   for (let i = from; i < code.length; i++) {
@@ -104,7 +101,7 @@ export function closing(code: string, from: number): number {
   return code.length;
 }
 
-/** Returns the position of the comma after the argument that starts at `from`, or `to` if no comma follows. */
+/** Returns the position of the comma after the argument at `from`, or `to` if there is none. */
 export function endOfArgument(code: string, from: number, to: number): number {
   let depth = 0;
   for (let i = from; i < to; i++) {
@@ -115,7 +112,7 @@ export function endOfArgument(code: string, from: number, to: number): number {
   return to;
 }
 
-/** Returns the contents of all C string literals in the text, joined; undefined if the text contains none. */
+/** Returns the joined contents of all C string literals in the text; undefined if there are none. */
 export function literals(text: string): string | undefined {
   const parts = text.match(STRING);
   return parts?.map((part) => part.slice(1, -1).replace(/\\(.)/g, '$1')).join('');

@@ -1,11 +1,8 @@
 /**
- * The hot loop of the merge: passes the events of all CPUs' current pages to their handlers, in the order of time. See
- * merge.ts for the watermark, cursors, and late events. *Plain data* is an event whose header has a type from 1 to 28
- * (see page.ts). At any other event, the loop returns, and merge.ts moves the cursor to the next data event. A *slot*
- * is the number of an event type's handler (see dispatch.ts).
- *
- * The loop is a closure over constant arrays, so that V8 can put their addresses into the compiled code. If the loop
- * were a method of `Merger`, V8 would load position, time and typed arrays from memory for each event.
+ * The hot loop of the merge: passes *plain data* (events of type 1 to 28, see page.ts) to the handlers. At any other
+ * event, the loop returns to merge.ts, which defines cursors, watermark and late events. A *slot* is the number of an
+ * event type's handler (dispatch.ts). The loop is a closure over constant arrays, so that V8 compiles in their
+ * addresses.
  */
 import type { EventRecord } from '../model/record.ts';
 import { type Columns, makeSift } from './cursor.ts';
@@ -13,28 +10,21 @@ import { type Dispatcher, UNHANDLED } from './dispatch.ts';
 import type { Page } from './page.ts';
 
 export interface Run {
-  /** Element 0: the watermark. Element 1: the highest earlier watermark; events before it count as late. */
+  /** Element 0: the watermark. Element 1: the highest earlier watermark, before which events count as late. */
   readonly times: Float64Array;
-  /** The loop passes this object to a handler if no fast path handled the event. */
+  /** Passed to a handler if no fast path handled the event. */
   readonly record: EventRecord;
   /**
-   * Handles events until no cursor has an event up to the watermark, and then returns false. Returns true earlier if
-   * the heap's first cursor is at the end of its page, or at something other than plain data. The caller must then
-   * decode the page from the cursor's offset on, and restore the order of the heap. In this case, the cursor's
-   * timestamp is that of its last handled event.
+   * Handles events until no cursor has an event up to the watermark, then returns false. Returns true if the heap's
+   * first cursor is at the end of its page, or at something other than plain data. The caller must then move the cursor
+   * from there, and restore the order of the heap.
    */
   go(): boolean;
 }
 
-/**
- * Less than the difference between any two different timestamps. Above 2^53 ns, subtracting it changes nothing, and
- * late events are miscounted.
- */
+/** Less than the difference between two timestamps. Has no effect above 2^53 ns: late events are then miscounted. */
 const LATE_EPSILON_NS = 0.5;
-/**
- * A Float64Array of this length has more than 64 bytes. V8 stores such an array outside its heap and never moves it, so
- * access is faster.
- */
+/** Length of a Float64Array that V8 stores outside its heap and never moves. Access is then faster. */
 const OUTSIDE_THE_HEAP = 32;
 
 export function makeRun(dispatcher: Dispatcher, columns: Columns, onShort: (cpu: number) => void): Run {
@@ -48,8 +38,7 @@ export function makeRun(dispatcher: Dispatcher, columns: Columns, onShort: (cpu:
   const limitOf = makeLimit(columns, times);
   const restore = makeSift(columns);
   const record = emptyRecord();
-  // One closure per slot. If all slots shared one closure, V8 would inline it with all handlers into the loop, and keep
-  // the loop's state in memory instead of registers.
+  // One closure per slot. V8 would inline a shared closure with all handlers into the loop, and spill the loop's state.
   const outside = Array.from(minLengths, () => (slot: number): void => {
     if (record.length >= minLengths[slot]) call(slot, record);
     else onShort(record.cpu);
@@ -90,7 +79,7 @@ export function makeRun(dispatcher: Dispatcher, columns: Columns, onShort: (cpu:
             const endAt = (at >> 2) + 1;
             const endSize = (header & 31) << 2;
             const ns = header >>> 5;
-            // Plain data has the types 1 to 28, that is, sizes from 4 to 112 bytes.
+            // Plain data has 4 to 112 bytes.
             const isPlainNext = endSize > 0 && endSize <= 112 && at + 4 + endSize <= end;
             if (isPlainNext && endSize >= secondLength && now + ns <= limit)
               if (slots[words[endAt] & 0xffff] === second && handle(words, word, endAt, now, ns, cpu)) {
@@ -134,9 +123,7 @@ export function makeRun(dispatcher: Dispatcher, columns: Columns, onShort: (cpu:
 }
 
 /**
- * Makes a function that returns the lower of two times: the watermark, and the timestamp of the next cursor after the
- * heap's first. Up to this time, the loop can handle the first cursor's events without comparing cursors. `start`:
- * timestamp of the first cursor.
+ * Makes a function that returns the time up to which the loop can handle the first cursor's events without comparisons.
  */
 function makeLimit({ stamps, heap, size }: Columns, times: Float64Array) {
   const epsilon = LATE_EPSILON_NS;
@@ -145,8 +132,7 @@ function makeLimit({ stamps, heap, size }: Columns, times: Float64Array) {
     let limit = times[0];
     if (cursors > 1 && stamps[heap[1]] < limit) limit = stamps[heap[1]];
     if (cursors > 2 && stamps[heap[2]] < limit) limit = stamps[heap[2]];
-    // Stop before the first event that is not late. The events up to the limit are then all late or all not late, so
-    // the loop can count them together.
+    // Stop before the first event that is not late: then all counted events are late, or none is.
     return start < times[1] && limit >= times[1] ? times[1] - epsilon : limit;
   };
 }
