@@ -1,6 +1,6 @@
 /**
- * Defines an event format for records of the tracer `blk`. The kernel has no format for these records, and only prints
- * them as text. `blk-line.ts` fills in the records. Source of the values: kernel/trace/blktrace.c.
+ * Defines an event format for records of the tracer `blk`, for which the kernel has no format. `blk-line.ts` fills in
+ * the records. Source of the values: kernel/trace/blktrace.c.
  */
 
 export const BLOCK_EVENT = 'ftrace:blk';

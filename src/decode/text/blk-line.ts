@@ -30,10 +30,7 @@ const SLASH = 0x2f;
 const BRACKET = 0x5b;
 const CLOSING = 0x5d;
 
-/**
- * Parses the text after a line's prefix into the record. Returns where the next line begins, or -1 if the text is not
- * from blk.
- */
+/** Parses the text after a line's prefix. Returns where the next line begins, or -1 if the text is not from blk. */
 export type BlockReader = (bytes: Uint8Array, from: number, end: number) => number;
 
 export function makeBlockReader(scratch: Scratch, place: RecordPlace): BlockReader {
@@ -48,7 +45,7 @@ export function makeBlockReader(scratch: Scratch, place: RecordPlace): BlockRead
     scratch.words[((base + sector.offset) >> 2) + 1] = parsed.high;
   };
 
-  /** Copies a word, which ends at a space or newline, to a field. Returns the position after the word. */
+  /** Copies a word, which ends at a space or newline. Returns the position after it. */
   const putWord = (
     field: { offset: number; size: number },
     bytes: Uint8Array,
@@ -71,7 +68,7 @@ export function makeBlockReader(scratch: Scratch, place: RecordPlace): BlockRead
     if (pos < 0 || bytes[pos] !== SPACE) return -1;
     put(dev, major * 2 ** MINOR_BITS + parsedNumber());
     pos = skipSpaces(bytes, pos, end);
-    // Skip the ID or name of a cgroup, which (unlike an action) does not consist only of letters.
+    // Skip the ID or name of a cgroup. An action, in contrast, consists only of letters.
     if (!isWordOfLetters(bytes, pos, end)) pos = skipSpaces(bytes, wordEnd(bytes, pos, end), end);
     const what = bytes[pos];
     if (!isWordOfLetters(bytes, pos, end)) return -1;
@@ -85,8 +82,7 @@ export function makeBlockReader(scratch: Scratch, place: RecordPlace): BlockRead
   };
 
   function rest(bytes: Uint8Array, from: number, end: number, what: number): number {
-    // Lines with the actions R (requeue) and C (complete), or their long names, end with an error instead of a task
-    // name.
+    // The lines of R (requeue) and C (complete), or their long names, end with an error instead of a task name.
     const hasError = what === 0x52 || what === 0x43 || what === 0x72 || what === 0x63;
     if (what === 0x6d) return lineEnd(bytes, from, end);
     let pos = from;
@@ -113,7 +109,7 @@ export function makeBlockReader(scratch: Scratch, place: RecordPlace): BlockRead
   }
 }
 
-/** Returns where the next line begins. The line can end with a task name in brackets (any bytes) and a number. */
+/** Returns where the next line begins. The line can end with `[TASK NAME]` and a number; the name can be any bytes. */
 function nameEnd(bytes: Uint8Array, from: number, end: number): number {
   let first = -1;
   let pos = from;

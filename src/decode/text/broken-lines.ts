@@ -1,11 +1,11 @@
 /**
  * Counts unreadable lines and keeps the first one for a message. An unreadable line may have started or ended an
- * operation. Therefore makes probes drop the operations in progress, by calling `onBroken` or `onLoss`.
+ * operation, so probes must drop the operations in progress.
  */
 import type { TimestampNs } from '../../model/time.ts';
 import type { TextTarget } from './types.ts';
 
-/** Added to the latest timestamp, so that probes also drop operations that began at exactly this timestamp. */
+/** Added to the latest timestamp, so that probes also drop operations that began at this time. */
 const BEHIND_NS = 0.5;
 const SHOWN_BYTES = 120;
 
@@ -16,7 +16,6 @@ export interface BrokenLine {
   why: string;
 }
 
-/** Position of a line in `bytes` and in the whole text. */
 interface Place {
   bytes: Uint8Array;
   from: number;
@@ -29,14 +28,14 @@ export interface BrokenLines {
   readonly first: BrokenLine | undefined;
   /** `cpu` is -1 if the line does not contain a CPU. `latest` is the latest timestamp before the line. */
   add(cpu: number, latest: TimestampNs, why: string, place: Place): void;
-  /** Makes probes drop the operations in progress on a CPU (-1: on all CPUs). Does not count a line. */
+  /** Makes probes drop the operations in progress on a CPU (-1: on all CPUs). */
   voidUntil(cpu: number, latest: TimestampNs): void;
 }
 
 export function makeBrokenLines(target: TextTarget, cpuCount: number): BrokenLines {
   let count = 0;
   let first: BrokenLine | undefined;
-  /** The time of the last call of `onBroken` for all CPUs. Another call with the same time is unnecessary. */
+  /** Time of the last call of `onBroken` for all CPUs. */
   let allVoidUntil = 0;
 
   const voidUntil = (cpu: number, latest: TimestampNs): void => {

@@ -1,9 +1,6 @@
 /**
- * Rewrites text of other kernels and tools, line by line, to the form that today's kernels print. Each event's line
- * gets the prefix that `prefix.ts` parses. Each line remains one line. Lines that already have this form do not change.
- *
- * The headings and the first event show which kind of timestamp a file has. A later line with another kind of timestamp
- * is not an event: it is part of a string that a program chose. A task name is too short (15 bytes) to imitate a line.
+ * Rewrites text of other kernels and tools, line by line, to the form that today's kernels print. A file has only one
+ * kind of timestamp: a line with another kind is not an event, but part of a string that a program chose.
  */
 import { LONGEST_PREFIX, newLooseLine, parseLoose, type StampKind, writePrefix } from './loose-prefix.ts';
 import { isLikePrefix, newPrefix, parsePrefix } from './prefix.ts';
@@ -12,25 +9,22 @@ import { startsWith } from './search.ts';
 
 export interface Canonical {
   /**
-   * Rewrites all lines that end in `piece`, and returns them. The result is valid until the next call. With `isLast`,
-   * the bytes after the last newline become the last line. Replaces a line of more than 64 KiB by `?`, so that the
-   * decoder counts the line as broken.
+   * Rewrites all lines that end in `piece`. The result is valid until the next call. `isLast`: also rewrite the bytes
+   * after the last newline. A line of more than 64 KiB becomes `?`, so that the decoder counts it as broken.
    */
   rewrite(piece: Uint8Array, isLast: boolean): Uint8Array;
-  /** Whether `rewrite` has changed nothing until now. */
   isUnchanged(): boolean;
   /** Whether the text is output of `trace-cmd report`. */
   isReport(): boolean;
-  /** Whether the last line had no newline, so that `rewrite` added one. */
+  /** Whether the text's last line had no newline. */
   isOpen(): boolean;
-  /** Number of lines that end with a newline. */
   lines(): number;
   /** Number of bytes up to and including the last newline. */
   wholeBytes(): number;
 }
 
 const LONGEST_LINE = 1 << 16;
-/** Number of bytes that must be available to parse a line, because the first newline can be part of a task name. */
+/** Minimum bytes to parse a line: its first newline can be part of the task name. */
 const LEAST_FRONT = 64;
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
@@ -44,12 +38,12 @@ const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 const LATENCY_HEADING = / latency trace v\d/;
 const REPORT_HEADING = /^(?:cpus=\d+|version = \d+|CPU \d+ is empty|\[vmlinux\].*)$/;
 const REPORT_LOSS = /^CPU:(\d+) \[(?:(\d+) )?EVENTS DROPPED\]$/;
-/** First letters of the lines that match `REPORT_HEADING`. */
+/** First letters of the lines that `REPORT_HEADING` matches. */
 const REPORT_LETTERS = Buffer.from('cvC[');
-/** Matches a padded name, as in a report. Excludes osnoise events, because the kernel itself pads their text. */
+/** Matches a padded name, as in a report. Excludes osnoise events, whose text the kernel pads. */
 const REPORT_EVENT = /^(?!\w+_noise:)\w+: {2,}(?=\S)/;
 const REPORT_COLUMNS = 22;
-/** Number of events to check for the padding that only a report has. */
+/** Number of events to check for a report's padding. */
 const MOST_CHECKED = 32;
 const UNREADABLE = Buffer.from('?\n');
 
@@ -59,7 +53,7 @@ export function makeCanonical(): Canonical {
   let out = new Uint8Array(1 << 16);
   let filled = 0;
   let rest = new Uint8Array(0);
-  /** Whether the current position is inside a line of more than 64 KiB, which is dropped. */
+  /** Whether the current position is inside a line of more than 64 KiB. */
   let isSkipping = false;
   let isFirstPiece = true;
   let isUnchanged = true;
@@ -81,7 +75,7 @@ export function makeCanonical(): Canonical {
   };
   const put = (bytes: Uint8Array, from: number, to: number): void => {
     room(to - from);
-    // Most copies are short, so a loop is cheaper than creating a view.
+    // Most copies are short: a loop is cheaper than a view.
     for (let i = from; i < to; i++) out[filled++] = bytes[i];
   };
   const putText = (text: string): void => {
@@ -94,7 +88,6 @@ export function makeCanonical(): Canonical {
     out[filled++] = NEWLINE;
   };
 
-  /** Rewrites one line, which ends before `lineEnd`. */
   const line = (bytes: Uint8Array, from: number, lineEnd: number): void => {
     let end = lineEnd;
     if (kind === undefined && end > from && bytes[end - 1] === RETURN) endsInReturn = true;
@@ -113,7 +106,7 @@ export function makeCanonical(): Canonical {
     if (LATENCY_HEADING.test(text)) hasLatencyHeading = true;
   };
 
-  /** Rewrites the line of an event. Returns false if the line is not an event. */
+  /** Returns false if the line is not an event. */
   const event = (bytes: Uint8Array, from: number, end: number): boolean => {
     if (isStrict(bytes, from, end)) {
       kind ??= strict.isPlainStamp ? 'count' : 'seconds';
@@ -127,7 +120,7 @@ export function makeCanonical(): Canonical {
       return true;
     }
     if (!parseLoose(bytes, from, end, loose)) return false;
-    // If the kind of this timestamp differs from that of the file, the line is not an event but part of a string.
+    // A line with another kind of timestamp is part of a string.
     if (kind === undefined ? loose.kind === 'micros' && !hasLatencyHeading : loose.kind !== kind)
       return false;
     kind ??= loose.kind;
@@ -153,7 +146,7 @@ export function makeCanonical(): Canonical {
     putText(reportedText(name, wholeText(bytes, pos + 1, end).trimStart()));
   };
 
-  /** Rewrites a line that is not an event. Headings, losses, stack traces and banners get the kernel's indentation. */
+  /** Gives headings, losses, stack traces and banners the kernel's indentation. */
   const other = (bytes: Uint8Array, from: number, end: number): void => {
     let first = from;
     while (first < end && (bytes[first] === SPACE || bytes[first] === TAB)) first++;
@@ -225,7 +218,7 @@ export function makeCanonical(): Canonical {
       }
       const remaining = bytes.length - from;
       if (remaining > LONGEST_LINE) {
-        // Drop a line that is too long, such as a hole in the file, so that memory stays limited.
+        // Keep memory limited: drop a line that is too long, such as a hole in the file.
         isSkipping = true;
         isUnchanged = false;
         rest = new Uint8Array(0);

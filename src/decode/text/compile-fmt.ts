@@ -1,6 +1,6 @@
 /**
- * Compiles an event's print fmt into a program that reads the wanted fields from the event's lines. The
- * *wanted* fields are those that a probe reads.
+ * Compiles an event's print fmt into a program that reads the wanted fields from the event's lines. *Wanted* fields are
+ * those that a probe reads.
  */
 
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
@@ -22,28 +22,20 @@ export interface CompileInput {
   format: EventFormat;
   /** Names of the wanted fields. Common fields (`common_…`) are ignored. */
   fields: readonly string[];
-  /** Fields that contain addresses of functions. The text must print them as function names. */
+  /** Wanted fields with addresses of functions. The text must contain the functions' names. */
   addresses?: readonly string[];
   /** Print fmt to use instead of the format's own. */
   printFmt?: string;
-  /**
-   * The event has several print fmts (variants). The program must then match the whole line, to recognize its variant.
-   */
+  /** The event has several print fmts (variants): the program must match the whole line. */
   isVariant?: boolean;
-  /**
-   * Whether to set wanted fields to 0 if this print fmt does not contain them. Otherwise, they cause an error. Used if
-   * other variants of the event's text contain these fields.
-   */
+  /** Set wanted fields to 0 if this print fmt does not contain them. Otherwise, they cause an error. */
   lacksZeroes?: boolean;
-  /** Names of string fields that never contain a newline, because programs can't choose their contents. */
+  /** Names of string fields that never contain a newline. */
   oneLine?: readonly string[];
   place: RecordPlace;
 }
 
-/**
- * Compiles a print fmt. Throws an `Error` if a wanted field can't be read. The message gives the reason, but not the
- * event's name.
- */
+/** Compiles a print fmt. Throws an `Error` with the reason if a wanted field can't be read. */
 export function compileFmt(input: CompileInput): steps.Program {
   const { format, fields, printFmt = format.printFmt, place } = input;
   const { isVariant = false, lacksZeroes = false, oneLine = [], addresses = [] } = input;
@@ -55,7 +47,7 @@ export function compileFmt(input: CompileInput): steps.Program {
   try {
     pieces = piecesOf(printFmt).map((piece) => printedPiece(piece, format, oneLine));
   } catch (error) {
-    // If no field is wanted, the program only needs to find the end of the line.
+    // Without wanted fields, the program only finds the end of the line.
     if (wanted.size > 0) throw error;
     pieces = [];
   }
@@ -74,10 +66,7 @@ export function isCommon(field: string): boolean {
   return field.startsWith('common_');
 }
 
-/**
- * Whether one step of the program can store the field directly from this piece. The piece must be a string, or a number
- * that contains the whole field.
- */
+/** Whether one step can store the whole field from this piece. */
 function fillsAtOnce({ piece, meaning }: PrintedPiece): boolean {
   if (meaning?.kind === 'text') return true;
   return isWhole(meaning, 'number') && piece.kind === 'conversion' && piece.looks !== 'octal';
@@ -85,7 +74,6 @@ function fillsAtOnce({ piece, meaning }: PrintedPiece): boolean {
 
 interface Assembly {
   pieces: readonly PrintedPiece[];
-  /** Pieces from which a wanted field is filled. */
   used: ReadonlySet<PrintedPiece>;
   composed: ReadonlyArray<{ field: FieldFormat; parts: PrintedPiece[] }>;
   wanted: ReadonlyMap<string, FieldFormat>;
@@ -118,8 +106,8 @@ function assemble({ pieces, used, composed, wanted, place, isVariant }: Assembly
     return field === undefined ? [steps.STORE_NOTHING, 0] : placeOf(field, place);
   };
 
-  // The program can stop after the last used piece and the literal that ends it. But the program must match the whole
-  // line if a string can contain newlines or if the event has variants.
+  // The program can stop after the last used piece and the next literal, unless a string can contain newlines or the
+  // event has variants.
   const needsAll = isVariant || pieces.some((printed) => printed.isText);
   const last = pieces.findLastIndex((printed) => used.has(printed));
   const isEnded = last >= 0 && pieces[last + 1]?.piece.kind === 'literal';
@@ -150,13 +138,13 @@ function assemble({ pieces, used, composed, wanted, place, isVariant }: Assembly
     } else {
       const field = used.has(printed) && meaning?.kind === 'text' ? wanted.get(meaning.field) : undefined;
       const most = Math.max(printed.most, piece.width);
-      // Two adjacent strings have no boundary in the text. If no wanted field needs them, parse both as one string.
+      // Two adjacent strings have no boundary. If neither is wanted, parse them as one string.
       if (i > 0 && field === undefined && isPassedString(pieces[i - 1], used)) {
         const previous = code.length - steps.STEP;
         code[previous + 1] += most;
         code[previous + 2] |= printed.isText ? 1 : 0;
       } else {
-        // The padding before a right-aligned string is not part of the string.
+        // The padding of a right-aligned string is not part of the string.
         const columns = piece.leftAligned ? 0 : piece.width;
         step(
           steps.STRING,

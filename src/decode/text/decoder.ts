@@ -1,10 +1,6 @@
 /**
- * Decodes the text of `trace_pipe` or `trace`. Converts each line to a binary record in the event's own format and
- * calls the same handlers as for raw records.
- *
- * Counts and skips lines that can't be parsed. Ignores lines that are not events: comments, banners of function_graph,
- * and the ` => function` lines of a stack trace. The line `<stack trace>` before them counts as an event, as in the
- * kernel.
+ * Decodes the text of `trace_pipe` or `trace`: converts each line to a record in the event's own format, and calls the
+ * handlers of raw records. Ignores lines that are not events, but counts lines that can't be parsed.
  */
 import { type Dispatcher, UNHANDLED } from '../dispatch.ts';
 import { type BrokenLines, makeBrokenLines } from './broken-lines.ts';
@@ -23,10 +19,7 @@ import { parseLoss, type SideLine } from './side-lines.ts';
 import { makeTally, type Tally } from './tally.ts';
 import type { TextEventType, TextTarget } from './types.ts';
 
-/**
- * Number of bytes at the end of a text that the decoder leaves for the next call, because the last event may be
- * incomplete. The prefix and text of an event are always shorter.
- */
+/** Bytes at the end of a text that the decoder leaves for the next call. No event's prefix and text are longer. */
 export const HOLD_BACK = 12_288;
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
@@ -36,11 +29,11 @@ export interface TextDecoderOptions {
   types: readonly TextEventType[];
   dispatcher: Dispatcher;
   functions: FunctionInterner;
-  /** Number of possible CPUs. A line with a CPU number of at least `cpuCount` counts as broken. */
+  /** Number of possible CPUs. A line with a higher CPU number counts as broken. */
   cpuCount: number;
   /** The text comes from the tracer function_graph. */
   isGraph: boolean;
-  /** The text's last line has no newline. If that line can't be parsed, it counts as cut, not as broken. */
+  /** The text's last line has no newline. If it can't be parsed, it counts as cut, not as broken. */
   endsOpen?: boolean;
   target: TextTarget;
 }
@@ -48,20 +41,20 @@ export interface TextDecoderOptions {
 export interface TextDecoder {
   /**
    * Decodes the complete lines between `from` and `end`, and returns the position after them. The caller must pass the
-   * remaining bytes again, in front of the next text. `isLast`: no more text follows.
+   * remaining bytes again, before the next text. `isLast`: no more text follows.
    */
   decode(bytes: Uint8Array, from: number, end: number, isLast: boolean): number;
-  /** Number of a CPU's events, including events without a handler. */
+  /** Number of a CPU's events, with or without a handler. */
   events(cpu: number): number;
-  /** Approximate number of bytes that a CPU's events occupied in the kernel's ring buffer. */
+  /** Approximate size of a CPU's events in the kernel's ring buffer. */
   recordBytes(cpu: number): number;
-  /** Number of a CPU's events that are lost according to the text. */
+  /** Number of a CPU's lost events, according to the text. */
   flaggedLost(cpu: number): number;
-  /** Number of events with an earlier timestamp than a previous event of the text. */
+  /** Number of events with an earlier timestamp than a previous event. */
   lateEvents(): number;
   /** Number of unreadable lines, and the first of them. */
   broken(): Pick<BrokenLines, 'count' | 'first'>;
-  /** Whether the last line had no newline and could not be parsed. Such a line is not counted as broken. */
+  /** Whether the last line had no newline and could not be parsed. */
   endsCut(): boolean;
 }
 
@@ -74,9 +67,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   const handOut = makeHandOut(scratch, prefix, dispatcher, target);
   const brokenLines = makeBrokenLines(target, cpuCount);
   let lineFrom = 0;
-  /**
-   * The current text, the position where its decoding started, and the number of bytes decoded before this position.
-   */
+  /** The current text, the position at which its decoding started, and the bytes of earlier texts. */
   let current: Uint8Array | undefined;
   let started = 0;
   let consumed = 0;
@@ -84,12 +75,11 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   let isCut = false;
 
   /**
-   * Counts a line that can't be parsed. Makes probes drop the operations in progress on the CPU (-1: on all CPUs),
-   * because the line may have started or ended one.
+   * Counts a line that can't be parsed, and makes probes drop the operations in progress on its CPU (-1: on all CPUs).
    */
   const broken = (cpu: number, bytes: Uint8Array, from: number, end: number, why: string): number => {
     const stop = skipLine(bytes, from, end);
-    // If the line is a comment of function_graph, `bytes` is a copy, and `from` is not a position in the current text.
+    // For a comment of function_graph, `bytes` is a copy.
     const isLine = bytes === current;
     if (endsOpen && isFinal && isLine && stop === end) {
       isCut = true;
@@ -117,16 +107,14 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
         },
         comment: (bytes, from, end) => {
           eventText(bytes, from, end);
-          // A comment ends with ` */`, so the next line can't continue the event.
+          // A comment ends with ` */`: the next line can't continue it.
           position.inUnknown = false;
         },
       })
     : undefined;
   const otherLine = makeOtherLines({ graph, cpuCount, position, tally, broken });
 
-  /**
-   * Decodes all events that begin before `limit`. An event can have several lines, so decoding can end after `limit`.
-   */
+  /** Decodes all events that begin before `limit`; the last one can end after it. */
   function lines(bytes: Uint8Array, end: number, limit: number): void {
     while (position.next < limit) {
       const from = position.next;
@@ -150,8 +138,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
         try {
           lines(bytes, end, limit);
         } catch (error) {
-          // If a handler throws, only the current line is lost. Skip the line, unless `position.next` is already after
-          // it.
+          // If a handler throws, skip only the current line.
           if (position.next === lineFrom) position.next = skipLine(bytes, lineFrom, end);
           target.onError(prefix.cpu, 'handler_failed', error);
           brokenLines.voidUntil(prefix.cpu, tally.latestNs());
@@ -169,7 +156,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   };
 }
 
-/** Makes the function that decodes a line without the usual prefix and returns where the next line begins. */
+/** Makes the decoder of lines without the usual prefix. It returns where the next line begins. */
 function makeOtherLines(options: {
   graph: GraphReader | undefined;
   cpuCount: number;

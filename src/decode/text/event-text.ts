@@ -1,7 +1,4 @@
-/**
- * Decodes the part of an event's line after the prefix: finds the event's type, fills in its record and calls its
- * handler.
- */
+/** Decodes an event's line after the prefix: finds the event's type, fills in its record and calls its handler. */
 import type { EventRecord } from '../../model/record.ts';
 import { type Dispatcher, UNHANDLED } from '../dispatch.ts';
 import { makeBlockReader } from './blk-line.ts';
@@ -17,7 +14,7 @@ import type { Tally } from './tally.ts';
 import type { TextTarget } from './types.ts';
 import { numberedEventAt } from './unnamed.ts';
 
-/** Assumed size in bytes of a record in the kernel's ring buffer, if the format is unknown. */
+/** Assumed size of a record in the kernel's ring buffer, if the format is unknown. */
 const USUAL_RECORD_BYTES = 32;
 
 const SPACE = 0x20;
@@ -26,9 +23,9 @@ const OPEN = 0x28;
 const HASH = 0x23;
 
 export interface TextPosition {
-  /** Start of the next line. Set before a handler is called, so that decoding can continue if the handler throws. */
+  /** Start of the next line. Set before a handler is called, because the handler can throw. */
   next: number;
-  /** Whether the form of the previous event's text is unknown. The current line can then continue this text. */
+  /** The form of the previous event's text is unknown, so the current line can belong to it. */
   inUnknown: boolean;
 }
 
@@ -52,7 +49,7 @@ export function makeEventText(options: EventTextOptions) {
   const named = types.filter((type) => /[:( ]$/.test(type.start));
   const lookUp = makeNameLookUp(named.map((type) => type.start));
   const numbered = types.filter((type) => type.start === NUMBER);
-  // Text of function_graph does not contain records of the function tracer.
+  // function_graph prints no records of the function tracer.
   const functionType = isGraph ? undefined : types.find((type) => type.start === FUNCTION);
   const blockType = types.find((type) => type.start === BLOCK);
   const readBlock = blockType && makeBlockReader(scratch, blockType.place);

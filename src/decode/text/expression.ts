@@ -1,6 +1,6 @@
 /**
- * Analyses the C expression of an argument in a print fmt, to find out how to compute a field's value from the printed
- * text. Source: include/trace/stages/stage3_trace_output.h for the macros.
+ * Analyses the C expression of an argument in a print fmt, to compute a field's value from the printed text. Source of
+ * the macros: include/trace/stages/stage3_trace_output.h.
  */
 
 import { constantValue } from '../constant.ts';
@@ -14,8 +14,8 @@ import {
 } from '../print-fmt.ts';
 
 /**
- * The part of a field that a printed number contains: `field = number × scale + the other parts`. `number × scale` is
- * always less than `span`. If the number contains the whole field, `span` is infinity.
+ * The part of a field that a printed number contains: `field = number × scale + the other parts`, and `number × scale`
+ * is less than `span`.
  */
 export interface Part {
   field: string;
@@ -28,12 +28,12 @@ export type Meaning =
   | { kind: 'number'; part: Part }
   /** A part of the field is printed as a name. */
   | { kind: 'symbol'; part: Part; pairs: readonly FlagPair[] }
-  /** The names of the set bits are printed, joined with `delimiter`, or `none` if no bit is set. */
+  /** The names of the set bits, joined with `delimiter`; `none` if no bit is set. */
   | { kind: 'flags'; field: string; pairs: readonly FlagPair[]; delimiter: string; none: string }
-  /** One of two texts is printed, depending on the bits of `mask`. */
+  /** One of two texts, depending on the bits of `mask`. */
   | { kind: 'choice'; field: string; mask: number; whenSet: string; whenClear: string }
   | { kind: 'text'; field: string }
-  /** No field can be computed from the text. `mayHoldNewline`: the text can contain any bytes, including newlines. */
+  /** No field can be computed from the text. */
   | { kind: 'other'; mayHoldNewline: boolean };
 
 /** Value of `mask` or `span` that means the whole field. */
@@ -43,7 +43,7 @@ const FIELD = /^@(\w+)$/;
 const GET_STRING = /^__get_(?:rel_)?str\s*\(\s*(\w+)\s*\)$/;
 const FLAGS = /^__print_flags(?:_u64)?\s*\(/;
 const SYMBOLIC = /^__print_symbolic(?:_u64)?\s*\(/;
-/** Macros that print only numbers, bits or addresses, never bytes that a program chose. */
+/** Macros that never print bytes that a program chose. */
 const WITHOUT_TEXT =
   /^__(?:print_(?:flags|symbolic|hex|array|hex_str|ns_to_secs)|get_(?:bitmask|cpumask|sockaddr))/;
 const MOST_BITS = 2 ** 64;
@@ -55,7 +55,7 @@ export function fieldsRead(expression: string): string[] {
 }
 
 export function meaningOf(expression: string): Meaning {
-  // Replace `REC->` by `@`, because `->` would be parsed as operators.
+  // `->` would be parsed as operators.
   const text = bare(expression.replace(/\bREC\s*->\s*/g, '@'));
   const code = withoutLiterals(text);
   const question = topLevel(code, ['?']);
@@ -141,7 +141,7 @@ function symbolOf(text: string, code: string): Meaning | undefined {
   return { kind: 'symbol', part, pairs };
 }
 
-/** Whether `pairs` contains every pair of the text. False if the kernel could not resolve an enum in a pair. */
+/** Whether `pairs` contains every pair of the text. False if the kernel could not resolve an enum. */
 function isComplete(pairs: readonly FlagPair[], code: string, from: number, to: number): boolean {
   return pairs.length > 0 && code.slice(from, to).split('{').length - 1 === pairs.length;
 }
@@ -227,7 +227,7 @@ const PRECEDENCE = [
   ['*', '/', '%'],
 ];
 
-/** Returns the position of the operator that C applies last, if that operator is one of `wanted`; otherwise -1. */
+/** Returns the position of the operator that C applies last if it is one of `wanted`; otherwise -1. */
 function topLevel(code: string, wanted: readonly string[]): number {
   let best = -1;
   let bestLevel = PRECEDENCE.length;
@@ -261,7 +261,6 @@ function operatorAt(code: string, at: number): string {
   return one;
 }
 
-/** Returns the position of the colon that belongs to the question mark, or -1. */
 function matchingColon(code: string, question: number): number {
   let depth = 0;
   let open = 0;

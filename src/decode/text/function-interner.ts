@@ -1,6 +1,6 @@
 /**
- * Assigns numbers, starting at 1, to function names. Text contains function names instead of addresses, so the decoder
- * writes the number of the name to a record's address field. Only a new name allocates a string.
+ * Assigns numbers from 1 to function names. Text contains no addresses, so the decoder writes these numbers to a
+ * record's address fields. Only a new name allocates a string.
  */
 
 import type { FunctionNames } from '../../model/function-names.ts';
@@ -20,10 +20,7 @@ export function makeFunctionInterner(): FunctionInterner {
   /** The bytes of all names in sequence: name i begins at `starts[i]` and ends at `starts[i + 1]`. */
   let pool = new Uint8Array(1 << 14);
   let starts = new Int32Array(1 << 9);
-  /**
-   * Hash table with open addressing. An element contains the number of a name, or 0. At least half of the elements are
-   * 0.
-   */
+  /** Hash table with open addressing: numbers of names, or 0. At least half of the elements are 0. */
   let places = new Int32Array(1 << 10);
 
   const isName = (number: number, bytes: Uint8Array, from: number, to: number): boolean => {

@@ -1,6 +1,6 @@
 /**
- * Parses the columns at the beginning of function_graph's lines, up to the call (see graph-lines.ts). Each parsing
- * function parses the column at `from` and returns the position after the column.
+ * Parses the columns at the beginning of function_graph's lines (see graph-lines.ts). Each function parses the column
+ * at `from` and returns the position after it.
  */
 import { PROC_COLUMNS } from './graph-text.ts';
 import { type LinePrefix, parseFlags } from './prefix.ts';
@@ -14,15 +14,12 @@ const DOT = 0x2e;
 const ZERO = 0x30;
 const BAR = 0x7c;
 
-/**
- * Makes the parsing functions. They write time, CPU, task and flags to `prefix`, and the duration (-1: none) to
- * `durationNs[0]`.
- */
+/** The functions write time, CPU, task and flags to `prefix`, and the duration (-1: none) to `durationNs[0]`. */
 export function makeGraphColumns(prefix: LinePrefix, cpuCount: number, durationNs: Float64Array) {
   /** Position in the current column. */
   let at = 0;
 
-  /** Parses digits at `at` and moves `at` past them. Returns the number, or -1 if there are no digits. */
+  /** Moves `at` past the digits. Returns the number, or -1 if there are no digits. */
   const number = (bytes: Uint8Array, end: number): number => {
     const first = at;
     let value = 0;
@@ -35,7 +32,7 @@ export function makeGraphColumns(prefix: LinePrefix, cpuCount: number, durationN
     while (at < end && bytes[at] === SPACE) at++;
   };
 
-  /** Parses `TIME |  CPU) `, where the time is optional. Returns -1 if the line is not from this tracer. */
+  /** Parses `TIME |  CPU) ` or ` CPU) `. Returns -1 if the line is not from this tracer. */
   const front = (bytes: Uint8Array, from: number, end: number): number => {
     at = from;
     spaces(bytes, end);
@@ -80,7 +77,7 @@ export function makeGraphColumns(prefix: LinePrefix, cpuCount: number, durationN
     return behind + 3;
   };
 
-  /** Parses the column ` d..1. | ` if present. The option latency-format adds this column. */
+  /** Parses the column ` d..1. | ` if present. */
   const flags = (bytes: Uint8Array, from: number, end: number): number => {
     if (bytes[from] !== SPACE || bytes[from + 1] === SPACE) return from;
     let stop = from + 1;
@@ -90,7 +87,7 @@ export function makeGraphColumns(prefix: LinePrefix, cpuCount: number, durationN
     return stop + 3;
   };
 
-  /** Parses the column `! 123.456 us |  `, which can be blank. Returns -1 if the column is missing. */
+  /** Parses the column `! 123.456 us |  `, which can be blank. Returns -1 if it is missing. */
   const duration = (bytes: Uint8Array, from: number, end: number): number => {
     durationNs[0] = -1;
     at = from + 2;

@@ -1,17 +1,16 @@
 /**
- * Parses lines of the tracer function_graph into records of funcgraph_entry and funcgraph_exit.
- * Source: kernel/trace/trace_functions_graph.c.
+ * Parses lines of the tracer function_graph into records of funcgraph_entry and funcgraph_exit. Source:
+ * kernel/trace/trace_functions_graph.c.
  *
  *     TIME |   CPU)    task-pid    | ! duration us  |  indent name() {      an entry
  *     TIME |   CPU)    task-pid    | ! duration us  |  indent name();       an entry and its exit in one line
  *     TIME |   CPU)    task-pid    | ! duration us  |  indent } / * name * /  an exit
  *
- * Tracer options add some parts: funcgraph-abstime adds TIME, funcgraph-proc adds task-pid, and funcgraph-tail
- * adds the name at an exit. latency-format adds a column ` d..1. | ` with the flags after task-pid.
- * funcgraph-overrun adds a line ` (Overruns: 0)` after an exit. The column task-pid has 14 or 15 bytes. It
- * contains up to 7 bytes of the task's name, which can be any bytes.
- * When a CPU switches tasks, the kernel prints a banner of three lines. The arrows that mark interrupts
- * (`==========>`) are not events. The kernel prints other events as comments, `/ * name: text * /`.
+ * Tracer options add TIME, task-pid, the name at an exit, flags (` d..1. | `) after task-pid, and a line ` (Overruns:
+ * 0)` after an exit. task-pid contains up to 7 bytes of the task's name, which can be any bytes.
+ *
+ * When a CPU switches tasks, the kernel prints a banner of three lines. The kernel prints other events as comments, `/
+ * * name: text * /`. Arrows that mark interrupts (`==========>`) are not events.
  */
 import type { TimestampNs } from '../../model/time.ts';
 import type { FunctionInterner } from './function-interner.ts';
@@ -26,8 +25,8 @@ import { lineEnd, startsWith } from './search.ts';
 
 export interface GraphReader {
   /**
-   * Parses a line and passes its events to the handlers. Returns where the next line begins, or -1 if the line is not
-   * from function_graph.
+   * Passes a line's events to the handlers. Returns where the next line begins, or -1 if the line is not
+   * function_graph's.
    */
   line(bytes: Uint8Array, from: number, end: number): number;
 }
@@ -38,28 +37,24 @@ export interface GraphOptions {
   scratch: Scratch;
   functions: FunctionInterner;
   cpuCount: number;
-  /** The reader overwrites it for every line. */
   prefix: LinePrefix;
-  /** Called for each event, before its handler. `recordBytes`: see `LineType`. */
+  /** Called for each event before its handler. `recordBytes`: see `LineType`. */
   count(stamp: TimestampNs, recordBytes: number): void;
   /** Passes the type's record in `scratch`, with the values of `prefix`, to the handler. */
   handOut(type: LineType): void;
-  /** Decodes the text of an event that is printed as a comment. */
+  /** Decodes an event that is printed as a comment. */
   comment(bytes: Uint8Array, from: number, end: number): void;
 }
 
-/**
- * Number of call depths for which to keep a function. The kernel keeps fewer: FTRACE_RETFUNC_DEPTH,
- * include/linux/ftrace.h.
- */
+/** The kernel keeps fewer call depths (FTRACE_RETFUNC_DEPTH, include/linux/ftrace.h). */
 const MOST_DEPTH = 64;
 const INDENT = 2;
-/** Assumed bytes of an entry's and an exit's record in the kernel's ring buffer, if the formats are unknown. */
+/** Assumed size of an entry and an exit in the kernel's ring buffer, if the formats are unknown. */
 const ENTRY_BYTES = 24;
 const EXIT_BYTES = 44;
-/** Time between the made-up timestamps of two lines, if the text has no timestamps. */
+/** Time between two lines if the text has no timestamps. */
 const STEP_NS = 1000;
-/** First made-up timestamp. A large number, because durations are subtracted from timestamps. */
+/** Timestamp of the first line if the text has none. Large, because durations are subtracted from it. */
 const FIRST_STAMP_NS = 1e15;
 
 const NEWLINE = 0x0a;
@@ -79,21 +74,17 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
   const { functions, prefix, cpuCount } = options;
   /** Functions that have not returned, by CPU and depth, as in the kernel's `enter_funcs`. */
   const entered = new Int32Array(cpuCount * MOST_DEPTH);
-  /**
-   * Duration in the current line, or -1. An array, because V8 would allocate an object for each value of a variable
-   * that holds a double.
-   */
+  /** Duration in the current line, or -1. In an array, because V8 would allocate an object for each new double. */
   const durationNs = new Float64Array(1);
-  /** The last made-up timestamp. */
   const givenStamp = Float64Array.of(FIRST_STAMP_NS);
   const columns = makeGraphColumns(prefix, cpuCount, durationNs);
   const handOut = makeEmitter(options);
-  /** Number of the task's calls that were nested too deep for the tracer, from the line ` (Overruns: …)`. */
+  /** Number of the task's calls that were too deep for the tracer, from the line ` (Overruns: …)`. */
   let overrun = 0;
   /** Position in the current line. */
   let at = 0;
 
-  /** Moves `at` past a function's name and, if present, ` [module]`. Returns the id of the name in `functions`. */
+  /** Moves `at` past a function's name and ` [module]`. Returns the number of the name in `functions`. */
   const functionName = (bytes: Uint8Array, end: number): number => {
     const start = at;
     while (at < end && NAME_BYTES[bytes[at]] === 1) at++;
@@ -105,7 +96,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     return name;
   };
 
-  /** Parses a line ` (Overruns: 0)`, which funcgraph-overrun adds. Returns where the next line begins. */
+  /** Parses a line ` (Overruns: 0)`, if present. Returns where the next line begins. */
   const overruns = (bytes: Uint8Array, stop: number, end: number): number => {
     overrun = 0;
     if (bytes[stop] !== SPACE || !startsWith(bytes, stop, end, OVERRUNS)) return stop;
@@ -124,7 +115,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     if (bytes[at] === SLASH && bytes[at + 1] === STAR) {
       const textEnd = commentEnd(bytes, at + 3, end);
       if (textEnd < 0) return -1;
-      // Copy the event to a line of its own, because programs match up to a newline.
+      // Copy the event to a line of its own: programs match up to a newline.
       const comment = Buffer.concat([bytes.subarray(at + 3, textEnd), NEWLINE_BYTES]);
       options.comment(comment, 0, comment.length);
       return textEnd + COMMENT_END.length;
@@ -170,7 +161,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
       const behindBanner = bannerEnd(bytes, at, end);
       if (behindBanner >= 0) return behindBanner;
       at = columns.flags(bytes, columns.task(bytes, at, end), end);
-      // Look for the newline only after the task's name, which can contain newlines.
+      // The task's name can contain newlines.
       const lastStop = lineEnd(bytes, at, end);
       if (lastStop < 0) return -1;
       if (bytes[at + 2] === 0x3d || bytes[at + 2] === 0x3c) return lastStop;
@@ -187,7 +178,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
 const TAIL = Buffer.from(' /* ');
 const OVERRUNS = Buffer.from(' (Overruns: ');
 
-/** Makes the functions that count an entry or exit, fill in its record, and pass the record to `handOut`. */
+/** Makes the functions that count an entry or exit and pass its record to `handOut`. */
 function makeEmitter({ entry, exit, scratch, prefix, count, handOut }: GraphOptions) {
   const entryFields = fieldsOf(entry);
   const exitFields = fieldsOf(exit);
@@ -213,7 +204,7 @@ function makeEmitter({ entry, exit, scratch, prefix, count, handOut }: GraphOpti
   };
 }
 
-/** Makes a function that writes a record's integers by field name. Ignores fields that the event's format lacks. */
+/** Makes a function that writes a record's integers by field name, and ignores unknown names. */
 function fieldsOf(type: LineType | undefined) {
   const places = new Map<string, { at: number; size: number }>();
   for (const field of type?.format.fields ?? []) {

@@ -1,14 +1,14 @@
 /**
- * Finds the parts of function_graph text that are not columns: the ends of calls, banners and comments. The kernel
- * prints a *banner* when a CPU switches tasks, and prints other events as comments.
+ * Finds the ends of calls, banners and comments in function_graph text. The kernel prints a *banner* when a CPU
+ * switches tasks, and prints other events as comments.
  */
 import { startsWith } from './search.ts';
 
-/** Width of the column with task name and pid. In some lines, the column is one byte wider. */
+/** Width of the column with task name and pid. Some lines have one byte more. */
 export const PROC_COLUMNS = 14;
 export const COMMENT_END = Buffer.from(' */\n');
 const ARROW = Buffer.from(' => ');
-/** Maximum bytes of a comment, long enough for an event whose text contains a path. */
+/** Maximum bytes of a comment. The text of an event can contain a path. */
 const LONGEST_COMMENT = 8192;
 const LINE_START = /^ *(?:\d+\.\d{6} \| +)?\d+\) |^ -----|^CPU:\d/;
 const LINE_START_BYTES = 40;
@@ -16,10 +16,7 @@ const NEWLINE = 0x0a;
 const SPACE = 0x20;
 const CLOSE = 0x29;
 
-/**
- * Whether a closing parenthesis between `from` and `stop` is followed by `what` (`;` or `{`). `from`: position of the
- * call's opening parenthesis.
- */
+/** Whether `)` is followed by `what` (`;` or `{`) between `from` and `stop`. */
 export function endsAs(bytes: Uint8Array, from: number, stop: number, what: number): boolean {
   for (let pos = from + 1; pos < stop; pos++) {
     if (bytes[pos] !== CLOSE) continue;
@@ -28,7 +25,7 @@ export function endsAs(bytes: Uint8Array, from: number, stop: number, what: numb
   return false;
 }
 
-/** Returns the end of a banner line `   sh-124     =>    cat-341    `, or -1 if the line is not a banner. */
+/** Returns the end of a banner line `   sh-124     =>    cat-341    `, or -1. */
 export function bannerEnd(bytes: Uint8Array, from: number, end: number): number {
   for (let width = PROC_COLUMNS; width <= PROC_COLUMNS + 1; width++) {
     if (!startsWith(bytes, from + width, end, ARROW)) continue;
@@ -41,9 +38,8 @@ export function bannerEnd(bytes: Uint8Array, from: number, end: number): number 
 }
 
 /**
- * Returns the end of a comment's text, or -1 if the text contains no `COMMENT_END`. A task name in the comment can
- * contain `COMMENT_END`, so the text after it must also look like the start of a line. If no `COMMENT_END` satisfies
- * this condition, the comment ends at the first one.
+ * Returns the end of a comment's text, or -1. The text can itself contain `COMMENT_END` (in a task name), so an end
+ * before the start of a new line is preferred to the first end.
  */
 export function commentEnd(bytes: Uint8Array, from: number, end: number): number {
   let first = -1;
@@ -55,7 +51,6 @@ export function commentEnd(bytes: Uint8Array, from: number, end: number): number
   return first;
 }
 
-/** Whether a line starts with `  12.345678 |  0) `, ` 0) `, the dashes of a banner, or `CPU:` and a digit. */
 function looksLikeGraphLine(bytes: Uint8Array, from: number, end: number): boolean {
   const length = Math.min(end - from, LINE_START_BYTES);
   if (length <= 0) return true;

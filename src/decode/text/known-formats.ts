@@ -1,21 +1,20 @@
 /**
- * Provides event formats for text without format files, such as a saved `trace`. A format has only the fields that
- * probes read, in our own layout. If kernel versions print an event differently, the event's format has several `print
- * fmt:` lines, and the text decoder tries them in order. Source: include/trace/events/*.h and
- * kernel/trace/trace_entries.h, 5.10 to 7.3.
+ * Provides event formats for text without format files, such as a saved `trace`: only the fields that probes read, in
+ * our own layout. The decoder tries the `print fmt:` lines of a format in order, because kernels 5.10 to 7.3 print some
+ * events differently. Source: include/trace/events/*.h, kernel/trace/trace_entries.h.
  */
 import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from './blk-format.ts';
 
 interface KnownFormat {
   /** C declarations; see `sizeOf` for the supported ones. */
   fields: readonly string[];
-  /** Absent if `line-types.ts` has print fmts for the event or selects a special parser. */
+  /** Absent if `line-types.ts` knows the text of the event. */
   printFmts?: readonly string[];
 }
 
 const TASK = ['char comm[16]', 'int pid', 'int prio'];
 const WOKEN = 'REC->comm, REC->pid, REC->prio, REC->target_cpu';
-/** Kernels before 4.3 print `success`. `trace-cmd report` prints the last three forms. */
+/** The last three forms are those of `trace-cmd report`. */
 const WAKEUP: KnownFormat = {
   fields: [...TASK, 'int target_cpu'],
   printFmts: [
@@ -26,7 +25,7 @@ const WAKEUP: KnownFormat = {
     `"%s:%d [%d]<CANT FIND FIELD success> CPU:%03d", ${WOKEN}`,
   ],
 };
-/** Letters of task states in all kernels. Only kernels before 4.14 have x, K, W and N; no probe distinguishes these. */
+/** Letters of task states in all kernels. Probes do not distinguish x, K, W and N of kernels before 4.14. */
 const STATES =
   '{ 1, "S" }, { 2, "D" }, { 4, "T" }, { 8, "t" }, { 16, "X" }, { 32, "Z" }, { 64, "P" }, { 128, "I" }, { 16, "x" }, { 64, "K" }, { 64, "W" }, { 64, "N" }';
 const STATE = `(REC->prev_state & 0xff) ? __print_flags(REC->prev_state & 0xff, "|", ${STATES}) : "R"`;
@@ -70,7 +69,7 @@ const KNOWN: Readonly<Record<string, KnownFormat>> = {
       'int next_pid',
       'int next_prio',
     ],
-    // `trace-cmd report` prints the last two forms, with and without its plugins.
+    // The last two forms are those of `trace-cmd report`, with and without its plugins.
     printFmts: [
       `"prev_comm=%s prev_pid=%d prev_prio=%d prev_state=%s%s ==> next_comm=%s next_pid=%d next_prio=%d", ${PREV}, ${STATE}, REC->prev_state & 0x100 ? "+" : "", ${NEXT}`,
       `"%s:%d [%d] %s ==> %s:%d [%d]", ${PREV}, ${STATE}, ${NEXT}`,
@@ -177,7 +176,7 @@ const KNOWN: Readonly<Record<string, KnownFormat>> = {
   'ftrace:print': { fields: ['unsigned long ip', 'char buf[]'] },
 };
 
-/** Formats of families of events. The key is a prefix of the events' names. */
+/** Formats of groups of events, by the beginning of their names. */
 const FAMILIES: Readonly<Record<string, KnownFormat>> = {
   'syscalls:sys_enter_': { fields: [] },
   'syscalls:sys_exit_': { fields: ['long ret'] },
@@ -185,16 +184,13 @@ const FAMILIES: Readonly<Record<string, KnownFormat>> = {
 };
 
 const names = Object.keys(KNOWN);
-/** First ID of events in `FAMILIES`. An event gets the next free ID when its format is first requested. */
+/** First ID of events in `FAMILIES`, which get IDs when their formats are requested. */
 const FIRST_OF_FAMILIES = names.length + 1;
 
-/** All known events, except those of `FAMILIES`. */
+/** All known events except those of `FAMILIES`. */
 export const KNOWN_EVENTS: readonly string[] = [...names, BLOCK_EVENT];
 
-/**
- * Makes a function that returns the text of an event's format file, or undefined if the event is unknown. An event
- * always gets the same ID.
- */
+/** The function returns the text of an event's format file, or undefined if the event is unknown. */
 export function makeKnownFormats(): (event: string) => string | undefined {
   const familyEvents: string[] = [];
   return (event) => {
@@ -214,8 +210,7 @@ export function makeKnownFormats(): (event: string) => string | undefined {
 const FIRST_BARE = 60_000;
 
 /**
- * Returns a format with only the common fields, to count an event whose format is unknown. Each event needs its own
- * `number`.
+ * Returns a format with only the common fields, to count an event of unknown format. Each event needs its own `number`.
  */
 export function bareFormatText(event: string, number: number): string {
   return formatText(event, FIRST_BARE + number, { fields: [] });

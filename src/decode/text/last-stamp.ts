@@ -6,10 +6,7 @@ const NEWLINE = 0x0a;
 const MOST_LINES = 16;
 const prefix = newPrefix();
 
-/**
- * Returns the last timestamp in the last 16 lines, or 0 if these lines have none. `isGraph`: the text comes from
- * function_graph.
- */
+/** Returns the last timestamp in the last 16 lines, or 0 if there is none. */
 export function lastLineStamp(bytes: Uint8Array, from: number, end: number, isGraph: boolean): TimestampNs {
   let stop = end;
   for (let lines = 0; lines < MOST_LINES && stop > from; lines++) {
@@ -26,7 +23,7 @@ export function lastLineStamp(bytes: Uint8Array, from: number, end: number, isGr
   return 0;
 }
 
-/** Parses the time in a line such as `   20.156636 |  0) …`. Returns 0 if the line has none. */
+/** Parses the time in a line such as `   20.156636 |  0) …`; 0 if there is none. */
 function graphStamp(bytes: Uint8Array, from: number, end: number): TimestampNs {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset + from, Math.min(end - from, 32)).toString(
     'latin1',

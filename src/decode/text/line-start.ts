@@ -1,7 +1,4 @@
-/**
- * Decides whether the text at a position looks like the start of a line, even if the rest of that line is malformed.
- * Used to find the end of strings that can contain newlines.
- */
+/** Finds the end of strings that contain newlines: the text after the string must look like the start of a line. */
 import { isLikePrefix } from './prefix.ts';
 import { parseLoss } from './side-lines.ts';
 

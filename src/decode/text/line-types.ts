@@ -1,6 +1,6 @@
 /**
- * Determines how the lines of each event begin, and compiles the programs that read the event's *wanted* fields: the
- * fields that a probe reads.
+ * Determines how each event's lines begin, and compiles programs that read the *wanted* fields: those that a probe
+ * reads.
  */
 import { reasonOf } from '../../model/errors.ts';
 import type { EventFormat } from '../../model/format.ts';
@@ -16,25 +16,19 @@ export interface LineType {
   format: EventFormat;
   slot: number;
   place: RecordPlace;
-  /**
-   * Text with which the event's lines begin after the prefix, or one of the constants `NUMBER`, `FUNCTION`, `GRAPH` and
-   * `BLOCK`.
-   */
+  /** How the event's lines begin after the prefix, or one of `NUMBER`, `FUNCTION`, `GRAPH` and `BLOCK`. */
   start: string;
-  /** Programs for the text after `start` and an optional space. The decoder uses the first program that matches. */
+  /** Programs for the text after `start` and an optional space. The first match counts. */
   programs: readonly Program[];
-  /** Programs for lines that begin with `start` but must not reach the handler. The decoder only counts these lines. */
+  /** Programs for lines that begin with `start` but are only counted, not handled. */
   others: readonly Program[];
-  /**
-   * Whether the format has no print fmt. The form of the event's text is then unknown, and the text can have several
-   * lines.
-   */
+  /** The format has no print fmt. The event's text can then have any form and several lines. */
   isOpen: boolean;
-  /** Offsets of the common fields in the scratch buffer: in words for the pid, in bytes for the others. */
+  /** Offsets in the scratch buffer: `pidWord` in words, the others in bytes. */
   pidWord: number;
   flagsByte: number;
   preemptByte: number;
-  /** Approximate size in bytes of a record in the kernel's ring buffer, according to the format. */
+  /** Approximate size of a record in the kernel's ring buffer. */
   recordBytes: number;
 }
 
@@ -42,12 +36,12 @@ export interface LineType {
 export const NUMBER = '#';
 /** `start` of lines that begin with the name of a function. */
 export const FUNCTION = '<-';
-/** `start` of lines of function_graph, which have another prefix than other lines. */
+/** `start` of lines of function_graph, which have another prefix. */
 export const GRAPH = '|';
 /** `start` of lines of blk, which `blk-line.ts` parses. */
 export const BLOCK = 'blk';
 
-/** How the kernel prints a record. `formats`: one print fmt per variant. `start` and `others`: as in `LineType`. */
+/** How the kernel prints a record: one print fmt in `formats` per variant. `start` and `others`: as in `LineType`. */
 interface Printed {
   start: string;
   formats: readonly string[];
@@ -73,8 +67,8 @@ const PRINTED: Readonly<Record<string, Printed>> = {
       '"%llu %10llu %3llu.%05llu %7llu %6u %6u %6u %6u %6u", REC->runtime, REC->noise, 0, 0, REC->max_sample, REC->hw_count, REC->nmi_count, REC->irq_count, REC->softirq_count, REC->thread_count',
     ],
   },
-  // From trace_fn_trace(): the usual form, the form with the option func-args, and the form without a parent function.
-  // `others`: from trace_func_repeats_print().
+  // From trace_fn_trace(): the usual form, with the option func-args, without a parent. `others`:
+  // trace_func_repeats_print().
   'ftrace:function': {
     start: FUNCTION,
     formats: [
@@ -84,7 +78,7 @@ const PRINTED: Readonly<Record<string, Printed>> = {
     ],
     others: ['"%ps <-%ps (repeats: %pU", 0, 0, 0'],
   },
-  // From trace_print_print(). The text begins with the name of the function that wrote the record.
+  // From trace_print_print(). The function that wrote the record has this name.
   'ftrace:print': { start: 'tracing_mark_write:', formats: ['"%s", REC->buf'] },
 };
 
@@ -102,10 +96,7 @@ function hwlatFormats(): string[] {
   });
 }
 
-/**
- * Print fmts for `others`. Kernels before 4.3 also print an event with `success=0` if the task was already awake. Used
- * only with formats from `known-formats.ts`.
- */
+/** Kernels before 4.3 also print an event with `success=0` if the task was already awake. */
 const ALREADY_AWAKE: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
   ['sched:sched_wakeup', 'sched:sched_wakeup_new', 'sched:sched_waking'].map((event) => [
     event,
@@ -116,7 +107,7 @@ const ALREADY_AWAKE: Readonly<Record<string, readonly string[]>> = Object.fromEn
   ]),
 );
 
-/** String fields that never contain a newline, because the kernel and its drivers choose their contents. */
+/** String fields that never contain a newline, because programs do not choose their contents. */
 const ONE_LINE: readonly (readonly [events: RegExp, fields: readonly string[]])[] = [
   [/^irq:irq_handler_entry$/, ['name']],
   [/^osnoise:irq_noise$/, ['desc']],
@@ -132,10 +123,7 @@ export interface LineTypes {
   scratch: Scratch;
 }
 
-/**
- * Compiles all types. Throws an `Error` that names the event if its text lacks a wanted field. To avoid this, check
- * with `textProblem` first.
- */
+/** Compiles all types. Throws an `Error` if an event's text lacks a wanted field; `textProblem` checks this. */
 export function compileTypes(requested: readonly TextEventType[], slots: Uint16Array): LineTypes {
   const wanted = requested.map(withText);
   const { scratch, places } = makeScratch(wanted);
@@ -149,19 +137,16 @@ export function compileTypes(requested: readonly TextEventType[], slots: Uint16A
   return { types, scratch };
 }
 
-/**
- * Adds the field `buf` to the wanted fields of markers (`ftrace:print`), because this field contains the whole text of
- * a marker.
- */
+/** The text of a marker (`ftrace:print`) is the field `buf`. */
 function withText(type: TextEventType): TextEventType {
   return type.event === 'ftrace:print' ? { ...type, fields: [...type.fields, 'buf'] } : type;
 }
 
 const NO_SLOTS = new Uint16Array(65536);
 
-/** Returns the reason why an event's fields can't be read from text, or undefined if they can. */
+/** Returns the reason why the fields can't be read from text, or undefined. */
 export function textProblem(type: TextEventType): string | undefined {
-  // The decoder reads the common fields from the prefix, so the text need not contain them.
+  // The common fields are in the prefix.
   if (type.fields.every(isCommon)) return undefined;
   try {
     compileType(type, makeScratch([type]).places[0], NO_SLOTS);
@@ -172,8 +157,8 @@ export function textProblem(type: TextEventType): string | undefined {
 }
 
 /**
- * Makes a variant of `textProblem` for events that are read from the same text. Text does not contain an event's
- * system, so of two events with the same name, only the first can be read.
+ * Makes a variant of `textProblem` for events in the same text. Text contains no event systems, so only one of two
+ * events with the same name can be read.
  */
 export function makeTextProblems(): (type: TextEventType) => string | undefined {
   const firstByName = new Map<string, string>();
@@ -252,9 +237,7 @@ function linesOf(
   };
 }
 
-/**
- * Returns the print fmts of a format. A kernel's format has one; a format of `known-formats.ts` has one per variant.
- */
+/** A kernel's format has one print fmt. A format of `known-formats.ts` has one per variant. */
 function printFmtsOf({ printFmt }: EventFormat): string[] {
   return printFmt.split(/\nprint fmt:[ \t]*/);
 }
