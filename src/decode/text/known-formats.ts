@@ -1,7 +1,7 @@
 /**
  * Provides event formats for text without format files, such as a saved `trace`: only the fields that probes read, in
- * our own layout. The decoder tries the `print fmt:` lines of a format in order, because kernels 5.10 to 7.3 print some
- * events differently. Source: include/trace/events/*.h, kernel/trace/trace_entries.h.
+ * our own layout. If an event's text differs between kernels, its format has several `print fmt:` lines. Source:
+ * include/trace/events/*.h and kernel/trace/trace_entries.h, 5.10 to 7.3.
  */
 import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from './blk-format.ts';
 

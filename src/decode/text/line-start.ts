@@ -1,4 +1,4 @@
-/** Finds the end of strings that contain newlines: the text after the string must look like the start of a line. */
+/** Recognises starts of lines, to find the ends of strings that can contain newlines. */
 import { isLikePrefix } from './prefix.ts';
 import { parseLoss } from './side-lines.ts';
 

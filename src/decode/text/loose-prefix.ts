@@ -1,17 +1,16 @@
 /**
- * Parses the prefixes of event lines in text from other kernels or tools, or copied from a mail. Rewrites a
- * prefix to the form that `prefix.ts` parses. Used only for files. For the text of a running kernel, only
- * `prefix.ts` is used, because a task can choose a name that this parser would accept as a prefix.
+ * Parses prefixes of event lines in files from other kernels or tools, and rewrites them to the form that `prefix.ts`
+ * parses. Never used for a running kernel: a task could choose a name that looks like such a prefix.
  *
  *     surfaceflinger-598   ( 598) [004] d..4 10852.771240: …     pid in 5 columns, any indentation, long names
  *     worker-200  [001]  76.211513456: …                         without flags, with nanoseconds: trace-cmd report
  *          cat-173       3.....    0us+: …                       with the option latency-format
  */
 
-/** Formats of timestamps: `76.211513` is `seconds`, `76211513` is `count`, `12us` is `micros`. */
+/** Timestamps: `76.211513` is `seconds`, `76211513` is `count`, `12us` is `micros`. */
 export type StampKind = 'seconds' | 'count' | 'micros';
 
-/** Contents of the prefix. `…From`, `…To` and `text` are positions in the line's bytes. Overwritten for every line. */
+/** Contents of a prefix. `…From`, `…To` and `text` are positions in the line's bytes. */
 export interface LooseLine {
   kind: StampKind;
   nameFrom: number;
@@ -20,7 +19,7 @@ export interface LooseLine {
   cpu: number;
   flagsFrom: number;
   flagsTo: number;
-  /** The seconds of the timestamp, or the count if `kind` is `count`. `micros`: the remaining microseconds. */
+  /** The timestamp's whole seconds (and `micros`), or the count if `kind` is `count`. */
   whole: number;
   micros: number;
   /** Start of the event's text. */
@@ -42,7 +41,7 @@ export function newLooseLine(): LooseLine {
   };
 }
 
-/** Android prints process names, which can be much longer than task names. */
+/** Android prints names of processes, which can be longer than those of tasks. */
 const LONGEST_NAME = 128;
 const MOST_DIGITS = 9;
 const MOST_STAMP_DIGITS = 15;
@@ -101,7 +100,7 @@ function parseBehindName(bytes: Uint8Array, from: number, end: number, into: Loo
   return parseStamp(bytes, pos, end, into);
 }
 
-/** Parses the columns of latency-format: the CPU (`%3d`), directly followed by the flags, then the timestamp. */
+/** Parses the CPU (`%3d`) and flags of latency-format, without a space between them, and the timestamp. */
 function parseLatency(bytes: Uint8Array, from: number, end: number, into: LooseLine): boolean {
   let pos = skipDigits(bytes, from, end);
   if (pos === from || pos - from > MOST_DIGITS) return false;
@@ -147,10 +146,10 @@ function parseStamp(bytes: Uint8Array, from: number, end: number, into: LooseLin
 /** Maximum bytes that `writePrefix` writes. */
 export const LONGEST_PREFIX = 96;
 
-/** Writes the prefix in the form that `prefix.ts` reads. Returns the position after it. */
+/** Writes the prefix in the form that `prefix.ts` parses. Returns the position after it. */
 export function writePrefix(line: LooseLine, bytes: Uint8Array, into: Uint8Array, at: number): number {
   let pos = at;
-  // Cut a long name at its start, because names such as `com.android.systemui` differ at the end.
+  // Keep the end of a long name: names such as `com.android.systemui` differ there.
   const nameFrom = Math.max(line.nameFrom, line.nameTo - LONGEST_COMM);
   for (let i = line.nameTo - nameFrom; i < NAME_COLUMNS; i++) into[pos++] = SPACE;
   for (let i = nameFrom; i < line.pidTo; i++) into[pos++] = bytes[i];

@@ -1,9 +1,6 @@
 /**
- * Runs a program's steps over a line and writes the record's fields to the scratch buffer.
- *
- * A string can contain any bytes. The matcher ends a string at the first position after which all later steps match, up
- * to a newline. So it parses a task named ` pid=1 prio=2` correctly. If this newline could itself be inside the string,
- * the text after the newline must also look like a line.
+ * Runs a program over a line and writes the record's fields to the scratch buffer. A string can contain any bytes; the
+ * matcher ends it at the first position after which all later steps match.
  */
 
 import type { FunctionInterner } from './function-interner.ts';
@@ -25,11 +22,11 @@ const CLOSING_BRACKET = 0x5d;
 
 export interface Matcher {
   /**
-   * Parses the rest of a line, starting at `from`, into the record at `place`. Returns where the next line begins, or
-   * -1 if the line does not match the program; the record's contents are then undefined.
+   * Parses the rest of a line from `from` on. Returns where the next line begins, or -1 if the line does not match; the
+   * record's contents are then undefined.
    */
   match(program: Program, place: RecordPlace, bytes: Uint8Array, from: number, end: number): number;
-  /** Length of the last matched record in bytes, including its strings. */
+  /** Length of the last matched record in bytes, including strings. */
   recordLength(): number;
 }
 
@@ -41,10 +38,7 @@ interface State {
   /** Values of the parts of composed fields (see program.ts). */
   parts: Float64Array;
   tries: number;
-  /**
-   * If true, a newline that could be inside a string ends the line only if the text after the newline looks like a
-   * line.
-   */
+  /** Whether a line must follow each newline that could be inside a string. */
   strict: boolean;
 }
 
@@ -79,8 +73,8 @@ export function makeMatcher(scratch: Scratch, functions: FunctionInterner): Matc
 }
 
 /**
- * Runs the steps from `firstStep` on. `horizon`: a newline before this position may be inside a string. Returns where
- * the next line begins, or -1 if the line does not match.
+ * Runs the steps from `firstStep` on. Returns where the next line begins, or -1. `horizon`: a newline before this
+ * position may be inside a string.
  */
 function walk(
   state: State,
@@ -180,7 +174,7 @@ function findEnd(
   const sought =
     nextStep === steps.LITERAL ? literals[code[next + 1]] : nextStep === steps.END ? NEWLINE : -1;
   for (let pos = from; pos <= last; pos++) {
-    // Fast path: skip to the next position where the string can end.
+    // Skip positions at which the string cannot end.
     if (sought >= 0) {
       while (pos < last && bytes[pos] !== sought && bytes[pos] !== NEWLINE) pos++;
     }
@@ -189,7 +183,7 @@ function findEnd(
     if (behind >= 0) {
       const string = code[pc + 3];
       if (string >= 0) {
-        // Strip the spaces that pad a short string to its column.
+        // Strip the padding of a short string.
         const columns = code[pc + 2] >> 1;
         let start = from;
         if (pos - from === columns) while (start < pos && bytes[start] === SPACE) start++;
@@ -204,14 +198,13 @@ function findEnd(
   return -1;
 }
 
-/** Skips the optional suffixes of a function's name: `+0x12/0x34` and ` [module]`. Returns the position after them. */
+/** Skips `+0x12/0x34` and ` [module]` after a function's name, if present. Returns the position after them. */
 function behindSymbol(program: Program, pc: number, bytes: Uint8Array, from: number, end: number): number {
   let pos = from;
   if (bytes[pos] === PLUS)
     while (pos < end && bytes[pos] > SPACE && !isNext(program, pc, bytes, pos, end)) pos++;
   if (bytes[pos] !== SPACE || bytes[pos + 1] !== BRACKET) return pos;
-  // ` [` can also be the start of the next literal. If the next literal is only one space, the `[` is not part of it
-  // and begins a module's name.
+  // ` [` can also begin the next literal. If that literal is a single space, the `[` begins a module's name.
   const { code, literals } = program;
   const next = pc + steps.STEP;
   const isLiteral = code[next] === steps.LITERAL && literals[code[next + 1] + 1] === BRACKET;
@@ -270,7 +263,7 @@ function allFlags(
       pos += names[i].length;
       continue;
     }
-    // After the names, the kernel prints all bits without a name as one hex number.
+    // After the names, the kernel prints the bits without a name as one hex number.
     const behind = bareHex(parts, bytes, pos, end, -1);
     if (behind >= 0) {
       value += parsedNumber();
@@ -314,7 +307,7 @@ function store({ scratch, parts }: State, how: number, where: number): void {
   }
 }
 
-/** Writes the composed integers and the strings of a record. Returns the record's length. */
+/** Writes the composed integers and the strings. Returns the record's length. */
 function finish(state: State, program: Program, place: RecordPlace, bytes: Uint8Array): number {
   const { scratch, parts, stringStarts, stringEnds } = state;
   const { composed, scales, strings } = program;
@@ -332,7 +325,7 @@ function finish(state: State, program: Program, place: RecordPlace, bytes: Uint8
   return next - place.base;
 }
 
-/** Returns the position after the spaces that pad a column on the right, up to `columnEnd`. */
+/** Returns the position after the padding, which ends at `columnEnd`. */
 function paddingEnd(bytes: Uint8Array, from: number, columnEnd: number, end: number): number {
   let pos = from;
   while (pos < columnEnd && pos < end && bytes[pos] === SPACE) pos++;

@@ -10,7 +10,7 @@ export function hashByte(hash: number, byte: number): number {
   return (Math.imul(hash, 31) + byte) | 0;
 }
 
-/** Makes the look-up for a list of names. If a name occurs twice, `find` returns the lower index. */
+/** If a name occurs twice, `find` returns the lower index. */
 export function makeNameLookUp(names: readonly string[]): NameLookUp {
   const spelled = names.map((name) => Buffer.from(name, 'latin1'));
   let size = 16;

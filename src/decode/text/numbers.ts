@@ -1,6 +1,6 @@
 /**
- * Parses numbers in text into the two 32-bit words that a record stores. Exact for all 64 bits, with a fast path for
- * short numbers. Parsers return the position after the digits.
+ * Parses numbers into the two 32-bit words that a record stores, exactly for all 64 bits. Parsers return the position
+ * after the digits.
  */
 const TWO_POW_32 = 4294967296;
 /** A number with at most 9 decimal digits fits into 31 bits. */
@@ -10,10 +10,10 @@ const MAX_HEX_DIGITS = 16;
 const ZERO = 0x30;
 const MINUS = 0x2d;
 
-/** Last parsed value: the words of a 64-bit integer, negative values in two's complement. */
+/** The last parsed value, negative values in two's complement. */
 export const parsed = { low: 0, high: 0 };
 
-/** Parses digits with an optional `-`. Returns the position after them, or -1 if there are none or too many. */
+/** Parses digits with an optional `-`. Returns -1 if there are no digits or too many. */
 export function parseDecimal(bytes: Uint8Array, from: number, end: number): number {
   let pos = from;
   const negative = pos < end && bytes[pos] === MINUS;
@@ -23,7 +23,7 @@ export function parseDecimal(bytes: Uint8Array, from: number, end: number): numb
   let value = 0;
   for (; pos < shortEnd; pos++) {
     const digit = bytes[pos] - ZERO;
-    // Don't write `digit < 0 || digit > 9`: after the end of the array, `digit` is NaN and must end the loop.
+    // Not `digit < 0 || digit > 9`: after the end of the array, `digit` is NaN.
     if (!(digit >= 0 && digit <= 9)) break;
     value = value * 10 + digit;
   }
@@ -54,7 +54,7 @@ function moreDigits(bytes: Uint8Array, from: number, most: number, end: number):
   return pos;
 }
 
-/** Parses hexadecimal digits with an optional `0x`. Returns the position after them, or -1. */
+/** Parses hexadecimal digits with an optional `0x`. Returns -1 if there are no digits or too many. */
 export function parseHex(bytes: Uint8Array, from: number, end: number): number {
   let pos = from;
   if (pos + 1 < end && bytes[pos] === ZERO && (bytes[pos + 1] | 0x20) === 0x78) pos += 2;

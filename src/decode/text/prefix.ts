@@ -1,26 +1,25 @@
 /**
- * Parses the prefix of an event's line: task, CPU, flags and timestamp.
- * Source: kernel/trace/trace_output.c, trace_print_context() and trace_print_lat_fmt().
+ * Parses the prefix of an event's line: task, CPU, flags and timestamp. Source: kernel/trace/trace_output.c,
+ * trace_print_context() and trace_print_lat_fmt().
  *
  *     %16s-%-7d [(%7d)] [%03d] flags %5lu.%06lu: text
  *
- * A task's name has at most 15 bytes and is right-aligned in columns 0 to 15. So the `-` is always in column 16, even
- * if the name contains newlines or looks like a prefix. The kernel prints 4 flag characters (5 since about 5.15, 7 on
- * real-time kernels up to 6.6), or none if the option `irq-info` is off.
+ * A task's name has at most 15 bytes, so the `-` is always in column 16, even if the name looks like a prefix. The
+ * kernel prints 4 flag characters (5 since about 5.15, 7 on real-time kernels up to 6.6), or none without the option
+ * `irq-info`.
  */
 import type { TimestampNs } from '../../model/time.ts';
 
-/** Contents of the prefix. Overwritten for every line. */
 export interface LinePrefix {
   pid: number;
   cpu: number;
   /** As in `common_flags`. */
   flags: number;
-  /** As in `common_preempt_count`, but only the bits that the text shows. */
+  /** As in `common_preempt_count`, but only the bits in the text. */
   preemptCount: number;
-  /** Rounded to microseconds by the kernel. If `isPlainStamp` is set: a count, not a time. */
+  /** Rounded to microseconds by the kernel. A count, not a time, if `isPlainStamp` is set. */
   timestampNs: TimestampNs;
-  /** The timestamp is a count, because the trace clock does not measure time. */
+  /** Whether the timestamp is a count, because the trace clock does not measure time. */
   isPlainStamp: boolean;
 }
 
@@ -77,7 +76,7 @@ const CONTEXT_LETTERS = byLetter({
   s: SOFTIRQ,
 });
 
-/** Parses the prefix at `from`. Returns the position after the prefix, or -1 if there is no prefix. */
+/** Parses the prefix at `from`. Returns the position after it, or -1 if there is no prefix. */
 export function parsePrefix(bytes: Uint8Array, from: number, end: number, into: LinePrefix): number {
   if (from + SHORTEST_PREFIX > end || bytes[from + NAME_COLUMNS] !== MINUS) return -1;
   let pos = from + NAME_COLUMNS + 1;
@@ -89,7 +88,7 @@ export function parsePrefix(bytes: Uint8Array, from: number, end: number, into: 
   into.pid = value;
 
   while (pos < end && bytes[pos] === SPACE) pos++;
-  // Skip the thread group ID, which the option record-tgid adds.
+  // Skip the thread group ID of the option record-tgid.
   if (bytes[pos] === 0x28) {
     while (pos < end && bytes[pos] !== 0x29) if (++pos - first > 2 * NAME_COLUMNS) return -1;
     pos += 2;
@@ -113,9 +112,8 @@ export function parsePrefix(bytes: Uint8Array, from: number, end: number, into: 
 }
 
 /**
- * Whether the line at `from` begins like `…task-PID     [CPU] F`, where F is the first flag. Does not check
- * the rest of the line. The pid must be padded to 7 columns and followed by a space. A task name has at most
- * 15 bytes, which is too short to imitate this start of a line.
+ * Whether the line at `from` begins like `…task-PID     [CPU] F`, where F is the first flag. A task name (at most 15
+ * bytes) is too short to imitate this.
  */
 export function isLikePrefix(bytes: Uint8Array, from: number, end: number): boolean {
   if (bytes[from] !== SPACE || bytes[from + NAME_COLUMNS] !== MINUS) return false;
@@ -129,11 +127,11 @@ export function isLikePrefix(bytes: Uint8Array, from: number, end: number): bool
   if (bytes[pos] === 0x28) return true;
   if (bytes[pos] !== 0x5b) return false;
   for (pos++; pos < end && bytes[pos] >= ZERO && bytes[pos] <= 0x39; ) pos++;
-  // If a dash follows directly after `[CPU] `, the text before the dash is a task name, and the pid follows.
+  // If a dash follows `[CPU] `, the text before the dash is a task name.
   return pos + 2 >= end || (bytes[pos] === 0x5d && bytes[pos + 1] === SPACE && bytes[pos + 2] !== MINUS);
 }
 
-/** Parses ` %5lu.%06lu: `, or ` %12llu: ` if the clock does not measure time. Returns the position after it, or -1. */
+/** Parses ` %5lu.%06lu: `, or the count ` %12llu: `. Returns the position after it, or -1. */
 function parseStamp(bytes: Uint8Array, from: number, end: number, into: LinePrefix): number {
   let pos = from;
   while (pos < end && bytes[pos] === SPACE) pos++;
@@ -161,9 +159,8 @@ function parseStamp(bytes: Uint8Array, from: number, end: number, into: LinePref
 }
 
 /**
- * Parses one character each for irqs-off, need-resched, hardirq/softirq, preempt-depth and (since about 5.15)
- * migrate-disable. Real-time kernels up to 6.6 add need-resched-lazy after need-resched, and preempt-lazy-depth after
- * preempt-depth.
+ * Parses irqs-off, need-resched, hardirq/softirq, preempt-depth and (since about 5.15) migrate-disable. Real-time
+ * kernels up to 6.6 add need-resched-lazy after need-resched, and preempt-lazy-depth after preempt-depth.
  */
 export function parseFlags(bytes: Uint8Array, from: number, length: number, into: LinePrefix): void {
   const isRealtime = length > 5;

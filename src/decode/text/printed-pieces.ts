@@ -1,20 +1,20 @@
 /**
  * Finds the pieces of a print fmt from which a field's value can be computed. A *piece* is a literal or a conversion
- * with its argument (see printf.ts).
+ * (see printf.ts).
  */
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { fieldsRead, type Meaning, meaningOf, type Part, WHOLE } from './expression.ts';
 import type { Piece } from './printf.ts';
 
-/** Maximum bytes of a string of variable length. A line with a longer string counts as broken. */
+/** Maximum bytes of a string of variable length. */
 const LONGEST_STRING = 4096 + 256;
-/** Maximum bytes of other output, such as names, bitmasks and addresses. Only a printed array can be longer. */
+/** Maximum bytes of other output. */
 const LONGEST_WORD = 8192;
 
 export interface PrintedPiece {
   piece: Piece;
   meaning: Meaning | undefined;
-  /** The piece's text can contain any bytes, including newlines. */
+  /** Whether the text can contain any bytes, including newlines. */
   isText: boolean;
   /** Maximum length of the text in bytes. */
   most: number;
@@ -25,7 +25,7 @@ export function printedPiece(piece: Piece, format: EventFormat, oneLine: readonl
   let meaning = meaningOf(piece.argument);
   const { looks } = piece;
   if (looks === 'string' && meaning.kind === 'number' && meaning.part.span === WHOLE) {
-    // `%s` prints the contents of an array field. If the field is a pointer, the record does not contain the string.
+    // If the field is a pointer, the record does not contain the string.
     const { field } = meaning.part;
     const printedField = format.fields.find((candidate) => candidate.name === field);
     const isArray = printedField?.array === true || printedField?.size === 0;
@@ -41,7 +41,6 @@ export function printedPiece(piece: Piece, format: EventFormat, oneLine: readonl
   return { piece, meaning, isText, most: isText ? longestOf(meaning, format) : LONGEST_WORD };
 }
 
-/** Returns the maximum bytes of a string, without the NUL. */
 function longestOf(meaning: Meaning, format: EventFormat): number {
   const field = format.fields.find((candidate) => candidate.name === fieldOf(meaning));
   if (field === undefined || field.location !== 'inline' || field.size === 0) return LONGEST_STRING;
@@ -49,8 +48,8 @@ function longestOf(meaning: Meaning, format: EventFormat): number {
 }
 
 /**
- * Returns the pieces from which the field's value can be computed; for an address, only the piece with the function's
- * name. Throws an `Error` with the reason if the text does not contain the value.
+ * Returns the pieces from which the field's value can be computed. Throws an `Error` with the reason if the text does
+ * not contain the value.
  */
 export function howToFill(
   field: FieldFormat,
@@ -113,7 +112,7 @@ export function partIn(meaning: Meaning | undefined): Part | undefined {
   return meaning?.kind === 'number' || meaning?.kind === 'symbol' ? meaning.part : undefined;
 }
 
-/** Whether the parts together contain all bits or digits of a field's value. */
+/** Whether the parts together contain the field's whole value. */
 function isCovered(field: FieldFormat, parts: readonly Part[]): boolean {
   const most = 2 ** (8 * field.size);
   let reached = 1;

@@ -1,6 +1,6 @@
 /**
- * Splits an event's print fmt (a printf format string and its arguments) into literals and conversions with their
- * arguments. Source of the kernel's conversions: lib/vsprintf.c, format_decode() and pointer().
+ * Splits an event's print fmt into literals and conversions with their arguments. Source of the conversions:
+ * lib/vsprintf.c, format_decode() and pointer().
  */
 import { endOfArgument, STRING, withoutLiterals } from '../print-fmt.ts';
 
@@ -12,9 +12,9 @@ export interface Literal {
 
 export interface Conversion {
   kind: 'conversion';
-  /** The conversion as written, such as `%-5u`, for messages. */
+  /** The conversion as written, such as `%-5u`. */
   spec: string;
-  /** Form of the output. `word`: any other text without a newline, such as that of `%pI4`. */
+  /** Form of the output. `word`: any other text without a newline. */
   looks: 'decimal' | 'hex' | 'octal' | 'char' | 'string' | 'symbol' | 'word';
   /** Minimum width in columns; 0 if not specified. */
   width: number;
@@ -29,7 +29,7 @@ export type Piece = Literal | Conversion;
 const SPEC = /%([-+ 0#]*)(\*|\d+)?(?:\.(\*|\d+)?)?(?:hh|h|ll|l|L|q|j|z|t)?(p[A-Za-z0-9]*|[A-Za-z%])/y;
 const SYMBOL = /^p[sSfFB]/;
 
-/** Splits a print fmt. Throws an `Error` with the reason if it can't be parsed. */
+/** Throws an `Error` with the reason if the print fmt can't be parsed. */
 export function piecesOf(printFmt: string): Piece[] {
   const code = withoutLiterals(printFmt);
   const endOfFormat = endOfArgument(code, 0, code.length);
@@ -67,7 +67,7 @@ function takeApart(text: string, args: readonly string[]): Piece[] {
       literal += '%';
       continue;
     }
-    // In `%*pbl` and `%.*s`, the argument for the `*` comes before the value.
+    // The argument for a `*` comes before the value.
     if (width === '*') argument();
     if (precision === '*') argument();
     if (literal !== '') pieces.push({ kind: 'literal', text: literal });
@@ -105,7 +105,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   v: '\v',
 };
 
-/** Joins the string literals of a format. Throws if the format has anything else, such as macros of <inttypes.h>. */
+/** Joins the string literals of a format. Throws if the format contains anything else. */
 function formatText(source: string): string {
   if (source.replace(STRING, '').trim() !== '') throw new Error('its format is not only a string');
   return [...source.matchAll(STRING)].map(([literal]) => unescaped(literal.slice(1, -1))).join('');

@@ -1,6 +1,6 @@
 /**
- * A program describes the lines of one event type as a list of steps: match a literal, parse a number, or find the end
- * of a string. `compile-fmt.ts` makes programs. `match.ts` runs a program over each line.
+ * A program describes the lines of one event type as a list of steps. `compile-fmt.ts` makes programs, and `match.ts`
+ * runs them.
  */
 import type { FieldFormat } from '../../model/format.ts';
 
@@ -29,7 +29,7 @@ export const NAMES = 7;
 export const FLAGS = 8;
 /** [store, where]: a function's name. Stores the number that the `FunctionInterner` gives the name. */
 export const FUNCTION = 9;
-/** Any text up to the first newline. Used only if no string in that text can contain a newline. */
+/** Any text up to the first newline. */
 export const TAIL = 10;
 
 /** Does not store the integer. */
@@ -42,23 +42,23 @@ export const STORE_TWO_WORDS = 2;
 export const STORE_BYTE = 3;
 /** Stores the integer in 2 bytes, from byte `where`. */
 export const STORE_HALF = 4;
-// The next two store the integer from byte `where`, which need not be aligned to words.
+// The next two store the integer from byte `where`, aligned or not.
 export const STORE_4_BYTES = 5;
 export const STORE_8_BYTES = 6;
-/** Stores the integer as part number `where` of a field that is printed in parts. */
+/** Stores the integer as part number `where` of a composed field. */
 export const STORE_PART = 7;
 
 export interface NameTable {
   /** Longest first, because a name can begin with another name. */
   names: readonly Uint8Array[];
   values: readonly number[];
-  /** Text between two names; empty if the kernel prints only one name. */
+  /** Text between two names; empty if only one name is printed. */
   delimiter: Uint8Array;
-  /** Text that the kernel prints if no bit is set. */
+  /** Text if no bit is set. */
   none: Uint8Array;
 }
 
-/** A field that the kernel prints in parts. The field's value is the sum of the parts, each multiplied by its scale. */
+/** A field that is printed in parts. Its value is the sum of the parts, each multiplied by its scale. */
 export interface Composed {
   /** Byte offset in the scratch buffer. */
   at: number;
@@ -69,8 +69,8 @@ export interface Composed {
 
 export interface Program {
   /**
-   * Whether a string may contain text that looks like the start of a line. Must be false if the event has several
-   * programs (variants): the wrong program could otherwise match up to the end of a later line.
+   * Whether a string may contain text that looks like the start of a line. If true for an event with variants, the
+   * wrong variant could match several lines.
    */
   reachesOverLines: boolean;
   code: Int32Array;
@@ -78,6 +78,6 @@ export interface Program {
   tables: readonly NameTable[];
   scales: Float64Array;
   composed: readonly Composed[];
-  /** Fields to which the `STRING` steps write, indexed by the last operand of the step. */
+  /** Fields of the `STRING` steps, indexed by the step's last operand. */
   strings: readonly FieldFormat[];
 }

@@ -1,8 +1,7 @@
 /**
- * Converts the text of events in the output of `trace-cmd report` to the kernel's own text. For most events, only the
- * padding after the event's name differs. With the option `-R`, the report prints all fields of an event instead of the
- * event's usual text. For records of tracers, the text differs entirely from the kernel's. Source: libtraceevent,
- * tep_print_fields() and its plugins; print fmts in kernel/trace/trace_entries.h.
+ * Converts text of events from `trace-cmd report` to the kernel's text. The two differ for tracers and with the
+ * report's option `-R`. Source: libtraceevent, tep_print_fields() and plugins; print fmts in
+ * kernel/trace/trace_entries.h.
  */
 
 interface Rewrite {
@@ -23,7 +22,7 @@ const DONE: Rewrite = {
   write: ([, dev, sector, sectors, error, rwbs]) =>
     `${device(dev)} ${rwbs} () ${signless(sector)} + ${sectors} [${signed(error, 32)}]`,
 };
-/** Events for which the kernel prints the event's name before the text. */
+/** Events for which the kernel prints the event's name. */
 const NAMED: Readonly<Record<string, Rewrite>> = {
   softirq_raise: SOFTIRQ,
   softirq_entry: SOFTIRQ,
@@ -64,19 +63,18 @@ const NAMED: Readonly<Record<string, Rewrite>> = {
   block_rq_requeue: DONE,
 };
 
-/** Formats `start=538475645415 duration=78838` as the kernel prints it. */
 function span(start: string, duration: string): string {
   const ns = BigInt(start);
   const seconds = `${ns / 1_000_000_000n}.${(ns % 1_000_000_000n).toString().padStart(9, '0')}`;
   return `start ${seconds} duration ${duration} ns`;
 }
 
-/** Formats the kernel's dev_t as `MAJOR,MINOR`. */
+/** Formats a dev_t as `MAJOR,MINOR`. */
 function device(dev: string): string {
   return `${Number(dev) >>> 20},${Number(dev) & 0xfffff}`;
 }
 
-/** Converts a number to signed decimal, because libtraceevent prints some numbers in hex. */
+/** libtraceevent prints some numbers in hex. */
 function signed(number: string, bits: number): string {
   return isNumber(number) ? String(BigInt.asIntN(bits, BigInt(number))) : number;
 }
@@ -93,7 +91,7 @@ function isNumber(text: string): boolean {
 const UNNAMED: Readonly<Record<string, Rewrite>> = {
   function: {
     pattern: /^([\w.$]+)(?: <-- (\S+))?$/,
-    // If the report does not name the parent function, write 0, because no function has this name.
+    // No function has the name 0.
     write: ([, name, parent = '0']) => `${name} <-${parent}`,
   },
   print: {
@@ -117,7 +115,7 @@ const UNNAMED: Readonly<Record<string, Rewrite>> = {
   },
 };
 
-/** Converts a hwlat record that the report printed with `-R`. */
+/** A hwlat record in a report with `-R`. */
 const RAW_HWLAT: Rewrite = {
   pattern:
     /^duration=(\d+) outer_duration=(\d+) .*tv_sec=(\d+) tv_nsec=(\d+) .*seqnum=(\d+)(?: count=(\d+))?/,
@@ -141,7 +139,7 @@ function hwlat({ number, seconds, ns, inner, outer, count }: Hwlat): string {
   return `#${number.padEnd(5)} inner/outer(us): ${inner.padStart(4)}/${outer.padEnd(5)} ts:${stamp}${counted}`;
 }
 
-/** Returns the kernel's text of an event. `text`: the report's text after the name, without leading spaces. */
+/** Returns the kernel's text of an event. `text`: the report's text after the name. */
 export function reportedText(name: string, text: string): string {
   const unnamed =
     rewritten(UNNAMED, name, text) ??

@@ -1,7 +1,6 @@
 /**
- * Allocates one *scratch buffer* for the records that the decoder makes from lines, and writes fields to it. The buffer
- * has a place for one record of each event type. A record has the layout of its event's format, so handlers read the
- * same offsets as in raw records.
+ * Allocates one *scratch buffer* with a place for one record of each event type, and writes fields to it. A record has
+ * the layout of its event's format, as in raw pages.
  */
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { TWO_POW_32 } from '../../model/time.ts';
@@ -18,16 +17,13 @@ export interface Scratch {
 export interface RecordPlace {
   /** Byte offset of the record's payload; a multiple of 8. */
   base: number;
-  /** Length in bytes of the part with the fields at fixed offsets. */
+  /** Length in bytes of the fields at fixed offsets. */
   fixedLength: number;
-  /** Length in bytes of the whole place, including strings. */
+  /** Length in bytes including strings. */
   room: number;
 }
 
-/**
- * Allocates a place for each event type and writes `common_type` into each record. Throws an `Error` if an event type
- * has more than 7 wanted strings of variable length.
- */
+/** Also writes each record's `common_type`. Throws an `Error` if a type has more than 7 strings of variable length. */
 export function makeScratch(types: readonly { format: EventFormat; fields: readonly string[] }[]): {
   scratch: Scratch;
   places: RecordPlace[];
@@ -67,8 +63,8 @@ export function writeNumber(bytes: Uint8Array, at: number, size: number, value: 
 }
 
 /**
- * Copies a string into a field, and truncates it to the available bytes. `at`: next free position for strings of
- * variable length. Returns the next free position after the string.
+ * Copies a string into a field, or as much as fits. `at`: next free position for strings of variable length. Returns
+ * the next free position after the string.
  */
 export function writeString(
   scratch: Scratch,
@@ -92,7 +88,7 @@ export function writeString(
   for (let i = 0; i < length; i++) bytes[start + i] = source[from + i];
   bytes[start + length] = 0;
   if (field.location !== 'inline') {
-    // The offset counts from the start of the record, or from the end of the field (see `locatedBounds` in fields.ts).
+    // See `locatedBounds` in fields.ts.
     const base = field.location === 'rel_loc' ? place.base + field.offset + field.size : place.base;
     writeInteger(bytes, place.base + field.offset, field.size, (start - base) | ((length + 1) << 16), 0);
   }

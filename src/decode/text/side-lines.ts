@@ -1,6 +1,6 @@
 /**
- * Parses lines that are not events but report the state of the buffer. Source: kernel/trace/trace.c, print_trace_line()
- * (LOST EVENTS) and test_cpu_buff_start().
+ * Parses lines about lost events. Source: kernel/trace/trace.c, print_trace_line() (LOST EVENTS) and
+ * test_cpu_buff_start().
  */
 import { parseDecimal, parsedNumber } from './numbers.ts';
 import { startsWith } from './search.ts';
@@ -12,17 +12,15 @@ const STARTED = Buffer.from('##### CPU ');
 const STARTED_REST = Buffer.from(' buffer started ####\n');
 const SPACE = 0x20;
 
-/** Contents of a line that `parseLoss` has parsed. */
 export interface SideLine {
   cpu: number;
-  /** Number of lost events; 0 if the line does not contain a number. */
+  /** Number of lost events; 0 if unknown. */
   lost: number;
 }
 
 /**
- * Parses `CPU:%d [LOST %lu EVENTS]`, `CPU:%d [LOST EVENTS]`, or `##### CPU %u buffer started ####`, and writes the
- * contents to `into`. Each of these lines means that earlier events of this CPU are lost. Returns where the next line
- * begins, or -1 for other lines.
+ * Parses `CPU:%d [LOST %lu EVENTS]`, `CPU:%d [LOST EVENTS]`, or `##### CPU %u buffer started ####`: earlier events of
+ * the CPU are lost. Returns where the next line begins, or -1 for other lines.
  */
 export function parseLoss(bytes: Uint8Array, from: number, end: number, into: SideLine): number {
   const isStart = bytes[from] === 0x23;

@@ -3,19 +3,16 @@ import type { TimestampNs } from '../../model/time.ts';
 import type { TextTarget } from './types.ts';
 
 export interface Tally {
-  /**
-   * Counts an event that has `size` bytes in the kernel's ring buffer. If `lose` was called for the CPU since its last
-   * event, calls `onLoss`.
-   */
+  /** Counts an event with `size` bytes in the ring buffer. Calls `onLoss` first if `lose` was called for the CPU. */
   count(cpu: number, stamp: TimestampNs, size: number): void;
-  /** Subtracts an event that `count` added, because its line is cut off at the end of the text. */
+  /** Subtracts an event whose line is cut off at the end of the text. */
   uncount(cpu: number): void;
-  /** Counts lost events of a CPU. The next `count` of the CPU calls `onLoss`. */
+  /** Counts lost events. The next `count` of the CPU calls `onLoss`. */
   lose(cpu: number, events: number): void;
   events(cpu: number): number;
   recordBytes(cpu: number): number;
   flaggedLost(cpu: number): number;
-  /** Number of events with an earlier timestamp than a previous event of the text. */
+  /** Number of events with an earlier timestamp than a previous event. */
   lateEvents(): number;
   latestNs(): TimestampNs;
 }
@@ -26,10 +23,7 @@ export function makeTally(cpuCount: number, target: Pick<TextTarget, 'onLoss'>):
   const lost = new Float64Array(cpuCount);
   const lossPending = new Uint8Array(cpuCount);
   let late = 0;
-  /**
-   * The latest timestamp. An array, because V8 would allocate an object for each value of a variable that holds a
-   * double.
-   */
+  /** In an array, because V8 would allocate an object for each new double. */
   const latest = new Float64Array(1);
   return {
     count: (cpu, stamp, size) => {

@@ -1,4 +1,4 @@
-/** Identifies the event of a line that has no event name, by the text after the line's prefix. */
+/** Identifies the event of a line without an event name. */
 import { BLOCK_EVENT } from './blk-format.ts';
 
 const UNNAMED: readonly (readonly [string, RegExp])[] = [
@@ -10,12 +10,11 @@ const UNNAMED: readonly (readonly [string, RegExp])[] = [
 ];
 const LOOKED_AT = 64;
 
-/** Returns the event (`system:name`), or undefined if the text is not from one of these tracers. */
+/** Returns the event (`system:name`), or undefined. `text`: the line after the prefix. */
 export function unnamedEvent(text: string): string | undefined {
   return UNNAMED.find(([, pattern]) => pattern.test(text))?.[0];
 }
 
-/** Calls `unnamedEvent` with the first bytes of the text at `from`. */
 export function numberedEventAt(bytes: Uint8Array, from: number, end: number): string | undefined {
   return unnamedEvent(Buffer.from(bytes.subarray(from, Math.min(end, from + LOOKED_AT))).toString('latin1'));
 }

@@ -1,18 +1,15 @@
 /**
- * Makes print fmts for user events, which programs define. The print fmt in the format file of a user event can't be
- * used: the kernel ignores it, and prints all fields (kernel/trace/trace_output.c, print_fields()).
+ * Makes print fmts for user events, which programs define. The kernel ignores the print fmt in a user event's format
+ * file (kernel/trace/trace_output.c, print_fields()).
  */
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { isCommon } from './compile-fmt.ts';
 
 const SYSTEMS = ['user_events', 'user_events_multi'];
-/**
- * Maximum number of one-byte fields that can be read. The limit exists because each of these fields doubles the number
- * of variants.
- */
+/** Maximum number of one-byte fields that can be read: each of them doubles the number of variants. */
 const MOST_BYTES = 4;
 
-/** Returns one print fmt per variant of the event's text, or undefined if the event is not a user event. */
+/** Returns one print fmt per variant of the text, or undefined if this is not a user event. */
 export function userEventFormats({ system, fields }: EventFormat): string[] | undefined {
   if (!SYSTEMS.includes(system)) return undefined;
   let bytes = 0;
@@ -26,10 +23,7 @@ export function userEventFormats({ system, fields }: EventFormat): string[] | un
   return variants.map(({ text, values }) => `"${text.slice(1)}"${values}`);
 }
 
-/**
- * Returns the possible texts of a field. For a byte, the kernel prints the number. If the byte is a printable
- * character, the kernel also prints the character.
- */
+/** Returns the possible texts of a field. The kernel prints a byte with its character, if printable. */
 function textsOf(field: FieldFormat, countByte: () => number): { text: string; values: string }[] {
   const { name, type, size, array } = field;
   const value = `, REC->${name}`;
