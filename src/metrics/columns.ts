@@ -1,4 +1,4 @@
-/** Typed arrays that grow by doubling. Slot indexes stay valid when an array grows. */
+/** Typed arrays that grow by doubling. */
 
 export function grownFloats(old: Float64Array, atLeast: number): Float64Array<ArrayBuffer> {
   const grown = new Float64Array(Math.max(atLeast, old.length * 2, 16));

@@ -16,17 +16,13 @@ const BLOCK_BITS = FINE_BLOCK_BITS;
 const IN_BLOCK = FINE_BLOCK_SIZE - 1;
 const TWO_POW_31 = 2147483648;
 
-/**
- * Initial array sizes, 324 KiB per family. The system allocates a memory page only when it is first written, so most of
- * this size uses no memory.
- */
+/** Initial array sizes: 324 KiB per family, of which the system allocates only the written memory pages. */
 const FIRST_SERIES = 512;
 const FIRST_BLOCKS = 2048;
 
 /**
- * Histograms of durations in nanoseconds (or of other whole numbers): one histogram per slot, with the fine buckets of
- * histogram-grid.ts. Memory for fine buckets is allocated in blocks of 16 when first used, because the values of a
- * series usually span only a few octaves.
+ * Histograms of durations in nanoseconds, or of other whole numbers, with the fine buckets of histogram-grid.ts.
+ * Allocates blocks of 16 buckets when first used, because most series span only a few octaves.
  */
 export class HistogramFamily implements Family {
   readonly table: SeriesTable;
@@ -36,17 +32,12 @@ export class HistogramFamily implements Family {
    * its cell needs a search, or if its block is not allocated.
    */
   readonly recordUsual: (slot: number, ns: number) => boolean;
-  /** Records one duration in nanoseconds. */
   readonly record: (slot: number, ns: number) => void;
-  /**
-   * Number of the block that contains each group of 16 fine buckets, by slot. V8 treats an array in a public field as a
-   * constant until the field changes. Therefore `directory`, `blocks` and `sums` are public, and large enough that most
-   * families never replace them.
-   */
+  /** Block of each 16 fine buckets, by slot. Public, because V8 treats public fields as constant until they change. */
   directory = new Int32Array(FIRST_SERIES * 32);
   blocks = new Float64Array(FIRST_BLOCKS * FINE_BLOCK_SIZE);
   sums = new Float64Array(FIRST_SERIES);
-  /** Block 0 stays empty: unused directory entries refer to it. */
+  /** Unused directory entries refer to block 0, which stays empty. */
   #usedBlocks = 1;
   readonly #freeBlocks: number[] = [];
 
@@ -62,7 +53,7 @@ export class HistogramFamily implements Family {
       const cell = cellIn(whole);
       const first = cells[cell];
       if (first < 0) return false;
-      // Add the sign bit of the difference instead of branching, because CPUs mispredict branches on random durations.
+      // No branch, because CPUs would mispredict it on random durations.
       const fine = first + ((cells[cell + 1] - whole) >>> 31);
       const block = this.directory[slot * blocksPerSeries + (fine >> BLOCK_BITS)];
       if (block === 0) return false;
@@ -150,10 +141,7 @@ export class HistogramFamily implements Family {
     };
   }
 
-  /**
-   * Returns the number of values of a series: the sum of its buckets. `record` keeps no separate count, to save a
-   * write.
-   */
+  /** Number of values of a series. Not stored, so that `record` needs one write less. */
   #count(slot: number): number {
     const first = slot * this.grid.blocksPerSeries;
     let count = 0;

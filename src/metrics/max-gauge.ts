@@ -8,9 +8,8 @@ import { SeriesTable } from './series-table.ts';
 const PARTS = 8;
 
 /**
- * The largest value of each slot in a sliding window. A scrape does not reset the window, so all scrapers get the same
- * value. A series without samples in the window is not exported. Callers must call `rotate(nowMs)` before recording and
- * before a snapshot.
+ * The largest value of each slot in a sliding window; a series without samples in the window is not exported. Callers
+ * must call `rotate(nowMs)` before recording and before a snapshot.
  */
 export class MaxGaugeFamily implements Family {
   readonly table: SeriesTable;
@@ -56,7 +55,7 @@ export class MaxGaugeFamily implements Family {
     if (value > part[slot]) part[slot] = value;
   }
 
-  /** Drops the parts of the window that are too old at `nowMs`, a monotonic time. */
+  /** Drops the parts of the window that are too old. `nowMs`: monotonic time. */
   rotate(nowMs: number): void {
     if (Number.isNaN(this.#partEndsMs)) this.#partEndsMs = nowMs + this.#partMs;
     for (let steps = 0; nowMs >= this.#partEndsMs; this.#partEndsMs += this.#partMs) {

@@ -1,10 +1,7 @@
 import type { FamilySnapshot } from '../model/metric.ts';
 import type { SeriesTable } from './series-table.ts';
 
-/**
- * Returns the fields that the snapshots of all kinds of families share. Includes label values from series `labelsFrom`
- * on.
- */
+/** Returns the fields that snapshots of all kinds of families share. */
 export function labelsSince(
   table: SeriesTable,
   labelsFrom: number,

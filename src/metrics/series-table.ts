@@ -1,15 +1,11 @@
 import type { MetricSpec } from '../model/metric.ts';
 
-/**
- * Value of the open labels of all combinations beyond the limit. Open labels are labels whose values are not known in
- * advance.
- */
+/** Value of open labels beyond the limit. *Open* labels have values that are not known in advance. */
 export const OTHER = 'other';
 
 /**
- * Maps label values to slots. Callers look up a slot once per series, not per event. Allows at most `spec.maxSeries`
- * combinations of open labels; further combinations share the series `other`. A series keeps its slot until its
- * release.
+ * Maps label values to slots. Allows at most `spec.maxSeries` combinations of open labels; further combinations share
+ * the series `other`.
  */
 export class SeriesTable {
   readonly spec: MetricSpec;
@@ -30,22 +26,21 @@ export class SeriesTable {
     if (this.#openAt.includes(-1)) throw new Error(`${spec.name}: an open label is not one of its labels`);
   }
 
-  /** Number of slots, including released ones. Arrays with one element per slot need this length. */
+  /** Number of slots, including released ones. */
   get length(): number {
     return this.#labels.length;
   }
 
-  /** Number of series that currently exist. */
   get size(): number {
     return this.#slots.size;
   }
 
-  /** Label values of a slot; undefined if the slot is free or comes from `hold`. */
+  /** Label values of a slot; undefined if it is free or comes from `hold`. */
   labelsOf(slot: number): readonly string[] | undefined {
     return this.#labels[slot];
   }
 
-  /** Returns the slot for label values in the order of `spec.labels`. */
+  /** Returns the slot for label values, which have the order of `spec.labels`. */
   slot(values: readonly string[]): number {
     if (values.length !== this.spec.labels.length) {
       throw new Error(`${this.spec.name} takes ${this.spec.labels.length} labels, not ${values.length}`);
@@ -62,7 +57,7 @@ export class SeriesTable {
     return this.#take(key, [...values]);
   }
 
-  /** Drops all series whose `label` has this value. Returns their slots, which can now be reused. */
+  /** Drops all series whose `label` has this value. Returns their slots. */
   release(label: string, value: string): number[] {
     const at = this.spec.labels.indexOf(label);
     const gone: number[] = [];
@@ -79,7 +74,7 @@ export class SeriesTable {
     return gone;
   }
 
-  /** Returns a slot for values whose labels are not known yet. The slot is not exported. */
+  /** Returns a slot for values whose labels are not known yet. */
   hold(): number {
     const slot = this.#free.pop() ?? this.#labels.length;
     this.#labels[slot] = undefined;
@@ -87,7 +82,7 @@ export class SeriesTable {
     return slot;
   }
 
-  /** Drops one series, or a slot from `hold`; the slot can now be reused. */
+  /** Drops a series, or a slot from `hold`. */
   remove(slot: number): void {
     const values = this.#labels[slot];
     if (this.#held.delete(slot)) this.#free.push(slot);

@@ -1,20 +1,18 @@
 /**
- * Expands incremental snapshots to full ones. A store sends the label values of a series only once. The reader (one per
- * store) keeps the label values, so that a scrape copies only numbers. Within an epoch, a family's `labelValues` array
- * stays the same object, because renderers use the array as a cache key.
+ * Expands incremental snapshots to full ones, because a store sends each series' label values only once. A family's
+ * `labelValues` stays the same array within an epoch, so that renderers can use the array as a cache key.
  */
 import type { FamilySnapshot, KnownSeries, MetricSnapshot } from '../model/metric.ts';
 
 export interface SnapshotReader {
-  /** Returns the series that the reader already has. The caller sends them to the store with the next request. */
+  /** The series that the reader has. The caller sends them to the store with the next request. */
   known(): KnownSeries;
   /**
-   * Returns the snapshot with the label values of all series. Returns undefined if the snapshot does not match the
-   * reader's state, for example because the store was replaced or the snapshot belongs to an older request. The reader
-   * is then empty, and the caller must request a full snapshot.
+   * Returns the snapshot with all label values. Returns undefined, and forgets everything, if the snapshot does not
+   * match what the reader has; the caller must then request a full snapshot.
    */
   expand(snapshot: MetricSnapshot): MetricSnapshot | undefined;
-  /** Forgets all label values. Call it after the store was recreated, because a new store's epochs start at 0. */
+  /** Forgets all label values. Must be called when the store is recreated, because its epochs start at 0 again. */
   reset(): void;
 }
 
@@ -69,7 +67,7 @@ export function createSnapshotReader(): SnapshotReader {
   };
 }
 
-/** Returns whether the label values that are in both the snapshot and the reader are equal. */
+/** Whether the label values in both the snapshot and the reader are equal. */
 function agrees(have: Held, family: FamilySnapshot): boolean {
   const from = family.labelsFrom * have.width;
   const overlap = Math.min(family.labelValues.length, have.labelValues.length - from);

@@ -10,14 +10,13 @@ import { HistogramFamily } from './histogram.ts';
 import { MaxGaugeFamily } from './max-gauge.ts';
 import { ValueFamily } from './value.ts';
 
-/** Options of a family. Missing fields get defaults. */
 export type FamilyOptions = Pick<MetricSpec, 'name' | 'help'> &
   Partial<Omit<MetricSpec, 'name' | 'help' | 'kind'>> & { windowMs?: number };
 
 const SERIES = 'ftrace_exporter_series';
 const OVERFLOW = 'ftrace_exporter_series_overflow_total';
 
-/** All metric families of one thread, independent of Prometheus and OTLP. */
+/** All metric families of one thread. */
 export class MetricStore {
   readonly #families = new Map<string, Family>();
   readonly #maxGauges: MaxGaugeFamily[] = [];
@@ -28,7 +27,7 @@ export class MetricStore {
   readonly #firstEpoch: number;
   #partsMade = 0;
 
-  /** `countsSeries`: whether the store also exports its number of series. Only one store per process may set it. */
+  /** `countsSeries`: also export the number of series. Only one store per process may do this. */
   constructor(options: { countsSeries: boolean; firstEpoch?: number } = { countsSeries: true }) {
     this.#firstEpoch = options.firstEpoch ?? 0;
     if (!options.countsSeries) return;
@@ -44,16 +43,14 @@ export class MetricStore {
     });
   }
 
-  /**
-   * Returns a new store. The families of the new store are exported together with those of this store, until `drop`.
-   */
+  /** Returns a store whose families are exported together with those of this store, until `drop`. */
   part(): MetricStore {
     const part = new MetricStore({ countsSeries: false, firstEpoch: firstEpoch(++this.#partsMade) });
     this.#parts.add(part);
     return part;
   }
 
-  /** Stops the export of the families of `part`, which must come from `part()`. */
+  /** Stops the export of a store from `part()`. */
   drop(part: MetricStore): void {
     this.#parts.delete(part);
     const names = new Set(this.#stores().flatMap((store) => [...store.#families.keys()]));
@@ -64,20 +61,17 @@ export class MetricStore {
     }
   }
 
-  /** Number of callbacks registered with `onSnapshot`. A caller can pass the number to `forgetCallbacks` later. */
+  /** Number of callbacks of `onSnapshot`, for `forgetCallbacks`. */
   callbacks(): number {
     return this.#beforeSnapshot.length;
   }
 
-  /** Runs the oldest `count` callbacks of `onSnapshot` one last time, and unregisters them. */
+  /** Runs the oldest `count` callbacks of `onSnapshot` one last time, and removes them. */
   forgetCallbacks(count: number): void {
     for (const callback of this.#beforeSnapshot.splice(0, count)) callback();
   }
 
-  /**
-   * Declares a counter in `unit`; exported values are recorded values divided by `divisor`. A second call with the same
-   * name returns the same family.
-   */
+  /** Declares a counter, unless it exists. Exported values are recorded values divided by `divisor`. */
   counter(options: FamilyOptions): ValueFamily {
     return this.#declare(options, 'counter', (spec) => new ValueFamily(spec), ValueFamily);
   }
@@ -86,10 +80,7 @@ export class MetricStore {
     return this.#declare(options, 'gauge', (spec) => new ValueFamily(spec), ValueFamily);
   }
 
-  /**
-   * Declares a histogram. By default, recorded values are nanoseconds, exported as seconds; `unit` and `divisor` can
-   * change this. `bounds` are in the exported unit.
-   */
+  /** By default, recorded values are nanoseconds, exported as seconds. `bounds` are in the exported unit. */
   histogram(options: FamilyOptions & { bounds: readonly number[] }): HistogramFamily {
     return this.#declare(
       { unit: 'seconds', divisor: 1e9, ...options },
@@ -99,7 +90,7 @@ export class MetricStore {
     );
   }
 
-  /** Declares a gauge of the largest value within the last `windowMs`. */
+  /** A gauge of the largest value within the last `windowMs`. */
   maxGauge(options: FamilyOptions & { windowMs: number }): MaxGaugeFamily {
     const make = (spec: MetricSpec) => {
       const family = new MaxGaugeFamily(spec, options.windowMs);
@@ -109,19 +100,17 @@ export class MetricStore {
     return this.#declare(options, 'max_gauge', make, MaxGaugeFamily);
   }
 
-  /** Advances the windows of all max gauges to `nowMs`, a monotonic time. */
+  /** Advances the windows of all max gauges. `nowMs`: monotonic time. */
   rotate(nowMs: number): void {
     for (const store of this.#stores()) for (const family of store.#maxGauges) family.rotate(nowMs);
   }
 
-  /**
-   * Registers a callback that runs before each snapshot, for example to copy values that are kept outside the store.
-   */
+  /** Registers a callback that runs before each snapshot. */
   onSnapshot(callback: () => void): void {
     this.#beforeSnapshot.push(callback);
   }
 
-  /** Copies all families. Leaves out the label values of the series in `held`, which the reader already has. */
+  /** Copies all families, without the label values of the series in `held`. */
   snapshot(held: KnownSeries = {}): MetricSnapshot {
     for (const store of this.#stores()) for (const callback of store.#beforeSnapshot) callback();
     this.#countSeries();

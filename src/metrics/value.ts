@@ -4,7 +4,7 @@ import type { Family } from './family.ts';
 import { labelsSince } from './series-labels.ts';
 import { SeriesTable } from './series-table.ts';
 
-/** Counters and gauges: one double per slot. A gauge that is NaN is not exported. */
+/** Counters and gauges. A gauge that is NaN is not exported. */
 export class ValueFamily implements Family {
   readonly table: SeriesTable;
   #values = new Float64Array(16);
@@ -13,7 +13,7 @@ export class ValueFamily implements Family {
     this.table = new SeriesTable(spec);
   }
 
-  /** Returns the slot for label values. The series is exported as soon as it has a slot. */
+  /** Returns the slot for label values. The series is exported from now on. */
   slot(values: readonly string[]): number {
     return this.#withRoom(this.table.slot(values));
   }
