@@ -1,7 +1,4 @@
-/**
- * A metric declared as data: which events it reads, and how it counts or measures them. Users declare such metrics
- * under `metrics:` in the config. Built-in probes that need no code of their own also consist of such metrics.
- */
+/** A metric declared as data, by users (`metrics:` in the config) or by a built-in probe. */
 
 import type { DynamicEvent } from './dynamic-event.ts';
 
@@ -34,24 +31,23 @@ export type LabelForm = (typeof LABEL_FORMS)[number];
 export const NESTINGS = ['replace', 'stack', 'first'] as const;
 export type Nesting = (typeof NESTINGS)[number];
 
-/** Prefix of the names of probes that measure the metrics of the config. */
+/** Prefix of the names of probes for metrics of the config. */
 export const METRICS_PREFIX = 'metrics/';
-/** As a field name in a key or a label, this name means the CPU that recorded the event. */
+/** As the field of a key or label: the CPU that recorded the event. */
 export const CPU = 'cpu';
 export const TASK = 'common_pid';
 
-/** An event, and optionally a filter (`where`) in the kernel's filter language. */
+/** An event, and optionally a filter (`where`) in the kernel's syntax. */
 export interface EventChoice {
   /** `system:name` */
   event: string;
-  /** Set if the agent itself defines the event. */
+  /** Set if the agent defines the event. */
   defined?: DynamicEvent | undefined;
   where?: string | undefined;
 }
 
 /**
- * A part of the key that identifies an operation: a field of the start event, a field of the end event, and optionally
- * a mask of the bits to compare.
+ * Part of the key of an operation: fields of its start and end events, and optionally a mask of the bits to compare.
  */
 export interface KeyPart {
   start: string;
@@ -61,28 +57,25 @@ export interface KeyPart {
 
 export interface DeclaredLabel {
   name: string;
-  /** The event that contains the field. Always `end` if the metric has no start event. */
+  /** The event with the field. Always `end` if the metric has no start event. */
   of: 'start' | 'end';
   field: string;
   /** If absent, text stays unchanged, and a number becomes its name if the event's print fmt defines one. */
   as?: LabelForm | undefined;
   map?: Readonly<Record<string, string>> | undefined;
-  /** The label value for numbers that `map` does not contain. If absent, the number itself is used. */
+  /** Label value of numbers that `map` does not contain. Absent: the number itself. */
   default?: string | undefined;
   /** A fixed label value. `field` is then ignored. */
   constant?: string;
-  /**
-   * The label value is `names[1]` if the value of the label's `field` is not less than that of `reaches.field`, else
-   * `names[0]`.
-   */
+  /** The label value is `names[1]` if the value of `field` is at least that of `reaches.field`, else `names[0]`. */
   reaches?: { field: string; names: readonly [string, string] };
-  /** Which `__print_symbolic` call for the field to use, from 0, if the print fmt contains several. */
+  /** Which of several `__print_symbolic` calls for the field to use, from 0. */
   nth?: number;
-  /** What happens if the kernel lacks the field. Set: the label value is `unknown`. Absent: the whole metric is off. */
+  /** Set: if the kernel lacks the field, the label value is `unknown`. Absent: the whole metric is then off. */
   isOptional?: true;
 }
 
-/** Returns the field of `event` that contains the pid of the metric's task; undefined if the metric has no task. */
+/** Returns the field of `event` with the pid of the metric's task; undefined if the metric has no task. */
 export function taskFieldOf({ task, isNobodys, start, key }: DeclaredMetric): string | undefined {
   const isTasks =
     start === undefined ? !isNobodys : key.some((part) => part.start === TASK && part.end === TASK);
@@ -101,7 +94,7 @@ export function isOfContainer(label: Pick<DeclaredLabel, 'as'>): boolean {
 
 export interface Measure {
   field: string;
-  /** Field whose value is subtracted from the value of `field`. */
+  /** Field whose value is subtracted. */
   minus?: string;
   unit: Unit;
 }
@@ -112,7 +105,7 @@ export interface DeclaredMetric {
   help: string;
   /** `count` and `sum` are counters; `max` is a gauge. */
   kind: 'count' | 'sum' | 'max' | 'histogram';
-  /** Present: the metric measures the time from `start` to `event`. Absent: the metric uses single events. */
+  /** Present: the metric measures the time from `start` to `event`. */
   start?: EventChoice | undefined;
   event: EventChoice;
   /** The number to record. Absent for `count`, and if the metric measures the time from `start` to `event`. */
@@ -122,26 +115,22 @@ export interface DeclaredMetric {
    * event, because the task then sleeps for this time.
    */
   taskTime?: 'spent' | 'spends';
-  /** Whether the kernel counts the events itself instead of recording them. */
+  /** Whether the kernel counts the events instead of recording them. */
   isInKernel?: boolean;
   key: readonly KeyPart[];
   nested: Nesting;
-  /**
-   * Fields with times in nanoseconds, used instead of the timestamps. `start`: field of the start event. `end`: field
-   * of the end event.
-   */
+  /** Replaces the timestamps by fields (in nanoseconds) of the start event and of the end event. */
   between?: { start: string; end: string };
   /** A second start event before the end event is normal: do not count an unmatched operation (`no_end`). */
   startsAgain?: boolean;
   /**
-   * Field of `event` that contains the pid of the task that the metric is about. Default: `common_pid` if the metric
-   * has a task. The agent finds the container with this field. It always uses `common_pid` to decide whether the agent
-   * itself caused an event.
+   * Field of `event` with the pid of the metric's task, used to find the container. Default: `common_pid` if the metric
+   * has a task. Whether the agent itself caused an event always depends on `common_pid`.
    */
   task?: string;
   /** The events belong to no task. They count even if they interrupted one of the agent's threads. */
   isNobodys?: boolean;
-  /** Only some kernels have these events. Other kernels report the same facts with other events. */
+  /** Only some kernels have these events. Others report the same facts with other events. */
   isVariant?: boolean;
   /** An end event without a start event is normal: do not count an unmatched operation (`no_start`). */
   endsAlone?: boolean;

@@ -1,13 +1,9 @@
-/**
- * The operating system refused an operation. The message contains the file, the value, the reason and a remedy, if
- * known.
- */
+/** The operating system refused an operation. The message contains file, value, reason and remedy, if known. */
 export class KernelError extends Error {
-  /** The file or directory that the operation used. */
   readonly file: string;
   /** `EPERM`, `EBUSY`, …; empty if unknown. */
   readonly errno: string;
-  /** The value that was to be written. Undefined if the operation was not a write. */
+  /** The value to write. Undefined if the operation was not a write. */
   readonly value: string | undefined;
 
   constructor(what: {
@@ -38,13 +34,12 @@ export class UsageError extends Error {
   }
 }
 
-/** Name of the errno of a thrown system error, or ''. */
+/** Errno name of a thrown system error, or ''. */
 export function errnoOf(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'string' ? code : '';
 }
 
-/** Message of a thrown value of any type. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -1,6 +1,6 @@
 /**
- * Parses event filters in the kernel's syntax: `reason > 2 && (name ~ "eth*" || !(flags & 0x4))`. Source:
- * kernel/trace/trace_events_filter.c. Does not support `.ustring`, `.function` and `CPUS{}`.
+ * Parses event filters in the kernel's syntax: `reason > 2 && (name ~ "eth*" || !(flags & 0x4))`. Does not support
+ * `.ustring`, `.function` and `CPUS{}`. Source: kernel/trace/trace_events_filter.c.
  */
 
 export type Comparison = '==' | '!=' | '<' | '<=' | '>' | '>=' | '&' | '~';
@@ -15,7 +15,7 @@ const TOKEN =
 const MAX_DEPTH = 32;
 const COMPARISONS: readonly string[] = ['==', '!=', '<', '<=', '>', '>=', '&', '~'];
 
-/** Parses a filter. Throws an `Error` with the reason if the filter is invalid or not supported. */
+/** Throws an `Error` with the reason if the filter is invalid or not supported. */
 export function parseEventFilter(text: string): EventFilter {
   const tokens = tokensOf(text);
   let at = 0;

@@ -1,17 +1,15 @@
 /**
- * Defines the *fine buckets* in which a histogram counts. Their bounds are the bounds of exponential buckets and, in
- * addition, the classic bounds of the metric. Every exponential bucket and every classic bucket is therefore an exact
- * sum of fine buckets. The exponential buckets have base 2 and scale 3 (8 per octave, bounds 2^(i/8) seconds, upper
- * bound inclusive), as in OpenTelemetry's exponential histograms and in Prometheus' native histograms. Bounds are
- * compared in the recorded unit: nanoseconds, or the unit that `divisor` defines.
+ * Defines the *fine buckets* of a histogram. Their bounds are those of exponential buckets and the classic bounds of
+ * the metric, so that every bucket of both kinds is an exact sum of fine buckets. Exponential buckets have scale 3, as
+ * in OpenTelemetry and Prometheus: 8 per octave, bounds 2^(i/8) seconds, upper bound inclusive.
  */
 import type { MetricSpec } from './metric.ts';
 
 export const HISTOGRAM_SCALE = 3;
 const PER_OCTAVE = 2 ** HISTOGRAM_SCALE;
-/** Number of octaves with exponential buckets: for nanoseconds, from 2^-30 s (below 1 ns) to 2^23 s (97 days). */
+/** Octaves with exponential buckets: for nanoseconds, from 2^-30 s (below 1 ns) to 2^23 s (97 days). */
 const OCTAVES_SHOWN = 53;
-/** The look-up table has 2^6 cells per octave, so a cell rarely contains more than one bound. */
+/** The look-up table has 2^6 cells per octave, so that few cells contain more than one bound. */
 const CELL_BITS = 6;
 const CELL_MASK = (1 << CELL_BITS) - 1;
 const OCTAVES = 54;
@@ -19,24 +17,22 @@ const OCTAVES = 54;
 export interface HistogramGrid {
   /** The exported value is the recorded value divided by this number. */
   divisor: number;
-  /** Inclusive upper bound of each fine bucket, ascending, in recorded units (usually ns). The last is Infinity. */
+  /** Inclusive upper bound of each fine bucket in recorded units (usually ns), ascending. The last is Infinity. */
   upperNs: Float64Array;
   /** Prometheus' native bucket index of each fine bucket. Fine bucket 0 contains only zero and has index -32768. */
   exponentialIndex: Int16Array;
-  /** For each classic bound: index of the fine bucket that ends at the bound. */
+  /** For each classic bound: the fine bucket that ends there. */
   classicFine: Uint16Array;
   /** Number of blocks of 16 fine buckets per series. */
   blocksPerSeries: number;
   /**
    * A look-up table with two numbers per cell. `cellOf` returns the index of a value's cell. The first number is a fine
-   * bucket, the second is the upper bound of this bucket, rounded down. A value of the cell that is above this bound
-   * belongs to the next bucket. If the cell contains several bounds, the first number is `~bucket` instead, and
-   * `bucketOf` searches upwards from `bucket`.
+   * bucket, the second the upper bound of this bucket, rounded down. Values above this bound belong to the next bucket.
+   * If the cell contains several bounds, the first number is `~bucket`, and `bucketOf` searches upwards.
    */
   cells: Int32Array;
   /**
-   * Returns the fine bucket of a recorded value, usually a duration in whole nanoseconds. Negative values count as
-   * zero. Values above the range belong to the last bucket.
+   * Fine bucket of a recorded value. Negative values count as zero; values above the range belong to the last bucket.
    */
   bucketOf(ns: number): number;
 }
@@ -47,11 +43,11 @@ export const FINE_BLOCK_SIZE = 1 << FINE_BLOCK_BITS;
 export const ZERO_BUCKET = -32768;
 
 /**
- * Makes the grid for classic bounds (ascending, positive, finite). The bounds are in the exported unit: seconds, unless
- * `divisor` defines another. Exponential bucket i contains exported values in (2^((i-1)/8), 2^(i/8)].
+ * Makes the grid for classic bounds (ascending, positive, finite, in the exported unit). Exponential bucket i contains
+ * exported values in (2^((i-1)/8), 2^(i/8)].
  */
 export function makeHistogramGrid(classicBounds: readonly number[], divisor = 1e9): HistogramGrid {
-  // Round first: 3e-8 * 1e9 is not exactly 30, and a bound that is a whole number of ns must be exact.
+  // Bounds that are whole nanoseconds must be exact, but 3e-8 * 1e9 is not 30.
   const classicNs = classicBounds.map((bound) => Math.floor(Number((bound * divisor).toPrecision(12))));
   const exponentialNs: number[] = [];
   const minIndex = -Math.ceil(Math.log2(divisor)) * PER_OCTAVE;
@@ -75,7 +71,7 @@ export function makeHistogramGrid(classicBounds: readonly number[], divisor = 1e
 
 const grids = new Map<string, HistogramGrid>();
 
-/** Returns the grid of a histogram. All families of a thread with the same bounds and divisor share one object. */
+/** Returns the grid of a histogram. Families with the same bounds and divisor share one object. */
 export function gridOf({ bounds, divisor }: Pick<MetricSpec, 'bounds' | 'divisor'>): HistogramGrid {
   const key = `${divisor} ${bounds.join()}`;
   let grid = grids.get(key);
@@ -86,23 +82,20 @@ export function gridOf({ bounds, divisor }: Pick<MetricSpec, 'bounds' | 'divisor
   return grid;
 }
 
-/** Smallest whole number of nanoseconds in a cell. */
+/** Smallest whole number in a cell. */
 function lowestInCell(cell: number): number {
   const octave = cell >> CELL_BITS;
   const within = cell & ((1 << CELL_BITS) - 1);
   return Math.ceil(2 ** octave * (1 + within / (1 << CELL_BITS)));
 }
 
-/**
- * Makes the look-up table and the function that finds the fine bucket of a value. Each cell of the table covers 1/64 of
- * an octave.
- */
+/** Makes the look-up table and the function that searches it. Each cell covers 1/64 of an octave. */
 function makeSearch(upperNs: Float64Array): Pick<HistogramGrid, 'cells' | 'bucketOf'> {
   const lastCell = OCTAVES << CELL_BITS;
   const cells = new Int32Array((lastCell + 1) * 2);
   for (let cell = 0, fine = 0; cell <= lastCell; cell++) {
     while (upperNs[fine] < lowestInCell(cell)) fine++;
-    // Classic bounds can be close together. If a cell contains several bounds, `bucketOf` must search them.
+    // Classic bounds can be close together. `bucketOf` must search a cell with several bounds.
     const isSimple = fine + 1 >= upperNs.length || upperNs[fine + 1] >= lowestInCell(cell + 1) - 1;
     cells[cell * 2] = isSimple ? fine : ~fine;
     cells[cell * 2 + 1] = Math.min(Math.floor(upperNs[fine]), 2147483647);
@@ -112,7 +105,7 @@ function makeSearch(upperNs: Float64Array): Pick<HistogramGrid, 'cells' | 'bucke
     while (ns > upperNs[fine]) fine++;
     return fine;
   };
-  /** Finds the bucket of a value below 1 ns (including 0 and negative values) or from 2^31 ns (2.1 s). */
+  /** Finds the bucket of a value below 1 ns or from 2^31 ns (2.1 s). */
   const unusual = (ns: number): number => {
     if (!(ns >= 1)) return ns > 0 ? 1 : 0;
     scratch.setFloat64(0, ns);
@@ -130,7 +123,7 @@ function makeSearch(upperNs: Float64Array): Pick<HistogramGrid, 'cells' | 'bucke
   return { cells, bucketOf };
 }
 
-/** Returns the index in `cells` of the cell of a whole number from 1 to 2^31 - 1. */
+/** Index in `cells` of the cell of a whole number from 1 to 2^31 - 1. */
 export function cellOf(whole: number): number {
   const octave = 31 - Math.clz32(whole);
   const top = octave >= CELL_BITS ? whole >> (octave - CELL_BITS) : whole << (CELL_BITS - octave);

@@ -1,10 +1,7 @@
-/**
- * Response types of `/api/v1/history` and `/api/v1/live`: see docs/http-api.md. The web page and the command `top` read
- * these responses. A *column* contains the data of one time step.
- */
+/** Response types of `/api/v1/history` and `/api/v1/live` (docs/http-api.md). A *column* covers one time step. */
 
 export interface HistoryIndex {
-  /** `time`: times are Unix times. `recording`: times are relative to the first event of a recording. */
+  /** `time`: Unix times. `recording`: times from the first event of a recording. */
   axis: 'time' | 'recording';
   resolutions: HistoryResolution[];
   metrics: HistoryMetric[];
@@ -15,9 +12,7 @@ export interface HistoryResolution {
   step_seconds: number;
   keep_seconds: number;
   columns: number;
-  /**
-   * `from`: start of the first column; `to`: end of the last column. In milliseconds. Null if there are no columns yet.
-   */
+  /** `from`: start of the first column. `to`: end of the last column. In milliseconds; null without columns. */
   from: number | null;
   to: number | null;
 }
@@ -40,11 +35,11 @@ export interface HistoryAnswer {
   step_seconds: number;
   /** End of each column, in milliseconds. */
   times: number[];
-  /** Number of seconds of data in each column; 0 if the column is a gap. */
+  /** Seconds of data in each column; 0 for a gap. */
   seconds: number[];
-  /** Indexes of columns with incomplete data: in their time steps, some requested events were not available. */
+  /** Indexes of incomplete columns: some events that the agent requested were not available. */
   not_ready: number[];
-  /** Sorted in descending order: counters by value, histograms by sum. */
+  /** In descending order: counters by value, histograms by sum. */
   series: HistorySeries[];
   /** Sum of the series that `series` leaves out because of the request's limit. `groups`: number of these series. */
   rest?: Omit<HistorySeries, 'labels'> & { groups: number };
@@ -59,10 +54,7 @@ export interface HistorySeries {
   count?: (number | null)[];
   /** Histograms: sum of the durations in seconds. */
   sum?: (number | null)[];
-  /**
-   * Histograms: exponential buckets (scale 3) as a flat list: index, count, index, count, … Index -32768 is the bucket
-   * of zeros.
-   */
+  /** Histograms: exponential buckets (scale 3) as index, count, index, count, …; index -32768 for zeros. */
   buckets?: (number[] | null)[];
 }
 
@@ -72,7 +64,7 @@ export interface LiveColumn {
   gap: boolean;
   /** Whether all events that the agent requested were available. */
   ready: boolean;
-  /** Metrics that changed. Each value is the sum over the metric's series. */
+  /** Metrics that changed, summed over their series. */
   metrics: Record<string, LiveMetric>;
 }
 

@@ -1,9 +1,8 @@
 /**
- * How probes report single operations to the code that makes traces of slow operations. When a probe is created, it
- * gets a *sink*: an object whose methods the probe calls. If the sink has a threshold, the probe reports only
- * operations that reach the threshold, so a fast operation costs one comparison. A *watched call* is a syscall for
- * which the agent may make a trace. Timestamps are from the trace clock. Probes report operations in the order in which
- * they ended, except for late events (see decode/merge.ts).
+ * How probes report single operations to the code that makes traces of slow operations: a probe calls the methods of a
+ * *sink*. If a sink has a threshold, the probe reports only operations that reach it. A *watched call* is a syscall for
+ * which the agent may make a trace. Operations are reported in the order in which they end, except for late events (see
+ * decode/merge.ts).
  */
 import type { DeclaredMetric } from './declared-metric.ts';
 import type { FunctionNames } from './function-names.ts';
@@ -23,7 +22,7 @@ export interface IntervalSinks {
   operations?: OperationSink | undefined;
 }
 
-/** An operation of a task, as measured by a declared metric. */
+/** An operation of a task, measured by a declared metric. */
 export interface Operation {
   metric: DeclaredMetric;
   /** Values of the metric's labels. */
@@ -36,19 +35,17 @@ export interface Operation {
 
 export interface OperationSink {
   readonly thresholdNs: number;
-  /** An operation took at least `thresholdNs`. */
   ended(operation: Operation): void;
 }
 
 export interface SyscallSink {
-  /** The probe reports calls that take at least this long. */
+  /** The probe reports calls of at least this duration. */
   readonly thresholdNs: number;
-  /** Whether the probe should report calls with this name. Called once per name. */
+  /** Whether to report calls with this name. Called once per name. */
   wants(name: string): boolean;
   /**
-   * The probe calls this once, with a function that returns the start time of the task's current call. The function
-   * returns 0 if the task is in no call, or in a call that the sink does not want. The result is valid until the task's
-   * next call.
+   * Called once. `since` returns the start time of the task's current call; 0 if the task is in no call, or in a call
+   * that the sink does not want.
    */
   watch(since: (pid: number) => TimestampNs): void;
   /**
@@ -68,7 +65,7 @@ export interface SyscallSink {
 }
 
 export interface BlockSink {
-  /** Called for every completed request. The receiver selects the requests that a task waited for. */
+  /** Called for every completed request, whether or not a task waited for it. */
   ended(request: BlockRequest): void;
 }
 
@@ -79,18 +76,15 @@ export interface BlockRequest {
   operation: string;
   bytes: number;
   sector: number;
-  /**
-   * When the request was first put into the queue, by its insertion or by the driver after an issue; 0 if it never was
-   * in the queue.
-   */
+  /** When the request was first queued, by its insertion or by the driver after an issue; 0 if never. */
   insertNs: TimestampNs;
-  /** When the request was issued. If the request was issued several times: the last time. */
+  /** When the request was last issued. */
   issueNs: TimestampNs;
   completeNs: TimestampNs;
-  /** Task that put the request into the queue; if the request was never queued, the task that issued it. */
+  /** Task that queued the request; if the request was never queued, the task that issued it. */
   pid: number;
   issueCpu: number;
-  /** Task that issued the request; 0 if an interrupt did. */
+  /** Task that issued the request; 0 for an interrupt. */
   issuer: number;
   /** CPU that completed the request. */
   cpu: number;
@@ -101,37 +95,29 @@ export interface BlockRequest {
 }
 
 export interface TaskSink {
-  /** The probe reports waits for a CPU that are at least this long, for all tasks. */
+  /** The probe reports waits for a CPU of at least this length, for all tasks. */
   readonly waitThresholdNs: number;
   /** Before the probe reports a wait of at least this length, it calls `ran` for the task that used the CPU. */
   readonly culpritNs: number;
-  /**
-   * True: the probe reports all tasks, so that a trace can show what a task did before it woke another task. False: the
-   * probe reports only tasks in a watched call, and long waits.
-   */
+  /** Whether the probe reports all tasks. If not, the probe reports only tasks in a watched call, and long waits. */
   readonly follows: boolean;
-  /** Returns the start time of the task's watched call; 0 if the task is in no watched call. */
+  /** Start time of the task's watched call; 0 if there is none. */
   inCall(pid: number): TimestampNs;
   /**
-   * The probe calls this once, with its function `cameBack`. The sink calls `cameBack` if an event shows that a task is
-   * running, but earlier events showed that the task stopped running. The probe then reports that the task is running
-   * again.
+   * Called once. The sink calls `cameBack` when an event shows that a switched-out task is running. The probe then
+   * calls `switchedIn`.
    */
   watch(cameBack: (pid: number, cpu: number, nowNs: TimestampNs) => void): void;
   /**
-   * The probe calls this once, with a function that returns the name of what woke a task: an interrupt, softirq or
-   * timer. `wokenBy` is a code from `wakeCode`. The function returns undefined if another task woke the task, or if the
-   * waker is unknown.
+   * Called once. `nameOf` returns the name of the interrupt, softirq or timer in a code from `wakeCode`; undefined if
+   * the code contains none.
    */
   names(nameOf: (wokenBy: number) => string | undefined): void;
-  /**
-   * If the kernel has workqueue events, the probe calls this once, with a function that returns the name of the kernel
-   * function at an address (two 32-bit words).
-   */
+  /** Called once, if the kernel has workqueue events. `nameOf` returns the name of the function at an address. */
   works(nameOf: (low: number, high: number) => string | undefined): void;
   /** A kworker begins to run the work function at this address. Address 0: the work function has ended. */
   worked(pid: number, atNs: TimestampNs, low: number, high: number): void;
-  /** A task (0: the idle task) ran on a CPU, usually until it was switched out. Its comm begins at `words[commAt]`. */
+  /** A task (0: the idle task) ran on a CPU. Its comm begins at `words[commAt]`. */
   ran(
     cpu: number,
     pid: number,
@@ -142,59 +128,51 @@ export interface TaskSink {
   ): void;
   /** Events of this CPU between these times may be missing. */
   lost(cpu: number, fromNs: TimestampNs, untilNs: TimestampNs): void;
-  /** A task that waits for a CPU was moved to the run queue of this CPU. */
+  /** A waiting task was moved to the run queue of this CPU. */
   moved(pid: number, cpu: number, atNs: TimestampNs): void;
-  /** A task runs on a CPU again. `follows` determines which tasks the probe reports. `commAt`: as in `ran`. */
+  /** A task runs again. `commAt`: as in `ran`. */
   switchedIn(task: SwitchIn, words: Int32Array, commAt: number): void;
 }
 
-/** How a task returned to a CPU. The probe reuses one object for all returns. */
+/** How a task returned to a CPU. The probe reuses one object. */
 export interface SwitchIn {
   pid: number;
   cpu: number;
   /** Whether the task was in a watched call when it was switched out. */
   isWatched: boolean;
-  /**
-   * When the task was switched out; 0 if no event shows this, or if the task may have run during a later loss of
-   * events.
-   */
+  /** When the task was switched out; 0 if unknown, or if the task may have run during a later loss of events. */
   outNs: TimestampNs;
-  /**
-   * Whether an event shows the switch to the task. False if `cameBack` reported the task: some switches are not
-   * recorded, for example from the idle task on some virtual machines.
-   */
+  /** Whether an event shows the switch to the task. False if `cameBack` reported the task. */
   isSeen: boolean;
   /** When the task became runnable: `outNs` if it was preempted; 0 if unknown. */
   runnableNs: TimestampNs;
   inNs: TimestampNs;
   /** The bits of `prev_state` that mean "asleep"; 0 if the task was still runnable. */
   state: number;
-  /** Scheduling class of the task during the wait: an index of TASK_CLASSES. */
+  /** Scheduling class during the wait: an index of TASK_CLASSES. */
   taskClass: number;
   /** CPU whose run queue the task joined first. */
   queueCpu: number;
-  /** What woke the task, as a code from `wakeCode`. */
+  /** What woke the task: a code from `wakeCode`. */
   wokenBy: number;
   /** Task that woke this task. If an interrupt woke this task: the task that was interrupted. 0 if unknown. */
   waker: number;
   /** CPU on which `waker` ran; negative if unknown. */
   wakerCpu: number;
-  /**
-   * Flags of the kernel lock that the task waited for, as in LOCK_TYPES; negative if no event shows a wait for a lock.
-   */
+  /** Flags of the kernel lock that the task waited for (see LOCK_TYPES); negative if no event shows such a wait. */
   lock: number;
 }
 
 export interface FunctionSink {
-  /** The probe passes an object that looks up names of the addresses that it reports. Called once. */
+  /** Called once. `functions` names the addresses that the probe reports. */
   names(functions: FunctionNames): void;
-  /** Called for every return of a function, even after a very short call. The probe reports inner calls first. */
+  /** Called for every return, however short the call. Inner calls come first. */
   returned(call: FunctionReturn): void;
   /** Function returns before this timestamp may be missing. */
   lost(untilNs: TimestampNs): void;
 }
 
-/** A function call that has returned. The probe reuses one object for all calls. */
+/** A function call that has returned. The probe reuses one object. */
 export interface FunctionReturn {
   /** Address of the function, as two 32-bit words. */
   low: number;
@@ -202,16 +180,13 @@ export interface FunctionReturn {
   /** Task that called the function. If an interrupt called it: the task that was interrupted. */
   pid: number;
   cpu: number;
-  /**
-   * Call depth on the kernel's stack of traced calls: 0 for the outermost call. Calls that only another user of ftrace
-   * traces also count.
-   */
+  /** Depth on the kernel's stack of traced calls, from 0. Calls traced for other users of ftrace count, too. */
   depth: number;
-  /** Time on the tracer's own clock, which is not the trace clock. */
+  /** On the tracer's own clock, not the trace clock. */
   startNs: number;
   endNs: number;
   durationNs: number;
-  /** Timestamp of the record on the trace clock: slightly after `endNs`. */
+  /** On the trace clock, slightly after `endNs`. */
   recordedNs: TimestampNs;
   inInterrupt: boolean;
 }
@@ -222,17 +197,17 @@ export interface InterruptSink {
   ended(kind: 'irq' | 'softirq', name: string, cpu: number, startNs: TimestampNs, endNs: TimestampNs): void;
 }
 
-/** An interruption of a timerlat or osnoise thread. The probe reuses one object for all interruptions. */
+/** An interruption of a timerlat or osnoise thread. The probe reuses one object. */
 export interface Noise {
   source: NoiseSource;
   cpu: number;
-  /** Time on the tracer's own clock, which is not the trace clock. */
+  /** On the tracer's own clock, not the trace clock. */
   startNs: number;
-  /** Duration, without the time of interruptions that occurred inside this one. */
+  /** Duration without nested interruptions. */
   durationNs: number;
-  /** Timestamp of the record on the trace clock: slightly after the interruption ended. */
+  /** On the trace clock, slightly after the end. */
   recordedNs: TimestampNs;
-  /** Number of the irq, softirq vector or thread; 0 if the source has no number. */
+  /** Number of the irq, softirq vector or thread; 0 if there is none. */
   id: number;
 }
 
@@ -240,10 +215,7 @@ export const NOISE_SOURCES = ['hw', 'nmi', 'irq', 'softirq', 'thread'] as const;
 export type NoiseSource = (typeof NOISE_SOURCES)[number];
 
 export interface NoiseSink {
-  /**
-   * An interruption has ended. `bytes` contains the name of its source from `nameStart` up to `nameEnd`; the range is
-   * empty if the source has no name.
-   */
+  /** An interruption ended. `bytes` contains the name of its source from `nameStart` to `nameEnd`, if it has one. */
   held(noise: Noise, bytes: Uint8Array, nameStart: number, nameEnd: number): void;
   /** Records of this CPU before this timestamp may be missing. */
   lost(cpu: number, untilNs: TimestampNs): void;
@@ -259,19 +231,16 @@ export interface TimerlatSink extends NoiseSink {
 }
 
 export interface OsnoiseSink extends NoiseSink {
-  /** Called at the end of every measurement period, even if nothing interrupted the thread. */
+  /** A measurement period ended, with or without interruptions. */
   period(cpu: number, endNs: TimestampNs, runtimeNs: number, noiseNs: number, longestNs: number): void;
 }
 
 export interface LatencySink {
-  /**
-   * A latency tracer recorded the longest latency since its last reset. `trace`: text of the tracer's `trace` file, or
-   * ''.
-   */
+  /** A latency tracer has a new longest latency. `trace`: text of its `trace` file, or ''. */
   record(tracer: (typeof LATENCY_TRACERS)[number], latencyNs: number, trace: string): void;
 }
 
-/** A span of an application, as named by the W3C `traceparent` in a marker. */
+/** A span of an application, from the W3C `traceparent` in a marker. */
 export interface MarkedSpan {
   /** 32 hex digits. */
   traceId: string;
@@ -281,12 +250,9 @@ export interface MarkedSpan {
 }
 
 export interface MarkerSink {
-  /**
-   * Counts a marker of this thread, and returns whether the rate limits allow the probe to read it. The probe must call
-   * this before it reads the marker.
-   */
+  /** Must be called before each marker of this thread is read. Returns whether the rate limits allow the reading. */
   takes(pid: number, atNs: TimestampNs): boolean;
-  /** The probe read a span marker with a wrong format. */
+  /** A span marker has a wrong format. */
   malformed(): void;
   /** The thread began to work within this span. */
   began(pid: number, atNs: TimestampNs, span: MarkedSpan): void;

@@ -1,6 +1,6 @@
 /**
- * Names of the kernel's lock types, by the flags of lock:contention_begin (include/trace/events/lock.h): SPIN 1, READ
- * 2, WRITE 4, RT 8, PERCPU 16, MUTEX 32.
+ * Lock types by the flags of lock:contention_begin (include/trace/events/lock.h): SPIN 1, READ 2, WRITE 4, RT 8, PERCPU
+ * 16, MUTEX 32.
  */
 export const LOCK_TYPES: Readonly<Record<number, string>> = {
   0: 'semaphore',

@@ -1,7 +1,4 @@
-/**
- * The log interface for all code. A call passes fields first, then a constant message that users can search for.
- * `src/cli` determines the destination and the format of the log.
- */
+/** The log interface for all code. Messages are constant, so that users can search for them. */
 export type LogMethod = (fields: Record<string, unknown>, message: string) => void;
 
 export interface Log {

@@ -1,4 +1,4 @@
-/** Where and how to push telemetry, as plain data. src/config creates it; exporters use it. */
+/** Where and how to push telemetry. */
 
 export const OTLP_PROTOCOLS = ['http/protobuf', 'http/json', 'grpc'] as const;
 export type OtlpProtocol = (typeof OTLP_PROTOCOLS)[number];
@@ -18,10 +18,7 @@ export interface OtlpTarget {
   clientKeyFile?: string | undefined;
 }
 
-/**
- * How to push histograms: with the classic bounds that a Prometheus scrape also gets, or with exponential buckets of
- * scale 3.
- */
+/** How to push histograms: with the classic bounds of a Prometheus scrape, or with exponential buckets of scale 3. */
 export const OTLP_HISTOGRAMS = ['explicit_bucket_histogram', 'base2_exponential_bucket_histogram'] as const;
 export type OtlpHistograms = (typeof OTLP_HISTOGRAMS)[number];
 
@@ -35,11 +32,11 @@ export interface OtlpMetricsConfig {
 
 export interface OtlpTracesConfig {
   target: OtlpTarget;
-  /** Maximum queued spans. A trace that does not fit is dropped as a whole. */
+  /** Maximum queued spans. A trace that does not fit is dropped entirely. */
   maxQueueSpans: number;
   /** Maximum spans per request. A trace with more spans is sent in a separate request. */
   maxBatchSpans: number;
-  /** How long the exporter waits for more traces after the first one, before it sends them. */
+  /** How long the exporter waits for more traces after the first one. */
   delayMs: number;
   /** Timeout of one request, including retries. */
   exportTimeoutMs: number;

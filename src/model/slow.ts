@@ -1,4 +1,4 @@
-/** Response types of `/api/v1/slow`, as described in docs/http-api.md. The web page reads these responses. */
+/** Response types of `/api/v1/slow` (docs/http-api.md). */
 import type { Attributes } from './span.ts';
 
 export interface SpanTree {
@@ -18,12 +18,11 @@ export interface SlowTree extends SpanTree {
   /** Id of the application's span that the trace belongs to. */
   parentSpanId?: string | undefined;
   kind: string;
-  /** Number of spans of the trace that this tree leaves out. */
+  /** Number of spans that this tree leaves out. */
   pruned: number;
   resource: Readonly<Record<string, string>>;
 }
 
-/** Response to a search, or to a request for one trace id. */
 export interface SlowAnswer {
   kinds: readonly string[];
   /** For a search: slowest first. For a trace id: newest first. */

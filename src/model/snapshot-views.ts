@@ -1,8 +1,8 @@
-/** Computes the exported buckets of a histogram series from a snapshot of its fine buckets (see histogram-grid.ts). */
+/** Computes the exported buckets of a histogram series from its fine buckets (see histogram-grid.ts). */
 import { FINE_BLOCK_BITS, FINE_BLOCK_SIZE, type HistogramGrid, ZERO_BUCKET } from './histogram-grid.ts';
 import type { HistogramSnapshot } from './metric.ts';
 
-/** Writes the cumulative count at each classic bound of one series to `out`, which has one element per bound. */
+/** Writes the cumulative count at each classic bound of a series to `out`. */
 export function classicCounts(
   grid: HistogramGrid,
   data: HistogramSnapshot,
@@ -27,9 +27,8 @@ export function classicCounts(
 }
 
 /**
- * Calls `visit` for each non-empty exponential bucket of one series, in ascending order of index (Prometheus'
- * numbering: bucket i contains (2^((i-1)/8), 2^(i/8)] seconds; OpenTelemetry's index is one lower). Returns the number
- * of recorded zeros.
+ * Visits the non-empty exponential buckets of a series in ascending order. Bucket i contains (2^((i-1)/8), 2^(i/8)]
+ * seconds, as in Prometheus; OpenTelemetry's index is one lower. Returns the number of recorded zeros.
  */
 export function exponentialCounts(
   grid: HistogramGrid,

@@ -1,4 +1,4 @@
-/** Names of softirq vectors, from include/linux/interrupt.h of the mainline kernel. */
+/** Names of softirq vectors (include/linux/interrupt.h). */
 export const SOFTIRQS = [
   'HI',
   'TIMER',

@@ -1,11 +1,8 @@
-/**
- * Finished traces of slow operations, as plain data. The capture thread makes them. The main thread exports them, keeps
- * them for `/api/v1/slow`, and adds their exemplars to histograms.
- */
+/** Finished traces of slow operations. The capture thread makes them; the main thread exports and keeps them. */
 import type { TASK_CLASSES } from './task-classes.ts';
 import { LATENCY_TRACERS } from './tracer.ts';
 
-/** Kinds of traces: the keys under `spans.kinds`, and the values of the label `kind`. */
+/** Kinds of traces: keys under `spans.kinds`, and values of the label `kind`. */
 export const SPAN_KINDS = [
   'syscalls',
   'block',
@@ -18,10 +15,7 @@ export const SPAN_KINDS = [
 ] as const;
 export type SpanKind = (typeof SPAN_KINDS)[number];
 
-/**
- * Kinds whose operations belong to a thread. Such an operation can be part of an application's span, and the config can
- * exclude it by its task.
- */
+/** Kinds whose operations belong to a thread, so that the config can exclude them by task. */
 export const TASK_KINDS: readonly SpanKind[] = ['syscalls', 'block', 'sched', 'metrics', 'function_graph'];
 
 export type AttributeValue = string | number | boolean | readonly string[];
@@ -31,7 +25,7 @@ export type Attributes = Readonly<Record<string, AttributeValue>>;
 export type WallTime = readonly [seconds: number, nanoseconds: number];
 
 export interface SpanRecord {
-  /** Name of the type of operation, with low cardinality: `syscall fsync`, `block write`, `runqueue wait`. */
+  /** Type of operation, with low cardinality: `syscall fsync`, `block write`, `runqueue wait`. */
   name: string;
   /** 16 hex digits. */
   spanId: string;
@@ -39,18 +33,18 @@ export interface SpanRecord {
   parentSpanId: string;
   start: WallTime;
   end: WallTime;
-  /** `end` minus `start`, exact to the nanosecond on the trace clock. */
+  /** `end` minus `start` on the trace clock, exact to the nanosecond. */
   durationNs: number;
   attributes: Attributes;
   /** Why the operation failed, such as `ENOSPC`. Absent if it succeeded. */
   error?: string | undefined;
 }
 
-/** A histogram bucket that can show one of the trace's spans as an example. */
+/** An example for a histogram bucket: one of the trace's spans. */
 export interface ExemplarRecord {
   /** Name of the histogram. */
   metric: string;
-  /** Values of all labels of the series, in the order in which the metric declares the labels. */
+  /** Values of all labels of the series, in the metric's order. */
   labelValues: readonly string[];
   valueNs: number;
   spanId: string;
@@ -60,15 +54,14 @@ export interface TraceRecord {
   kind: SpanKind;
   /** 32 hex digits. The application's trace ID, if the application set one. */
   traceId: string;
-  /** The root first, and every parent before its children. */
+  /** Every parent comes before its children. */
   spans: readonly SpanRecord[];
   /**
-   * The value that the agent compares with the kind's threshold, and by which it sorts traces: usually the duration.
-   * For osnoise: the noise of a period. For a syscall that the config does not name: the duration without interruptible
-   * sleep.
+   * The value to compare with the threshold: usually the duration. For osnoise: the noise of a period. For a syscall
+   * that the config does not name: the duration without interruptible sleep.
    */
   weightNs: number;
-  /** Number of spans that the agent left out of the trace. */
+  /** Number of spans that the trace leaves out. */
   pruned: number;
   /** Attributes of the traced resource (`container.id`, `k8s.pod.uid`), in addition to the agent's. */
   resource: Readonly<Record<string, string>>;
@@ -76,15 +69,15 @@ export interface TraceRecord {
 }
 
 /**
- * Values of the label `outcome` of traces and spans. `kept`: only in memory, because no OTLP backend is configured.
- * `suspended`: the probe that tracks tasks for traces was suspended.
+ * Values of the label `outcome`. `kept`: only in memory, because no OTLP backend is configured. `suspended`: the probe
+ * that tracks tasks for traces was suspended.
  */
 export type SpanOutcome = 'exported' | 'kept' | 'over_budget' | 'pruned' | 'failed' | 'suspended';
 
-/** Which slow operations become traces, as plain data. */
+/** Which slow operations become traces. */
 export interface SpansConfig {
   maxTracesPerSecond: number;
-  /** Whether to look up the containers of traced processes in the host's /proc. */
+  /** Whether to look up containers of processes in the host's /proc. */
   containers: boolean;
   /** Whether to read markers from the top-level buffer, on kernels that cannot copy them to an instance. */
   topLevelMarkers?: boolean;
@@ -108,7 +101,7 @@ export interface KindOptions {
   excludeProcesses?: readonly string[] | undefined;
   containers?: readonly string[] | undefined;
   excludeContainers?: readonly string[] | undefined;
-  /** Scheduling classes of the tasks. If undefined, all. */
+  /** Scheduling classes of the tasks; undefined: all. */
   classes?: readonly (typeof TASK_CLASSES)[number][] | undefined;
   /** Only for function_graph: calls shorter than this are left out of the tree. */
   minChildNs?: number | undefined;

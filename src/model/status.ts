@@ -1,26 +1,25 @@
-/** Whether a probe is up and, if not, why. */
 export interface ProbeStatus {
   name: string;
   up: boolean;
   /** Why the probe is not up; '' if it is. */
   reason: string;
-  /** Events that the probe requested and receives. */
+  /** Events that the probe receives. */
   events: string[];
-  /** Sentences that say what the probe cannot measure on this machine, and which names in the config match nothing. */
+  /** What the probe cannot measure on this machine, and names in the config that match nothing. */
   notes?: readonly string[];
 }
 
 /** The agent's CPU budget, and the probes that the agent suspended to stay within the budget. */
 export interface BudgetStatus {
-  /** The budget (`cores`) and the agent's average use over the window (`usedCores`), in CPUs. */
+  /** The budget (`cores`) and the average use over the window, in CPUs. */
   cores: number;
   usedCores: number;
   windowSeconds: number;
-  /** `until`: UTC, RFC 3339. If the agent is still over its budget at this time, it extends the suspension. */
+  /** `until`: UTC, RFC 3339. The suspension is extended if the agent is then still over its budget. */
   suspended: { probe: string; until: string; reason: string }[];
 }
 
-/** Whether a kind of trace receives the events it needs. */
+/** Whether a kind of trace receives its events. */
 export interface KindStatus {
   kind: string;
   up: boolean;
@@ -38,7 +37,7 @@ export interface MarkerStatus {
 
 /** Which facts about an operation's task the spans contain. */
 export interface ProcessFactsStatus {
-  /** Whether spans name the process and the program. */
+  /** Whether spans name processes and programs. */
   processes: boolean;
   containers: boolean;
   /** Why facts about processes or containers are missing; '' if both are available. */
@@ -50,33 +49,33 @@ export interface CpuLoss {
   overrun: number;
   commitOverrun: number;
   dropped: number;
-  /** Events that another process read from the buffer, so that the agent did not get them. */
+  /** Events that another process read from the buffer. */
   taken: number;
   /** How often the buffer was emptied. Each time, an unknown number of events was lost. */
   cleared: number;
-  /** How often recording was interrupted, or may have been interrupted. */
+  /** How often recording was, or may have been, interrupted. */
   paused: number;
 }
 
-/** Losses of one CPU's buffer, and the number of events read from it, since the instance was created. */
+/** Losses of one CPU's buffer, and events read from it (`read`), since the instance was created. */
 export interface LossReport extends CpuLoss {
   buffer: string;
   cpu: number;
   read: number;
 }
 
-/** A buffer that the agent reads: the instance for events, or the instance of a tracer. */
+/** A buffer that the agent reads. */
 export interface BufferStatus {
   buffer: string;
-  /** '' if the buffer is the top level's. */
+  /** '' for the top level's buffer. */
   instance: string;
-  /** `raw` or `trace_pipe`. `none`: the agent reads only the tracer's longest latency. */
+  /** `raw` or `trace_pipe`. `none`: only the tracer's longest latency is read. */
   reader: string;
   bufferBytesPerCpu: number;
   subbufferBytes: number;
 }
 
-/** Contents of `/api/v1/status` and `/`. Plain data, because the capture thread sends it to the main thread. */
+/** Contents of `/api/v1/status` and `/`. Plain data, because it is sent between threads. */
 export interface CaptureStatus extends Omit<BufferStatus, 'buffer'> {
   source: 'live' | 'replay';
   kernelRelease: string;
@@ -84,30 +83,30 @@ export interface CaptureStatus extends Omit<BufferStatus, 'buffer'> {
   clock: string;
   tracefs: string;
   cpus: number;
-  /** All buffers that the agent reads. The buffer for events is first, if it exists. Empty for a replay. */
+  /** The buffer for events comes first, if it exists. Empty for a replay. */
   buffers: BufferStatus[];
   tickMs: number;
   probes: ProbeStatus[];
   /** Kinds of traces that are on. */
   kinds: KindStatus[];
-  /** Absent if no enabled kind of trace can become part of an application's trace. */
+  /** Absent if no enabled kind of trace can be part of an application's trace. */
   markers?: MarkerStatus | undefined;
   /** Absent if all kinds of traces are off. */
   tasks?: ProcessFactsStatus | undefined;
   loss: LossReport[];
   warnings: string[];
-  /** CPU seconds that the capture thread has used, and the number of events that it has processed. */
+  /** CPU seconds of the capture thread, and number of events that it has processed. */
   cost: { cpuSeconds: number; events: number };
   /** Absent if the config sets no budget. */
   budget?: BudgetStatus | undefined;
 }
 
-/** The response of `/api/v1/status`. The page at `/` shows the same data. */
+/** The response of `/api/v1/status`. */
 export interface StatusDocument {
   version: string;
   source: 'live' | 'replay';
   ready: boolean;
-  /** Why the agent is not ready, or why the capture does not answer; else ''. */
+  /** Why the agent is not ready, or why the capture does not answer; '' otherwise. */
   reason: string;
   /** Null if the capture thread does not answer. */
   capture: CaptureStatus | null;

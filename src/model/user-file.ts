@@ -1,4 +1,4 @@
-/** Opens and reads files that the user named. Never blocks, accepts only regular files, and limits their size. */
+/** Reads files that the user named. Never blocks, accepts only regular files, and limits their size. */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoOf } from './errors.ts';
 
@@ -8,7 +8,7 @@ export const MAX_USER_FILE_BYTES = 1024 * 1024;
 const { O_RDONLY, O_NONBLOCK, O_NOCTTY } = constants;
 const ATTEMPTS = 3;
 
-/** Opens the file. Throws an `Error` that says what is wrong, without the name of the file. */
+/** Throws an `Error` that says what is wrong, without the name of the file. */
 export function openUserFile(file: string): number {
   let fd: number;
   try {
@@ -26,8 +26,7 @@ export function openUserFile(file: string): number {
 }
 
 /**
- * Reads the whole file. Throws an `Error` if the file can't be opened, is not a regular file, is longer than
- * `maxBytes`, or keeps changing.
+ * Throws an `Error` if the file can't be opened, is not a regular file, is longer than `maxBytes`, or keeps changing.
  */
 export function readUserFile(file: string, maxBytes = MAX_USER_FILE_BYTES): Buffer {
   const fd = openUserFile(file);
@@ -49,7 +48,7 @@ function contentOf(fd: number, maxBytes: number): Buffer {
   const chunks: Buffer[] = [];
   let length = 0;
   for (;;) {
-    // Don't rely on the size from `fstat`: the file may grow.
+    // The file may grow, so don't rely on its size from `fstat`.
     const chunk = Buffer.allocUnsafe(64 * 1024);
     const bytes = readSync(fd, chunk, 0, chunk.length, length);
     if (bytes === 0) return Buffer.concat(chunks, length);

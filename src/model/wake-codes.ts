@@ -1,7 +1,6 @@
 /**
- * Encodes what woke a task as a number. The low 3 bits contain a kind (`BY_…`). The other bits contain the number of an
- * interrupt handler or of a softirq vector. A probe stores a code for every wake-up, and looks up the name only if a
- * trace needs it.
+ * Encodes what woke a task as a number: a kind (`BY_…`) in the low 3 bits, and the number of an interrupt handler or
+ * softirq vector in the others.
  */
 /** Another task woke the task. */
 export const BY_TASK = 0;
@@ -19,7 +18,7 @@ export const BY_UNKNOWN = 6;
 
 const KIND_BITS = 3;
 const KIND_MASK = (1 << KIND_BITS) - 1;
-/** Mask of the number of a handler or vector. Larger numbers lose their high bits. */
+/** Larger numbers of a handler or vector lose their high bits. */
 const NUMBER_MASK = (1 << 13) - 1;
 /** Number of bits in a code. */
 export const CODE_BITS = 16;
