@@ -35,9 +35,9 @@ export function intReader(format: EventFormat, fieldName: string): IntReader {
 }
 
 /**
- * Returns the offset of an integer's low 32 bits, in words from the start of the payload. Fast paths use the offset
- * without a bounds check; they must declare the field, so that the decoder skips records without it. Throws an `Error`
- * if the field is missing, is an array, or does not consist of aligned words.
+ * Returns the offset of an integer's low 32 bits, in words from the start of the payload. A fast path reads this word
+ * without a bounds check, because the decoder skips records without the fields that a handler declares. Throws an
+ * `Error` if the field does not exist, is an array, or does not consist of aligned words.
  */
 export function wordOffset(format: EventFormat, fieldName: string): number {
   const { offset, size } = integerField(format, fieldName);
@@ -117,8 +117,9 @@ function inlineBounds({ offset: at, size }: FieldFormat): BytesReader {
 }
 
 /**
- * Makes a reader of a dynamic array. The field's low 16 bits contain the array's offset from the start of the record
- * or, for `__rel_loc`, from the end of the field. The high 16 bits contain the length; a 2-byte field has none.
+ * Makes a reader of a dynamic array. The low 16 bits of the field contain the array's offset from the start of the
+ * record or, for `__rel_loc`, from the end of the field. The high 16 bits contain the length. A 2-byte field contains
+ * no length: its array extends to the end of the record.
  */
 function locatedBounds({ offset: at, size, location }: FieldFormat): BytesReader {
   const base = location === 'rel_loc' ? at + size : 0;

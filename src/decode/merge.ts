@@ -110,7 +110,7 @@ export class Merger {
         this.#merge(watermark);
         break;
       } catch (error) {
-        // A bug in a handler must not stop the stream. Without this, the next run would start at the same event.
+        // A bug in a handler must not stop the stream, and the next run must not start at the same event.
         this.#dropPage('handler_failed', error);
       }
     }

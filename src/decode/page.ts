@@ -42,7 +42,7 @@ export interface Page {
   readonly words: Int32Array<ArrayBuffer>;
   /** Byte offset after the last event; `PageLayout.dataOffset` if the page is empty. */
   end: number;
-  /** Timestamp of the page's header, to which the first event's time delta is relative. */
+  /** Timestamp in the page's header. The time delta of the page's first event is relative to this time. */
   timestampNs: TimestampNs;
   /** Whether events were lost before the page's first event. */
   lost: boolean;

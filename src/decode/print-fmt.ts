@@ -20,8 +20,8 @@ export function flagPairs(format: Pick<EventFormat, 'printFmt'>, fieldName?: str
 }
 
 /**
- * Returns a function that maps a field's value to its name, or undefined if the print fmt names no values. Names of
- * bits are joined with `|`. `nth`: which of several calls for the field to use, from 0.
+ * Returns a function that maps a field's value to its name, or to undefined if the value has no name. Returns undefined
+ * if the print fmt has no names for the field. `nth`: which of several calls for the field to use, from 0.
  */
 export function printedNames(
   format: Pick<EventFormat, 'printFmt'>,

@@ -15,14 +15,15 @@ export interface Run {
   /** Passed to a handler if no fast path handled the event. */
   readonly record: EventRecord;
   /**
-   * Handles events until no cursor has an event up to the watermark, then returns false. Returns true if the heap's
-   * first cursor is at the end of its page, or at something other than plain data. The caller must then move the cursor
-   * from there, and restore the order of the heap.
+   * Handles events until no cursor has an event up to the watermark, and then returns false. Returns true earlier if
+   * the heap's first cursor is at the end of its page, or at something other than plain data. The caller must then move
+   * this cursor to its next data event, and restore the order of the heap. The cursor's timestamp is that of its last
+   * handled event.
    */
   go(): boolean;
 }
 
-/** Less than the difference between two timestamps. Has no effect above 2^53 ns: late events are then miscounted. */
+/** Less than the difference between any two different timestamps. Above 2^53 ns, late events are miscounted. */
 const LATE_EPSILON_NS = 0.5;
 /** Length of a Float64Array that V8 stores outside its heap and never moves. Access is then faster. */
 const OUTSIDE_THE_HEAP = 32;
@@ -38,7 +39,7 @@ export function makeRun(dispatcher: Dispatcher, columns: Columns, onShort: (cpu:
   const limitOf = makeLimit(columns, times);
   const restore = makeSift(columns);
   const record = emptyRecord();
-  // One closure per slot. V8 would inline a shared closure with all handlers into the loop, and spill the loop's state.
+  // One closure per slot. If the slots shared one, V8 would inline all handlers and keep the loop's state in memory.
   const outside = Array.from(minLengths, () => (slot: number): void => {
     if (record.length >= minLengths[slot]) call(slot, record);
     else onShort(record.cpu);

@@ -68,7 +68,7 @@ export function makeBlockReader(scratch: Scratch, place: RecordPlace): BlockRead
     if (pos < 0 || bytes[pos] !== SPACE) return -1;
     put(dev, major * 2 ** MINOR_BITS + parsedNumber());
     pos = skipSpaces(bytes, pos, end);
-    // Skip the ID or name of a cgroup. An action, in contrast, consists only of letters.
+    // Skip the ID or name of a cgroup. An action contains only letters and `_`.
     if (!isWordOfLetters(bytes, pos, end)) pos = skipSpaces(bytes, wordEnd(bytes, pos, end), end);
     const what = bytes[pos];
     if (!isWordOfLetters(bytes, pos, end)) return -1;

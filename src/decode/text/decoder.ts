@@ -29,7 +29,7 @@ export interface TextDecoderOptions {
   types: readonly TextEventType[];
   dispatcher: Dispatcher;
   functions: FunctionInterner;
-  /** Number of possible CPUs. A line with a higher CPU number counts as broken. */
+  /** Number of possible CPUs. A line with a CPU number that is not less counts as broken. */
   cpuCount: number;
   /** The text comes from the tracer function_graph. */
   isGraph: boolean;

@@ -6,11 +6,10 @@
  *     TIME |   CPU)    task-pid    | ! duration us  |  indent name();       an entry and its exit in one line
  *     TIME |   CPU)    task-pid    | ! duration us  |  indent } / * name * /  an exit
  *
- * Tracer options add TIME, task-pid, the name at an exit, flags (` d..1. | `) after task-pid, and a line ` (Overruns:
- * 0)` after an exit. task-pid contains up to 7 bytes of the task's name, which can be any bytes.
- *
- * When a CPU switches tasks, the kernel prints a banner of three lines. The kernel prints other events as comments, `/
- * * name: text * /`. Arrows that mark interrupts (`==========>`) are not events.
+ * Tracer options add TIME, task-pid, the name at an exit, flags (` d..1. | `) after task-pid, and a line
+ * ` (Overruns: 0)` after an exit. task-pid contains up to 7 bytes of the task's name, which can be any bytes. When a
+ * CPU switches tasks, the kernel prints a banner of three lines. The kernel prints other events as comments. Arrows
+ * that mark interrupts (`==========>`) are not events.
  */
 import type { TimestampNs } from '../../model/time.ts';
 import type { FunctionInterner } from './function-interner.ts';
@@ -24,10 +23,7 @@ import { type Scratch, writeNumber } from './scratch.ts';
 import { lineEnd, startsWith } from './search.ts';
 
 export interface GraphReader {
-  /**
-   * Passes a line's events to the handlers. Returns where the next line begins, or -1 if the line is not
-   * function_graph's.
-   */
+  /** Passes a line's events to the handlers. Returns where the next line begins, or -1 for lines of other tracers. */
   line(bytes: Uint8Array, from: number, end: number): number;
 }
 

@@ -38,7 +38,7 @@ interface State {
   /** Values of the parts of composed fields (see program.ts). */
   parts: Float64Array;
   tries: number;
-  /** Whether a line must follow each newline that could be inside a string. */
+  /** Whether text that looks like a line must follow a newline that could be inside a string. */
   strict: boolean;
 }
 

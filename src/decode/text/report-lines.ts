@@ -1,7 +1,7 @@
 /**
- * Converts text of events from `trace-cmd report` to the kernel's text. The two differ for tracers and with the
- * report's option `-R`. Source: libtraceevent, tep_print_fields() and plugins; print fmts in
- * kernel/trace/trace_entries.h.
+ * Converts text of events from `trace-cmd report` to the kernel's text. Most events differ only in padding. Records of
+ * tracers, and all events with the option `-R`, differ more. Source: libtraceevent, tep_print_fields() and its plugins;
+ * print fmts in kernel/trace/trace_entries.h.
  */
 
 interface Rewrite {

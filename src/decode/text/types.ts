@@ -17,7 +17,8 @@ export interface TextTarget {
   /** Events of `cpu` before `untilNs` were lost. */
   onLoss(cpu: number, untilNs: TimestampNs): void;
   /**
-   * A line can't be parsed, or its handler threw. Must drop operations that began before `untilNs`. Default: `onLoss`.
+   * A line can't be parsed, or its handler threw. Operations that began before `untilNs` must be dropped. Default:
+   * `onLoss`.
    */
   onBroken?(cpu: number, untilNs: TimestampNs): void;
   /** A line can't be decoded, or a handler threw. `cpu` is -1 if the line does not contain a CPU. */

@@ -23,7 +23,10 @@ export function userEventFormats({ system, fields }: EventFormat): string[] | un
   return variants.map(({ text, values }) => `"${text.slice(1)}"${values}`);
 }
 
-/** Returns the possible texts of a field. The kernel prints a byte with its character, if printable. */
+/**
+ * Returns the possible texts of a field. The kernel prints a byte as a number, and a printable byte also as a
+ * character.
+ */
 function textsOf(field: FieldFormat, countByte: () => number): { text: string; values: string }[] {
   const { name, type, size, array } = field;
   const value = `, REC->${name}`;
