@@ -27,8 +27,7 @@ export function set(store: JournalStore, owner: string, file: string, value: str
   const entry = store.claim(owner, file, form, text);
   const { left: previous } = entry;
   delete entry.left;
-  // If the state file on disk already contains what is needed to restore the file, ignore a failed save (such as on a
-  // full disk), so that the agent can still stop a tracer.
+  // Ignore a full disk if the state file already contains what is needed, so that the agent can still stop a tracer.
   if (isOwner && (isChangedByKernel(file) || wanted === normalForm(form, entry.before)))
     store.saveIfPossible();
   else store.saveFor(owner);
@@ -79,10 +78,7 @@ export function add(store: JournalStore, owner: string, file: string, values: re
   return appendValues(path, values);
 }
 
-/**
- * Updates an entry after a failed write. If the file has its original text, drops the entry. Otherwise, sets
- * `entry.left` to `previous`.
- */
+/** Drops the entry if the file has its original text. Otherwise, sets `entry.left` to `previous`. */
 function forgetIfUnchanged(
   store: JournalStore,
   entry: JournalEntry,

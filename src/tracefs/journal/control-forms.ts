@@ -1,13 +1,9 @@
-/**
- * Formats of the control files that the journal can restore. For many of these files, the text to write differs from
- * the text that a read returns. Sources: kernel/trace/trace.c, ftrace.c, trace_osnoise.c, trace_hwlat.c, blktrace.c.
- */
+/** Formats of control files. For many of these files, the text to write differs from the text that a read returns. */
 
 /**
- * Formats of files. `value`: the text is the value. `choice`: all choices, the current one in brackets. `mask`: CPUs in
- * hexadecimal words. `size`: a number, or `7 (expanded: 1408)`. `words`: options such as `A NO_B`; each write sets one
- * option. `switch`: `0` or `1`, followed by `*` if a trigger uses the event. `functions` and `pids`: lists. The agent
- * appends only to lists that were empty, so it restores a list by emptying it.
+ * `choice`: all choices, the current one in brackets. `size`: a number, or `7 (expanded: 1408)`. `words`: options such
+ * as `A NO_B`, one per write. `switch`: `0` or `1`, followed by `*` if a trigger uses the event. `functions` and
+ * `pids`: lists. Lists are restored by emptying, because the agent appends only to empty lists.
  */
 export type Form = 'value' | 'choice' | 'mask' | 'size' | 'words' | 'switch' | 'functions' | 'pids';
 
@@ -38,10 +34,7 @@ export function isList(form: Form): form is 'functions' | 'pids' {
   return form === 'functions' || form === 'pids';
 }
 
-/**
- * Converts a file's text, or a value to write, to a normal form. Two texts have the same normal form if they mean the
- * same setting.
- */
+/** Two texts have the same normal form if they mean the same setting. */
 export function normalForm(form: Form, text: string): string {
   const trimmed = text.trim();
   switch (form) {
@@ -69,8 +62,7 @@ export function normalForm(form: Form, text: string): string {
 /** Returns the values to write, one per write, so that the file contains `text` again. */
 export function valuesToWrite(form: Form, text: string): string[] {
   if (form === 'words') return words(text);
-  // Write the size after `expanded`. With the smaller size, the next user would get a buffer that is too small, because
-  // the kernel expands the buffer only when the top level is first used.
+  // Write the size after `expanded`, because the smaller size would be too small for the next user.
   if (form === 'size') return [/\(expanded: (\d+)\)/.exec(text)?.[1] ?? normalForm(form, text)];
   if (form === 'mask') return [text.trim()];
   return [normalForm(form, text)];

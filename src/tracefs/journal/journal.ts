@@ -1,8 +1,4 @@
-/**
- * The restore journal. Before the agent changes a system-wide setting, it saves the old text of the setting's file on
- * disk. It restores the text when it stops or, after a crash, at its next start. Each agent has one journal. When one
- * tracer stops, the agent restores only the files that it changed for this tracer.
- */
+/** The restore journal saves the old text of system-wide files on disk before the agent changes these files. */
 import { add, keep, keepIfFollows, set } from './changes.ts';
 import { tracerOf } from './owners.ts';
 import { type Restored, restoreEntries } from './restore.ts';
@@ -20,27 +16,15 @@ export interface Journal {
 
 /** In all methods, `file` is relative to the root of tracefs, or is `/sys/block/DISK/trace/enable`. */
 export interface JournalPart {
-  /**
-   * Saves the file's old text, then writes the value. Throws a `KernelError` if the kernel refuses the value, or if
-   * another tracer needs a different value.
-   */
+  /** Saves the old text, then writes the value. Throws a `KernelError`, also if another tracer needs another value. */
   set(file: string, value: string): void;
-  /**
-   * Appends to a list file. Returns the values that the kernel refuses with EINVAL. Throws a `KernelError`, for example
-   * if the list already contains entries of another user.
-   */
+  /** Appends to a list. Returns values refused with EINVAL. Throws a `KernelError`, also if others use the list. */
   add(file: string, values: readonly string[]): string[];
   /** Saves the old text of a file that the kernel itself will change. Throws `KernelError`. */
   keep(file: string): void;
-  /**
-   * Calls `step`, which writes another file. If the kernel then also changes `file`, keeps the old text of `file` in
-   * the journal. Rethrows errors of `step`.
-   */
+  /** Calls `step`. Keeps the old text of `file` in the journal if the kernel then also changes `file`. */
   keepIfFollows(file: string, step: () => void): void;
-  /**
-   * Call this if the tracer could not be stopped. `restore` then does not change the tracer's files, and keeps their
-   * old texts in the journal.
-   */
+  /** Call this if the tracer could not be stopped. `restore` then leaves the tracer's files as they are. */
   stillRuns(): void;
   restore(): Restored;
 }
@@ -64,11 +48,7 @@ export function openJournal(place: JournalPlace): Journal {
   };
 }
 
-/**
- * Restores the files that a killed agent with this name changed. Stop the agent's tracers first, because the kernel
- * restores some values itself when a tracer stops. Does not restore files of tracers in `stillRunning`. Throws a
- * `KernelError` if the state file cannot be trusted.
- */
+/** Stop the agent's tracers first, because the kernel restores some values when tracers stop. Throws `KernelError`. */
 export function restoreJournal(place: JournalPlace, stillRunning: readonly string[] = []): Restored {
   return restoreEntries(openStore(place), { running: new Set(stillRunning), isRecovery: true });
 }

@@ -7,20 +7,14 @@ import { pathOf } from './put-back.ts';
 import { bootId, type JournalEntry, loadEntries, stateFileOf } from './state.ts';
 import type { JournalPlace } from './store.ts';
 
-/**
- * Describes the tracer that runs at the top level; undefined if none runs. Call this before the agent itself uses the
- * top level, because the function cannot distinguish the agent's tracer from another user's.
- */
+/** Undefined if no tracer runs at the top level. Call this before the agent itself uses the top level. */
 export function foreignTracer(root: string): string | undefined {
   const tracer = tryReadText(join(root, 'current_tracer'))?.trim() ?? '';
   if (tracer === '' || tracer === 'nop') return undefined;
   return `tracer ${tracer} runs at the top level of ${root}, and this agent did not start it, or cannot stop it: if it is not needed, write nop to ${join(root, 'current_tracer')}, or run \`ftrace-exporter cleanup\` with the state directory of the agent that started it`;
 }
 
-/**
- * Describes the files that an agent's journal lists. If this process cannot write one of the files, also says why. If
- * the journal cannot be read, returns the error message. Undefined if the journal lists no files.
- */
+/** Describes the journaled files, or the error if the journal cannot be read. Undefined if there are no files. */
 export function journalState({ root, stateDir, name }: JournalPlace): string | undefined {
   const stateFile = stateFileOf(stateDir, name);
   let entries: JournalEntry[];

@@ -1,8 +1,4 @@
-/**
- * Names of the owners of journal entries. The owner `TRACER` has the options of a tracer and the system-wide files that
- * the tracer needs. The owner `TRACER at the top level` has the top level's own files while the tracer runs there. The
- * owner `markers at the top level` has these files while the agent reads markers from the top level's buffer.
- */
+/** Names of owners of journal entries: `TRACER`, or `TRACER at the top level` for the top level's own files. */
 
 const AT_TOP_LEVEL = ' at the top level';
 

@@ -1,7 +1,4 @@
-/**
- * Restores one journaled file, unless another user has changed the file since the agent's last write. Paths of files
- * are relative to the root of tracefs, or are `/sys/block/DISK/trace/enable`.
- */
+/** Restores one journaled file, unless another user has changed the file since the agent's last write. */
 import { isAbsolute, join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
 import { withDiskOpen } from '../disk-access.ts';
@@ -10,10 +7,7 @@ import { emptyList } from '../list-files.ts';
 import { coveredBy, type Form, formOf, isList, normalForm, valuesToWrite } from './control-forms.ts';
 import type { JournalEntry } from './state.ts';
 
-/**
- * Files that the kernel itself can change. When the agent is killed, the kernel stops recording and frees the buffer.
- * When a user moves hwlat's thread to other CPUs, the kernel changes hwlat's mode.
- */
+/** Files that the kernel changes when the agent is killed, or when a user moves hwlat's thread to other CPUs. */
 const CHANGED_BY_KERNEL = ['tracing_on', 'buffer_size_kb', 'hwlat_detector/mode'];
 
 export function isChangedByKernel(file: string): boolean {
@@ -44,11 +38,7 @@ export function writeValue(root: string, file: string, value: string): void {
   else writeControl(root, file, value);
 }
 
-/**
- * Restores a file. Returns `restored`; `nothing` if the file needs no change; or a message that says why the file does
- * not have its old value. `tracerIsOurs` is false if the agent could not restore `current_tracer`, for example because
- * another user has changed the tracer. Throws `KernelError`.
- */
+/** Returns `restored`, `nothing` (no change needed), or why the file lacks its old value. Throws `KernelError`. */
 export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean): string {
   const { file, before } = entry;
   const form = checkedForm(file);
@@ -57,8 +47,7 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
   const present = normalForm(form, text);
   const wanted = isList(form) ? '' : normalForm(form, before);
   if (present === wanted && form !== 'size') {
-    // After all listed tasks have exited, the kernel keeps an empty list, which matches no task. Truncating the file
-    // removes the list, so that all tasks match again.
+    // After all listed tasks exit, the list is empty but matches no task. Truncation makes it match all tasks.
     if (form === 'pids' && text.trim() === '') emptyList(path);
     return 'nothing';
   }
@@ -79,12 +68,10 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
 
 function isOurs(entry: JournalEntry, form: Form, present: string, tracerIsOurs: boolean): boolean {
   if (isChangedByKernel(entry.file)) return true;
-  // The kernel adds pids to the list when listed tasks fork, so the contents do not show which program wrote the list.
-  // Assume that the agent wrote the list, unless the agent could not restore `current_tracer`.
+  // The kernel adds pids when listed tasks fork, so the contents do not show which program wrote the list.
   if (form === 'pids') return tracerIsOurs;
   if (form === 'functions') {
-    // Loading or removing a module changes the list, so only check that each function in the list matches one of the
-    // globs that the agent wrote.
+    // Loading a module changes the list, so only check that each function matches a glob of the agent.
     return tracerIsOurs && coveredBy(present, entry.added ?? []);
   }
   return entry.left === undefined || entry.left === present;

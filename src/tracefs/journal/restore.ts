@@ -1,7 +1,4 @@
-/**
- * Restores journaled files, except files that another user needs now. Restores `current_tracer` first, then the other
- * files in reverse order of their first change.
- */
+/** Restores journaled files in reverse order, but `current_tracer` first. Skips files that another user needs. */
 import { KernelError } from '../../model/errors.ts';
 import { isTopLevelOwner, tracerOf } from './owners.ts';
 import { putBack, shortened } from './put-back.ts';
@@ -39,9 +36,7 @@ export function restoreEntries(store: JournalStore, request: RestoreRequest): Re
     tracerIsOurs = outcome === 'restored' || outcome === 'nothing';
     noteTracer(store, entry, { tracerIsOurs, running: request.running });
   }
-  // Check for another user of the top level only when restoring all entries. When only one tracer stops, the check is
-  // not necessary: the agent started the tracer only because the top level was free, and has stopped all recording at
-  // the top level.
+  // When only one tracer stops, no check is necessary, because the top level was free when this tracer started.
   const user = request.owner === undefined ? otherTopLevelUser(store.place.root, mine) : undefined;
   for (const entry of mine.filter((one) => !isTracer(one)).reverse()) {
     if (isOnlyGivenUp(entry, request)) continue;
@@ -63,10 +58,7 @@ function entriesOf(store: JournalStore, { owner, isRecovery = false }: RestoreRe
   }
 }
 
-/**
- * Whether there is a state file to remove although there are no entries to restore, for example a file from an earlier
- * boot. False if the request names an owner, because only a request for all entries removes the file.
- */
+/** Whether to remove a state file although there is nothing to restore, for example a file from an earlier boot. */
 function isStaleFileThere(
   { place, hasClaimed }: JournalStore,
   { owner, isRecovery }: RestoreRequest,
@@ -87,10 +79,7 @@ interface TracerState {
   running: Set<string>;
 }
 
-/**
- * If `current_tracer` was not restored, keeps its entry in the journal. Adds the entry's tracers to `running` if they
- * could not be stopped, and otherwise removes them from `running`.
- */
+/** Keeps the entry until `current_tracer` is restored. Updates `running` with the tracers of the entry. */
 function noteTracer(store: JournalStore, entry: JournalEntry, { tracerIsOurs, running }: TracerState): void {
   const couldNot = store.entries().includes(entry);
   if (!tracerIsOurs && !couldNot) store.entries().push(entry);
@@ -109,17 +98,13 @@ function whyItWaits(
   if (tracers.some((tracer) => running.has(tracer)))
     return `: tracer ${tracers.join(', ')} could not be stopped`;
   if (!entry.owners.every(isTopLevelOwner)) return undefined;
-  // Restoring the clock or the size would empty the other user's buffer. Restoring tracing_on could start a recording
-  // that the other user has stopped.
+  // Restoring would empty the other user's buffer (clock, size) or restart a stopped recording (`tracing_on`).
   const later = 'the next start or `ftrace-exporter cleanup` restores it';
   if (!tracerIsOurs) return ` while another user needs the top level: ${later}`;
   return user === undefined ? undefined : ` while another user needs the top level (${user}): ${later}`;
 }
 
-/**
- * Calls `putBack`. Keeps the entry only if an error occurred and another attempt can succeed. Returns the result of
- * `putBack` or an error message.
- */
+/** Returns the result of `putBack` or an error message. Keeps the entry only if another attempt can succeed. */
 function tryPutBack(store: JournalStore, entry: JournalEntry, tracerIsOurs: boolean): string {
   try {
     const outcome = putBack(store.place.root, entry, tracerIsOurs);
@@ -140,8 +125,7 @@ function noteOutcome(report: Restored, entry: JournalEntry, outcome: string): vo
 /** Saves the remaining entries, so that the next attempt does not restore the same files again. */
 function finish(store: JournalStore, { owner }: RestoreRequest, report: Restored): void {
   if (owner !== undefined) {
-    // Ignore a full disk. Before the agent exits, it restores all files and removes the state file; the removal needs
-    // no disk space.
+    // Ignore a full disk, because the agent removes the state file at exit, and a removal needs no space.
     store.saveIfPossible();
     return;
   }

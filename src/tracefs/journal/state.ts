@@ -1,8 +1,4 @@
-/**
- * Loads and saves the state file of a restore journal. The file remains on disk when the process ends. Accepts only
- * entries for files that the agent may write. Refuses to load a state file that is malformed or that another user could
- * have written.
- */
+/** Loads and saves the state file of a restore journal. Refuses files that are malformed or cannot be trusted. */
 import {
   closeSync,
   constants,
@@ -28,10 +24,7 @@ export interface JournalEntry {
   file: string;
   /** Text before the agent's first write. For lists, always '', because the agent uses a list only if it is empty. */
   before: string;
-  /**
-   * Text after the agent's last write, in normal form (see `normalForm`). Undefined for lists, and while no write is
-   * complete.
-   */
+  /** Normal form of the text after the agent's last write. Undefined for lists, and while no write is complete. */
   left?: string;
   /** Values that were appended to a list. */
   added?: string[];
@@ -57,17 +50,12 @@ export function stateIsThere(stateDir: string, name: string): boolean {
   return existsSync(file) || existsSync(unfinished(file));
 }
 
-/**
- * Returns the ID of the current boot. Entries from another boot are ignored, because a reboot resets all control files.
- */
+/** Entries from another boot are ignored, because a reboot resets all control files. */
 export function bootId(file = BOOT_ID_FILE): string {
   return readText(file).trim();
 }
 
-/**
- * Returns the entries of the state file, oldest first. Empty if the file does not exist or is from another boot. Throws
- * a `KernelError` if the file cannot be read or trusted.
- */
+/** Returns the entries, oldest first; none if the file is missing or from another boot. Throws `KernelError`. */
 export function loadEntries(file: string, boot: string): JournalEntry[] {
   const text = readTrusted(file);
   if (text === undefined) return [];
@@ -145,10 +133,7 @@ function isEntry(value: unknown): value is JournalEntry {
   );
 }
 
-/**
- * Replaces the state file atomically, or removes it if there are no entries. Creates the directory if needed,
- * accessible only to its owner. Throws a `KernelError` with a message that contains `neededBy`.
- */
+/** Replaces the state file atomically, or removes it if there are no entries. Throws `KernelError`. */
 export function saveEntries(
   stateDir: string,
   file: string,
@@ -173,10 +158,7 @@ export function saveEntries(
   syncDirectory(stateDir);
 }
 
-/**
- * Removes a file if it exists. Does not use `rmSync`, because `rmSync` throws errors without a code on a read-only file
- * system.
- */
+/** Removes a file if it exists. On a read-only file system, `rmSync` would throw errors without a code. */
 function removeIfThere(file: string): void {
   try {
     unlinkSync(file);
@@ -186,10 +168,7 @@ function removeIfThere(file: string): void {
   }
 }
 
-/**
- * Creates the directory and its parents. Does not use the option `recursive` of Node's `mkdirSync`, because it loops
- * forever on some special file systems.
- */
+/** Creates the directory and its parents. Node's option `recursive` loops forever on some special file systems. */
 function makeDirectory(dir: string, mayMakeParent = true): void {
   try {
     mkdirSync(dir, 0o700);
@@ -214,10 +193,7 @@ function writeSynced(file: string, text: string): void {
   }
 }
 
-/**
- * Syncs the directory, so that the rename is on disk. Ignores errors, because the journal is needed only until the next
- * reboot.
- */
+/** Puts the rename on disk. Ignores errors, because the journal is needed only until the next reboot. */
 function syncDirectory(dir: string): void {
   try {
     const fd = openSync(dir, constants.O_RDONLY);

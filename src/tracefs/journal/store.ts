@@ -8,7 +8,6 @@ export interface JournalPlace {
   stateDir: string;
   /** Name of the agent. The agent must hold the instance with this name (keep its `free_buffer` open). */
   name: string;
-  /** Root of tracefs. */
   root: string;
 }
 
@@ -19,10 +18,7 @@ export interface JournalStore {
   /** All entries, including those that remain after a crash because they could not be restored. */
   entries(): JournalEntry[];
   find(file: string): JournalEntry | undefined;
-  /**
-   * Adds `owner` to the entry of a file, and returns the entry. Creates the entry if needed, with `text` as the old
-   * text. The caller must save the journal before it writes the file.
-   */
+  /** Adds an owner to a file's entry; creates the entry if needed. Save the journal before writing the file. */
   claim(owner: string, file: string, form: Form, text: string): JournalEntry;
   drop(entry: JournalEntry): void;
   /** Whether `claim` was called. Entries that were loaded from the state file do not count. */
@@ -31,10 +27,7 @@ export interface JournalStore {
   saveFor(owner: string): void;
   /** Saves the journal. Throws `KernelError`. */
   save(): void;
-  /**
-   * Saves the journal, and ignores errors. Call this after a write of a control file, when the state file on disk
-   * already contains what is needed to restore the file.
-   */
+  /** Ignores errors. Call this only if the state file already contains what is needed to restore the files. */
   saveIfPossible(): void;
 }
 

@@ -28,10 +28,7 @@ export function topLevelUser(root: string): string | undefined {
   return userOf(root, LISTS);
 }
 
-/**
- * Describes another user of the top level, or returns undefined if there is none. Call this while the agent itself uses
- * the top level. Ignores list files in `entries`, the agent's journal, because the agent wrote these lists.
- */
+/** For use while the agent itself uses the top level. Ignores lists in `entries`, because the agent wrote them. */
 export function otherTopLevelUser(root: string, entries: readonly JournalEntry[]): string | undefined {
   const isOurs = (list: string) =>
     entries.some(({ file }) => file === list || (list === 'set_event' && file.startsWith('events/')));
@@ -66,11 +63,7 @@ function pipeIsOpen(root: string): boolean {
   }
 }
 
-/**
- * Describes another user if the buffer does not have the size that the agent set, and is larger than its original size.
- * The comparison allows for rounding: the kernel rounds sizes up to whole sub-buffers, which the agent may have
- * enlarged, and keeps at least two sub-buffers when it frees a buffer.
- */
+/** Describes another user who enlarged the buffer. The kernel rounds sizes up to whole sub-buffers. */
 function grownBuffer(root: string, entries: readonly JournalEntry[]): string | undefined {
   const size = entries.find(({ file }) => file === SIZE);
   const text = tryReadText(join(root, SIZE));
