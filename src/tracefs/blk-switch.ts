@@ -1,7 +1,4 @@
-/**
- * Switches block tracing of disks on and off. The blk tracer records a disk while `/sys/block/DISK/trace/enable` is 1.
- * Source: kernel/trace/blktrace.c.
- */
+/** Switches on block tracing of disks for the blk tracer. Source: kernel/trace/blktrace.c. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
@@ -12,10 +9,7 @@ import type { JournalPart } from './journal/journal.ts';
 
 const BLOCK_DIR = '/sys/block';
 
-/**
- * Returns the names of the whole disks (not partitions) that match one of the globs, sorted. Leaves out disks of size
- * 0, because a drive without a medium has size 0.
- */
+/** Returns the matching whole disks (no partitions), sorted. Leaves out drives without a medium (size 0). */
 export function matchingDisks(globs: readonly string[], blockDir = BLOCK_DIR): string[] {
   const patterns = globs.map(globPattern);
   let names: string[];
@@ -30,11 +24,7 @@ export function matchingDisks(globs: readonly string[], blockDir = BLOCK_DIR): s
     .sort();
 }
 
-/**
- * Switches on block tracing of the disks that match one of the globs, and returns these disks. `part.restore()`
- * switches block tracing of these disks off. Skips a disk with a warning if another user traces the disk or the kernel
- * cannot trace it.
- */
+/** Switches on block tracing of the matching disks. Warns about disks that are already traced or cannot be traced. */
 export function switchOnDisks(
   part: JournalPart,
   globs: readonly string[],

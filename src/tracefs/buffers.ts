@@ -1,8 +1,4 @@
-/**
- * Sets buffer sizes, trace clock and options of an instance before its events are enabled, and returns the sizes that
- * the kernel accepted. Source: kernel/trace/trace.c (buffer_size_kb), ring_buffer.c (sub-buffer order,
- * ring_buffer_resize()).
- */
+/** Sets buffer sizes, clock and options of an instance. Source: kernel/trace/trace.c, ring_buffer.c. */
 import { freemem } from 'node:os';
 import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
@@ -25,10 +21,7 @@ export interface BuffersInForce {
   warnings: string[];
 }
 
-/**
- * A new instance inherits the options of the top level, where another user may have turned on stack traces for every
- * event or changed the text format. So the agent sets all these options, except those that the kernel lacks.
- */
+/** Overrides what a new instance inherits from the top level, where another user may have changed these options. */
 const OPTIONS: Readonly<Record<string, '0' | '1'>> = {
   markers: '1',
   'context-info': '1',
@@ -52,18 +45,13 @@ const OPTIONS: Readonly<Record<string, '0' | '1'>> = {
 export const COPY_MARKERS = 'options/copy_trace_marker';
 
 const SMALLEST_KB = 4;
-/**
- * If the kernel refuses the requested size, the buffers of all CPUs together get at most this share of the free memory.
- */
+/** Maximum share of free memory for the buffers of all CPUs, after the kernel refused the requested size. */
 const FALLBACK_SHARE = 1 / 8;
 
 /** Writes a value to a control file. The path is relative to the instance's directory. Throws `KernelError`. */
 export type WriteControl = (file: string, value: string) => void;
 
-/**
- * Stops recording and sets options, sizes and clock, in an order that works on every kernel. At the top level, `write`
- * must be a function that also saves the old value in the restore journal. Throws `KernelError`.
- */
+/** Also stops recording. At the top level, `write` must save old values in the journal. Throws `KernelError`. */
 export function prepareBuffers(
   dir: string,
   wanted: BufferRequest,
@@ -75,9 +63,8 @@ export function prepareBuffers(
   write('options/overwrite', '1');
   setOptions({ dir, set: write }, OPTIONS);
 
-  // Set the size before any event is enabled, because otherwise kernels 5.10 and 6.1 enlarge the top level's buffer.
-  // Make the buffer small before changing the sub-buffer size, because during the change the kernel holds both the old
-  // and the new buffer in memory.
+  // Kernels 5.10 and 6.1 enlarge the top level's buffer when an event is enabled, so set the size before. Make the
+  // buffer small first, because the kernel holds two buffers while the sub-buffer size changes.
   write('buffer_size_kb', String(SMALLEST_KB));
   const subbufferBytes = setSubbuffers(dir, wanted.subbufferBytes, warnings, write);
   const cpus = Math.max(1, possibleCpus(dir).length);
@@ -96,7 +83,7 @@ export function prepareBuffers(
   return { bufferBytesPerCpu: bufferSizeKb(dir) * 1024, subbufferBytes, warnings };
 }
 
-/** Sets options with `target.set`. Skips options that the kernel lacks or that already have the value. */
+/** Skips options that the kernel lacks or that already have the value. */
 export function setOptions(
   target: { dir: string; set: WriteControl },
   options: Readonly<Record<string, '0' | '1'>>,
@@ -109,7 +96,7 @@ function setOption(dir: string, name: string, value: '0' | '1', write: WriteCont
   if (present !== undefined && present !== value) write(`options/${name}`, value);
 }
 
-/** Sets the size of sub-buffers. Returns the current size in bytes. Before 6.8, a sub-buffer is always one page. */
+/** Returns the size in force, in bytes. Before Linux 6.8, a sub-buffer is always one page. */
 function setSubbuffers(dir: string, wantedBytes: number, warnings: string[], write: WriteControl): number {
   if (tryReadText(join(dir, 'buffer_subbuf_size_kb')) === undefined) return instanceLayout(dir).pageSize;
   const wantedKb = Math.ceil(wantedBytes / 1024);
@@ -122,11 +109,7 @@ function setSubbuffers(dir: string, wantedBytes: number, warnings: string[], wri
   return instanceLayout(dir).pageSize;
 }
 
-/**
- * Writes `first`. While the kernel refuses with ENOMEM, tries again with half the value or, if this is less, with
- * `fallback()`, but never with less than `least`. Returns the value that the kernel accepted. Throws the error of
- * `write` if it is not ENOMEM, or if the kernel refuses `least`.
- */
+/** Writes `first`. On ENOMEM, retries with half the value or, if less, `fallback()`, but never less than `least`. */
 export function writeHalving(
   write: (value: number) => void,
   range: { first: number; least: number },
@@ -143,10 +126,7 @@ export function writeHalving(
   }
 }
 
-/**
- * Returns the buffer size of an instance in KiB per CPU. If CPUs have different sizes, returns the smallest. Throws
- * `KernelError`.
- */
+/** In KiB per CPU; the smallest size if CPUs have different sizes. Throws `KernelError`. */
 export function bufferSizeKb(dir: string): number {
   const file = join(dir, 'buffer_size_kb');
   const all = parseSizeKb(readText(file));
@@ -159,16 +139,13 @@ export function bufferSizeKb(dir: string): number {
   return Math.min(...readable);
 }
 
-/**
- * Parses a size in KiB: `1408` is 1408, `7 (expanded: 1408)` is 7. Returns undefined for `X`, because the kernel shows
- * `X` if CPUs have different sizes.
- */
+/** Returns KiB: 7 for `7 (expanded: 1408)`; undefined for `X`, the kernel's text if CPUs have different sizes. */
 export function parseSizeKb(text: string): number | undefined {
   const digits = /^(\d+)(?:\s|$)/.exec(text)?.[1];
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** Returns the page layout of the instance. Instances can have different sub-buffer sizes. Throws `KernelError`. */
+/** Instances can have different sub-buffer sizes. Throws `KernelError`. */
 export function instanceLayout(dir: string): PageLayout {
   const file = join(dir, 'events', 'header_page');
   return parseHeaderPage(readText(file), file);

@@ -1,8 +1,4 @@
-/**
- * Cleans up after killed agents: removes their kprobes, uprobes and instances, and restores the files in their
- * journals. Without this, the events and tracers that these agents enabled would slow the machine down, even while
- * recording is off.
- */
+/** Removes kprobes, uprobes and instances of killed agents, and restores the files in their journals. */
 import { readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { dynamicGroup } from '../model/dynamic-event.ts';
@@ -17,7 +13,7 @@ import { TRACERS } from './tracer-traits.ts';
 export interface CleanupReport {
   /** Names of instances that were removed. */
   removed: string[];
-  /** Names of instances that were not removed, because a process has their files open. */
+  /** Names of instances that a process still has open. */
   busy: string[];
   /** Files that were restored. */
   restored: string[];
@@ -27,12 +23,7 @@ export interface CleanupReport {
   problems: string[];
 }
 
-/**
- * Cleans up after killed agents with these names. Removes only the instances NAME and NAME-TRACER, because another
- * instance whose name begins with NAME may belong to another tool. If a running agent holds an instance (keeps its
- * `free_buffer` open), reports the instance as `busy` and does not change it. Without `stateDir`, ignores journals.
- * Throws `KernelError`.
- */
+/** Reports the instance of a running agent as `busy`. Without `stateDir`, ignores journals. Throws `KernelError`. */
 export function cleanup(root: string, names: readonly string[], stateDir?: string): CleanupReport {
   const report = emptyReport();
   const present = instanceNames(root);
@@ -66,11 +57,8 @@ function cleanHolding(root: string, name: string, stateDir: string | undefined, 
 }
 
 /**
- * Cleans up at the start of an agent, in case an agent of the same name was killed. The caller must hold the base
- * instance, `instances/NAME`. Removes the instances of tracers before it restores files from the journal, because the
- * kernel restores some values itself when a tracer stops. If the journal cannot be trusted, adds a message to
- * `problems`; the agent then cannot journal changes until a user removes this journal. Throws a `KernelError` if an
- * instance cannot be removed.
+ * Cleans up at the start of an agent. The agent must hold `instances/NAME`. Stops tracers before restoring files,
+ * because the kernel itself restores some values when a tracer stops. Throws `KernelError`.
  */
 export function recover(place: JournalPlace): CleanupReport {
   const report = emptyReport();
@@ -102,7 +90,7 @@ function recoverInto(
   }
 }
 
-/** Removes an instance if it exists. Returns false if a process has one of its files open. */
+/** Returns false if a process has a file of the instance open. */
 function removeInstance(root: string, name: string, report: CleanupReport): boolean {
   const dir = join(root, 'instances', name);
   try {

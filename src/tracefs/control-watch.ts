@@ -1,14 +1,12 @@
 /**
- * Reports writes to control files that determine what an instance records. Uses inotify, because polling would miss a
- * setting that another user changes and soon restores. Watches only files that programs rarely write. Does not watch
- * the directory that contains `trace_marker`, because each marker would then cause an inotify event. Sources:
- * fs/notify/fsnotify.c, fs/tracefs/event_inode.c.
+ * Reports writes to control files. Uses inotify, because polling would miss a setting that another user soon restores.
+ * Does not watch the directory of `trace_marker`, because each marker would cause an inotify event.
  */
 import { closeSync, constants, type FSWatcher, openSync, watch } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 export interface ControlWatch {
-  /** Why some existing files are not watched; '' if all existing files are watched. */
+  /** Why some existing files are not watched, or ''. */
   problem: string;
   close(): void;
 }
@@ -43,9 +41,7 @@ export interface WatchedParts {
   others: readonly string[];
 }
 
-/**
- * Calls `onWrite` with the path of a watched file each time a process writes to it. Skips files that the kernel lacks.
- */
+/** Calls `onWrite` with the path of each file that is written. Skips files that the kernel lacks. */
 export function watchControls(
   dir: string,
   { events, cpus, others }: WatchedParts,
@@ -80,8 +76,7 @@ export function watchControls(
   for (const cpu of cpus) addDirectory(join(dir, 'per_cpu', `cpu${cpu}`), IN_CPU_DIRS);
   for (const path of eventDirectories(dir, events)) {
     addDirectory(path, IN_EVENT_DIRS);
-    // Keep the directory open. Since Linux 6.6, the kernel can remove the inode of a directory that no process has
-    // open. Later, it creates another inode, which inotify would not watch.
+    // Since 6.6, the kernel may replace the inode of a directory that is not open (fs/tracefs/event_inode.c).
     attempt(path, () => held.push(openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)));
   }
   return {
@@ -93,10 +88,7 @@ export function watchControls(
   };
 }
 
-/**
- * Returns the directory `events`, the directory of each given event, and the directory of each given event's system. In
- * each of these directories, a write to the file `enable` switches events on or off. Empty if no events are given.
- */
+/** Returns each directory whose file `enable` can switch one of the events on or off. */
 function eventDirectories(dir: string, events: readonly string[]): string[] {
   const top = join(dir, 'events');
   const own = events.map((event) => join(top, event.replace(':', '/')));

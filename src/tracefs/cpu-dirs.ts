@@ -3,10 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { readText, refusal } from './files.ts';
 
-/**
- * Returns the possible CPUs, ascending. Every instance has a directory `per_cpu/cpuN` for each possible CPU. Throws
- * `KernelError`.
- */
+/** Returns the possible CPUs, ascending. Throws `KernelError`. */
 export function possibleCpus(instanceDir: string): number[] {
   const dir = join(instanceDir, 'per_cpu');
   let names: string[];
@@ -21,7 +18,7 @@ export function possibleCpus(instanceDir: string): number[] {
 
 export const ONLINE_FILE = '/sys/devices/system/cpu/online';
 
-/** Reads a file that contains a list of CPUs in the kernel's format (`0-3,8`). Returns the CPUs, ascending. */
+/** Reads a list of CPUs in the kernel's format (`0-3,8`). Throws `KernelError`. */
 export function readCpuList(file: string): number[] {
   const cpus: number[] = [];
   for (const part of readText(file).trim().split(',')) {

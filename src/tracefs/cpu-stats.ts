@@ -1,7 +1,4 @@
-/**
- * Reads the kernel's counters in `per_cpu/cpuN/stats`. Keeps the files open, so that a read costs only one system call.
- * Source: kernel/trace/trace.c, tracing_stats_read().
- */
+/** Reads `per_cpu/cpuN/stats`. Keeps the files open, so that a read costs only one system call. */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BufferStats } from '../model/source.ts';
@@ -11,10 +8,7 @@ import { parseStats } from './stats.ts';
 export interface CpuStats {
   /** Throws `KernelError`. */
   stats(cpu: number): BufferStats;
-  /**
-   * The counter `read events`: number of events of this CPU that any reader has read since the buffer was created or
-   * emptied. Throws `KernelError`.
-   */
+  /** Number of events of this CPU that were read since the buffer was created or emptied. Throws `KernelError`. */
   readEvents(cpu: number): number;
   /** Closes all files. The kernel does not remove the instance while they are open. */
   close(): void;

@@ -1,24 +1,18 @@
-/**
- * Opens a disk for access to `/sys/block/DISK/trace/`. Kernels before about 5.11 refuse this access with ENXIO unless
- * the disk is mounted or open (tested on 5.10; kernel/trace/blktrace.c, blk_trace_get_queue()).
- */
+/** Kernels before about 5.11 refuse access to `/sys/block/DISK/trace/` with ENXIO unless the disk is open. */
 import { closeSync, constants, openSync } from 'node:fs';
 import { KernelError } from '../model/errors.ts';
 import { refusal } from './files.ts';
 
 const SWITCH = /^\/sys\/block\/([^/]+)\/trace\/[^/]+$/;
 
-/**
- * Calls `access`, which reads or writes `file`, and returns its result. If the kernel refuses with ENXIO, opens the
- * disk and calls `access` again.
- */
+/** Returns the result of `access`, which reads or writes `file`. On ENXIO, opens the disk and calls `access` again. */
 export function withDiskOpen<T>(file: string, access: () => T): T {
   try {
     return access();
   } catch (error) {
     const disk = SWITCH.exec(file)?.[1];
     if (disk === undefined || !(error instanceof KernelError) || error.errno !== 'ENXIO') throw error;
-    // Device names in sysfs contain `!` instead of `/`. Opening a disk for reading never changes the disk.
+    // Device names in sysfs contain `!` instead of `/`.
     const fd = openDevice(`/dev/${disk.replaceAll('!', '/')}`);
     try {
       return access();

@@ -1,8 +1,4 @@
-/**
- * Defines and removes kprobes and uprobes. All kprobes and uprobes of an agent are in one event group. The group is the
- * system in `system:name`. Definitions are system-wide, but each instance enables and records the events separately.
- * Sources: kernel/trace/trace_kprobe.c, trace_uprobe.c, trace_dynevent.c.
- */
+/** Defines and removes kprobes and uprobes. A definition is system-wide; each instance enables its event separately. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DynamicEvent } from '../model/dynamic-event.ts';
@@ -14,10 +10,7 @@ const UPROBES = 'uprobe_events';
 /** Matches a line of `kprobe_events` or `uprobe_events` and captures `group/name`. */
 const DEFINITION = /^[pr]\d*:(\S+)/gm;
 
-/**
- * Returns the control file for definitions of this kind: `kprobe_events` or `uprobe_events`. Throws a `KernelError` if
- * the kernel lacks the file.
- */
+/** Returns `kprobe_events` or `uprobe_events`. Throws a `KernelError` if the kernel lacks the file. */
 export function definitionsFile(root: string, { kind }: Pick<DynamicEvent, 'kind'>): string {
   const isKernel = kind.startsWith('k');
   const file = isKernel ? KPROBES : UPROBES;
@@ -35,15 +28,12 @@ export function defineEvent(root: string, event: string, definition: DynamicEven
   writeControl(root, file, `${letter}:${event.replace(':', '/')} ${place}${fields.join('')}`);
 }
 
-/** Returns the defined events of a group, as `system:name`. */
+/** Returns the events of a group, as `system:name`. The system is the group. */
 export function definedEvents(root: string, group: string): string[] {
   return [KPROBES, UPROBES].flatMap((file) => linesOf(root, file, group).map(([event]) => event));
 }
 
-/**
- * Removes the events of a group for which `isGone` returns true. Returns an error message for each event that the
- * kernel does not remove, for example because the event is in use.
- */
+/** Removes the events that `isGone` selects. Returns an error message per event that the kernel does not remove. */
 export function removeEvents(
   root: string,
   group: string,
@@ -63,11 +53,7 @@ export function removeEvents(
   );
 }
 
-/**
- * Returns the number of missed hits of each kprobe of a group, by `system:name`. The kernel does not count missed hits
- * of uprobes. `kprobe_profile` contains no groups, so the function finds the group of a kprobe in `kprobe_events`,
- * which lists the kprobes in the same order.
- */
+/** Returns missed hits per kprobe. `kprobe_profile` shows no groups, but has the same order as `kprobe_events`. */
 export function missedHits(root: string, group: string): Map<string, number> {
   const counts = (tryReadText(join(root, 'kprobe_profile')) ?? '').matchAll(/^ +(\S+) +\d+ +(\d+)$/gm);
   const all = Array.from((tryReadText(join(root, KPROBES)) ?? '').matchAll(DEFINITION), ([, name]) => name);

@@ -38,10 +38,7 @@ export function formatText(root: string, event: string): string | undefined {
   return EVENT.test(event) ? tryReadText(join(eventDir(root, event), 'format')) : undefined;
 }
 
-/**
- * Enables events in an instance. At the top level, `write` must be a function that also saves the old value in the
- * restore journal. Throws a `KernelError` for the first event that cannot be enabled; earlier events stay enabled.
- */
+/** At the top level, `write` must save old values in the journal. Throws `KernelError`; earlier events stay enabled. */
 export function enableEvents(
   instanceDir: string,
   events: readonly string[],
@@ -63,7 +60,7 @@ export function enableEvents(
   }
 }
 
-/** Disables all events of an instance, because an enabled event costs time even if nothing is recorded. */
+/** Disables all events, because an enabled event costs time even while recording is off. */
 export function disableEvents(instanceDir: string): void {
   writeControl(instanceDir, join('events', 'enable'), '0');
 }

@@ -1,7 +1,4 @@
-/**
- * Detects which tracing features this kernel has. The agent uses the result to decide what to record; the commands
- * `doctor` and `list` print it. Writes nothing.
- */
+/** Detects which tracing features this kernel has. Writes nothing. */
 import { closeSync, constants, existsSync, openSync, readdirSync } from 'node:fs';
 import { machine, release, version } from 'node:os';
 import { join } from 'node:path';
@@ -34,7 +31,7 @@ export interface KernelFeatures {
   warnings: string[];
 }
 
-/** Files outside tracefs that describe the machine. Tests replace them. */
+/** Files outside tracefs. Tests replace them. */
 export interface FeatureFiles {
   realtimeFile: string;
   clocksourceFile: string;
@@ -51,16 +48,10 @@ const LIVE: FeatureFiles = {
 const MMIOTRACE_REASON =
   'mmiotrace takes all CPUs except one offline while it runs, so ftrace-exporter never uses it';
 
-/**
- * Clocksources that take about a microsecond to read. With the trace clock `mono`, the kernel reads the clocksource for
- * each event.
- */
+/** Reading these takes about 1 µs, and with the clock `mono` the kernel reads the clocksource for each event. */
 const SLOW_CLOCKSOURCES = ['hpet', 'acpi_pm'];
 
-/**
- * Detects the features of the kernel. `root` is the root of tracefs. If the file of a feature cannot be read, reports
- * the feature as missing.
- */
+/** Reports a feature as missing if its file cannot be read. `root` is the root of tracefs. */
 export function kernelFeatures(root: string, files: FeatureFiles = LIVE): KernelFeatures {
   const tracers = words(tryReadText(join(root, 'available_tracers')));
   const functions = functionTracing(root, tracers, files.ftraceEnabledFile);
@@ -116,8 +107,7 @@ function functionTracing(
     return { ok: false, reason: 'this kernel is built without the function tracer (CONFIG_FUNCTION_TRACER)' };
   if (tryReadText(switchFile)?.trim() === '0')
     return { ok: false, reason: 'function tracing is switched off: sysctl kernel.ftrace_enabled is 0' };
-  // Hardened kernels list the tracer but refuse access to its files, so try to open one of these files. Opening it for
-  // reading changes nothing.
+  // Hardened kernels list the tracer but refuse access to its files. Opening one for reading changes nothing.
   const file = join(root, 'set_ftrace_filter');
   try {
     closeSync(openSync(file, constants.O_RDONLY));

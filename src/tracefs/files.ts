@@ -1,7 +1,4 @@
-/**
- * Reads and writes control files. If the kernel refuses, throws a `KernelError` with the errno, the value, and what the
- * kernel added to `error_log` (kernel/trace/trace.c, tracing_log_err()).
- */
+/** Reads and writes control files. Errors contain the errno, the value and the kernel's new entries in `error_log`. */
 import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, KernelError } from '../model/errors.ts';
@@ -19,14 +16,10 @@ const REMEDIES: Record<string, string> = {
   ENOMEM: 'the kernel has too little free memory for this: free some memory or use smaller buffers',
 };
 
-/**
- * Advice if `/sys/block/DISK/trace/enable` is read-only. The entries of /sys/block are links, so the file itself is in
- * /sys/devices.
- */
+/** Advice for files in /sys/block, whose entries are links into /sys/devices. */
 const READ_ONLY_SYSFS =
   "/sys is read-only, as in a container: mount the host's /sys/devices writable at /sys/devices, and make sure that no AppArmor profile denies it";
 
-/** Returns advice for an errno, or undefined. */
 function remedyFor(errno: string, file: string): string | undefined {
   if (errno === 'EROFS' && file.startsWith('/sys/block/')) return READ_ONLY_SYSFS;
   return REMEDIES[errno];
@@ -49,10 +42,7 @@ export function refusal(
   return new KernelError({ ...rest, errno, remedy });
 }
 
-/**
- * Returns the whole text of a file. If the file cannot be read, throws a `KernelError`. Its advice is the result of
- * `remedy` or, if this is undefined, the usual advice for the errno.
- */
+/** Throws a `KernelError` with the advice that `remedy` returns, or else the usual advice for the errno. */
 export function readText(file: string, remedy?: () => string | undefined): string {
   try {
     return readFileSync(file, 'utf8');
@@ -70,10 +60,7 @@ export function tryReadText(file: string): string | undefined {
   }
 }
 
-/**
- * Writes a value to the control file `root`/`file`. Never truncates the file when opening it, because truncation would
- * clear `set_event`, the filters and `trace`. Throws a `KernelError`; `remedy` replaces the advice for the errno.
- */
+/** Does not truncate the file, because that would clear `set_event`, filters and `trace`. Throws `KernelError`. */
 export function writeControl(root: string, file: string, value: string, remedy?: string): void {
   const path = join(root, file);
   const log = join(root, 'error_log');
@@ -109,11 +96,7 @@ function writeWhole(path: string, text: string): void {
   }
 }
 
-/**
- * Returns the entries of an `error_log` that are in `after` but not in `before`, joined into one line. An entry
- * consists of a line that begins with a time, such as `[ 12.345678]`, and of the indented lines below it. The kernel
- * keeps the last eight entries.
- */
+/** Returns the `error_log` entries that only `after` contains. An entry begins with a time such as `[ 12.345678]`. */
 export function freshEntries(before: string, after: string): string {
   const earlier = new Set(entriesOf(before));
   return entriesOf(after)

@@ -1,7 +1,4 @@
-/**
- * Lists the kernel's traceable functions with their addresses, and restricts a tracer to some of these functions.
- * Source: kernel/trace/ftrace.c, filter_parse_regex().
- */
+/** Lists the kernel's traceable functions, and restricts a tracer to some of them. Source: kernel/trace/ftrace.c. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
@@ -18,10 +15,7 @@ export interface KernelFunction {
   module: string;
 }
 
-/**
- * Functions sorted by address. `low[i]` and `high[i]` are the lower and upper 32 bits of the address of the function
- * `names[i]`.
- */
+/** Sorted by address. `low[i]` and `high[i]` are the lower and upper 32 bits of the address of `names[i]`. */
 export interface FunctionAddresses {
   low: Uint32Array;
   high: Uint32Array;
@@ -42,11 +36,7 @@ export function* listFunctions(root: string): Generator<KernelFunction> {
   }
 }
 
-/**
- * Returns the addresses of the functions for which `wanted` returns true, or undefined if the kernel does not show
- * addresses. Kernels since 6.5 show addresses, even to a process without capabilities. The address of a function is the
- * address of the instruction that ftrace patches. Records of tracers contain the same address.
- */
+/** Returns undefined if the kernel shows no addresses, as before 6.5. Records of tracers contain the same addresses. */
 export function functionAddresses(
   root: string,
   wanted: (name: string, module: string) => boolean = () => true,
@@ -78,15 +68,13 @@ export function functionAddresses(
   };
 }
 
-/**
- * Parses `name` or `name [module]`. Returns undefined for any other line, and for a function whose code was removed.
- */
+/** Parses `name` or `name [module]`. Returns undefined for other lines and for functions whose code was removed. */
 function functionOf(line: string): KernelFunction | undefined {
   const [, name, module = ''] = /^(\S+)(?: \[([^\]]+)\])?$/.exec(line.trim()) ?? [];
   return name === undefined || name.startsWith(INVALID) ? undefined : { name, module };
 }
 
-/** Yields the lines of a file. Reads the file in chunks, because it has tens of thousands of lines. */
+/** Reads in chunks, because the file has tens of thousands of lines. */
 function* linesOf(file: string): Generator<string> {
   const refused = (error: unknown) => refusal(error, { file, action: 'read' });
   let fd: number;
@@ -116,13 +104,10 @@ function* linesOf(file: string): Generator<string> {
   }
 }
 
-/**
- * Allowed globs. Excludes a leading digit, because the kernel interprets a number as an index in the list of functions.
- * Also excludes `:`, `!` and `[`, because the kernel interprets them as parts of commands.
- */
+/** Allowed globs. The kernel would take a number as an index, and `:`, `!` or `[` as part of a command. */
 const GLOB = /^[A-Za-z_.$*?][A-Za-z0-9_.$*?]{0,255}$/;
 
-/** Returns the glob if it is allowed. Otherwise, throws a `KernelError`. */
+/** Throws a `KernelError` if the glob is not allowed. */
 export function checkedGlob(glob: string): string {
   if (GLOB.test(glob)) return glob;
   const remedy =
@@ -130,11 +115,7 @@ export function checkedGlob(glob: string): string {
   throw new KernelError({ file: 'set_ftrace_filter', errno: 'EINVAL', action: 'write', value: glob, remedy });
 }
 
-/**
- * Sets which functions a tracer records. Call this before the tracer starts. Writes files that all instances share
- * (needed for `function_graph`) through `knobs`, which saves their old values in the restore journal. Returns warnings.
- * Throws a `KernelError` if a glob or pid is invalid, or if no function matches.
- */
+/** Call this before the tracer starts. Returns warnings. Throws a `KernelError`, for example if no function matches. */
 export function setFunctionFilter(
   target: Instance,
   tracer: string,
@@ -188,21 +169,14 @@ export function reapplyFilter(
   if (filter.notrace.length > 0) target.add('set_ftrace_notrace', filter.notrace);
 }
 
-/**
- * Returns the directory and the file of the function filter. `add` appends to this file. If function_graph must also
- * record functions that the listed functions call (depth other than 1), the file is `set_graph_function`, because
- * `set_ftrace_filter` would exclude the called functions.
- */
+/** Returns where to write the filter. With `set_ftrace_filter`, function_graph does not record called functions. */
 function placeOfFilter(target: Instance, tracer: string, filter: FunctionFilter, knobs: JournalPart) {
   return traitsOf(tracer).isGraph && filter.maxDepth !== 1
     ? { dir: target.root, file: 'set_graph_function', add: knobs.add }
     : { dir: target.dir, file: 'set_ftrace_filter', add: target.add };
 }
 
-/**
- * Whether to write `max_graph_depth`. Returns false for depth 1, because `max_graph_depth` 1 without
- * `set_graph_function` would record only calls from user space.
- */
+/** False for depth 1, because `max_graph_depth` 1 without `set_graph_function` records only calls from user space. */
 function limitsDepth({ maxDepth }: FunctionFilter): boolean {
   return maxDepth > 1;
 }

@@ -1,8 +1,4 @@
-/**
- * Adds, reads and removes hist triggers of an instance. With a hist trigger, the kernel counts an event's hits by the
- * values of its fields, without recording the event. Sources: kernel/trace/trace_events_hist.c,
- * Documentation/trace/histogram.rst.
- */
+/** With a hist trigger, the kernel counts hits of an event by field values, without recording the event. */
 import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
 import type { KernelCountRequest } from '../model/kernel-count.ts';
@@ -36,10 +32,7 @@ export function requireHistTriggers(root: string): void {
   throw new KernelError({ file: join(root, 'events/*/*/hist'), errno: 'ENOENT', action: 'count in', remedy });
 }
 
-/**
- * Returns an object that controls one hist trigger of the instance at `dir`. The instance gets the trigger when `add`
- * is called. An instance cannot have two triggers with the same event and keys.
- */
+/** An instance cannot have two triggers with the same event and keys. */
 export function histTrigger(dir: string, { event, keys, room }: KernelCountRequest): HistTrigger {
   const eventDir = join('events', event.replace(':', '/'));
   const size = 2 ** Math.ceil(Math.log2(Math.min(LARGEST, Math.max(SMALLEST, room))));
@@ -51,10 +44,7 @@ export function histTrigger(dir: string, { event, keys, room }: KernelCountReque
   };
 }
 
-/**
- * Parses an event's file `hist`, which shows all triggers of the event. `keys` selects the trigger. Returns undefined
- * if the event has no trigger with these keys.
- */
+/** Parses an event's file `hist`. Returns undefined if the event has no trigger with these keys. */
 export function parseHist(text: string, keys: readonly string[]): HistReading | undefined {
   const head = `# trigger info: hist:keys=${keys.join(',')}:vals=hitcount:`;
   const parts = text.split('# event histogram');
