@@ -1,7 +1,4 @@
-/**
- * Refuses to start a tracer if it would disturb another user of ftrace, or if another user's system-wide settings would
- * change what the tracer records.
- */
+/** Refuses to start a tracer if the tracer and another user of ftrace would disturb each other. */
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
@@ -16,10 +13,7 @@ import { groupOf, traitsOf } from './tracer-traits.ts';
 
 const GRAPH_LISTS = ['set_graph_function', 'set_graph_notrace'];
 
-/**
- * Throws a `KernelError` (EBUSY) that describes the conflict with another user, if there is one. Call this before
- * writing any file.
- */
+/** Throws a `KernelError` (EBUSY) if there is a conflict. Call this before writing any file. */
 export function refuseWhatIsInUse(target: Instance, request: TracerRequest, place: JournalPlace): void {
   const { root } = target;
   const { tracer } = request;
@@ -57,11 +51,7 @@ export function refuseWhatIsInUse(target: Instance, request: TracerRequest, plac
   refuseJournaled(target, request, place, refuse);
 }
 
-/**
- * Options of osnoise (since Linux 6.3) that stay set if the tool that set them is killed. The options disable
- * interrupts or preemption for some time, make the kernel panic when tracing stops, or prevent the kernel from starting
- * the tracer's threads.
- */
+/** Options of osnoise that disable interrupts or preemption, cause a kernel panic, or suppress the tracer's threads. */
 const HARMFUL = ['OSNOISE_IRQ_DISABLE', 'OSNOISE_PREEMPT_DISABLE', 'PANIC_ON_STOP', 'NO_OSNOISE_WORKLOAD'];
 
 function refuseOptions(root: string, refuse: (file: string, why: string) => void): void {
@@ -94,10 +84,7 @@ function setsThreshold({ tracer, knobs }: TracerRequest): boolean {
   return isKnob || traitsOf(tracer).setsThreshold === true;
 }
 
-/**
- * Refuses function_graph if another user has set its depth or function lists, because all instances share these
- * settings. If another user runs a graph tracer, allows only depth 1, which needs none of these settings.
- */
+/** All instances share the depth and the function lists of graph tracers. Only depth 1 works without them. */
 function refuseGraphLimits(
   target: Instance,
   { functions }: TracerRequest,
@@ -145,10 +132,7 @@ function refuseJournaled(
 const undoing = (agent: string) =>
   `stop that agent or, if it was killed, run \`ftrace-exporter cleanup --instance ${agent}\``;
 
-/**
- * Describes another agent that has changed files of the top level, according to its journal. The values in these files
- * are then the agent's values, not the user's. Returns undefined if no other agent has changed the top level.
- */
+/** Describes another agent whose journal contains entries for the top level. Undefined if there is none. */
 export function otherTopLevelAgent({ stateDir, name }: JournalPlace): string | undefined {
   for (const { agent, entries } of journalsOfOthers(stateDir, name)) {
     const entry = entries.find(({ owners }) => owners.some(isTopLevelOwner));
@@ -157,10 +141,7 @@ export function otherTopLevelAgent({ stateDir, name }: JournalPlace): string | u
   return undefined;
 }
 
-/**
- * Loads the journals of other agents. Skips a journal that cannot be read, because the agent that owns the journal
- * reports the error.
- */
+/** Skips an unreadable journal, because the agent that owns the journal reports the error. */
 function journalsOfOthers(stateDir: string, name: string): { agent: string; entries: JournalEntry[] }[] {
   let states: string[];
   try {

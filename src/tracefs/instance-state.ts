@@ -1,8 +1,4 @@
-/**
- * Reads the settings of an instance, or of the top level, that determine which events are recorded and that other users
- * can change during recording. Reading the settings acquires locks of the kernel's tracing code, so it must happen less
- * often than reading the buffers.
- */
+/** Reads settings that other users can change. Read them rarely, because each read acquires locks in the kernel. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
@@ -12,10 +8,7 @@ import { readText, tryReadText } from './files.ts';
 
 export interface InstanceState {
   recording: boolean;
-  /**
-   * Whether new events replace the oldest events when the buffer is full. If false, the kernel drops new events and
-   * does not flag the loss in the pages.
-   */
+  /** If false, the kernel drops new events when the buffer is full, and does not flag the loss in the pages. */
   overwrite: boolean;
   clock: string;
   tracer: string;
@@ -23,15 +16,9 @@ export interface InstanceState {
   events: ReadonlySet<string>;
   /** Contents of the files that limit what is recorded, by path relative to the instance's directory. */
   limits: ReadonlyMap<string, string>;
-  /**
-   * Whether the kernel updates the `FORKED_LISTS` itself: adds children of the listed tasks, and removes tasks that
-   * exit.
-   */
+  /** Whether the kernel adds children to the `FORKED_LISTS`, and removes tasks that exit. */
   followsForks: boolean;
-  /**
-   * Contents of the files with the tracer's settings, by path relative to the root of tracefs. All instances share
-   * these settings.
-   */
+  /** Contents of files with system-wide settings of the tracer, by path relative to the root of tracefs. */
   settings: ReadonlyMap<string, string>;
   /** Recorded disks for which `/sys/block/DISK/trace/enable` is 0. */
   disksOff: readonly string[];
@@ -40,10 +27,7 @@ export interface InstanceState {
   pageBytes: number;
 }
 
-/**
- * Files with lists of pids. A file with `notrace` in its name lists tasks that the kernel does not record. Any other
- * file, if it is not empty, lists the only tasks that the kernel records.
- */
+/** A list with `notrace` in its name excludes tasks. Any other list, if not empty, contains the only recorded tasks. */
 export const PID_LISTS = [
   'set_event_pid',
   'set_event_notrace_pid',
@@ -71,17 +55,14 @@ export function diskSwitch(disk: string): string {
 const GONE =
   'tracefs was unmounted or the instance was removed; the agent tries to create the instance again';
 
-/**
- * What an instance records. `settings` are the files with settings of its tracer, as paths relative to the root of
- * tracefs.
- */
+/** What an instance records. The paths in `settings` are relative to the root of tracefs. */
 export interface Recorded {
   events: readonly string[];
   disks: readonly string[];
   settings: readonly string[];
 }
 
-/** Reads the current settings. Throws a `KernelError` if the instance can no longer be read. */
+/** Throws a `KernelError` if the instance can no longer be read. */
 export function instanceState(root: string, dir: string, recorded: Recorded): InstanceState {
   const { events, disks, settings } = recorded;
   const limits = [CPU_MASK, ...PID_LISTS, ...events.map(filterOf)];
@@ -100,7 +81,7 @@ export function instanceState(root: string, dir: string, recorded: Recorded): In
   };
 }
 
-/** Reads the files. Leaves out files that cannot be read. */
+/** Leaves out files that cannot be read. */
 function contentsOf(dir: string, files: readonly string[]): Map<string, string> {
   const contents = new Map<string, string>();
   for (const file of files) {
@@ -110,10 +91,7 @@ function contentsOf(dir: string, files: readonly string[]): Map<string, string> 
   return contents;
 }
 
-/**
- * Whether block tracing of a disk is off. Also false if the switch cannot be read, for example because the disk was
- * removed.
- */
+/** Also false if the switch cannot be read, for example because the disk was removed. */
 function isOff(disk: string): boolean {
   const file = diskSwitch(disk);
   try {
@@ -124,7 +102,7 @@ function isOff(disk: string): boolean {
   }
 }
 
-/** Returns the current clock, which is the name in brackets in `trace_clock`. Throws `KernelError`. */
+/** Returns the name in brackets in `trace_clock`. Throws `KernelError`. */
 export function clockInForce(dir: string): string {
   const file = join(dir, 'trace_clock');
   const clock = /\[([^\]]+)\]/.exec(readText(file))?.[1];

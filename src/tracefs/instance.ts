@@ -1,7 +1,4 @@
-/**
- * Creates, controls and removes a tracing instance: a directory `instances/NAME` that has its own buffers, enabled
- * events and control files. Source: kernel/trace/trace.c, instance_mkdir(), tracing_free_buffer_release().
- */
+/** Creates, controls and removes a tracing instance (`instances/NAME`). Source: kernel/trace/trace.c. */
 import { closeSync, constants, mkdirSync, openSync, rmdirSync } from 'node:fs';
 import { machine, release } from 'node:os';
 import { join } from 'node:path';
@@ -23,74 +20,56 @@ import { type LivePages, openLivePages } from './pages.ts';
 import { parseStats } from './stats.ts';
 
 export interface Instance {
-  /** Root of tracefs. */
   root: string;
   name: string;
   /** `ROOT/instances/NAME`. For the top level: the root itself. */
   dir: string;
-  /** Whether `createInstance` first removed an instance of the same name that a killed agent had left. */
+  /** Whether `createInstance` first removed an instance that a killed agent had left. */
   leftover: boolean;
   /** Highest logical CPU number for which the kernel has a buffer, plus 1. */
   cpuCount: number;
   /** Writes a value to a control file, whose path is relative to `dir`. Throws `KernelError`. */
   set(file: string, value: string): void;
-  /**
-   * Appends values to a list file such as `set_ftrace_filter`. Returns the values that the kernel refuses with EINVAL,
-   * such as patterns that match no function. Throws `KernelError`.
-   */
+  /** Appends to a list file. Returns the values that the kernel refuses with EINVAL. Throws `KernelError`. */
   add(file: string, values: readonly string[]): string[];
   /** Stops recording, then sets options, buffer size and clock. Call this before `enable` and `openPages`. */
   prepare(request: BufferRequest): BuffersInForce;
   /** Enables events, given as `system:name`. */
   enable(events: readonly string[]): void;
-  /** Starts recording. */
   start(): void;
   /** Stops recording. Recorded events can still be read. */
   stop(): void;
   /** Returns the current metadata. Call this after `prepare`, because `prepare` can change the layout. */
   metadata(): TraceMetadata;
-  /**
-   * Reads the current settings, including the filters of recorded events. This is too slow to do each time the agent
-   * reads the buffers. Throws `KernelError`.
-   */
+  /** Reads the current settings. Too slow to call at each read of the buffers. Throws `KernelError`. */
   state(recorded: Recorded): InstanceState;
   stats(cpu: number): BufferStats;
-  /**
-   * Opens the raw pages of all online CPUs. Call this only once, because two readers would each get only part of the
-   * pages.
-   */
+  /** Opens the pages of online CPUs. Call this only once: two readers would each get only part of the pages. */
   openPages(): LivePages;
   /** Returns the task names that the kernel has cached, as lines `pid comm`; '' if they cannot be read. */
   savedCmdlines(): string;
   /** Writes a marker from the calling thread. While recording is off, the kernel refuses markers with EBADF. */
   writeMarker(text: string): void;
   /**
-   * Stops recording, disables events, closes files and removes the instance. A second call does nothing if the first
-   * succeeded. Throws a `KernelError` if another process has a file of the instance open. At the top level, restores
-   * the journaled files instead, and returns messages about files that could not be restored.
+   * Removes the instance. Throws a `KernelError` if another process has a file of the instance open. At the top level,
+   * restores the journaled files instead, and returns messages about files that could not be restored.
    */
   remove(): readonly string[];
 }
 
-/**
- * Valid names of instances. They can be longer than names of agents, because a tracer's instance has the name
- * AGENT-TRACER.
- */
+/** Names of agents are shorter, because a tracer's instance has the name AGENT-TRACER. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/;
 const CREATE_TRIES = 5;
 const REMOVE_TRIES = 10;
 const REMOVE_PAUSE_MS = 20;
 
-/** Returns the name of the instance in which an agent runs a tracer. */
 export function tracerInstanceName(name: string, tracer: string): string {
   return `${name}-${tracer}`;
 }
 
 /**
- * Creates `instances/NAME` and holds it: keeps its file `free_buffer` open. While the agent holds the instance, no
- * process can remove the instance. If the agent is killed, the kernel stops recording in the instance. Replaces an
- * existing instance of this name, unless a process has one of its files open. Throws a `KernelError`; EBUSY means that
- * another process uses the instance.
+ * Creates an instance, or replaces an instance that no process has open. Holds the instance (keeps `free_buffer` open),
+ * so that no process can remove it. If the agent is killed, the kernel stops recording. Throws `KernelError`.
  */
 export function createInstance(root: string, name: string): Instance {
   checkName(name);
@@ -127,10 +106,7 @@ function makeDirectory(dir: string): boolean {
   }
 }
 
-/**
- * Removes an instance. Returns false if the instance does not exist. Throws a `KernelError` (EBUSY) if a process has
- * one of its files open.
- */
+/** Returns false if the instance does not exist. Throws a `KernelError` (EBUSY) if a process has a file open. */
 function removeLeftover(dir: string): boolean {
   try {
     rmdirSync(dir);
@@ -145,7 +121,7 @@ function removeLeftover(dir: string): boolean {
   }
 }
 
-/** Opens `free_buffer` and returns its descriptor. Returns undefined if the instance no longer exists. */
+/** Returns undefined if the instance no longer exists. */
 function hold(dir: string): number | undefined {
   const file = join(dir, 'free_buffer');
   try {
@@ -168,8 +144,7 @@ function makeInstance(
   let removed = false;
   const { closePages, ...common } = commonOf(root, dir);
 
-  // Stop copying markers first: if an instance copies markers but does not record, the kernel refuses all markers at
-  // the top level.
+  // First stop copying markers, because otherwise the kernel refuses all markers at the top level.
   const stop = () => {
     quietly(() => writeControl(dir, COPY_MARKERS, '0'));
     writeControl(dir, 'tracing_on', '0');
@@ -183,8 +158,7 @@ function makeInstance(
       closeSync(freeBuffer);
       released = true;
     }
-    // Stop the tracer explicitly. Removing the instance would also stop the tracer, but the removal fails if another
-    // process has a file open.
+    // Removing the instance would also stop the tracer, but fails if another process has a file open.
     quietly(() => stopTracer(dir));
     removeDirectory(dir);
     removed = true;
@@ -205,10 +179,7 @@ function makeInstance(
   };
 }
 
-/**
- * Returns the members of `Instance` that are the same for an instance and for the top level. None of them changes a
- * system-wide setting.
- */
+/** Returns the members that instances and the top level share. None of them changes a system-wide setting. */
 export function commonOf(root: string, dir: string) {
   const cpuCount = Math.max(0, ...possibleCpus(dir)) + 1;
   const opened = new Set<LivePages>();
@@ -241,16 +212,13 @@ export function commonOf(root: string, dir: string) {
   };
 }
 
-/**
- * Sets an instance's tracer to nop, unless the tracer is already nop. Throws a `KernelError`, with EBUSY if a
- * `trace_pipe` or `trace_pipe_raw` of the instance is open.
- */
+/** Throws a `KernelError` (EBUSY) while a `trace_pipe` or `trace_pipe_raw` of the instance is open. */
 export function stopTracer(dir: string): void {
   const tracer = tryReadText(join(dir, 'current_tracer'))?.trim();
   if (tracer !== undefined && tracer !== 'nop') writeControl(dir, 'current_tracer', 'nop');
 }
 
-/** Runs one step of a removal. Ignores a `KernelError`, so that the later steps of the removal still run. */
+/** Ignores a `KernelError`, so that later steps of a removal still run. */
 export function quietly(step: () => void): void {
   try {
     step();
@@ -259,10 +227,7 @@ export function quietly(step: () => void): void {
   }
 }
 
-/**
- * Removes the directory. Retries on EBUSY, because an instance can stay busy briefly after its files are closed. Throws
- * `KernelError`.
- */
+/** Retries on EBUSY, because an instance stays busy briefly after its files are closed. Throws `KernelError`. */
 function removeDirectory(dir: string): void {
   for (let tries = 1; ; tries++) {
     try {

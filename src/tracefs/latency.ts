@@ -1,21 +1,13 @@
 /**
- * Reports each new maximum latency of a latency tracer, with its trace. The kernel shows the maximum in
- * `tracing_max_latency` and the trace of the latest maximum in `trace`. The agent resets the maximum to 0, so that the
- * next latency is a new maximum even if it is shorter. The reset does not change `trace`. Source: kernel/trace/trace.c,
- * __update_max_tr(), update_max_tr_single(), latency_fsnotify().
- *
- * A new maximum is lost only if two things happen: the kernel sets it between the agent's last read and the reset, and
- * the kernel replaces the trace of this maximum before the agent's next read.
+ * Reports each new maximum in `tracing_max_latency`, with the text of `trace`. `reset` sets the maximum to 0, so that
+ * the next latency is a new maximum even if it is shorter. The reset does not change `trace`.
  */
 import { closeSync, constants, openSync, readSync, watch, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { readText, refusal, tryReadText } from './files.ts';
 
 export interface LatencyWatch {
-  /**
-   * Calls `onRecord` if there is a new maximum, then sets the maximum to 0, so that the next latency is a new maximum.
-   * Throws `KernelError`.
-   */
+  /** Calls `onRecord` if there is a new maximum, then sets the maximum to 0. Throws `KernelError`. */
   reset(): void;
   /** Calls `onRecord` if there is a new maximum. Throws `KernelError`. */
   look(): void;
@@ -25,12 +17,9 @@ export interface LatencyWatch {
 export interface LatencyWatchOptions {
   /** Maximum size of a trace's text in bytes. */
   traceBytes?: number;
-  /**
-   * Time between checks of the maximum in milliseconds. The checks are necessary because some kernels do not report
-   * changes of the file through inotify.
-   */
+  /** Milliseconds between checks. Some kernels do not report changes of the file through inotify. */
   pollMs?: number;
-  /** Called if a check fails because the instance no longer exists or cannot be read. */
+  /** Called if the instance can no longer be read. */
   onError?: (error: unknown) => void;
 }
 
@@ -39,24 +28,18 @@ const POLL_MS = 1000;
 const TRIES = 5;
 const MAXIMUM = 'tracing_max_latency';
 
-/**
- * Watches an instance that records and runs a latency tracer. First resets the maximum to 0. Calls `onRecord` with the
- * latency in nanoseconds (a multiple of 1000) and its trace, or '' if there is no trace. Throws `KernelError`.
- */
+/** First resets the maximum. `latencyNs` is a multiple of 1000; `trace` is '' if missing. Throws `KernelError`. */
 export function watchMaxLatency(
   dir: string,
   onRecord: (latencyNs: number, trace: string) => void,
   options: LatencyWatchOptions = {},
 ): LatencyWatch {
   const { traceBytes = TRACE_BYTES, pollMs = POLL_MS, onError } = options;
-  /**
-   * Trace of the last reported latency. The trace of a new latency is always different, because it contains other
-   * timestamps.
-   */
+  /** Trace of the last reported latency. Traces of two latencies differ in their timestamps. */
   let last = '';
   let lastMaximum = 0;
 
-  /** Reads the maximum and the trace. Reads both again if the maximum changed while the trace was read. */
+  /** Reads both again if the maximum changed while the trace was read. */
   const readBoth = (): { maximum: number; trace: string } => {
     let maximum = readMaximum(dir);
     let trace = '';
@@ -78,8 +61,7 @@ export function watchMaxLatency(
       reportedUs = latencyUs;
       onRecord(latencyUs * 1000, trace);
     }
-    // If another user has turned on options/pause-on-trace, the kernel stores no trace while a program reads `trace`.
-    // The maximum can then rise without a new trace.
+    // With options/pause-on-trace, the maximum can rise without a new trace.
     if (maximum > reportedUs) onRecord(maximum * 1000, '');
     lastMaximum = maximum;
   };
@@ -91,8 +73,7 @@ export function watchMaxLatency(
       if (writeZeroIf(dir, (maximum) => maximum === lastMaximum || tries === TRIES - 1)) break;
     }
     lastMaximum = 0;
-    // If the kernel set a new maximum just before the reset, the reset has overwritten it, but its trace, which also
-    // contains the latency, can still be read.
+    // The reset can overwrite a newer maximum, but the trace of that maximum, with its latency, is still there.
     look();
   };
 
@@ -104,8 +85,7 @@ export function watchMaxLatency(
       onError(error);
     }
   };
-  // Some tracers set the maximum before recording begins. This maximum has no trace, and would hide shorter latencies,
-  // so reset it.
+  // Some tracers set a maximum without a trace before recording begins. It would hide shorter latencies.
   writeZeroIf(dir, () => true);
   const stopWatching = watchFile(join(dir, MAXIMUM), guarded);
   const timer = setInterval(() => {
@@ -123,10 +103,7 @@ export function watchMaxLatency(
   };
 }
 
-/**
- * Watches a file with inotify if the kernel supports this. Otherwise, only the timer in `watchMaxLatency` notices
- * changes. Returns a function that stops watching.
- */
+/** Watches a file with inotify. If the kernel does not support this, only the timer notices changes. */
 function watchFile(file: string, onChange: () => void): () => void {
   try {
     const watcher = watch(file, { persistent: false }, (event) => {
@@ -139,10 +116,7 @@ function watchFile(file: string, onChange: () => void): () => void {
   }
 }
 
-/**
- * Writes 0 to the maximum if `mayWrite` returns true for the current maximum. Returns whether it wrote. Throws
- * `KernelError`.
- */
+/** Sets the maximum to 0 if `mayWrite` accepts the current maximum; else returns false. Throws `KernelError`. */
 function writeZeroIf(dir: string, mayWrite: (maximum: number) => boolean): boolean {
   const file = join(dir, MAXIMUM);
   let fd: number | undefined;
@@ -158,15 +132,12 @@ function writeZeroIf(dir: string, mayWrite: (maximum: number) => boolean): boole
   }
 }
 
-/** Reads the maximum in microseconds. Throws `KernelError`. */
+/** In microseconds. Throws `KernelError`. */
 function readMaximum(dir: string): number {
   return Number.parseInt(readText(join(dir, MAXIMUM)), 10);
 }
 
-/**
- * Returns the latency in microseconds from the trace's line `# latency: 26914 us, #6/6, CPU#1 | (M:…`, or undefined if
- * there is no such line.
- */
+/** Returns microseconds from the line `# latency: 26914 us, …`, or undefined if there is no such line. */
 export function latencyOf(trace: string): number | undefined {
   const digits = /^# latency: (\d+) us,/m.exec(trace.slice(0, 1024))?.[1];
   return digits === undefined ? undefined : Number(digits);

@@ -3,11 +3,7 @@ import type { PageLayout } from '../model/format.ts';
 
 const FIELD = /field:[^;]*?(\w+)(?:\[\w*\])?\s*;\s*offset:(\d+)\s*;\s*size:(\d+)\s*;/g;
 
-/**
- * Parses the text of an instance's `events/header_page` into the layout of the instance's sub-buffers. Ignores the
- * field `overwrite`, which shares the bytes of `commit`. If the text cannot be parsed, throws a `KernelError` that
- * names `file`. Source: kernel/trace/ring_buffer.c, ring_buffer_print_page_header().
- */
+/** Parses `events/header_page`. Throws a `KernelError` that names `file`. Source: ring_buffer_print_page_header(). */
 export function parseHeaderPage(text: string, file = 'events/header_page'): PageLayout {
   const fields = new Map<string, { offset: number; size: number }>();
   for (const [, name, offset, size] of text.matchAll(FIELD)) {

@@ -1,21 +1,14 @@
-/**
- * Writes control files that contain lists (`set_ftrace_filter`, `set_ftrace_pid`, …). The flags of open() decide
- * whether a write appends to the list or replaces it. Source: kernel/trace/ftrace.c, ftrace_regex_open().
- */
+/** Writes control files that contain lists. The flags of open() decide whether a write appends or replaces. */
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { errnoOf } from '../model/errors.ts';
 import { refusal } from './files.ts';
 
-/**
- * Appends the values, with one write per value. Returns the values that the kernel refuses with EINVAL. Throws
- * `KernelError`.
- */
+/** Appends the values. Returns the values that the kernel refuses with EINVAL. Throws `KernelError`. */
 export function appendValues(path: string, values: readonly string[]): string[] {
   const refused: string[] = [];
   let fd: number;
   try {
-    // Without O_TRUNC, writes append to the list. For lists of functions, the kernel applies the writes when the file
-    // is closed.
+    // Without O_TRUNC, writes append. Lists of functions change only when the file is closed.
     fd = openSync(path, constants.O_WRONLY);
   } catch (error) {
     throw refusal(error, { file: path, action: 'open' });

@@ -1,11 +1,7 @@
 /**
- * Finds the `trace_marker` files whose markers an instance records: the instance's own file and, if the kernel has the
- * option `copy_trace_marker`, the top level's file. Source: kernel/trace/trace.c, update_marker_trace(),
- * tracing_mark_write().
- *
- * If an instance copies markers while it does not record, the kernel refuses every marker at the top level with EBADF,
- * because tracing_mark_write() stops at the first buffer that refuses the marker. So the agent turns copying on only
- * while its instance records.
+ * Finds the `trace_marker` files whose markers an instance records. While an instance copies the top level's markers
+ * but does not record, the kernel refuses all markers at the top level with EBADF (tracing_mark_write()). So the agent
+ * copies markers only while its instance records.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,10 +12,7 @@ import { tryReadText } from './files.ts';
 import type { Instance } from './instance.ts';
 import { pathOnHost } from './mount.ts';
 
-/**
- * Returns the `trace_marker` files whose markers the instance can record, as paths on the host. If the top level's file
- * is not among them, `reason` says why. Turns copying off; `startCopies` turns it on.
- */
+/** Returns paths on the host. If the top level's file is not among them, `reason` says why. Turns copying off. */
 export function receiveMarkers(instance: Pick<Instance, 'root' | 'dir' | 'name' | 'set'>): MarkerStatus {
   const own = pathOnHost(instance.root, 'instances', instance.name, 'trace_marker');
   const top = pathOnHost(instance.root, 'trace_marker');
@@ -42,10 +35,7 @@ export function startCopies(instance: Pick<Instance, 'set'>): void {
   instance.set(COPY, '1');
 }
 
-/**
- * If another instance makes the kernel refuse markers at the top level, returns a message that names the other
- * instance. Otherwise, returns undefined. `own` is the name of the agent's instance.
- */
+/** Describes another instance that makes the kernel refuse all markers at the top level. Undefined if none does. */
 export function markersRefused(root: string, own: string): string | undefined {
   const guilty = readdirSync(join(root, 'instances')).find((name) => {
     const shows = (file: string) => tryReadText(join(root, 'instances', name, file))?.trim();

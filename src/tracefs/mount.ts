@@ -1,7 +1,4 @@
-/**
- * Finds tracefs at a path or in /proc/self/mounts. If tracefs is not mounted, mounts it (needs CAP_SYS_ADMIN). Source:
- * kernel/trace/trace.c.
- */
+/** Finds tracefs, or mounts it if it is not mounted (needs CAP_SYS_ADMIN). */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,10 +24,7 @@ const LIVE: Omit<MountSystem, 'uid'> = {
   mount: mountTracefs,
 };
 
-/**
- * Returns the root directory of tracefs. If `path` is given, accepts only this directory. Otherwise, returns a mounted
- * tracefs or, if none is mounted and `mayMount` is true, mounts tracefs. Throws a `KernelError` with advice.
- */
+/** Returns the root of tracefs. If `path` is given, accepts only this directory. Throws a `KernelError` with advice. */
 export function findTracefs(
   options: { path?: string | undefined; mayMount: boolean },
   system: MountSystem = { ...LIVE, uid: process.getuid?.() ?? 0 },
@@ -55,10 +49,7 @@ export function findTracefs(
   return validated(USUAL_PLACE, system);
 }
 
-/**
- * Returns the path of a tracefs file on the host. Programs outside the agent's container cannot use the path that the
- * file has in the container.
- */
+/** Programs outside the agent's container cannot use the path that a file has in the container. */
 export function pathOnHost(root: string, ...parts: string[]): string {
   return join(root === PLACE_IN_CONTAINERS ? USUAL_PLACE : root, ...parts);
 }
@@ -78,9 +69,7 @@ export function parseMounts(text: string): Mount[] {
   });
 }
 
-/**
- * Decodes octal escapes. Each escape stands for a whole character, because the kernel escapes only ASCII characters.
- */
+/** The kernel escapes only ASCII characters, so each escape is a whole character. */
 function unescapeOctal(name: string): string {
   return name.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
