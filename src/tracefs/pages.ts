@@ -1,7 +1,4 @@
-/**
- * Reads raw sub-buffers of an instance's CPUs from `per_cpu/cpuN/trace_pipe_raw`, without blocking. Adapts to CPUs that
- * go online or offline. Source: kernel/trace/trace.c, tracing_buffers_read().
- */
+/** Reads raw sub-buffers from `per_cpu/cpuN/trace_pipe_raw`, without blocking. Source: tracing_buffers_read(). */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, KernelError } from '../model/errors.ts';
@@ -10,10 +7,7 @@ import { ONLINE_FILE, readCpuList } from './cpu-dirs.ts';
 import { refusal } from './files.ts';
 
 export interface LivePages extends PageSource {
-  /**
-   * Opens the files of CPUs that have come online, and closes the files of offline CPUs that have been read to the end.
-   * Do not call this between a call of `cpus()` and the `readPage` calls for the CPUs that it returned.
-   */
+  /** Adapts to CPUs that went online or offline. Do not call this while reading the CPUs that `cpus()` returned. */
   refresh(): void;
   /** Closes all files. While they are open, the kernel does not remove the instance or change its tracer. */
   close(): void;
@@ -28,11 +22,7 @@ interface CpuFile {
 
 const INTERRUPTED_TRIES = 16;
 
-/**
- * Opens the files of all online CPUs. `pageSize` is the page size in the instance's own `events/header_page`. Each read
- * of an empty buffer makes Node throw EAGAIN; the error costs half as much CPU time if the reading thread sets
- * `Error.stackTraceLimit = 0`. Throws `KernelError`.
- */
+/** Reading an empty buffer costs an exception; `Error.stackTraceLimit = 0` halves the cost. Throws `KernelError`. */
 export function openLivePages(instanceDir: string, pageSize: number, onlineFile = ONLINE_FILE): LivePages {
   const files: (CpuFile | undefined)[] = [];
   let readable: number[] = [];

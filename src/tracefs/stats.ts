@@ -1,9 +1,6 @@
 import type { BufferStats } from '../model/source.ts';
 
-/**
- * Parses the text of `per_cpu/cpuN/stats`: lines `name: value`. A missing line counts as 0. Values above 2^53 are
- * rounded. Source: kernel/trace/trace.c, tracing_stats_read().
- */
+/** Parses `per_cpu/cpuN/stats`. A missing line counts as 0. Values above 2^53 are rounded. */
 export function parseStats(text: string, cpu: number): BufferStats {
   const counts = new Map<string, number>();
   for (const line of text.split('\n')) {

@@ -1,10 +1,7 @@
 /**
- * Finds the host pids of the agent's own threads. Host pids are thread ids in the initial pid namespace; events contain
- * host pids. If the agent has a pid namespace of its own, its /proc shows different ids. Threads that run the agent's
- * code or file system calls write a nonce to `trace_marker`, and the trace shows each nonce with the writer's host pid.
- * V8's helper threads cannot write a nonce. So in its own pid namespace, the agent also sends each of its threads a
- * signal that the thread ignores, and the signal's event contains the thread's host pid. Lines of the file `trace` have
- * the form `comm-pid [cpu] flags stamp: function: text`.
+ * Finds the host pids of the agent's threads: their ids in the initial pid namespace, as events contain them. Each
+ * thread writes a nonce to `trace_marker`, and the trace shows the nonce with the host pid. V8's helper threads cannot
+ * write. So in its own pid namespace, the agent signals its threads, and the signals' events contain the host pids.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, openSync, readdirSync, readlinkSync, write } from 'node:fs';
@@ -18,10 +15,7 @@ import type { Instance } from './instance.ts';
 export interface OwnThreadIds {
   /** Host pids of our threads, ascending. */
   ids: number[];
-  /**
-   * Whether the agent has a pid namespace of its own, so that `ownThreadIds` does not return host pids. Also true if
-   * the agent cannot find its marker in the trace.
-   */
+  /** Whether the agent has its own pid namespace. Also true if the agent cannot find its marker in the trace. */
   nested: boolean;
   warnings: string[];
 }
@@ -33,28 +27,21 @@ export function threadMark(nonce: string): string {
   return `ftrace-exporter-tid ${nonce}`;
 }
 
-/** Returns a random text that no other program writes. */
 export function makeNonce(): string {
   return randomBytes(12).toString('hex');
 }
 
-/** Writes the nonce to `trace_marker` in the calling thread. The instance must be recording. Throws `KernelError`. */
+/** Writes the nonce in the calling thread. The instance must be recording. Throws `KernelError`. */
 export function claimThreadId(instance: Pick<Instance, 'writeMarker'>, nonce: string): void {
   instance.writeMarker(threadMark(nonce));
 }
 
-/**
- * Returns the host pids of the threads that wrote the nonces, by nonce. Leaves out nonces that the trace does not
- * contain. Throws `KernelError`.
- */
+/** Returns the writers' host pids by nonce. Leaves out nonces that the trace does not contain. Throws `KernelError`. */
 export function findNonces(instance: Pick<Instance, 'dir'>, nonces: readonly string[]): Map<string, number> {
   return parseNonces(readText(join(instance.dir, 'trace')), nonces);
 }
 
-/**
- * Matches the part of a line from the pid to the end. The comm before the pid can contain any characters. The columns
- * for flags and tgid are optional.
- */
+/** Anchored at the end, because the comm before the pid can contain any characters. Flags and tgid are optional. */
 const MARK =
   /-(\d+)\s+(?:\([\s\d-]+\)\s+)?\[\d+\]\s+(?:\S+\s+)?\d+(?:\.\d+)?: [^\s:]+: ftrace-exporter-tid ([0-9a-f]+)$/;
 
@@ -73,10 +60,8 @@ export function ownThreadIds(): number[] {
 }
 
 /**
- * Finds the host pids of all our threads. The instance must be prepared, and have no enabled events or open pages.
- * Afterwards, the instance is stopped and its buffer is empty. `markElsewhere` makes the main thread write a text to a
- * file. Returns warnings about threads that were not found. Throws a `KernelError` if the kernel refuses the marker of
- * the calling thread.
+ * The instance must be prepared, and have no enabled events or open pages. Afterwards, the instance is stopped and
+ * empty. `markElsewhere` makes the main thread write a text to a file. Throws `KernelError`.
  */
 export async function learnOwnThreads(
   instance: Marked,
@@ -99,8 +84,7 @@ export async function learnOwnThreads(
       warnings.push(
         'cannot find the marker that shows the id of the main thread: the metrics will include events caused by this thread',
       );
-    // Use libuv's thread pool even if the ids come from /proc. libuv creates the threads of the pool on first use, and
-    // /proc lists only threads that exist.
+    // Needed even if the ids come from /proc, because libuv creates the threads of its pool on first use.
     const pool = await markFromPool(instance, marker);
     const marked = new Set([...claimed.values(), ...pool]);
 
@@ -114,7 +98,7 @@ export async function learnOwnThreads(
   }
 }
 
-/** Returns the calling thread's id in the pid namespace of /proc, from the link `PID/task/TID`. */
+/** Returns the calling thread's id in the pid namespace of /proc. */
 function currentThreadId(): number {
   return Number(readlinkSync('/proc/thread-self').split('/').at(-1));
 }
@@ -144,11 +128,7 @@ const IGNORED_SIGNAL = 'SIGURG';
 const IGNORED_SIGNAL_NUMBER = osConstants.signals[IGNORED_SIGNAL];
 const SIGNAL_EVENT = 'events/signal/signal_generate';
 
-/**
- * Sends a signal to each of our threads, and returns the host pids of these threads from the signal's events. `own` is
- * the host pid of the calling thread; the event filter uses it to exclude signals from other threads. If this fails,
- * adds a warning and returns no pids.
- */
+/** `own` is the host pid of the calling thread. If this fails, adds a warning and returns no pids. */
 function signalledThreads(instance: Pick<Instance, 'dir'>, own: number, warnings: string[]): number[] {
   const { dir } = instance;
   try {
@@ -178,10 +158,7 @@ function signal(tid: number): void {
   }
 }
 
-/**
- * Returns the target pids of the `signal_generate` events in a trace. The pattern matches up to the end of the line,
- * because the target's comm before the pid can contain any characters.
- */
+/** The pattern is anchored at the end, because the target's comm before the pid can contain any characters. */
 export function parseSignalTargets(trace: string): number[] {
   const pids = trace.split('\n').flatMap((line) => {
     const pid = / signal_generate: sig=\d+ .* pid=(\d+) grp=\d+ res=\d+$/.exec(line)?.[1];

@@ -1,8 +1,6 @@
 /**
- * Reads markers that programs write to the top level's `trace_marker`, on kernels that cannot copy markers to an
- * instance. The agent uses the top level only if no other program uses it. It sets the clock and, if needed, the buffer
- * size and the option `markers`, and saves the old values in the journal. If the agent is killed, the top level
- * continues to record.
+ * Reads the top level's markers, on kernels that cannot copy markers to an instance. Uses the top level only if no
+ * other program uses it. If the agent is killed, the top level continues to record.
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,17 +14,11 @@ import { topLevelOwner } from './journal/owners.ts';
 import { topLevelUser } from './journal/top-level-user.ts';
 import { warningsOfRemoval } from './top-level.ts';
 
-/**
- * Minimum buffer size in KiB per CPU: enough for the markers that programs write between two reads of the buffer, at
- * the highest rate that the agent accepts.
- */
+/** KiB per CPU: enough for the markers between two reads of the buffer, at the highest rate that the agent accepts. */
 const LEAST_KB = 256;
 const OWNER = topLevelOwner('markers');
 
-/**
- * Returns the top level as an `Instance` that records markers. If another user uses the top level, throws a
- * `KernelError` that describes this user.
- */
+/** Throws a `KernelError` if another user uses the top level. */
 export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
   const user = topLevelUser(root) ?? otherTopLevelAgent(journal.place);
   if (user !== undefined)
@@ -58,8 +50,7 @@ export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
     stop: () => {},
     remove: () => {
       closePages();
-      // If another user now uses the top level, restore nothing, because this user relies on the current clock. The
-      // agent tries again to restore the files when it exits.
+      // If another user relies on the clock, restore nothing now. The agent tries again when it exits.
       if (removed || topLevelUser(root) !== undefined) return [];
       removed = true;
       return part.restore().problems;

@@ -1,9 +1,4 @@
-/**
- * Presents the top level (the root directory of tracefs, with its own buffer) as an `Instance`, for tracers that the
- * kernel cannot run in an instance. The agent uses the top level only if no other program uses it. The agent saves the
- * old text of each file in the journal before it writes the file, and restores all files when the tracer stops. Source:
- * kernel/trace/trace.c, tracing_open_pipe(), tracing_free_buffer_release().
- */
+/** Presents the top level (the root of tracefs) as an `Instance`, for tracers that instances do not accept. */
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
@@ -18,12 +13,7 @@ import { topLevelOwner } from './journal/owners.ts';
 import { topLevelUser } from './journal/top-level-user.ts';
 import { parseStats } from './stats.ts';
 
-/**
- * Returns the top level as an `Instance` for a tracer. `remove()` restores all changed files and returns messages about
- * files that it could not restore. If the agent is killed, the kernel stops recording and frees the buffer, as in an
- * instance; the agent restores the other files from the journal at its next start. If another user uses the top level,
- * throws a `KernelError` that describes this user.
- */
+/** Throws a `KernelError` if another user uses the top level. If the agent is killed, the kernel stops recording. */
 export function takeTopLevel(root: string, journal: Journal, tracer: string): Instance {
   const user = topLevelUser(root) ?? otherTopLevelAgent(journal.place);
   if (user !== undefined) {
@@ -80,10 +70,7 @@ export function warningsOfRemoval(root: string, purpose: string): string[] {
   ];
 }
 
-/**
- * Opens `free_buffer` and returns its descriptor. When this process ends, the kernel closes the file, frees the buffer
- * and, because of the option `disable_on_free`, stops recording.
- */
+/** When this process ends, the kernel closes the file, frees the buffer and stops recording (`disable_on_free`). */
 function holdBuffer(root: string): number {
   const file = join(root, 'free_buffer');
   try {

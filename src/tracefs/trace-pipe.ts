@@ -1,7 +1,4 @@
-/**
- * Reads the text of a buffer from `trace_pipe`, without blocking. The kernel merges the events of all CPUs, and removes
- * events from the buffer when they are read. Source: kernel/trace/trace.c, tracing_read_pipe().
- */
+/** Reads a buffer's text from `trace_pipe`, without blocking. The kernel removes the events that are read. */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, KernelError } from '../model/errors.ts';
@@ -16,9 +13,7 @@ export interface TracePipe extends TextSource {
 
 const INTERRUPTED_TRIES = 16;
 
-/**
- * Options for the text of all tracers except function_graph. An instance can inherit other values from the top level.
- */
+/** For all tracers except function_graph. An instance can inherit other values from the top level. */
 const AS_READ: Readonly<Record<string, '0' | '1'>> = {
   'context-info': '1',
   'irq-info': '1',
@@ -33,7 +28,7 @@ const AS_READ: Readonly<Record<string, '0' | '1'>> = {
   'sym-offset': '0',
 };
 
-/** Options for the text of function_graph. They switch on all columns. */
+/** For function_graph. They switch on all columns. */
 const GRAPH_AS_READ: Readonly<Record<string, '0' | '1'>> = {
   ...AS_READ,
   // Adds a column with interrupt and scheduling flags. The text of other tracers always has this column.
@@ -49,18 +44,12 @@ const GRAPH_AS_READ: Readonly<Record<string, '0' | '1'>> = {
   'funcgraph-irqs': '1',
 };
 
-/**
- * Returns the option values that the parser of the text needs, by file name in `options/`. These values override the
- * options of the tracer's request. The caller skips files that the kernel lacks.
- */
+/** Returns the options that the text parser needs. They override the options of the tracer's request. */
 export function textOptions(tracer: string): Readonly<Record<string, '0' | '1'>> {
   return traitsOf(tracer).isGraph ? GRAPH_AS_READ : AS_READ;
 }
 
-/**
- * Opens `trace_pipe` of an instance or of the top level. Each read of an empty buffer makes Node throw EAGAIN; the
- * error costs half as much CPU time if the reading thread sets `Error.stackTraceLimit = 0`. Throws `KernelError`.
- */
+/** Reading an empty buffer costs an exception; `Error.stackTraceLimit = 0` halves the cost. Throws `KernelError`. */
 export function openTracePipe(dir: string): TracePipe {
   const file = join(dir, 'trace_pipe');
   let fd: number;

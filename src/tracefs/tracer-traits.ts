@@ -1,17 +1,11 @@
-/**
- * Table of the kernel's tracers that the agent can run, with the system-wide settings that each tracer uses. Sources:
- * kernel/trace/trace_osnoise.c, trace_hwlat.c, trace_sched_wakeup.c, trace_irqsoff.c, trace_functions_graph.c.
- */
+/** The tracers that the agent can run, and the system-wide settings that they use. */
 
 export interface TracerTraits {
   /** Tracers of the same group share settings, or the kernel runs only one of them at a time. */
   group?: 'osnoise' | 'hwlat' | 'wakeup' | 'irqsoff';
   /** The tracer drops durations below `tracing_thresh`. */
   obeysThreshold?: true;
-  /**
-   * The tracer ignores noise shorter than `tracing_thresh`. If the file contains 0, the tracer uses its default
-   * threshold.
-   */
+  /** The tracer ignores noise shorter than `tracing_thresh`; 0 means the tracer's default threshold. */
   takesThreshold?: true;
   /** While the tracer runs, the kernel sets `tracing_thresh` to the tracer's own threshold. */
   setsThreshold?: true;
@@ -19,10 +13,7 @@ export interface TracerTraits {
   hasOsnoiseOptions?: true;
   /** Files at the top level that the kernel itself changes while the tracer runs. */
   changes?: readonly string[];
-  /**
-   * The tracer records calls and returns of functions, can be filtered with `set_graph_function`, and prints columns
-   * that other tracers do not print.
-   */
+  /** The tracer records calls and returns of functions, and can be filtered with `set_graph_function`. */
   isGraph?: true;
 }
 

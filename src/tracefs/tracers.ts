@@ -1,7 +1,4 @@
-/**
- * Starts and stops a tracer in a prepared instance or at the top level. Before each change of a system-wide file, the
- * agent saves the old value in the restore journal. Source: kernel/trace/trace.c, tracing_set_tracer().
- */
+/** Starts and stops a tracer in a prepared instance or at the top level. Source: kernel/trace/trace.c. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
@@ -28,9 +25,8 @@ export interface StartedTracer {
   /** Applies the function filter to functions of modules that were loaded later. Returns error messages. */
   reapplyFilter(): string[];
   /**
-   * Sets the tracer to nop and restores its knobs (see `Knob`). While a `trace_pipe` or `trace_pipe_raw` of the
-   * instance is open, the kernel refuses to stop the tracer with EBUSY; `problems` then contains the error, and the
-   * knobs stay as they are.
+   * Stops the tracer and restores its knobs (see `Knob`). While a `trace_pipe` or `trace_pipe_raw` of the instance is
+   * open, the kernel refuses: `problems` then contains the error (EBUSY), and the knobs stay as they are.
    */
   stop(): Restored;
 }
@@ -63,12 +59,9 @@ export function placeOf(
 }
 
 /**
- * Sets options, filters and knobs (top-level control files), then the tracer. The target must be prepared and have no
- * open pages. The tracer runs at once, but the buffer keeps no records before `target.start()`. Latency tracers require
- * this order: if the instance already recorded and the top level's `tracing_on` were 0, the tracer would do nothing
- * until the instance's `tracing_on` changes from 0 to 1 (kernel/trace/trace.c, rb_simple_write()). If this function
- * throws, it has restored the system-wide files, or the error's message says why it could not. It does not restore the
- * target's own files.
+ * The target must be prepared, have no open pages, and not record yet: in an instance that records while the top
+ * level's `tracing_on` is 0, a latency tracer does nothing (rb_simple_write()). On failure, restores the system-wide
+ * files, but not the target's own files.
  */
 export function startTracer(target: Instance, request: TracerRequest, journal: Journal): StartedTracer {
   const { tracer, functions } = request;
@@ -121,11 +114,7 @@ function settingsOf(root: string, { tracer, knobs }: TracerRequest): string[] {
   return [...files].filter((file) => !changes.includes(file) && existsSync(join(root, file)));
 }
 
-/**
- * Sets options of the tracer. On Linux 6.12 and earlier, all instances share the options of a tracer, so a
- * change in the agent's instance also changes the top level. The journal then saves the old values. On Linux
- * 7.3, each instance has its own options.
- */
+/** Journals options that all instances share (up to Linux 6.12). On 7.3, each instance has its own options. */
 function setTracerOptions(target: Instance, options: TracerRequest['options'], knobs: JournalPart): void {
   if (target.dir === target.root) {
     setOptions(target, options);
@@ -139,10 +128,7 @@ function setTracerOptions(target: Instance, options: TracerRequest['options'], k
   setOptions({ dir: target.dir, set }, options);
 }
 
-/**
- * Stops the tracer and restores its knobs. If the kernel refuses to stop the tracer, does not restore the knobs,
- * because a running tracer with empty filters traces every function.
- */
+/** If the tracer cannot be stopped, keeps its knobs, because without filters it would trace every function. */
 function stop(target: Instance, knobs: JournalPart): Restored {
   const problems: string[] = [];
   try {
@@ -157,12 +143,7 @@ function stop(target: Instance, knobs: JournalPart): Restored {
   return { restored: put.restored, problems: [...problems, ...put.problems] };
 }
 
-/**
- * Sets the instance's clock to the top level's clock. A latency tracer reads the start time of a latency from the top
- * level's clock, and the file `trace` omits events whose timestamps are before this start time. If the instance used
- * another clock, such as `mono`, `trace` would often omit all events. Source: kernel/trace/trace.c, ftrace_now(),
- * __update_max_tr(), tracing_iter_reset().
- */
+/** Latency tracers take start times from the top level's clock, and `trace` omits events with earlier timestamps. */
 function useTopLevelClock(target: Instance, tracer: string): void {
   const file = join(target.root, 'trace_clock');
   const clock = normalForm('choice', readText(file));
@@ -187,10 +168,7 @@ function setTracer(target: Instance, tracer: string): void {
   });
 }
 
-/**
- * Writes the knobs. The value of one knob can limit another: osnoise's runtime must not exceed its period. So if the
- * kernel refuses a knob with EINVAL, the function writes this knob again after the other knobs.
- */
+/** Retries a knob after EINVAL, because one value can limit another: osnoise's runtime must not exceed its period. */
 function setKnobs(root: string, { tracer, knobs }: TracerRequest, part: JournalPart): void {
   let remaining = knobs.filter((knob) => isThere(root, tracer, knob));
   while (remaining.length > 0) {
