@@ -1,8 +1,4 @@
-/**
- * Lists the pages of a recording that can't be decoded, with CPU, page and byte. Replay calls this after decoding
- * errors. The function reads the file again, one page at a time, because replay itself reads several pages ahead and
- * does not know in which page an error occurred.
- */
+/** Finds pages that can't be decoded. Reads the file again, because replay does not know which pages had errors. */
 import { makeDispatcher } from '../decode/dispatch.ts';
 import { Merger } from '../decode/merge.ts';
 import type { PageError } from '../decode/page.ts';

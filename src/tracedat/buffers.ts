@@ -7,10 +7,8 @@ import type { BufferEntry } from './options.ts';
 const MAX_NAMED = 10;
 
 /**
- * Returns the buffer named `instance`. If `instance` is undefined, returns the top level or, if the top level has no
- * pages, the first buffer with pages. Adds a message about other buffers to `problems`. Returns undefined if the file
- * lists no buffers. Throws `UsageError` if no buffer is named `instance`, or if all buffers contain text instead of
- * pages.
+ * Without `instance`, chooses the top level or, if the top level has no pages, the first buffer with pages. Returns
+ * undefined if the file has no buffers. Throws `UsageError`.
  */
 export function chooseBuffer(
   buffers: readonly BufferEntry[],
@@ -45,10 +43,7 @@ function nameOf(buffer: BufferEntry | undefined): string {
     : `instance ${JSON.stringify(buffer.name)}`;
 }
 
-/**
- * Returns `layout` with the page size of the buffer, because `header_page` describes only the top level's pages. If the
- * buffer's page size is unknown or impossible, returns `layout` as it is.
- */
+/** Returns `layout` with the buffer's page size, because `header_page` describes only the top level's pages. */
 export function withPageSize(
   layout: PageLayout,
   buffer: BufferEntry | undefined,

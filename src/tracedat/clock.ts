@@ -1,7 +1,4 @@
-/**
- * Finds the trace clock of a recording, and the length of one timestamp unit in nanoseconds. Sources:
- * kernel/trace/trace.c, trace_clocks[]; trace-cmd's timestamp_calc().
- */
+/** Finds the trace clock of a recording, and the length of one timestamp unit. */
 import type { Facts } from './options.ts';
 
 const NANOSECONDS: ReadonlySet<string> = new Set([
@@ -24,10 +21,7 @@ export interface Clock {
   problems: string[];
 }
 
-/**
- * Returns the clock of a recording. Uses `bufferClock`, the clock in the buffer's option, only if the file names no
- * clock for the whole recording, because trace-cmd 3.1 writes a wrong clock for instances.
- */
+/** Prefers the clock of the whole file to `bufferClock`, because trace-cmd 3.1 writes a wrong clock for instances. */
 export function clockOf(facts: Facts, bufferClock: string): Clock {
   const problems: string[] = [];
   // A file that names no clock is from an old trace-cmd, which used the kernel's default clock.

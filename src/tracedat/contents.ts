@@ -1,7 +1,4 @@
-/**
- * Reads everything before the pages of a trace.dat file: page layout, formats, clock, counters, and the positions of
- * one buffer's pages. Reads as much as possible of a damaged file.
- */
+/** Reads everything before the pages of a trace.dat file. Reads as much as possible of a damaged file. */
 import { UsageError } from '../model/errors.ts';
 import type { PageLayout } from '../model/format.ts';
 import type { BufferStats, TraceMetadata } from '../model/source.ts';
@@ -41,11 +38,7 @@ export interface Contents extends Pick<TraceMetadata, 'layout' | 'machine' | 'ke
   problems: string[];
 }
 
-/**
- * Reads everything before the pages. `instance` is the name of the buffer to read; undefined selects the top level or,
- * if the top level has no pages, the first buffer with pages. Throws `UsageError` if the file is not a readable
- * trace.dat or lacks the buffer, `KernelError` if a system call fails. Adds messages about other errors to `problems`.
- */
+/** Throws `UsageError` if the file is not a trace.dat or lacks the buffer, `KernelError` if a system call fails. */
 export function readContents(cursor: Cursor, file: string, instance: string | undefined): Contents {
   const problems: string[] = [];
   const parts: FileParts = {

@@ -1,7 +1,4 @@
-/**
- * Converts `BufferStats` to and from the text in trace-cmd's option CPUSTAT: a line that names the CPU, followed by the
- * text of `per_cpu/cpuN/stats`. Source: kernel/trace/trace.c, tracing_stats_read().
- */
+/** Converts `BufferStats` to and from trace-cmd's option CPUSTAT: the CPU, then the text of `per_cpu/cpuN/stats`. */
 import type { BufferStats } from '../model/source.ts';
 
 const LINES: readonly (readonly [keyof BufferStats, string])[] = [
@@ -18,7 +15,7 @@ export function cpuStatsText(stats: BufferStats): string {
   return LINES.map(([key, label]) => `${label}: ${stats[key]}\n`).join('');
 }
 
-/** Returns undefined if the text does not name the CPU. Counters whose line is missing or invalid become 0. */
+/** Returns undefined if the text does not name the CPU. Missing or invalid counters become 0. */
 export function parseCpuStats(text: string): BufferStats | undefined {
   const counts = new Map<string, number>();
   for (const [, label, digits] of text.matchAll(/^([A-Za-z ]+?)[ \t]*:[ \t]*(\d+)[ \t]*$/gm))

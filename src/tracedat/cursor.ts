@@ -1,14 +1,7 @@
-/**
- * Reads parts of a trace.dat file in sequence, from the file or from uncompressed bytes in memory. The file itself
- * contains the lengths of its parts, and the lengths may be wrong. If a part extends beyond the end, the cursor throws
- * a `Broken` with the position.
- */
+/** Reads parts of a trace.dat file in sequence. Throws `Broken` if a part extends beyond the end of its input. */
 import { readAt } from './file-io.ts';
 
-/**
- * Maximum size of a part in bytes. A larger size means that the file is damaged. The largest usual part is kallsyms,
- * with about 15 MiB.
- */
+/** Maximum size of a part in bytes. The largest usual part is kallsyms, with about 15 MiB. */
 export const MAX_PART = 1 << 28;
 const MAX_NAME = 256;
 
@@ -25,10 +18,7 @@ export interface Input {
   size: number;
   /** `the file`, or the name of an uncompressed part; used in messages. */
   name: string;
-  /**
-   * Fills `into` with the bytes at `position`. Returns the number of bytes, which is less than `into.length` only at
-   * the end of the input.
-   */
+  /** Returns the number of bytes read; less than `into.length` only at the end of the input. */
   read(into: Uint8Array, position: number): number;
 }
 

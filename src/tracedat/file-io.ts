@@ -1,7 +1,4 @@
-/**
- * Reads and writes files of recordings. After a short read or write, continues with the remaining bytes. Throws a
- * `KernelError` if a system call fails.
- */
+/** Reads and writes files of recordings. Continues after short reads and writes. Throws `KernelError`. */
 import { constants, openSync, readSync, writeSync } from 'node:fs';
 import { errnoOf, KernelError } from '../model/errors.ts';
 
@@ -26,10 +23,7 @@ export function writeAll(fd: number, file: string, bytes: Uint8Array, position: 
   }
 }
 
-/**
- * Fills `into` with the bytes at `position`. Returns the number of bytes, which is less than `into.length` only at the
- * end of the file.
- */
+/** Returns the number of bytes read; less than `into.length` only at the end of the file. */
 export function readAt(fd: number, file: string, into: Uint8Array, position: number): number {
   let done = 0;
   while (done < into.length) {

@@ -6,10 +6,7 @@ import { MAGIC } from './trace-dat.ts';
 
 const HEAD_BYTES = 1 << 16;
 
-/**
- * Returns the first bytes of a file, up to 64 KiB. Throws `KernelError` if the file can't be read, `UsageError` for a
- * pipe or a device.
- */
+/** Returns up to 64 KiB. Throws `KernelError` if the file can't be read, `UsageError` for a pipe or a device. */
 export function headOf(file: string): Uint8Array {
   const fd = openFile(file, READ_AT_ONCE);
   try {

@@ -1,7 +1,4 @@
-/**
- * Converts `PageLayout` to and from the text of `events/header_page`, as stored in trace.dat files. Source:
- * kernel/trace/ring_buffer.c, ring_buffer_print_page_header().
- */
+/** Converts `PageLayout` to and from the text of `events/header_page`. Source: ring_buffer_print_page_header(). */
 import { parseFields } from '../decode/format.ts';
 import type { PageLayout } from '../model/format.ts';
 

@@ -1,7 +1,4 @@
-/**
- * Encodes the beginning of a trace.dat file, up to the table of CPUs, in the order of trace-cmd.dat.v6(5). All numbers
- * are little-endian, because the agent supports only little-endian kernels.
- */
+/** Encodes the beginning of a trace.dat file, up to the table of CPUs. Format: trace-cmd.dat.v6(5). */
 import type { BufferStats, TraceMetadata } from '../model/source.ts';
 import { cpuStatsText } from './cpu-stats.ts';
 import { headerPageText } from './header-page.ts';
@@ -34,10 +31,7 @@ export interface HeaderParts {
   kallsyms: string;
 }
 
-/**
- * Returns the file's bytes up to and including the word `flyrecord`. The table with the offset and size of each CPU's
- * pages follows this word.
- */
+/** Returns the bytes before the table with the offset and size of each CPU's pages. */
 export function headerBytes(parts: HeaderParts): Uint8Array {
   const { metadata } = parts;
   const chunks: Uint8Array[] = [];
@@ -70,8 +64,7 @@ export function headerBytes(parts: HeaderParts): Uint8Array {
     for (const format of formats) sized(format, 8);
   }
   sized(parts.kallsyms, 4);
-  // Write no printk formats, because they contain kernel addresses, and a recording must not reveal addresses
-  // unnecessarily.
+  // Write no printk formats, because they contain kernel addresses.
   number(0, 4);
   sized(parts.cmdlines, 8);
   number(metadata.cpuCount, 4);

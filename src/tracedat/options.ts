@@ -1,7 +1,4 @@
-/**
- * Parses the options of trace.dat files (each has an ID and data), and collects their values in `Facts`. Source:
- * trace-cmd.dat.v7(5). In version 6, the option BUFFER ends after the name.
- */
+/** Parses the options of trace.dat files, and collects their values in `Facts`. Source: trace-cmd.dat.v7(5). */
 import type { BufferStats } from '../model/source.ts';
 import { bufferOfCpuStats, parseCpuStats } from './cpu-stats.ts';
 import { Broken, Cursor, memoryInput } from './cursor.ts';
@@ -21,10 +18,7 @@ import {
 /** Maximum number of CPUs; no kernel supports more. A larger number means that the file is damaged. */
 export const MAX_CPUS = 65536;
 
-/**
- * Offset and size, in bytes, of one CPU's pages in the file. The pages may be compressed. The numbers are copied from
- * the file without a check.
- */
+/** Position of one CPU's pages in the file, in bytes. The pages may be compressed. The numbers are not checked. */
 export interface Extent {
   cpu: number;
   offset: number;
@@ -34,15 +28,9 @@ export interface Extent {
 /** A buffer of the recording: the top level, with the name '', or an instance. */
 export interface BufferEntry {
   name: string;
-  /**
-   * In version 7, the offset of the buffer's section. In version 6, the offset of the buffer's table of CPUs; once the
-   * table has been read, the offset after the table.
-   */
+  /** Offset of the section (version 7), of the table of CPUs (version 6), or of the table's end once it is read. */
   offset: number;
-  /**
-   * The trace clock; '' in version 6. In version 7, files of trace-cmd 3.1 contain the top level's clock even for
-   * instances.
-   */
+  /** '' in version 6. In version 7, trace-cmd 3.1 writes the top level's clock even for instances. */
   clock: string;
   /** 0 if the file does not contain the page size. */
   pageSize: number;
@@ -87,10 +75,7 @@ export function noFacts(): Facts {
   };
 }
 
-/**
- * Adds the value of one option to `facts`. Ignores options that replay does not need. Returns an error message, or ''
- * on success.
- */
+/** Ignores options that replay does not need. Returns an error message, or '' on success. */
 export function takeOption(facts: Facts, id: number, data: Buffer, version: 6 | 7): string {
   const cursor = new Cursor(memoryInput(data, `option ${id}`));
   try {
