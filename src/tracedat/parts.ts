@@ -1,7 +1,4 @@
-/**
- * Reads the parts that trace.dat files of versions 6 and 7 share: page layout and formats. Format: trace-cmd.dat.v6(5),
- * trace-cmd.dat.v7(5).
- */
+/** Reads the parts that trace.dat files of versions 6 and 7 share: page layout and formats. */
 import { parseFormat } from '../decode/format.ts';
 import type { PageLayout } from '../model/format.ts';
 import type { Cursor } from './cursor.ts';
@@ -9,16 +6,10 @@ import { parseHeaderPage } from './header-page.ts';
 
 /** Maximum number of messages per kind of problem. */
 export const MAX_PROBLEMS = 5;
-/**
- * Maximum number of invalid formats. If there are more, the reader stops, because this part of the file then does not
- * contain formats.
- */
+/** If a part has more invalid formats, it does not consist of formats. */
 const MAX_BAD_FORMATS = 100;
 
-/**
- * Reads `header_page` and `header_event`. Returns the page layout, or the reason why `header_page` is invalid. Throws
- * `Broken`.
- */
+/** Returns the page layout, or the reason why `header_page` is invalid. Throws `Broken`. */
 export function readHeaderInfo(cursor: Cursor): PageLayout | { error: string } {
   expect(cursor, 'header_page\0');
   const layout = parseHeaderPage(cursor.text(8, 'header_page'));
@@ -34,28 +25,20 @@ function expect(cursor: Cursor, word: string): void {
   if (actual !== word) throw cursor.broken(start, `${word.slice(0, -1)} is missing`);
 }
 
-/**
- * Formats that the readers have collected. `texts`: format texts by `system:name`. `bad`: number of invalid formats.
- */
+/** `texts`: format texts by `system:name`. `bad`: number of invalid formats. */
 export interface Formats {
   texts: Map<string, string>;
   problems: string[];
   bad: number;
 }
 
-/**
- * Reads the formats of the tracers' own records. If this throws `Broken`, `formats` keeps the formats that were read
- * before the error.
- */
+/** Reads the formats of the tracers' own records. If this throws `Broken`, `formats` keeps the earlier formats. */
 export function readFtraceFormats(cursor: Cursor, formats: Formats): void {
   const count = cursor.number(4, 'the number of ftrace formats');
   for (let i = 0; i < count; i++) readFormat(cursor, 'ftrace', formats);
 }
 
-/**
- * Reads the formats of events, system by system. If this throws `Broken`, `formats` keeps the formats that were read
- * before the error.
- */
+/** Reads the formats of events. If this throws `Broken`, `formats` keeps the earlier formats. */
 export function readEventFormats(cursor: Cursor, formats: Formats): void {
   const systems = cursor.number(4, 'the number of systems');
   for (let s = 0; s < systems; s++) {

@@ -1,7 +1,4 @@
-/**
- * Reads captures. A capture is a trace.dat file (version 6 or 7, little-endian). Returns the metadata and a
- * `PageSource`, which reads pages from the file on request. Format: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5).
- */
+/** Opens captures: trace.dat files of version 6 or 7, little-endian. */
 import { closeSync, fstatSync } from 'node:fs';
 import type { BufferStats, PageSource, TraceMetadata } from '../model/source.ts';
 import { type Contents, readContents } from './contents.ts';
@@ -33,18 +30,11 @@ export interface Capture {
 }
 
 export interface OpenOptions {
-  /**
-   * Name of the buffer to read. Undefined selects the top level or, if the top level has no pages, the first buffer
-   * with pages.
-   */
+  /** Undefined selects the top level or, if the top level has no pages, the first buffer with pages. */
   instance?: string | undefined;
 }
 
-/**
- * Opens a capture, even a truncated or damaged one. Throws `KernelError` if the file can't be opened or read,
- * `UsageError` if the file is not a trace.dat of version 6 or 7, or has no page layout, no buffer with the requested
- * name, or only the text of a latency tracer.
- */
+/** Opens even a damaged file. Throws `KernelError` if a system call fails, `UsageError` if the file is not usable. */
 export function openCapture(path: string, options: OpenOptions = {}): Capture {
   const fd = openFile(path, READ_AT_ONCE);
   try {

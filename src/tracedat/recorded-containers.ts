@@ -1,8 +1,4 @@
-/**
- * Stores in a recording which container each task belongs to when the recording starts. The information is in markers
- * that contain JSON; trace-cmd shows a marker as a line of text. Replay reads these markers, and then updates the
- * information with the recorded events of new tasks and moved tasks.
- */
+/** Stores in a recording, as markers with JSON, which container each task belongs to when the recording starts. */
 import type { RecordedPart } from '../model/containers.ts';
 
 const PREFIX = 'ftrace-exporter: containers ';

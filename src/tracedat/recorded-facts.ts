@@ -1,7 +1,4 @@
-/**
- * Stores the names of the recording machine's block devices as markers at the start of the trace, because the trace.dat
- * format has no field for these names. trace-cmd shows a marker as a line of text; replay parses the names.
- */
+/** Stores the names of block devices as markers, because the trace.dat format has no field for these names. */
 import type { EventHandler } from '../model/record.ts';
 
 const PREFIX = 'ftrace-exporter: block devices ';
@@ -9,10 +6,7 @@ const PREFIX = 'ftrace-exporter: block devices ';
 /** Maximum number of devices per marker. Some kernels cut off a marker after 1 KiB. */
 const DEVICES_A_MARKER = 32;
 
-/**
- * Returns markers that list the major number, minor number and name of each device: `254:0=vda 8:0=sda`. The keys of
- * `devices` are the kernel's dev_t.
- */
+/** Returns markers with `MAJOR:MINOR=NAME` of each device. The keys of `devices` are the kernel's dev_t. */
 export function factsMarkers(devices: ReadonlyMap<number, string>): string[] {
   const named = [...devices].map(([dev, name]) => `${dev >>> 20}:${dev & 0xfffff}=${name}`);
   const lines: string[] = [];
@@ -22,10 +16,7 @@ export function factsMarkers(devices: ReadonlyMap<number, string>): string[] {
   return lines;
 }
 
-/**
- * Returns a handler of `ftrace:print` records that adds the devices to a map, with the kernel's dev_t as key. `text`
- * returns the text of a record's marker.
- */
+/** Returns a handler of `ftrace:print` that adds devices by dev_t. `text` returns the text of a record's marker. */
 export function factsReader(
   text: (record: Parameters<EventHandler>[0]) => string,
   devices: Map<number, string>,

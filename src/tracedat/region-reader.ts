@@ -1,8 +1,4 @@
-/**
- * Reads the pages of one CPU in sequence from a region of the file. Uncompresses one chunk (pages that were compressed
- * together) at a time. If a chunk is unreadable, skips it and sets the flag for lost events in the next readable page,
- * as the kernel does after a loss.
- */
+/** Reads the pages of one CPU in sequence. Skips unreadable chunks, and flags lost events in the next readable page. */
 import { reasonOf } from '../model/errors.ts';
 import type { PageLayout } from '../model/format.ts';
 import { readAt } from './file-io.ts';

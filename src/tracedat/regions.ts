@@ -1,7 +1,4 @@
-/**
- * Checks that a buffer's extents (see `Extent`) are possible positions in the file, and finds the pages of each CPU.
- * Compressed pages are stored in chunks; see trace-cmd.dat.v7(5), COMPRESSION FORMAT OF THE TRACE DATA.
- */
+/** Checks the extents of a buffer, and finds each CPU's pages. Format of compressed pages: trace-cmd.dat.v7(5). */
 import { Broken, type Cursor, MAX_PART } from './cursor.ts';
 import { type Extent, MAX_CPUS } from './options.ts';
 import { MAX_PROBLEMS } from './parts.ts';

@@ -24,10 +24,7 @@ export const OPTION_TIME_SHIFT = 12;
 export const OPTION_TSC2NSEC = 14;
 export const OPTION_BUFFER_TEXT = 22;
 
-/**
- * IDs of sections in version 7. The option with the same ID contains the offset of the section. `SECTION_IS_COMPRESSED`
- * is a flag in the header of a section.
- */
+/** IDs of sections in version 7. The option with the same ID contains the offset of the section. */
 export const SECTION_OPTIONS = 0;
 export const SECTION_BUFFER = 3;
 export const SECTION_HEADER_INFO = 16;

@@ -1,20 +1,14 @@
 /** Uncompresses parts of a trace.dat of version 7, with the algorithms that trace-cmd can use: zlib and zstd. */
 import { inflateSync, zstdDecompressSync } from 'node:zlib';
 
-/**
- * Returns the uncompressed bytes. Throws an `Error` with the reason if this fails or there are not exactly `size`
- * bytes.
- */
+/** Throws an `Error` if this fails or the result does not have exactly `size` bytes. */
 export type Uncompress = (compressed: Uint8Array, size: number) => Uint8Array;
 
 type Algorithm = (bytes: Uint8Array, options: { maxOutputLength: number }) => Uint8Array;
 
 const ALGORITHMS: Readonly<Record<string, Algorithm>> = { zlib: inflateSync, zstd: zstdDecompressSync };
 
-/**
- * Returns the function for the compression `name`, which is a name from a file's header. Returns undefined if `name` is
- * `none` or is not supported.
- */
+/** Returns undefined if `name` is `none` or is not supported. */
 export function uncompressOf(name: string): Uncompress | undefined {
   const algorithm = Object.hasOwn(ALGORITHMS, name) ? ALGORITHMS[name] : undefined;
   if (algorithm === undefined) return undefined;

@@ -1,17 +1,11 @@
-/**
- * Reads formats, options and tables of CPUs from a trace.dat file of version 6. Reads as much as possible of a damaged
- * file. Format: trace-cmd.dat.v6(5).
- */
+/** Reads formats, options and tables of CPUs from a trace.dat file of version 6. Format: trace-cmd.dat.v6(5). */
 import { UsageError } from '../model/errors.ts';
 import { Broken, type Cursor } from './cursor.ts';
 import { type BufferEntry, type Extent, type Facts, MAX_CPUS, selectedClock, takeOption } from './options.ts';
 import { type Formats, MAX_PROBLEMS, readEventFormats, readFtraceFormats } from './parts.ts';
 import { FLYRECORD, LATENCY, OPTION_DONE, OPTIONS, SECTION_BYTES } from './trace-dat.ts';
 
-/**
- * Contents of a file of version 6 or 7. The readers add each part as soon as they have read it, so a damaged file still
- * provides the parts before the damage.
- */
+/** The readers add each part as soon as it is read, so a damaged file provides the parts before the damage. */
 export interface FileParts {
   formats: Formats;
   facts: Facts;
@@ -20,10 +14,7 @@ export interface FileParts {
   kallsyms(): string;
 }
 
-/**
- * Reads everything from the formats to the tables of CPUs. Adds the buffers to `facts`, the top level first. Throws
- * `Broken` if the file is damaged, `UsageError` if it contains the text of a latency tracer.
- */
+/** Adds the buffers to `facts`, the top level first. Throws `Broken`, or `UsageError` for text of a latency tracer. */
 export function readV6(cursor: Cursor, file: string, parts: FileParts): void {
   const { facts } = parts;
   readFtraceFormats(cursor, parts.formats);
@@ -89,10 +80,7 @@ function readClock(cursor: Cursor, facts: Facts): void {
   }
 }
 
-/**
- * Reads an instance's table of CPUs. Options precede the table only if the number of CPUs differs from that of the top
- * level.
- */
+/** Options precede the table only if the number of CPUs differs from that of the top level. */
 function readInstance(
   cursor: Cursor,
   file: string,

@@ -1,8 +1,4 @@
-/**
- * Reads the sections of a trace.dat file of version 7 that contain page layout, formats, options and kallsyms. Reads as
- * much as possible of a damaged file. Format: trace-cmd.dat.v7(5). Ignores the names of sections, because their IDs are
- * enough.
- */
+/** Reads the sections of a trace.dat file of version 7. Format: trace-cmd.dat.v7(5). */
 import { reasonOf, UsageError } from '../model/errors.ts';
 import type { PageLayout } from '../model/format.ts';
 import { Broken, Cursor, MAX_PART, memoryInput } from './cursor.ts';
@@ -125,19 +121,14 @@ export function readFormats7(sections: SectionFile, { facts, formats, problems }
   }
 }
 
-/**
- * If the file has a section with kallsyms, sets `parts.kallsyms` to a function that reads this section. The function
- * throws `Broken` if the section is damaged.
- */
+/** If the file has kallsyms, sets `parts.kallsyms`. This function throws `Broken` if the section is damaged. */
 export function findSymbols7(sections: SectionFile, parts: FileParts): void {
   const offset = parts.facts.sections.get(SECTION_KALLSYMS);
   if (offset === undefined) return;
   parts.kallsyms = () => openSection(sections, offset, SECTION_KALLSYMS).text(4, 'kallsyms');
 }
 
-/**
- * Whether a buffer's pages are compressed. Throws `Broken` if the file has no section of a buffer at `buffer.offset`.
- */
+/** Throws `Broken` if the file has no section of a buffer at `buffer.offset`. */
 export function isCompressed({ cursor, uncompress }: SectionFile, buffer: BufferEntry): boolean {
   const section = cursor.at(buffer.offset);
   const id = section.number(2, 'the section of a buffer');

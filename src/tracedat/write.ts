@@ -1,10 +1,7 @@
 /**
- * Writes pages from `trace_pipe_raw` to a trace.dat file (version 6), which trace-cmd, KernelShark and `read.ts` can
- * read. Format: trace-cmd.dat.v6(5).
- *
- * In the file, a table with the size of each CPU's pages precedes the pages. These sizes are unknown until `finish`, so
- * the writer first stores the pages in one temporary file per CPU, next to the target. It unlinks each temporary file
- * immediately after creating it, so that a crash leaves only the file `path.partial` behind.
+ * Writes pages to a trace.dat file of version 6. In the file, a table of sizes precedes the pages, so until `finish`
+ * the writer keeps each CPU's pages in a temporary file. It unlinks the temporary files at once, so a crash leaves only
+ * `path.partial`.
  */
 import { closeSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { parseFormat } from '../decode/format.ts';
@@ -13,14 +10,9 @@ import type { BufferStats, TraceMetadata } from '../model/source.ts';
 import { openFile, readAt, refused, writeAll } from './file-io.ts';
 import { headerBytes, littleEndian, type SystemFormats } from './header.ts';
 
-/**
- * Records of the system `ftrace` that any buffer can contain. trace-cmd needs at least the formats of the first two.
- */
+/** Records of the system `ftrace` that any buffer can contain. trace-cmd needs the formats of the first two. */
 const FTRACE_FORMATS = ['function', 'print', 'bprint', 'bputs', 'raw_data', 'kernel_stack', 'user_stack'];
-/**
- * The writer collects pages and writes them in blocks of this size. Fewer writes are better, because each write is a
- * syscall, and syscalls may cause more events in the recording.
- */
+/** Size of a write in bytes. Fewer writes are better, because each write may cause events in the recording. */
 const WRITE_BYTES = 65536;
 const COPY_BYTES = 1 << 20;
 
@@ -58,10 +50,7 @@ interface Spool {
   pendingBytes: number;
 }
 
-/**
- * Creates `path.partial`, which `finish` renames to `path`. Throws `KernelError` if a file can't be created,
- * `UsageError` if `path` exists and is not a regular file, `Error` if an event has no valid format.
- */
+/** `finish` renames `path.partial` to `path`. Throws `KernelError`, or `UsageError` if `path` is not a regular file. */
 export function openCaptureWriter(path: string, options: CaptureWriterOptions): CaptureWriter {
   const { metadata } = options;
   const { pageSize } = metadata.layout;
