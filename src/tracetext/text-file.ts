@@ -1,7 +1,6 @@
 /**
- * Opens a file with text from `trace`, `trace_pipe` or `trace-cmd report`, and returns the text and what is known about
- * it. The text contains no event formats, so the decoder uses the formats of `known-formats.ts`. The text also does not
- * contain the machine's architecture, so replay uses the syscall names of the machine on which it runs.
+ * Opens a file with text from `trace`, `trace_pipe` or `trace-cmd report`. The text does not contain the architecture,
+ * so replay uses the syscall names of the machine on which it runs.
  */
 import { closeSync } from 'node:fs';
 import { machine } from 'node:os';
@@ -18,19 +17,14 @@ export interface TextTrace
     TextSurvey,
     'tracer' | 'isGraph' | 'overwritten' | 'eventLines' | 'otherLines' | 'firstOther'
   > {
-  /**
-   * Returns the file's text once, from start to end. Returns no text if the file is the `trace` of a latency tracer.
-   */
+  /** Returns the file's text once. Returns no text if the file is the `trace` of a latency tracer. */
   source: TextSource;
   /** Number of bytes of the file that `source` has read. */
   bytesRead(): number;
   bytes: number;
   /** CPUs with events, ascending. */
   cpus: readonly number[];
-  /**
-   * Metadata of the recording. `events()` returns the known events in the text; `formatText()` returns the format of
-   * any known event.
-   */
+  /** `events()` returns the known events in the text, `formatText()` the format of any known event. */
   metadata: Omit<TraceMetadata, 'layout'>;
   /** Nanoseconds per timestamp unit. Undefined if the trace clock does not measure time; durations are then unknown. */
   nsPerStamp: 1 | undefined;
@@ -40,10 +34,7 @@ export interface TextTrace
   latencyTrace: string;
   /** Names of unknown events. The text does not contain the events' systems. */
   otherNames: readonly string[];
-  /**
-   * Message for the user that the last line is cut off. The caller shows the message only if the last line can't be
-   * parsed. Undefined if the last line has a newline, or if the file is the `trace` of a latency tracer.
-   */
+  /** Message that the last line is cut off. Show the message only if the last line can't be parsed. */
   openEnd: string | undefined;
   /** Converts a byte offset in the text from `source` to a line number. The first line is 1. */
   lineAt(offset: number): number;
@@ -64,10 +55,7 @@ export function looksLikeTraceText(head: Uint8Array): boolean {
   return survey.hasLines || survey.isEmpty;
 }
 
-/**
- * Opens a file and reads it once to find its CPUs and events; `source` reads it again. Throws `UsageError` with a
- * remedy if replay cannot use the text in the file, `KernelError` if the file can't be read.
- */
+/** Throws `UsageError` with a remedy if replay cannot use the text, `KernelError` if the file can't be read. */
 export function openTextTrace(file: string): TextTrace {
   const fd = openFile(file, READ_AT_ONCE);
   try {
@@ -180,9 +168,7 @@ function traceText(fd: number, file: string): string {
   return text.toString('utf8', 0, readAt(fd, file, text, 0));
 }
 
-/**
- * If replay does not support this text, returns a message with the reason and a remedy. Otherwise, returns undefined.
- */
+/** Returns why replay does not support this text, with a remedy. Undefined if replay supports the text. */
 function whyNotRead(survey: TextSurvey): string | undefined {
   if (survey.isLatencyFormat && survey.tracer === 'nop') {
     return 'is text of the tracer nop with the option latency-format, which is not supported: record it again with 0 in options/latency-format';

@@ -1,4 +1,4 @@
-/** Uses the first bytes of a file that replay can't read to say what kind of file it is and what to do instead. */
+/** Recognises files that replay can't read, and says what to do instead. */
 
 interface Kind {
   /** Matches the file's first bytes, converted to text with one character per byte. */
@@ -66,10 +66,7 @@ const KINDS: readonly Kind[] = [
 
 const LOOKED_AT = 8192;
 
-/**
- * Returns an error message without the file's name, such as `is empty`. If no pattern matches, returns a general
- * message.
- */
+/** Returns a message without the file's name, such as `is empty`. */
 export function whatItIs(head: Uint8Array): string {
   const text = Buffer.from(head.subarray(0, LOOKED_AT)).toString('latin1');
   return (

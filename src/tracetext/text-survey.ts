@@ -1,7 +1,4 @@
-/**
- * Scans the text of a trace (from `trace`, `trace_pipe` or `trace-cmd report`) once to find its headings, CPUs and
- * events. Source: kernel/trace/trace.c, print_event_info() and print_trace_header().
- */
+/** Scans the text of a trace once to find its headings, CPUs and events. Source: print_trace_header(). */
 
 import { makeCanonical } from '../decode/text/canonical.ts';
 import { KNOWN_EVENTS } from '../decode/text/known-formats.ts';
@@ -24,10 +21,7 @@ export interface TextSurvey {
   /** Names of unknown events. The text does not contain the events' systems. */
   otherNames: string[];
   eventLines: number;
-  /**
-   * Number of lines that are neither events nor other lines that the kernel prints. `firstOther` is the first of these
-   * lines; undefined if there are none.
-   */
+  /** Number of lines that the kernel does not print. `firstOther` is the first of these lines. */
   otherLines: number;
   firstOther: ShownLine | undefined;
   /** Whether the text has headings of `trace`, but no events below them. */
@@ -172,8 +166,7 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
     const call = shown.toString('latin1');
     const graph = GRAPH_LINE.exec(call);
     if (graph === null || Number(graph[2]) >= MOST_CPUS) {
-      // `graph-lines.ts` parses the lines of function_graph that do not match `GRAPH_LINE`, so do not count these lines
-      // in `otherLines`.
+      // `graph-lines.ts` parses function_graph lines that do not match `GRAPH_LINE`, so do not count them.
       if (!survey.isGraph) otherLine(bytes, from, end);
       return;
     }
