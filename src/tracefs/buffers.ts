@@ -63,8 +63,8 @@ export function prepareBuffers(
   write('options/overwrite', '1');
   setOptions({ dir, set: write }, OPTIONS);
 
-  // Kernels 5.10 and 6.1 enlarge the top level's buffer when an event is enabled, so set the size before. Make the
-  // buffer small first, because the kernel holds two buffers while the sub-buffer size changes.
+  // Kernels 5.10 and 6.1 enlarge the top level's buffer when an event is enabled, unless the size was set before. First
+  // make the buffer small, because the kernel holds two buffers while the sub-buffer size changes.
   write('buffer_size_kb', String(SMALLEST_KB));
   const subbufferBytes = setSubbuffers(dir, wanted.subbufferBytes, warnings, write);
   const cpus = Math.max(1, possibleCpus(dir).length);

@@ -57,8 +57,8 @@ function cleanHolding(root: string, name: string, stateDir: string | undefined, 
 }
 
 /**
- * Cleans up at the start of an agent. The agent must hold `instances/NAME`. Stops tracers before restoring files,
- * because the kernel itself restores some values when a tracer stops. Throws `KernelError`.
+ * Cleans up at the start of an agent. The agent must hold `instances/NAME` (keep its `free_buffer` open). Stops tracers
+ * before restoring files, because the kernel itself restores some values when a tracer stops. Throws `KernelError`.
  */
 export function recover(place: JournalPlace): CleanupReport {
   const report = emptyReport();

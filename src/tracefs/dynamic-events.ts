@@ -1,4 +1,4 @@
-/** Defines and removes kprobes and uprobes. A definition is system-wide; each instance enables its event separately. */
+/** Defines and removes kprobes and uprobes. Definitions are system-wide; each instance enables events separately. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DynamicEvent } from '../model/dynamic-event.ts';

@@ -16,7 +16,7 @@ const REMEDIES: Record<string, string> = {
   ENOMEM: 'the kernel has too little free memory for this: free some memory or use smaller buffers',
 };
 
-/** Advice for files in /sys/block, whose entries are links into /sys/devices. */
+/** Advice for read-only files in /sys/block, whose entries are links into /sys/devices. */
 const READ_ONLY_SYSFS =
   "/sys is read-only, as in a container: mount the host's /sys/devices writable at /sys/devices, and make sure that no AppArmor profile denies it";
 

@@ -91,7 +91,7 @@ function contentsOf(dir: string, files: readonly string[]): Map<string, string> 
   return contents;
 }
 
-/** Also false if the switch cannot be read, for example because the disk was removed. */
+/** Returns false if the switch cannot be read, for example because the disk was removed. */
 function isOff(disk: string): boolean {
   const file = diskSwitch(disk);
   try {

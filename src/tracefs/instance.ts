@@ -57,7 +57,7 @@ export interface Instance {
   remove(): readonly string[];
 }
 
-/** Names of agents are shorter, because a tracer's instance has the name AGENT-TRACER. */
+/** Allows longer names than agents have, because a tracer's instance has the name AGENT-TRACER. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/;
 const CREATE_TRIES = 5;
 const REMOVE_TRIES = 10;

@@ -85,7 +85,7 @@ export function watchMaxLatency(
       onError(error);
     }
   };
-  // Some tracers set a maximum without a trace before recording begins. It would hide shorter latencies.
+  // Before recording begins, some tracers set a maximum without a trace. This maximum would hide shorter latencies.
   writeZeroIf(dir, () => true);
   const stopWatching = watchFile(join(dir, MAXIMUM), guarded);
   const timer = setInterval(() => {

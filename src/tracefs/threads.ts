@@ -1,7 +1,7 @@
 /**
- * Finds the host pids of the agent's threads: their ids in the initial pid namespace, as events contain them. Each
- * thread writes a nonce to `trace_marker`, and the trace shows the nonce with the host pid. V8's helper threads cannot
- * write. So in its own pid namespace, the agent signals its threads, and the signals' events contain the host pids.
+ * Finds the host pids (ids in the initial pid namespace, as in events) of the agent's threads. Each thread writes a
+ * nonce to `trace_marker`, and the trace shows the nonce with the host pid. V8's helper threads cannot write markers.
+ * So in its own pid namespace, the agent signals its threads and reads their host pids from the signals' events.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, openSync, readdirSync, readlinkSync, write } from 'node:fs';
@@ -41,7 +41,7 @@ export function findNonces(instance: Pick<Instance, 'dir'>, nonces: readonly str
   return parseNonces(readText(join(instance.dir, 'trace')), nonces);
 }
 
-/** Anchored at the end, because the comm before the pid can contain any characters. Flags and tgid are optional. */
+/** The pattern is anchored at the end, because the comm before the pid can contain any characters. */
 const MARK =
   /-(\d+)\s+(?:\([\s\d-]+\)\s+)?\[\d+\]\s+(?:\S+\s+)?\d+(?:\.\d+)?: [^\s:]+: ftrace-exporter-tid ([0-9a-f]+)$/;
 
@@ -84,7 +84,7 @@ export async function learnOwnThreads(
       warnings.push(
         'cannot find the marker that shows the id of the main thread: the metrics will include events caused by this thread',
       );
-    // Needed even if the ids come from /proc, because libuv creates the threads of its pool on first use.
+    // The pool is needed even if the ids come from /proc, because libuv creates its threads on first use.
     const pool = await markFromPool(instance, marker);
     const marked = new Set([...claimed.values(), ...pool]);
 

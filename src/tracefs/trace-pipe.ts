@@ -13,7 +13,7 @@ export interface TracePipe extends TextSource {
 
 const INTERRUPTED_TRIES = 16;
 
-/** For all tracers except function_graph. An instance can inherit other values from the top level. */
+/** Options for all tracers except function_graph. An instance can inherit other values from the top level. */
 const AS_READ: Readonly<Record<string, '0' | '1'>> = {
   'context-info': '1',
   'irq-info': '1',
@@ -28,7 +28,7 @@ const AS_READ: Readonly<Record<string, '0' | '1'>> = {
   'sym-offset': '0',
 };
 
-/** For function_graph. They switch on all columns. */
+/** Options for function_graph. They switch on all columns. */
 const GRAPH_AS_READ: Readonly<Record<string, '0' | '1'>> = {
   ...AS_READ,
   // Adds a column with interrupt and scheduling flags. The text of other tracers always has this column.
