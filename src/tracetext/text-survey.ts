@@ -21,7 +21,7 @@ export interface TextSurvey {
   /** Names of unknown events. The text does not contain the events' systems. */
   otherNames: string[];
   eventLines: number;
-  /** Number of lines that the kernel does not print. `firstOther` is the first of these lines. */
+  /** Number of unrecognised lines. `firstOther` is the first of these lines. */
   otherLines: number;
   firstOther: ShownLine | undefined;
   /** Whether the text has headings of `trace`, but no events below them. */
