@@ -1,6 +1,6 @@
 /**
- * A ring buffer of absences: periods in which tasks were not running. An entry has 80 bytes. Entries whose pids have
- * the same low bits form a chain, so that a lookup visits only one chain, newest entry first.
+ * A ring buffer of absences (periods in which a task was not running). The low bits of the pid select a chain of
+ * entries.
  */
 import type { SwitchIn } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -9,9 +9,8 @@ import type { CommTexts } from './comm-texts.ts';
 /** Must be a power of two, because `CHAINS - 1` is a bit mask. */
 const CHAINS = 1 << 12;
 
-/** A period in which a task was not running. */
 export interface Absence extends Omit<SwitchIn, 'pid' | 'isWatched'> {
-  /** Index of the entry in the ring. `TaskJournal` stores more data about the absence under this index. */
+  /** Index of the entry in the ring. */
   slot: number;
 }
 
@@ -31,10 +30,7 @@ export class AbsenceRing {
   readonly #texts: CommTexts;
   readonly #doubles: Float64Array;
   readonly #words: Int32Array;
-  /**
-   * Number of each chain's newest entry, indexed by the low bits of the pid. Entries are numbered from 1; 0 means an
-   * empty chain.
-   */
+  /** Number of the newest entry of each chain, counted from 1; 0 means an empty chain. Index: low bits of the pid. */
   readonly #last = new Float64Array(CHAINS);
   #count = 0;
 
@@ -75,10 +71,7 @@ export class AbsenceRing {
     return at;
   }
 
-  /**
-   * Returns up to `most` of a task's absences that ended after `fromNs`, newest first. `whole` is false if older
-   * absences may be missing, because the ring overwrote them or the limit was reached.
-   */
+  /** Returns a task's absences that ended after `fromNs`, newest first. `whole` is false if some may be missing. */
   since(pid: number, fromNs: TimestampNs, most = this.#depth): { absences: Absence[]; whole: boolean } {
     const absences: Absence[] = [];
     let n = this.#own(this.#last[pid & (CHAINS - 1)], pid, fromNs);
@@ -87,10 +80,7 @@ export class AbsenceRing {
     return { absences, whole: n === 0 && this.#goesBackTo(fromNs) };
   }
 
-  /**
-   * Returns the total time of a task's sleeps that began after `fromNs` in one of `states` (a bit mask). An absence
-   * without a recorded start also counts, from `fromNs`.
-   */
+  /** Sums a task's sleeps that began since `fromNs` in one of `states` (a bit mask), or at an unknown time. */
   sleptNs(pid: number, fromNs: TimestampNs, states: number): number {
     let ns = 0;
     let n = this.#own(this.#last[pid & (CHAINS - 1)], pid, fromNs);
@@ -120,16 +110,12 @@ export class AbsenceRing {
     return this.#own(this.#doubles[((n - 1) & (this.#depth - 1)) * DOUBLES + BEFORE], pid, fromNs);
   }
 
-  /**
-   * Searches back from entry number `from` for the task's newest entry that ended after `fromNs`. Returns the number of
-   * that entry, or 0 if none is found.
-   */
+  /** Returns the number of the task's newest entry, from `from` back, that ended after `fromNs`; 0 if none did. */
   #own(from: number, pid: number, fromNs: TimestampNs): number {
     for (let n = from; n > this.#count - this.#depth && n > 0; ) {
       const at = (n - 1) & (this.#depth - 1);
       const isOver = this.#doubles[at * DOUBLES + IN] <= fromNs;
-      // Entries with a recorded end are sorted by their ends, so all older entries also ended by `fromNs`. An entry
-      // without a recorded end was added late, so an older entry can have a later end.
+      // Entries are sorted by their ends, except entries with an unseen end, because these were added late.
       if (isOver && this.#isSeen(at)) return 0;
       if (this.#words[at * WORDS + PID] === pid && !isOver) return n;
       n = this.#doubles[at * DOUBLES + BEFORE];

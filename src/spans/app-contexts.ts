@@ -1,12 +1,7 @@
 /**
- * Tracks the current application span of each thread. A program reports the start and end of an application span with
- * markers: texts that the program writes to `trace_marker`. The application span becomes the parent of the thread's
- * kernel spans. Any program with write access can write any number of markers. Therefore all memory is limited, and
- * markers beyond a limit are ignored and counted.
- *
- * The spans of a thread nest, and the innermost open span becomes the parent. A loss of events ends all open spans,
- * because their end markers may be among the lost events. No parent is better than a wrong one. Ended spans are kept
- * for `keptNs`, because an operation that began in a span can be reported after the span has ended.
+ * Tracks the current application span of each thread: the parent of the thread's kernel spans. Programs report spans
+ * with markers (texts in `trace_marker`). Any program can write markers, so all memory is limited. A loss of events
+ * ends all open spans, because no parent is better than a wrong one.
  */
 import type { MarkedSpan, MarkerSink } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -27,7 +22,7 @@ export interface ContextLimits {
   /** Maximum number of markers per second, per thread (`perTaskSecond`) and of all threads (`perSecond`). */
   perTaskSecond: number;
   perSecond: number;
-  /** How long an ended span is kept. */
+  /** How long an ended span is kept, because operations can be reported after the span has ended. */
   keptNs: number;
   /** Maximum duration of a span. The agent ends spans that last longer. */
   longestNs: number;
@@ -67,10 +62,7 @@ interface Window {
 
 export interface AppContexts {
   sink: MarkerSink;
-  /**
-   * Returns the application span that a thread was in, or undefined if the thread was in none or the span is not
-   * sampled.
-   */
+  /** Returns the thread's innermost application span at this time; undefined if none, or if it is not sampled. */
   parentOf(pid: number, atNs: TimestampNs): RemoteParent | undefined;
   /** Removes spans that ended more than `keptNs` ago, and ends spans that are older than `longestNs`. */
   sweep(nowNs: TimestampNs): void;
@@ -177,7 +169,7 @@ export function makeAppContexts(
   };
 }
 
-/** Ends the innermost open spans: those from index `from` on. */
+/** Ends the open spans from index `from` on. */
 function close(task: Task, from: number, atNs: TimestampNs): void {
   for (let i = from; i < task.open.length; i++) task.open[i].endNs = Math.max(atNs, task.open[i].beginNs);
   task.open.length = from;

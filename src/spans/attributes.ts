@@ -1,7 +1,6 @@
 /**
- * Makes span attributes. Attributes that OpenTelemetry's semantic conventions define have the names of the conventions;
- * all others are named `ftrace.*`. Times are in seconds. The conventions define `thread.id` as the id of a managed
- * thread, so the kernel's thread id is `ftrace.thread.id`.
+ * Makes span attributes with the names of OpenTelemetry's semantic conventions, or else `ftrace.*`. Times are in
+ * seconds. `thread.id` of the conventions is for managed threads, so the kernel's thread id is `ftrace.thread.id`.
  */
 import type { BlockRequest } from '../model/intervals.ts';
 import type { AttributeValue } from '../model/span.ts';
@@ -45,10 +44,7 @@ export function requestAttributes(request: BlockRequest): DraftAttributes {
 /** Letters of the task state bits, lowest bit first. All kernels since 4.14 use these bits (include/linux/sched.h). */
 const STATES = ['S', 'D', 'T', 't', 'X', 'Z', 'P', 'I'];
 
-/**
- * Returns the letter that `ps` shows for a task state, or ? if the state is unknown. State 0 (R) means that the task
- * was still runnable.
- */
+/** Returns the letter that `ps` shows for a task state, or ? if unknown. State 0 (R) means still runnable. */
 export function stateLetter(state: number): string {
   if (state === 0) return 'R';
   const bit = STATES.findIndex((_, i) => (state & (1 << i)) !== 0);

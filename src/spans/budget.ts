@@ -1,8 +1,6 @@
 /**
- * Decides which slow operations become traces. Each trace costs a token, and tokens arrive at a fixed rate. During an
- * interval, the budget keeps the slowest operations of each kind. At the end of the interval, each kind first spends
- * the tokens that are reserved for it, so that a burst of one kind cannot use up all tokens. Each unreserved token goes
- * to the kind with the fewest recent traces among the kinds with operations left.
+ * Decides which slow operations become traces: the slowest of each interval. Each trace costs a token. Tokens arrive at
+ * a fixed rate. Some are reserved for each kind; each other token goes to the kind with the fewest recent traces.
  */
 import type { SpanKind } from '../model/span.ts';
 import type { SpanCounts } from './deps.ts';
@@ -20,10 +18,7 @@ export interface Chosen extends Candidate {
 
 export interface Budget {
   offer: Offer;
-  /**
-   * Ends the interval, which lasted `seconds`. Returns the operations that become traces, and counts the others as over
-   * budget.
-   */
+  /** Ends the interval, which lasted `seconds`. Returns the operations that become traces. */
   take(seconds: number): Chosen[];
 }
 
@@ -42,10 +37,7 @@ export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, 
   const used = kinds.map(() => 0);
   const reserved = kinds.map(() => reserve);
   let tokens = places;
-  /**
-   * Maximum number of operations that are kept of each kind: the number of tokens that will be available one second
-   * after the last `take`.
-   */
+  /** Maximum number of kept operations per kind: the tokens expected one second after the last `take`. */
   let room = places;
 
   /** Returns the number of traces of each kind. `wanted` is the number of kept operations of each kind. */

@@ -1,40 +1,24 @@
 /**
- * Builds trees of kernel function calls from the records of their returns. An inner call returns before its caller, so
- * a tree is complete when its outermost call returns. To limit memory to 2.5 MiB, the forest only counts calls that are
- * shorter than a floor (a minimum duration). A task with many stored calls gets a higher floor. If the table of calls
- * is full, the forest drops the calls of the task with the most stored calls.
+ * Builds trees of kernel function calls from their returns. A tree is complete when its outermost call returns. To
+ * limit memory to 2.5 MiB, calls shorter than a task's floor (a minimum duration) are only counted.
  *
- * Call B lies inside call A of the same task if B has a greater depth and returned between the start and the return of
- * A. The depth also counts callers that the kernel traces only for other users of the function graph tracer. Therefore
- * the depth of an outermost call can be above 0. The forest recognizes that a stored call was outermost when the task
- * returns from a later call that has a smaller depth but does not contain the stored call.
+ * A depth also counts callers that the kernel traces only for other users of the tracer, so an outermost call can have
+ * a depth above 0. A call is outermost if the task's next call at a smaller depth does not contain the call.
  */
 import type { FunctionReturn } from '../model/intervals.ts';
 
 export const NONE = -1;
-/**
- * Maximum number of stored calls (`CALLS`) and of tasks (`TASKS`). `TASKS` must be a power of two, because `TASKS - 1`
- * is a bit mask.
- */
+/** Maximum number of stored calls, and of tasks. `TASKS` must be a power of two, because `TASKS - 1` is a bit mask. */
 const CALLS = 1 << 14;
 const TASKS = 1 << 10;
-/**
- * Number of depths: more than the kernel's maximum of about 50 (in older kernels, FTRACE_RETFUNC_DEPTH in
- * linux/ftrace.h). A call at a greater depth counts as a call at the last depth.
- */
+/** Number of depths. The kernel's maximum is about 50. Greater depths count as the last depth. */
 const DEPTHS = 64;
 /** Number of consecutive slots of the hash table that can contain the same task. */
 const WAYS = 8;
-/**
- * How long to keep a call whose caller has not returned. The caller's return may be lost, or the caller may not be
- * traced.
- */
+/** How long to wait for the return of a call's caller. The return may be lost, or the caller may not be traced. */
 const HOLD_NS = 60e9;
 
-/**
- * Receives a tree, which is valid only during the callback. `root` is the table index of the outermost call. `call` is
- * the latest return of the task. `isWhole` is false if inner or outer calls of the tree may be missing.
- */
+/** Receives a tree, valid only during the callback. `root` is the outermost call; `call`, the task's latest return. */
 export type TreeSink = (root: number, call: FunctionReturn, isWhole: boolean) => void;
 
 /** Calls inside an outermost call. */
@@ -57,15 +41,10 @@ export class CallForest {
   /** Trace clock minus tracer's clock in nanoseconds, at the return. Stored per call, because the clocks drift. */
   readonly offsets = new Float64Array(CALLS);
   readonly inInterrupt = new Uint8Array(CALLS);
-  /**
-   * Number of calls inside this call, at all levels, that are not stored. `prunedNs` is the total time of the unstored
-   * calls that this call made directly.
-   */
+  /** Unstored calls below this call: number at all levels, and total time of those that this call made directly. */
   readonly prunedCalls = new Int32Array(CALLS);
   readonly prunedNs = new Float64Array(CALLS);
-  /**
-   * `first` is the first stored call that this call made. `next` is the next call in the same list. `NONE` ends a list.
-   */
+  /** First stored call that this call made, and next call in the same list. `NONE` ends a list. */
   readonly first = new Int32Array(CALLS);
   readonly next = new Int32Array(CALLS);
   readonly #depths = new Int32Array(CALLS);
@@ -73,7 +52,7 @@ export class CallForest {
 
   // Columns of the hash table of tasks. The key 0 marks a free slot.
   readonly #keys = new Int32Array(TASKS);
-  /** By task: first call of the list, newest first, of the calls whose caller has not returned yet. */
+  /** By task: newest call whose caller has not returned yet. `next` leads to the older ones. */
   readonly #waiting = new Int32Array(TASKS);
   readonly #counts = new Int32Array(TASKS);
   readonly #floors = new Float64Array(TASKS);
@@ -92,7 +71,7 @@ export class CallForest {
   readonly #mostOfTask: number;
   readonly #tell: TreeSink;
   readonly #sorted: Float64Array;
-  /** Trees that began before this time on the trace clock may lack calls, because events were lost or calls dropped. */
+  /** Trees that began before this time on the trace clock may lack calls. */
   #lostNs = 0;
 
   /** `keep`: maximum number of spans in a tree. The forest stores up to four times as many calls per task. */
@@ -111,7 +90,7 @@ export class CallForest {
 
   add(call: FunctionReturn): void {
     const depth = Math.min(Math.max(call.depth, 0), DEPTHS - 1);
-    // The idle tasks of all CPUs have pid 0, so use the CPU to distinguish them.
+    // The idle tasks of all CPUs have pid 0, so the CPU distinguishes them.
     const key = call.pid === 0 ? -1 - call.cpu : call.pid;
     let task = this.#find(key);
     if (task === NONE) {
@@ -162,7 +141,7 @@ export class CallForest {
       return;
     }
     if (call.durationNs < this.#floors[task]) {
-      // If the clock jumped, a call shorter than the floor can contain longer calls. Drop and count the inner calls.
+      // If the clock jumped, a call shorter than the floor can contain longer calls.
       for (let at = children; at !== NONE; at = children) {
         children = this.next[at];
         prunedCalls += this.#drop(task, at);
@@ -192,11 +171,7 @@ export class CallForest {
     this.#release(root);
   }
 
-  /**
-   * Removes calls from the task's list, newest first, up to the first call that is not deeper than `depth` or did not
-   * end before `endedBefore`. The callers of the removed calls are no longer expected to return. Reports each removed
-   * slow call as an incomplete tree.
-   */
+  /** Drops the task's newest calls that are deeper than `depth` and ended before `endedBefore`. Reports slow ones. */
   #giveUp(task: number, call: FunctionReturn, depth: number, endedBefore: number): void {
     for (let top = this.#waiting[task]; top !== NONE; top = this.#waiting[task]) {
       const end = this.starts[top] + this.durations[top];
@@ -218,7 +193,7 @@ export class CallForest {
     return NONE;
   }
 
-  /** Returns a slot for a new task: a free slot or, if none is free, the least recently used slot. */
+  /** Returns a free slot for a new task, or frees the least recently used slot. */
   #place(key: number, call: FunctionReturn): number {
     const from = slotOf(key);
     let task = from;
@@ -252,10 +227,7 @@ export class CallForest {
     this.lost(call.recordedNs);
   }
 
-  /**
-   * Stores a call in a free entry. If no entry is free, first drops the calls of the task (other than `task`) with the
-   * most stored calls.
-   */
+  /** Stores a call. If the table is full, first drops all calls of the task (not `task`) that has the most. */
   #take(call: FunctionReturn, task: number): number {
     while (this.#free === NONE) this.#forget(this.#fullest(task), call);
     const node = this.#free;
@@ -285,7 +257,7 @@ export class CallForest {
     if (depth > this.#deepest[task]) this.#deepest[task] = depth;
   }
 
-  /** Frees a call, the calls after it in its list, and all calls inside these. Returns the number of freed calls. */
+  /** Frees a call, the calls after it in its list, and all calls inside these. Returns their number. */
   #release(node: number): number {
     let count = 0;
     for (let at = node; at !== NONE; ) {
@@ -298,9 +270,7 @@ export class CallForest {
     return count;
   }
 
-  /**
-   * Raises the task's floor so that only the longer half of the task's calls stays stored. Counts the removed calls.
-   */
+  /** Raises the task's floor to the median duration of the task's calls, and removes the shorter calls. */
   #raiseFloor(task: number): void {
     const all = this.#sorted.subarray(0, this.#copy(this.#waiting[task], 0)).sort();
     let floor = all[all.length >> 1];
@@ -345,7 +315,7 @@ export class CallForest {
     }
   }
 
-  /** Frees a call and all calls below it. Returns the number of these calls, including calls that were not stored. */
+  /** Frees a call and all calls below it. Returns their number, including calls that were not stored. */
   #drop(task: number, node: number): number {
     this.next[node] = NONE;
     const calls = this.#callsOf(node);

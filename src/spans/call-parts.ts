@@ -1,7 +1,4 @@
-/**
- * Divides a slow syscall into parts: absences (periods in which the thread was not running), each with its causes, and
- * long interrupts. During the rest of the call, the thread was running, unless events are missing.
- */
+/** Divides a slow syscall into absences (periods in which the thread was not running) and long interrupts. */
 import type { TimestampNs } from '../model/time.ts';
 import type { Absence } from './absence-ring.ts';
 import type { SpanDeps } from './deps.ts';
@@ -15,10 +12,7 @@ import { waitSpan } from './run-queue.ts';
 import { isHidden } from './steps.ts';
 import { requestExemplars, waitExemplar } from './waits.ts';
 
-/**
- * If a thread issued a block request shortly before it slept, the sleep span begins when the request was issued. The
- * span then includes time in which the thread was running. The sum of these times is at most this share of the call.
- */
+/** Maximum share of a call by which sleep spans may begin early, to contain the issue of their block requests. */
 const ISSUED_BEFORE_SHARE = 0.01;
 /** Value of `state` for a sleep whose task state was not recorded: a bit that no kernel state uses. */
 const UNKNOWN_STATE = 1 << 18;
@@ -54,12 +48,9 @@ export interface CallParts {
   remembersSwitches: boolean;
   /** False if events of the call were lost, overwritten in a ring, or never recorded. */
   isWhole: boolean;
-  /**
-   * Number and total bytes of the block requests that the thread queued during the call. Excludes requests that have a
-   * span.
-   */
+  /** Number and bytes of the block requests that the thread queued during the call, except those with a span. */
   issued: { requests: number; bytes: number };
-  /** True if some causes of sleeps are missing, because the chain of wake-ups is too long or has too many spans. */
+  /** True if some causes of sleeps are missing, because `Path` reached a limit. */
   isCut: boolean;
 }
 
@@ -73,7 +64,7 @@ interface Walk extends CallParts {
   /** CPU on which the thread ran after `freeNs`; negative if unknown. */
   onCpu: number;
   losses: readonly Loss[];
-  /** Total time by which the starts of sleep spans may still be moved back: see `ISSUED_BEFORE_SHARE`. */
+  /** Time by which sleep spans may still begin early: see `ISSUED_BEFORE_SHARE`. */
   earlierLeftNs: number;
 }
 
@@ -116,9 +107,8 @@ export function callParts(call: SlowCall, deps: SpanDeps, journals: Journals): C
 }
 
 /**
- * If the start of an absence was not recorded, returns a copy that starts at `lossNs`. If a wake-up was recorded, the
- * copy is a sleep until the wake-up. Otherwise, it is unknown what the task did, and `isHidden` returns true for the
- * copy.
+ * If the start of an absence was not recorded, returns a copy that starts at `lossNs`. If the wake-up was not recorded
+ * either, `isHidden` is true for the copy.
  */
 function sinceLoss(absence: Absence, lossNs: TimestampNs): Absence {
   if (absence.outNs !== 0) return absence;
@@ -156,18 +146,16 @@ function addInterrupts({ spans, journals, onCpu, freeNs }: Walk, untilNs: Timest
   if (onCpu >= 0) spans.push(...journals.interrupts.spans(onCpu, freeNs, untilNs));
 }
 
-/** Makes the span of a sleep, with its causes. */
 function blocked(walk: Walk, absence: Absence, runnableNs: TimestampNs): SpanDraft {
   const { path, call, freeNs } = walk;
   const { outNs } = absence;
-  // Look for causes only after the last loss of events, because the lost events could show other causes.
+  // Lost events could show other causes, so look for causes only after the last loss.
   const fromNs = Math.max(outNs, endOfLoss(walk.losses, runnableNs));
   const children = path.sleep({ ...absence, pid: call.pid, fromNs, toNs: runnableNs });
   const first = children.at(0);
   const request = first && path.shown.get(first);
   let startNs = outNs;
-  // The thread issued the request, then ran briefly before it slept. Start the sleep span when the request was issued,
-  // so that the span contains the whole request.
+  // The thread issued the request, then ran briefly before it slept. Let the span contain the whole request.
   if (first !== undefined && request !== undefined && request.issueNs < outNs && request.issueNs >= freeNs) {
     const earlierNs = outNs - request.issueNs;
     if (earlierNs <= walk.earlierLeftNs) {

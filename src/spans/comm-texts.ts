@@ -1,4 +1,4 @@
-/** Caches task names (comm, 16 bytes in events) as strings, because most names occur again and again. */
+/** Caches the strings of task names (comm: 16 bytes in events). */
 import { textUpToNul } from './text.ts';
 
 export const COMM_WORDS = 4;

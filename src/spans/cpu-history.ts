@@ -1,16 +1,11 @@
 /**
- * Keeps a ring buffer per CPU of the turns of tasks on that CPU. A turn lasts from a task's switch-in to its
- * switch-out. The turns show which task ran while another task waited, and the names of tasks. The ring of a CPU is
- * allocated when its first turn is recorded. A turn needs 36 bytes. With up to 1024 CPUs, all rings together need at
- * most 4.5 MiB.
+ * Keeps a ring buffer per CPU of the turns of tasks. A turn lasts from a task's switch-in to its switch-out. With up to
+ * 1024 CPUs, all rings together need at most 4.5 MiB.
  */
 import type { TimestampNs } from '../model/time.ts';
 import { COMM_WORDS, CommTexts } from './comm-texts.ts';
 
-/**
- * Maximum number of turns in all rings (`MOST_TURNS`, unless there are more than 1024 CPUs), and the largest and
- * smallest number of turns in one ring. All must be powers of two.
- */
+/** Turns in all rings (for up to 1024 CPUs), and maximum and minimum per ring. All must be powers of two. */
 const MOST_TURNS = 1 << 17;
 const DEEPEST = 1 << 12;
 const SHALLOWEST = 1 << 7;
@@ -78,11 +73,7 @@ export class CpuHistory {
     for (let i = 0; i < COMM_WORDS; i++) ring.comms[comm + i] = words[commAt + i];
   }
 
-  /**
-   * Finds the task (except the idle task) that ran longest on a CPU within a period. Stores the task in `result`, which
-   * the next call overwrites. Returns false if the ring contains no turn in the period other than turns of the idle
-   * task.
-   */
+  /** Stores in `result` the task, except the idle task, that ran longest in a period. Returns false if none ran. */
   find(cpu: number, fromNs: TimestampNs, toNs: TimestampNs): boolean {
     const ring = this.#rings[cpu];
     if (ring === undefined) return false;
@@ -116,17 +107,14 @@ export class CpuHistory {
     return true;
   }
 
-  /** Like `find`, but returns the task in a new object. Returns undefined where `find` returns false. */
+  /** Like `find`, but returns a new object, or undefined. */
   culprit(cpu: number, fromNs: TimestampNs, toNs: TimestampNs): Culprit | undefined {
     if (!this.find(cpu, fromNs, toNs)) return undefined;
     const { pid, ranNs, comm } = this.result;
     return { pid, ranNs, comm: this.texts.of(comm, 0) };
   }
 
-  /**
-   * Returns the turns on a CPU within a period, in time order. Each row is one turn, or consecutive turns that are
-   * shorter than `shortNs`. A gap between rows means that switches were not recorded.
-   */
+  /** Returns the turns in a period, oldest first. Consecutive turns shorter than `shortNs` share a row. */
   rows(cpu: number, fromNs: TimestampNs, toNs: TimestampNs, shortNs: number): Row[] {
     const ring = this.#rings[cpu];
     const rows: Row[] = [];

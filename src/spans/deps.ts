@@ -1,4 +1,4 @@
-/** Functions of the agent that the code for spans uses. The agent passes them in. */
+/** Functions that the agent passes to the code for spans. */
 import type { SpanKind, SpanOutcome, WallTime } from '../model/span.ts';
 import type { TimestampNs } from '../model/time.ts';
 import type { DraftAttributes } from './attributes.ts';
@@ -34,11 +34,7 @@ export interface SpanDeps {
   taskClass(pid: number): number;
   /** Returns facts about a task that events do not contain, such as its program and its container. */
   taskFacts(pid: number, atNs: TimestampNs): TaskFacts;
-  /**
-   * Returns the label values of the histogram series that counts an operation: `values`, and the CPU or the task's
-   * container if the probe's histogram has these labels. Returns undefined if the probe has no metrics or does not
-   * count the operation.
-   */
+  /** Returns the label values of the histogram series that counts an operation; undefined if no series does. */
   seriesOf(probe: string, values: readonly string[], cpu: number, pid: number): readonly string[] | undefined;
   /** Fills `into` with random bytes. */
   random(into: Uint8Array): void;

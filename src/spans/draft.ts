@@ -1,7 +1,4 @@
-/**
- * A trace under construction: a tree of spans with timestamps of the trace clock. The spans get ids and wall-clock
- * times only if the budget keeps the trace.
- */
+/** A trace under construction. Its spans have times of the trace clock, and no ids yet. */
 import type { SpanKind } from '../model/span.ts';
 import type { TimestampNs } from '../model/time.ts';
 import type { DraftAttributes } from './attributes.ts';
@@ -16,16 +13,13 @@ export interface SpanDraft {
   /** If the operation failed: the name of the errno (such as ENOENT), or its number if the errno has no name. */
   error?: string | undefined;
   children: readonly SpanDraft[];
-  /** Causes that explain the span's duration. If undefined, the causes of the child spans are used. */
+  /** If undefined, the causes of the child spans are used. */
   causes?: readonly Cause[] | undefined;
   /** Pid of the task that the span shows, if this is not the trace's task. The span gets attributes of that task. */
   factsOf?: number | undefined;
 }
 
-/**
- * A part of a span's duration (`ns`), and what explains this part (`label`, such as `waited for CPU 1 behind
- * stress-ng`).
- */
+/** A part of a span's duration, and what explains it, such as `waited for CPU 1 behind stress-ng`. */
 export interface Cause {
   label: string;
   ns: number;
@@ -49,17 +43,15 @@ export interface TraceDraft {
   /** Number of spans that were left out of the trace. */
   pruned: number;
   exemplars: readonly ExemplarDraft[];
-  /** Causes that explain the duration of the operation, for the summary. If undefined, the trace gets no summary. */
+  /** Causes of the operation's duration, for the summary. If undefined, the trace gets no summary. */
   causes?: readonly Cause[] | undefined;
   /** True if events were lost during the operation. */
   isLossy?: boolean | undefined;
 }
 
 /**
- * Offers an operation that reached its kind's threshold. `weightNs` is the time that was compared with the threshold.
- * The budget calls `make` only if it keeps the operation for now. An operation with a larger weight can still replace
- * the kept operation in the same interval. `subject` is the task that performed the operation. The config can exclude
- * tasks.
+ * Offers an operation to the budget. `weightNs` is the time that reached the threshold. The budget calls `make` only if
+ * the operation is among the slowest of the interval so far.
  */
 export type Offer = (
   kind: SpanKind,

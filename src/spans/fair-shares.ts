@@ -1,9 +1,6 @@
 /** Divides a total between claimants as evenly as possible (max-min fairness). */
 
-/**
- * Returns the share of each claimant. A share is at most the claimant's value in `wanted`. Each unit of `total` goes to
- * the claimant that still wants more and has the smallest sum of its share and its value in `before`.
- */
+/** Gives each unit of `total` to the claimant with the smallest `before` plus share, up to its value in `wanted`. */
 export function fairShares(
   wanted: readonly number[],
   total: number,

@@ -1,11 +1,7 @@
 /**
- * Makes traces of the kind `function_graph`: a slow outermost call of a traced function, with the calls inside it. A
- * tree contains only the longest calls, none shorter than `minChildNs`. Each span has the number of omitted calls below
- * it as an attribute.
- *
- * The function graph tracer has its own clock. Shortly after the outermost call returns, the kernel writes a record
- * with a timestamp of the trace clock. The difference between this timestamp and the time of the return is used to
- * convert all times of the tree to the trace clock. Therefore all times are late by the delay of the record.
+ * Makes traces of the kind `function_graph`: a slow outermost call of a traced function, with the longest calls inside.
+ * The tracer has its own clock. The record of the outermost return also has a timestamp of the trace clock, for the
+ * conversion. All times are slightly late, because the kernel writes this record after the return.
  */
 import { type FunctionNames, NAMELESS } from '../model/function-names.ts';
 import type { FunctionReturn, IntervalSinks } from '../model/intervals.ts';
@@ -86,10 +82,7 @@ function draftOf(tree: Tree, root: number, { pid }: FunctionReturn, isWhole: boo
   };
 }
 
-/**
- * Makes the spans of a call and of the calls below it. Clamps each inner call to the time of its caller, because
- * timestamps of different CPUs can disagree.
- */
+/** Makes the spans of a call and of the calls below. Clamps inner calls, because clocks of CPUs can disagree. */
 function spanOf(tree: Tree, node: number, startNs: number, endNs: number, more: DraftAttributes): SpanDraft {
   const { forest, shown, names, deps } = tree;
   const name = names.nameOf(forest.lows[node], forest.highs[node]) ?? UNKNOWN;
@@ -136,10 +129,7 @@ function callsOf(forest: CallForest, node: number): number {
   return calls;
 }
 
-/**
- * Returns the indexes of the longest calls. Among equally long calls, prefers outer calls, so that the caller of each
- * shown call is also shown.
- */
+/** Returns the longest calls. Prefers outer calls of equal length, so that the caller of a shown call is shown. */
 function longestOf(forest: CallForest, root: number, most: number): Set<number> {
   const calls: { node: number; ns: number; level: number }[] = [];
   const collect = (node: number, callerNs: number, level: number): void => {

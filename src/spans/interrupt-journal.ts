@@ -1,12 +1,9 @@
-/**
- * Keeps a ring buffer per CPU of long interrupts. The trace of a slow syscall shows the interrupts that delayed the
- * call.
- */
+/** Keeps a ring buffer per CPU of long interrupts, to show which interrupts delayed a slow syscall. */
 import type { TimestampNs } from '../model/time.ts';
 import type { SpanDraft } from './draft.ts';
 
 const DEPTH = 256;
-/** Interrupts shorter than this are not reported, because they do not explain a slow operation. */
+/** Shorter interrupts are not reported, because they do not explain a slow operation. */
 export const LONG_INTERRUPT_NS = 50_000;
 
 interface Interrupt {

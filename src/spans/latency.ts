@@ -1,7 +1,4 @@
-/**
- * Makes traces of the latency tracers. Each new maximum since the tracer's last reset becomes a trace with one span,
- * whose duration is the latency. The span ends when the agent noticed the maximum, shortly after the real end.
- */
+/** Makes traces of new maxima of the latency tracers. A span ends when the agent notices the maximum: slightly late. */
 import type { IntervalSinks } from '../model/intervals.ts';
 import type { SpansConfig } from '../model/span.ts';
 import { LATENCY_TRACERS } from '../model/tracer.ts';
@@ -35,7 +32,7 @@ export function makeLatencies(kinds: SpansConfig['kinds'], offer: Offer, deps: S
             },
             children: [],
           };
-          // The pid in the header may belong to another task by now, so do not look up facts about it.
+          // The pid may belong to another task by now, so do not look up facts about it.
           return { root, pid: 0, pruned: 0, exemplars: [] };
         });
       },

@@ -1,7 +1,4 @@
-/**
- * Remembers when events were lost. Decides whether a slow syscall is certainly one call, because during a loss, the
- * task may have ended one call and begun another call with the same name.
- */
+/** Remembers when events were lost. A loss can hide that a slow call is really two calls with the same name. */
 import type { TimestampNs } from '../model/time.ts';
 import type { Absence } from './absence-ring.ts';
 
@@ -36,10 +33,7 @@ export function endOfLoss(losses: readonly Loss[], atNs: TimestampNs): Timestamp
   return losses.reduce((last, { untilNs }) => (untilNs <= atNs ? Math.max(last, untilNs) : last), 0);
 }
 
-/**
- * Whether events prove that a task was in one call from `call.startNs` to `call.endNs`. They do if the start of each
- * absence was recorded and no CPU lost events while the task ran on that CPU. `absences` must be in time order.
- */
+/** Whether events prove that `call` is one call, despite `losses`. `absences` must be in time order. */
 export function isOneCall(
   call: { cpu: number; startNs: TimestampNs; endNs: TimestampNs },
   absences: readonly Absence[],
@@ -50,8 +44,7 @@ export function isOneCall(
       const isThere = loss.cpu === cpu || cpu === EVERY_CPU || loss.cpu === EVERY_CPU;
       return isThere && loss.untilNs > fromNs && loss.fromNs < toNs;
     });
-  // No event shows on which CPU a call began. If the task was never switched out, the call began on the CPU where it
-  // ended. Otherwise, a loss on any CPU counts.
+  // No event shows on which CPU a call began. If the task was switched out, a loss on any CPU counts.
   let onCpu = absences.length === 0 ? call.cpu : EVERY_CPU;
   let freeNs = call.startNs;
   for (const { outNs, inNs, cpu } of absences) {

@@ -1,12 +1,7 @@
 /**
- * Keeps a ring buffer per CPU of the interruptions (noise) of osnoise and timerlat threads, and makes spans of them.
- * The kernel records an inner interruption before the outer interruption, because the inner one ends first. The span of
- * an inner interruption becomes a child of the outer span.
- *
- * Start times are from the tracer's own clock (sched_clock), which drifts from the trace clock by about 10 to 50 ppm.
- * The timestamp of a record is from the trace clock, but late: the kernel writes the record after the interruption
- * ended, and even later if other interruptions delay the write. `offsetsOf` estimates the difference between the
- * clocks.
+ * Keeps a ring buffer per CPU of the interruptions (noise) of osnoise and timerlat threads, and makes spans of them. An
+ * inner interruption ends first, so it is recorded before the outer one. Start times are from the tracer's own clock
+ * (sched_clock), which drifts from the trace clock by about 10 to 50 ppm.
  */
 import { NOISE_SOURCES, type Noise } from '../model/intervals.ts';
 import { SOFTIRQS } from '../model/softirqs.ts';
@@ -19,7 +14,7 @@ import { textUpToNul } from './text.ts';
 /** Must be a power of two, because `DEPTH - 1` is a bit mask. */
 const DEPTH = 1 << 11;
 const NAME_BYTES = 32;
-/** Number of records before the period that are also used to estimate the difference between the clocks. */
+/** Number of records before the period that help to estimate the difference between the clocks. */
 const CLOCK_RECORDS = 64;
 /** Maximum drift between the clocks: the limit of NTP corrections (MAXFREQ in include/linux/timex.h). */
 const DRIFT = 500e-6;
@@ -90,10 +85,9 @@ function placeOf(ring: Ring, age: number): number {
 }
 
 /**
- * Estimates the difference `trace clock - tracer's clock` in nanoseconds for each of the newest `count` records. The
- * result is indexed by the age of the record. A record's timestamp minus the end of its interruption is an upper bound,
- * because records are written late. The bound of another record, plus the maximum drift between the two records, is
- * also an upper bound. The smallest bound is the estimate.
+ * Estimates `trace clock - tracer's clock` in nanoseconds for the newest `count` records, by age. Records are written
+ * late, so a timestamp minus the end of the interruption is an upper bound. The bounds of other records also hold, plus
+ * drift.
  */
 function offsetsOf(ring: Ring, count: number): Float64Array {
   const offsets = new Float64Array(count + 1);
@@ -120,10 +114,7 @@ interface Nested {
   age: number;
 }
 
-/**
- * Adds the interruption with this age to `top`. The interruptions in `top` ended earlier. Those that lie inside the new
- * interruption become its children.
- */
+/** Adds the interruption with this age to `top`. Interruptions in `top` that lie inside become its children. */
 function nest(top: Nested[], ring: Ring, age: number, cpu: number): void {
   const at = placeOf(ring, age);
   const startNs = ring.starts[at];
@@ -131,7 +122,7 @@ function nest(top: Nested[], ring: Ring, age: number, cpu: number): void {
   const children: SpanDraft[] = [];
   for (let last = top.at(-1); last !== undefined && last.span.startNs >= startNs; last = top.at(-1)) {
     children.unshift(last.span);
-    // The kernel subtracts the time of nested interruptions from the duration. Add that time back.
+    // The duration excludes nested interruptions. Add their time back.
     endNs += last.span.endNs - last.span.startNs;
     top.pop();
   }

@@ -1,7 +1,6 @@
 /**
- * Makes spans of operations that declared metrics (model/declared-metric.ts) measure, such as direct reclaim or waits
- * for locks. In the trace of a slow syscall, the spans that lie within an operation become children of the operation's
- * span. A slow operation also gets its own trace (kind `metrics`).
+ * Makes spans of the operations that declared metrics (model/declared-metric.ts) measure: in the traces of slow
+ * syscalls, and in traces of the kind `metrics`.
  */
 import type { Operation } from '../model/intervals.ts';
 import type { KindOptions } from '../model/span.ts';
@@ -12,7 +11,7 @@ import type { Cause, Offer, SpanDraft } from './draft.ts';
 import { lengthOf, longestOf } from './longest.ts';
 import { causesOf } from './summary.ts';
 
-/** Traces of slow syscalls leave out operations shorter than this, because these do not explain a slow syscall. */
+/** Traces of slow syscalls leave out operations shorter than this. */
 export const LONG_OPERATION_NS = 50_000;
 const DEPTH = 4096;
 /** Maximum number of operations in the trace of a call, and of child spans in each operation. */
@@ -37,10 +36,7 @@ interface Node extends SpanDraft {
   causes: readonly Cause[];
 }
 
-/**
- * Returns a function that offers a trace of an operation if the operation reached the threshold and the config includes
- * its metric.
- */
+/** Returns a function that offers a trace of each slow operation whose metric the config includes. */
 export function makeOperationTraces(
   { thresholdNs, include = ['*'] }: KindOptions,
   offer: Offer,
@@ -66,10 +62,7 @@ export function metricName({ name }: { name: string }): string {
   return name.replace(/^ftrace_/, '');
 }
 
-/**
- * Makes the span of an operation. The operation is the cause of the span's whole time; `nested` later subtracts the
- * time of inner spans.
- */
+/** The operation is the cause of the span's whole time; `nested` later subtracts the time of inner spans. */
 function nodeOf({ metric, values, cpu, startNs }: Operation, endNs: TimestampNs): Node {
   const name = metricName(metric).replace(/_seconds(_total)?$/, '');
   const labels = metric.labels.map((label, i) => [`ftrace.label.${label.name}`, values[i]]);
@@ -89,10 +82,8 @@ export interface Nested {
 }
 
 /**
- * Adds the spans of operations to the spans of a call (`flat`). A span in `flat` that lies within an operation becomes
- * a child of the operation's span. `flat` must be in time order, without overlap. `endNs` is the end of the call.
- * Leaves out an operation if it ends after the call or after an operation that contains its start. Also leaves out an
- * operation that contains only a part of a span in `flat`.
+ * Adds operations to the spans of a call (`flat`, in time order) as parents of the spans within. Leaves out operations
+ * that end after the call (`endNs`) or overlap another span only partly.
  */
 export function nested(flat: readonly SpanDraft[], operations: readonly Operation[], endNs: number): Nested {
   const { shown, rest } = longestOf(operations, MOST_SHOWN, lengthOf);
@@ -115,8 +106,7 @@ export function nested(flat: readonly SpanDraft[], operations: readonly Operatio
     } else if (around !== undefined) top.ownNs -= lengthOf(span);
     (around?.children ?? top.spans).push(span);
   }
-  // Process inner operations first, because the causes of an outer operation include the causes of its inner
-  // operations.
+  // Process inner operations first, because outer operations include the causes of inner operations.
   for (const node of placed.reverse()) {
     const inner = node.children.flatMap(causesOf);
     const restNs = lengthOf(node) - inner.reduce((sum, { ns }) => sum + ns, 0);
@@ -128,10 +118,7 @@ export function nested(flat: readonly SpanDraft[], operations: readonly Operatio
   return top;
 }
 
-/**
- * Returns the end of an operation. If the operation is a sleep that begins at the metric's event (`taskTime` is
- * `spends`), the end is the end of the first span in `flat` that begins within the operation.
- */
+/** Returns the operation's end. A sleep (`taskTime` is `spends`) ends with the first span that begins within it. */
 function endOf({ metric, startNs, endNs }: Operation, flat: readonly SpanDraft[]): TimestampNs {
   const isWithin = (span: SpanDraft) =>
     span.startNs >= startNs && span.startNs < endNs && span.endNs > startNs;

@@ -1,8 +1,4 @@
-/**
- * Makes traces of the kind `osnoise`. The root span is a measurement period of the osnoise tracer in which
- * interruptions used at least the threshold of CPU time. Its children are the longest interruptions. The attributes of
- * the root span show the time of each source of noise in the whole period.
- */
+/** Makes traces of the kind `osnoise`: a noisy measurement period of the tracer, with the longest interruptions. */
 import { type IntervalSinks, NOISE_SOURCES } from '../model/intervals.ts';
 import type { KindOptions } from '../model/span.ts';
 import { seconds } from './attributes.ts';

@@ -1,7 +1,6 @@
 /**
- * Explains a sleep by the chain of wake-ups that ended it. For example, task A slept until task B woke A. Until that
- * wake-up, B ran, waited for a CPU, or slept until a block request, a timer, an interrupt or task C woke B. Giraldeau
- * and Dagenais describe such critical paths in "Wait analysis of distributed systems using kernel tracing" (2016).
+ * Explains a sleep by the chain of wake-ups that ended it: what the waker did before, what woke the waker, and so on.
+ * See Giraldeau and Dagenais, "Wait analysis of distributed systems using kernel tracing" (2016).
  */
 import type { BlockRequest } from '../model/intervals.ts';
 import { LOCK_TYPES, OTHER_LOCK } from '../model/lock-types.ts';
@@ -23,10 +22,7 @@ const DEEPEST = 8;
 const MOST_SPANS = 256;
 /** Consecutive steps shorter than this share of the whole operation are combined into one span. */
 const SHORT_SHARE = 0.01;
-/**
- * Names of kernel threads that run softirqs. If a softirq in such a thread ends a sleep, the thread counts as the
- * waker.
- */
+/** Kernel threads that run softirqs. If a softirq in such a thread ends a sleep, the thread counts as the waker. */
 const SOFTIRQ_TASKS = /^(ksoftirqd|ktimers|irq)\//;
 
 export interface PathParts {
@@ -41,7 +37,7 @@ export interface PathParts {
 }
 
 export class Path {
-  /** True if some causes are missing, because the chain is too long or has too many spans. */
+  /** True if a limit was reached, so that some causes are missing. */
   isCut = false;
   /** Spans of block requests, each with its request. */
   readonly shown = new Map<SpanDraft, BlockRequest>();
@@ -66,9 +62,7 @@ export class Path {
     return name === undefined ? [] : [this.#end(name, sleep, depth)];
   }
 
-  /**
-   * Replaces `span`, which begins after the request was issued, with a span of the whole request. Returns the new span.
-   */
+  /** Replaces the span of a request by a span that begins when the request was issued. Returns the new span. */
   whole(span: SpanDraft, request: BlockRequest): SpanDraft {
     const uncut = requestSpan(request, request.issueNs, this.#parts.deps, {
       children: span.children,
@@ -87,10 +81,7 @@ export class Path {
     return isOfTask ? waker : 0;
   }
 
-  /**
-   * Returns spans for a sleep that a request ended: the time before the issue of the request, the request, and the time
-   * from its completion to the wake-up. `completer` is the task that completed the request, or 0 if an interrupt did.
-   */
+  /** Returns the spans of a sleep that a request ended. `completer` is the completing task; 0 for an interrupt. */
   #request(request: BlockRequest, completer: number, sleep: Sleep, depth: number): SpanDraft[] {
     const { fromNs, toNs } = sleep;
     const { issueNs, completeNs } = request;
@@ -124,10 +115,7 @@ export class Path {
     return insertNs === 0 || queuedNs >= toNs ? [] : [queueSpan(device, queuedNs, toNs)];
   }
 
-  /**
-   * Returns spans of what a task did from `fromNs` to `toNs`, oldest first. The task was running at `toNs`. Returns
-   * undefined if it is unknown what the task did, or if a limit was reached.
-   */
+  /** Returns what a task did until it ran at `toNs`, oldest first; undefined if unknown, or if a limit was reached. */
   #task(pid: number, fromNs: TimestampNs, toNs: TimestampNs, depth: number): SpanDraft[] | undefined {
     const { tasks, wholeNs } = this.#parts;
     if (depth > DEEPEST || this.#spans >= MOST_SPANS) {
@@ -238,7 +226,7 @@ interface Who {
   pid: number;
   comm: string;
   depth: number;
-  /** Name of the work function that the task runs, if the task is a kworker. */
+  /** Function that the task runs, if the task is a kworker. */
   work: string | undefined;
 }
 
@@ -267,10 +255,7 @@ function queueSpan(device: string, startNs: TimestampNs, endNs: TimestampNs): Sp
   };
 }
 
-/**
- * If `span` is a sleep of the issuer after the request was queued, and no other task explains the sleep, the device was
- * busy. In this case, returns a span of the request's time in the block queue. Otherwise, returns `span`.
- */
+/** Returns a span of the block queue if `span` is an unexplained sleep of the issuer: the device was busy. */
 function inQueue(span: SpanDraft, { device, insertNs }: BlockRequest): SpanDraft {
   const startNs = Math.max(span.startNs, insertNs);
   const isQueued = span.name === 'blocked' && !isChain(span) && insertNs !== 0 && startNs < span.endNs;
@@ -285,10 +270,7 @@ export function sleepAttributes({ state, lock }: Absence, waker: number): DraftA
   };
 }
 
-/**
- * Returns the causes of a sleep on a lock, or undefined for other sleeps. The lock is the cause of the time that the
- * causes of the children do not cover.
- */
+/** Returns the causes of a sleep on a lock: the causes of the children, and the lock for the remaining time. */
 export function sleepCauses(
   { lock }: Absence,
   children: readonly SpanDraft[],

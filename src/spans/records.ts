@@ -1,6 +1,5 @@
 /**
- * Converts the drafts (unfinished traces) that the budget kept to records, which have ids, wall-clock times and facts
- * about tasks.
+ * Converts the drafts (unfinished traces) that the budget kept to records with ids, wall-clock times and task facts.
  */
 import type { SpanRecord, TraceRecord } from '../model/span.ts';
 import type { DraftAttributes } from './attributes.ts';
@@ -24,7 +23,7 @@ export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random' | 'taskF
     return Buffer.from(id).toString('hex');
   };
 
-  /** Caches facts about tasks that ran while other tasks waited, because many traces name the same tasks. */
+  /** Caches facts about tasks that ran while others waited, because many traces name the same tasks. */
   const lookedUp = new Map<number, TaskFacts>();
   const factsOf = ({ factsOf: pid, startNs }: SpanDraft): TaskFacts => {
     if (pid === undefined) return NOTHING;
@@ -70,7 +69,7 @@ export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random' | 'taskF
       }),
     };
   };
-  /** Returns the records of `chosen` in the same order. Stops early, with fewer records, if `isLate` returns true. */
+  /** Returns the records of `chosen` in the same order. Stops early if `isLate` returns true. */
   return (chosen: readonly Chosen[], isLate: () => boolean): TraceRecord[] => {
     lookedUp.clear();
     const records: TraceRecord[] = [];

@@ -1,7 +1,4 @@
-/**
- * Finds the block request that ended a sleep, and the predecessor of a request (a request that had to complete before
- * the other was issued).
- */
+/** Finds the block request that ended a sleep, and the predecessor that had to complete before a request was issued. */
 import type { BlockRequest } from '../model/intervals.ts';
 import { SOFTIRQS } from '../model/softirqs.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -55,29 +52,23 @@ export class Requests {
     for (let i = low - 1; i >= 0 && all[i].completeNs > fromNs; i--) yield all[i];
   }
 
-  /**
-   * Finds the request whose completion ended a sleep. `waker` is the task that ended the sleep; 0 if an interrupt did.
-   */
+  /** Finds the request whose completion ended a sleep. `waker` is the task that ended the sleep; 0: an interrupt. */
   thatEnded(sleep: Sleep, waker: number): BlockRequest | undefined {
     const { pid, fromNs, toNs, wokenBy, wakerCpu } = sleep;
     if (isOfNetwork(wokenBy)) return undefined;
-    // A softirq completes requests in interrupt context (completer 0), even if the softirq runs in a task such as
-    // ksoftirqd.
+    // A softirq completes requests with completer 0, even if the softirq runs in a task such as ksoftirqd.
     const completer = wakeKind(wokenBy) === BY_TASK ? waker : 0;
     for (const request of this.completed(Math.max(fromNs, toNs - CAUSES_WITHIN_NS), toNs))
       if (request.cpu === wakerCpu && request.completer === completer) return request;
     if (waker !== 0) return undefined;
-    // An interrupt on another CPU may have woken the task. If no event reported the wake-up, the time of the wake-up is
-    // unknown, so the request may have completed at any time during the sleep.
+    // An interrupt on another CPU may have woken the task. Without an event, the time of the wake-up is unknown.
     const sinceNs = wakeKind(wokenBy) === BY_UNKNOWN ? fromNs : Math.max(fromNs, toNs - PASSED_ON_WITHIN_NS);
     return this.#lastOf(pid, sinceNs, toNs);
   }
 
   /**
-   * Returns the predecessor of a request, or undefined. If an interrupt issued the request, the predecessor is the
-   * request that completed on the same CPU shortly before the issue (for example, a write before a flush). If no
-   * request did, or if a task issued the request, the predecessor is the request of the sleeping task that completed
-   * last before `toNs`.
+   * Returns the predecessor, or undefined. An interrupt issues a request right after the predecessor completed on the
+   * same CPU. For other requests, the predecessor is the sleeping task's last request.
    */
   before(
     { issueNs, issueCpu, issuer }: BlockRequest,
@@ -103,10 +94,7 @@ function isOfNetwork(wokenBy: number): boolean {
   return wakeNumber(wokenBy) === NET_RX || wakeNumber(wokenBy) === NET_TX;
 }
 
-/**
- * Makes the span of a request. `startNs` is the request's issue or, if later, the start of the explained sleep. `below`
- * contains what the task that completed the request did from `startNs` to the completion.
- */
+/** `startNs`: issue or, if later, start of the explained sleep. `below`: what the completing task did meanwhile. */
 export function requestSpan(
   request: BlockRequest,
   startNs: TimestampNs,

@@ -1,8 +1,7 @@
 /**
- * Makes the span of a wait for a CPU. Its children are the turns of the tasks that ran meanwhile on the CPUs in whose
- * run queues the task waited, in time order. A turn lasts from a task's switch-in to its switch-out. Consecutive short
- * turns become one child. A gap between children means that switches were not recorded. The culprit is the task that
- * ran longest during the wait.
+ * Makes the span of a wait for a CPU. Its children are the turns of tasks on the CPUs in whose run queues the task
+ * waited. A turn lasts from switch-in to switch-out. The culprit is the task that ran longest. A gap between children
+ * means that switches were not recorded.
  */
 import type { TimestampNs } from '../model/time.ts';
 import { culpritAttributes, type DraftAttributes, taskAttributes } from './attributes.ts';
@@ -108,10 +107,7 @@ function spanOf(row: Row, cpu: number): SpanDraft {
   return { ...span, name: 'ran instead', attributes: ofTask, factsOf: pid };
 }
 
-/**
- * Sorts tasks by the time that they ran, longest first. If two tasks in one row ran equally long, the task that ran
- * first comes first.
- */
+/** Sorts tasks by their running time, longest first. Of equal tasks, the one that ran first comes first. */
 function longestFirst(tasks: ReadonlyMap<number, Culprit>): Culprit[] {
   return [...tasks.values()].reverse().sort((a, b) => b.ranNs - a.ranNs);
 }

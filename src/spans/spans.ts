@@ -1,6 +1,5 @@
 /**
- * Connects the enabled kinds of traces with the probes. Gives a sink (an object with callbacks) to each probe that
- * reports operations, and returns finished traces. A probe without a sink does no work for spans.
+ * Makes a sink (an object with callbacks) for each probe whose operations can become traces, and returns the traces.
  */
 import type { IntervalSinks } from '../model/intervals.ts';
 import {
@@ -28,10 +27,7 @@ export interface Spans {
   pause(isPaused: boolean): void;
   /** Ends the current interval of the budget and returns its traces. `nowMs` is monotonic. */
   take(nowMs: number): TraceRecord[];
-  /**
-   * Called when the agent stops. Sets the time on the trace clock after which slow operations get no trace and count as
-   * `over_budget`.
-   */
+  /** Called when the agent stops. Slow operations after this time on the trace clock count as `over_budget`. */
   endAt(deadlineNs: TimestampNs): void;
 }
 

@@ -1,7 +1,4 @@
-/**
- * Determines from a task's absences (periods in which the task was not running) what the task did in a period: it ran,
- * waited for a CPU, or slept.
- */
+/** Determines from a task's absences (periods in which the task did not run) when the task ran, waited or slept. */
 import type { TimestampNs } from '../model/time.ts';
 import type { Absence, AbsenceRing } from './absence-ring.ts';
 
@@ -12,17 +9,11 @@ export interface Step {
   kind: 'run' | 'wait' | 'sleep';
   startNs: TimestampNs;
   endNs: TimestampNs;
-  /**
-   * For a wait or a sleep: the absence that contains the step. For a run: the absence before the run, or undefined if
-   * the run began before the period.
-   */
+  /** The absence of a wait or sleep, or before a run; undefined if the run began before the period. */
   absence: Absence | undefined;
 }
 
-/**
- * Returns the steps of a task that was running at `toNs`, oldest first. Returns undefined if the ring does not show
- * what the task did. A gap between steps means that no event shows what the task did in that time.
- */
+/** Returns the steps of a task that ran at `toNs`, oldest first; undefined if unknown. A gap is an unknown time. */
 export function stepsOf(
   ring: AbsenceRing,
   pid: number,
@@ -46,7 +37,7 @@ export function stepsOf(
     if (isHidden(absence)) continue;
     const runnableNs = Math.min(runnableAt(absence), inNs);
     add('wait', runnableNs, inNs, absence);
-    // If no wake-up was recorded, the length of a sleep is known only if both switches were recorded.
+    // Without a recorded wake-up, the length of a sleep is known only if both switches were recorded.
     if (absence.runnableNs !== 0 || (absence.isSeen && outNs !== 0)) add('sleep', outNs, runnableNs, absence);
     if (freeNs <= fromNs) break;
   }

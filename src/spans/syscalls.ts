@@ -1,7 +1,6 @@
 /**
- * Makes traces of the kind `syscalls`. The root span is a slow call. Its children are the periods in which the thread
- * was blocked or waited for a CPU, long interrupts, and operations (see operations.ts). The children of a blocked
- * period show why the thread was blocked. Children lie within their parent and do not overlap each other.
+ * Makes traces of the kind `syscalls`: a slow call. Its children are blocked times, waits for a CPU, long interrupts,
+ * and operations (see operations.ts). They lie within the call and do not overlap.
  */
 import type { KindOptions } from '../model/span.ts';
 import { seconds, taskAttributes } from './attributes.ts';
@@ -16,15 +15,12 @@ import { causesOf } from './summary.ts';
 import { errorOf, exemplar } from './waits.ts';
 
 const DURATION = 'ftrace_syscall_duration_seconds';
-/** Maximum number of child spans of a call. If a call has more, the shortest are left out. */
+/** Maximum number of child spans of a call. The shortest others are left out. */
 const MOST_CHILDREN = 64;
 const MAX_ERRNO = 4095;
-/**
- * Errnos of calls that a signal interrupted (include/linux/errno.h: ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND,
- * ERESTART_RESTARTBLOCK). The span has no error, because the kernel usually restarts such a call.
- */
+/** ERESTARTSYS and similar (include/linux/errno.h): the kernel usually restarts these calls, so they did not fail. */
 const RESTARTED: ReadonlySet<number> = new Set([512, 513, 514, 516]);
-/** Calls that return an address in the program's memory or the value of a register. Their results are not exported. */
+/** Calls that return an address or the value of a register. Their results are not exported. */
 const RETURN_ADDRESSES: ReadonlySet<string> = new Set([
   'brk',
   'map_shadow_stack',
@@ -35,10 +31,7 @@ const RETURN_ADDRESSES: ReadonlySet<string> = new Set([
   'uprobe',
   'uretprobe',
 ]);
-/**
- * A result of at least this value may be an address, because no call transfers so many bytes (MAX_RW_COUNT in
- * linux/fs.h).
- */
+/** A result from this value on may be an address, because no call transfers so many bytes (MAX_RW_COUNT). */
 const LIKE_AN_ADDRESS = 2 ** 31;
 const SLEEPS_INTERRUPTIBLY = 1;
 
@@ -48,8 +41,7 @@ export function makeSyscallTraces(options: KindOptions, offer: Offer, deps: Span
     const call = certainPart(whole, journals);
     let countedNs = call.endNs - call.startNs;
     if (countedNs < options.thresholdNs) return;
-    // If the config names no calls, interruptible sleep does not count, because the thread may have waited for another
-    // program (for example, for data from a pipe).
+    // By default, interruptible sleep does not count, because the thread may have waited for another program.
     if (options.include === undefined) {
       countedNs -= journals.tasks.watched.sleptNs(call.pid, call.startNs, SLEEPS_INTERRUPTIBLY);
       if (countedNs < options.thresholdNs) return;
@@ -60,7 +52,7 @@ export function makeSyscallTraces(options: KindOptions, offer: Offer, deps: Span
   };
 }
 
-/** If lost events may hide that `call` is two calls, returns only the part after the loss; otherwise the whole call. */
+/** If lost events may hide that `call` is two calls, returns only the part after the loss. */
 function certainPart(call: SlowCall, { tasks }: Journals): SlowCall {
   const { pid, startNs, endNs, lostUntilNs } = call;
   if (lostUntilNs === 0) return call;
@@ -115,17 +107,13 @@ function causesOfCall(parts: CallParts, within: Nested, onCpuNs: number): Cause[
   const { spans, remembersSwitches, hiddenNs } = parts;
   const causes = within.spans.flatMap(causesOf);
   const interruptedNs = spans.filter(isInterrupt).reduce((sum, span) => sum + lengthOf(span), 0);
-  // If the ring has overwritten switches of the call, the thread may have slept in the remaining time. That time
-  // therefore gets no cause.
+  // If the ring has overwritten switches of the call, the thread may have slept in the remaining time.
   const runningNs = Math.max(0, onCpuNs - interruptedNs - hiddenNs - within.ownNs);
   if (remembersSwitches) causes.push({ label: 'running', ns: runningNs });
   return causes;
 }
 
-/**
- * Whether a result may be an address. Checks the value as well as the name, because a 32-bit program's call appears
- * under another call's name.
- */
+/** Whether a result may be an address. Checks the value too, because 32-bit calls appear under other names. */
 function isAddress(name: string, ret: number): boolean {
   if (ret >= LIKE_AN_ADDRESS || ret < -MAX_ERRNO) return true;
   return ret >= 0 && RETURN_ADDRESSES.has(name);

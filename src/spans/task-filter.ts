@@ -16,10 +16,7 @@ export interface Subject {
 
 export type TaskFilter = (subject: Subject) => boolean;
 
-/**
- * Returns a function that checks whether a task gets traces; undefined if all tasks do. The filter treats an unknown
- * class as `normal`, and an unknown container as no container.
- */
+/** Returns undefined if all tasks get traces. An unknown class counts as `normal`, an unknown container as none. */
 export function makeTaskFilter(
   options: KindOptions,
   deps: Pick<SpanDeps, 'matcher' | 'taskFacts' | 'taskClass'>,
@@ -43,7 +40,7 @@ export function makeTaskFilter(
   };
 }
 
-/** Returns a function that checks whether any of the given names is included and none is excluded. */
+/** Returns a function that checks whether any name is included and none is excluded. */
 function within(
   include: readonly string[] | undefined,
   exclude: readonly string[] | undefined,

@@ -1,8 +1,6 @@
 /**
- * Remembers what tasks did recently. One ring contains the absences (periods in which a task was not running) of tasks
- * in watched calls, which are syscalls that can become traces. This ring shows what happened in a slow call. Another
- * ring contains the absences of all tasks, to show what wakers did before a wake-up. Both rings together use about 8
- * MiB.
+ * Remembers absences (periods in which a task was not running): in one ring those of tasks in watched calls (syscalls
+ * that can become traces), in another those of all tasks. Both rings use about 8 MiB.
  */
 import type { SwitchIn } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -16,10 +14,7 @@ import { WorkJournal } from './work-journal.ts';
 /** Sizes of the two rings. `AbsenceRing` requires powers of two. */
 const WATCHED_DEPTH = 1 << 15;
 const ALL_DEPTH = 1 << 16;
-/**
- * If a wait has at least this length, the journal records the culprit: the task that used the CPU longest during the
- * wait.
- */
+/** Waits of at least this length get a culprit: the task that used the CPU longest during the wait. */
 export const CULPRIT_NS = 20_000;
 
 export class TaskJournal {
@@ -55,19 +50,13 @@ export class TaskJournal {
     for (let i = 0; i < COMM_WORDS; i++) this.#culpritComms[at * COMM_WORDS + i] = result.comm[i];
   }
 
-  /**
-   * Returns a task's absences during watched calls, oldest first. Leaves out absences that ended at or before `fromNs`.
-   * `whole`: see `AbsenceRing.since`.
-   */
+  /** Like `AbsenceRing.since` for watched calls, but oldest first. */
   since(pid: number, fromNs: TimestampNs): { absences: Absence[]; whole: boolean } {
     const { absences, whole } = this.watched.since(pid, fromNs);
     return { absences: absences.reverse(), whole };
   }
 
-  /**
-   * Returns the culprit of the wait at the end of an absence, or undefined if no culprit was recorded. The absence must
-   * come from `since`.
-   */
+  /** Returns the culprit of the wait at the end of an absence from `since`; undefined if none was recorded. */
   culprit({ slot }: Absence): Culprit | undefined {
     const pid = this.#culprits[slot];
     if (pid === 0) return undefined;

@@ -24,21 +24,13 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 /** Functions that connect the sinks of the syscalls probe and of the task probe. */
 interface Links {
-  /**
-   * Returns the start time of the task's current call. The syscalls probe sets this function: see `SyscallSink.watch`.
-   */
+  /** Returns the start time of the task's call. Set by the syscalls probe: see `SyscallSink.watch`. */
   since(pid: number): number;
-  /**
-   * Reports that a task runs although no event showed its return to a CPU. The task probe sets this function: see
-   * `TaskSink.watch`.
-   */
+  /** Reports that a task runs although no event showed its return. Set by the task probe: see `TaskSink.watch`. */
   cameBack(pid: number, cpu: number, nowNs: number): void;
-  /**
-   * Returns the name of the interrupt, softirq or timer that woke a task. The task probe sets this function: see
-   * `TaskSink.names`.
-   */
+  /** Returns the name of the waking interrupt, softirq or timer. Set by the task probe: see `TaskSink.names`. */
   nameOf(wokenBy: number): string | undefined;
-  /** Returns the name of the function at an address. The task probe sets this function: see `TaskSink.works`. */
+  /** Returns the name of the function at an address. Set by the task probe: see `TaskSink.works`. */
   functionOf(low: number, high: number): string | undefined;
 }
 

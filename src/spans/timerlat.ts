@@ -1,7 +1,6 @@
 /**
- * Makes traces of the kind `timerlat`: an activation (one expiry of the timer) whose thread ran late. The root span
- * lasts from the planned expiry of the timer until the thread ran. One child lasts until the timer's interrupt, the
- * other from the interrupt until the thread ran. Below each child are the interruptions that used the CPU in that time.
+ * Makes traces of the kind `timerlat`: an activation (one expiry of the timer) whose thread ran late. One child lasts
+ * until the timer's interrupt, the other until the thread ran. Below them are the interruptions.
  */
 import type { IntervalSinks } from '../model/intervals.ts';
 import type { KindOptions } from '../model/span.ts';

@@ -1,7 +1,4 @@
-/**
- * Syscalls that normally wait for another task or a timer. Long waits are normal for them and show no problem of the
- * kernel, so these calls become traces only if the config names them.
- */
+/** Syscalls that normally wait for another task or a timer. They become traces only if the config names them. */
 const WAITING = new Set([
   'accept',
   'accept4',

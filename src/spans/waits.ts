@@ -12,14 +12,13 @@ export const RUNQUEUE_LATENCY = 'ftrace_sched_runqueue_latency_seconds';
 const QUEUE_SECONDS = 'ftrace_block_io_queue_seconds';
 const DEVICE_SECONDS = 'ftrace_block_io_device_seconds';
 
-/** Returns a function that offers a trace of a wait. The caller selects the waits that reached the threshold. */
+/** Returns a function that offers a trace of a wait. The caller selects the slow waits. */
 export function makeWaitTraces(offer: Offer, deps: SpanDeps, tasks: TaskJournal) {
   return (task: SwitchIn, words: Int32Array, commAt: number): void => {
     const { pid, cpu, runnableNs, inNs, queueCpu, taskClass } = task;
     const wholeNs = inNs - runnableNs;
     const comm = tasks.history.texts.of(words, commAt);
-    // Events do not show the policies SCHED_BATCH and SCHED_IDLE. A task that looks `normal` in events can have another
-    // class, so the task filter looks up the class.
+    // Events do not show SCHED_BATCH and SCHED_IDLE, so the task filter looks up the class of a `normal` task.
     const knownClass = taskClass === NORMAL ? undefined : taskClass;
     const subject = { pid, comm, atNs: runnableNs, taskClass: knownClass };
     const make = (): TraceDraft => {
@@ -47,7 +46,7 @@ export function waitExemplar(
   return exemplar(deps, 'sched', RUNQUEUE_LATENCY, [TASK_CLASSES[taskClass]], { cpu, span });
 }
 
-/** Returns a function that offers a trace of a request if the request reached the threshold. */
+/** Returns a function that offers a trace of a slow request. */
 export function makeRequestTraces(
   thresholdNs: number,
   offer: Offer,
@@ -89,10 +88,7 @@ export function makeRequestTraces(
   };
 }
 
-/**
- * Returns the `error` field of a span: the name of the errno, or its number if the errno has no name. Returns undefined
- * for errno 0.
- */
+/** Returns the name of an errno, or its number if it has no name; undefined for 0. */
 export function errorOf(deps: SpanDeps, errno: number): string | undefined {
   return errno === 0 ? undefined : (deps.errnoName(errno) ?? String(errno));
 }
@@ -109,10 +105,7 @@ export function requestExemplars(deps: SpanDeps, request: BlockRequest, span: Sp
     : [...exemplar(deps, 'block', QUEUE_SECONDS, values, inQueue), ...atDevice];
 }
 
-/**
- * Returns one exemplar for a series of a probe's histogram. Returns an empty array if the probe is off or does not
- * count the operation.
- */
+/** Returns one exemplar; none if the probe is off or does not count the operation. */
 export function exemplar(
   deps: SpanDeps,
   probe: string,

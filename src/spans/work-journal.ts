@@ -11,10 +11,7 @@ export class WorkJournal {
   readonly #highs = new Int32Array(DEPTH);
   #count = 0;
 
-  /**
-   * Records that a kworker began to run the function at an address (two 32-bit words). Address 0 means that the
-   * function has ended.
-   */
+  /** Records the address of the function that a kworker began to run; 0 means that the function has ended. */
   add(pid: number, atNs: TimestampNs, low: number, high: number): void {
     const at = this.#count++ & (DEPTH - 1);
     this.#pids[at] = pid;
@@ -23,17 +20,12 @@ export class WorkJournal {
     this.#highs[at] = high;
   }
 
-  /**
-   * Clears the ring. Called after a loss of events, because the lost events may show the start or end of a function.
-   */
+  /** Clears the ring, because the lost events may show the start or end of a function. */
   lost(): void {
     this.#count = 0;
   }
 
-  /**
-   * Returns the address of the function that a kworker was running at this time, or undefined if it is unknown or the
-   * kworker ran no function.
-   */
+  /** Returns the address of the function that a kworker was running; undefined if unknown, or if it ran none. */
   at(pid: number, atNs: TimestampNs): { low: number; high: number } | undefined {
     for (let i = 1; i <= Math.min(DEPTH, this.#count); i++) {
       const at = (this.#count - i) & (DEPTH - 1);
