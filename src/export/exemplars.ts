@@ -1,8 +1,7 @@
 /**
- * Keeps one exemplar per classic histogram bucket: the newest span whose trace the agent still has in memory. `add`
- * does not know a family's bounds, so new exemplars wait until `ofFamily` sorts them into buckets. If a trace is
- * evicted from memory, its exemplars are dropped. An older exemplar cannot replace them, because Prometheus would
- * reject it as out of order.
+ * Keeps one exemplar per classic histogram bucket: the newest span whose trace is still in memory. `add` does not know
+ * the bounds, so new exemplars wait until `ofFamily` sorts them into buckets. The exemplars of an evicted trace get no
+ * older replacements, because Prometheus would reject these as out of order.
  */
 import { fineBucket, type HistogramGrid } from '../model/histogram-grid.ts';
 import type { FamilySnapshot } from '../model/metric.ts';
@@ -23,10 +22,7 @@ export interface Exemplar {
 export type BucketExemplars = readonly (Exemplar | undefined)[];
 
 export interface ExemplarsOptions {
-  /**
-   * Maximum number of series with exemplars. If it is reached, a new series replaces the least recently updated series
-   * of its metric or, if its metric has no other series, a series of another metric.
-   */
+  /** Maximum number of series with exemplars. Further series replace old ones, if possible of the same metric. */
   maxSeries?: number;
   /** Returns the root span IDs of all traces in memory. If absent, no trace is ever evicted. */
   roots?: () => ReadonlySet<string>;
@@ -35,10 +31,7 @@ export interface ExemplarsOptions {
 export interface Exemplars {
   /** Adds the exemplars of `traces`, which must be sorted from oldest to newest. */
   add(traces: readonly TraceRecord[]): void;
-  /**
-   * Returns exemplars by series index, or undefined if the family has none. Drops the exemplars of a series if the
-   * family did not contain the series in several successive calls.
-   */
+  /** Returns exemplars by series index, or undefined if the family has none. */
   ofFamily(family: FamilySnapshot): ReadonlyMap<number, BucketExemplars> | undefined;
   /** Number of series with exemplars. */
   size(): number;
@@ -47,10 +40,7 @@ export interface Exemplars {
 const MAX_SERIES = 4096;
 /** Maximum number of new exemplars per series between two calls of `ofFamily`. Newer ones replace the oldest. */
 const MAX_WAITING = 256;
-/**
- * If a series is missing in this many successive calls of `ofFamily`, its exemplars are dropped. One call is not
- * enough, because a snapshot can be older than a new series.
- */
+/** Drop the exemplars of a series after this many snapshots without it. A snapshot can be older than the series. */
 const MISSES = 3;
 
 interface Pointing extends Exemplar {
@@ -65,10 +55,7 @@ interface SeriesExemplars {
 
 export function createExemplars({ maxSeries = MAX_SERIES, roots }: ExemplarsOptions = {}): Exemplars {
   const metrics = new Map<string, Map<string, SeriesExemplars>>();
-  /**
-   * Caches the indexes of series by their labels, for each `labelValues` array. A cached index stays valid, because the
-   * array only grows (see metrics/snapshot-reader.ts).
-   */
+  /** Index of each series by its labels. Stays valid, because `labelValues` only grows (metrics/snapshot-reader.ts). */
   const indexes = new WeakMap<readonly string[], Map<string, number>>();
   let size = 0;
 

@@ -12,17 +12,11 @@ export interface RendererOptions {
 /** The part of a family that comes from one metric store. Several stores can contain the same family. */
 export interface FamilyPart {
   family: FamilySnapshot;
-  /**
-   * Indexes of series that an earlier store also contains. Renderers skip them. Undefined if only one store contains
-   * the family.
-   */
+  /** Series that an earlier store also contains. Renderers skip them. Undefined if only one store has the family. */
   repeated: ReadonlySet<number> | undefined;
 }
 
-/**
- * Groups the families of all snapshots (one per store) by name, in order of first occurrence. If several stores contain
- * the same series, the first store wins. Throws if two stores declare different kinds for a name.
- */
+/** Groups the families of all snapshots by name. Throws if two stores declare different kinds for a name. */
 export function byName(snapshots: readonly MetricSnapshot[]): FamilyPart[][] {
   const merged = new Map<string, FamilySnapshot[]>();
   for (const snapshot of snapshots) {
@@ -66,18 +60,12 @@ export function withoutTotal(name: string, kind: MetricSpec['kind']): string {
   return kind === 'counter' && name.endsWith('_total') ? name.slice(0, -'_total'.length) : name;
 }
 
-/**
- * Returns the unit, or '' if the name does not end with the unit. OpenMetrics and Prometheus allow a unit only if it is
- * the suffix of the name.
- */
+/** Returns the unit, or '' unless it is the suffix of the name, as OpenMetrics and Prometheus require. */
 export function unitOf(name: string, kind: MetricSpec['kind'], unit: string): string {
   return unit !== '' && withoutTotal(name, kind).endsWith(`_${unit}`) ? unit : '';
 }
 
-/**
- * Returns the labels of a series, constant labels first. As in Prometheus, a family's label with the name of a constant
- * label becomes `exported_…`; the family's label is omitted if both values are equal.
- */
+/** Returns the labels of a series. As in Prometheus, a label with a constant label's name becomes `exported_…`. */
 export function labelPairs(
   constant: Readonly<Record<string, string>>,
   names: readonly string[],

@@ -2,7 +2,6 @@
 import { gridOf, type HistogramGrid } from '../model/histogram-grid.ts';
 import type { MetricSpec } from '../model/metric.ts';
 
-/** The buckets of a histogram. All histograms with the same buckets share one object. */
 export interface HistogramShape {
   bounds: number[];
   grid: HistogramGrid;

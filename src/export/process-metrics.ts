@@ -1,25 +1,19 @@
 /**
- * Converts prom-client's default metrics (`process_*`, `nodejs_*`) to families for our own renderers. We never let
- * prom-client 15 render OpenMetrics, because it would permanently remove `_total` from the names of its counters. The
- * metrics of CPU time, memory and file descriptors cover the whole process. The metrics of heap, garbage collection and
- * event loop lag cover only the calling thread.
+ * Converts prom-client's default metrics (`process_*`, `nodejs_*`) to families. prom-client 15 must not render
+ * OpenMetrics, because it would permanently remove `_total` from the names of its counters. The metrics of heap,
+ * garbage collection and event loop cover only the calling thread.
  */
 import { collectDefaultMetrics, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client';
 import type { ForeignSample, SampleFamily } from './sample-family.ts';
 
 /**
- * We omit gauges whose names end in `_total`, because promtool rejects these names. We also omit the distribution of
- * the event loop delay, because sampling it wakes the process 100 times per second (0.7 % of a CPU, more than the rest
- * of an idle agent). `nodejs_eventloop_lag_seconds` remains, because prom-client measures it only at scrapes.
+ * promtool rejects gauges that end in `_total`. Sampling the event loop delay wakes the process 100 times per second.
  */
 const OMITTED = /^nodejs_(active_\w+_total|eventloop_lag_\w+_seconds)$/;
 /** Interval of the sampling of the event loop delay. Very long, because prom-client cannot switch the sampling off. */
 const SAMPLING_INTERVAL_MS = 3_600_000;
 
-/**
- * Returns a function that reads the values. Call `createProcessMetrics` only once per process, because prom-client
- * never removes its observers.
- */
+/** Call this only once per process, because prom-client never removes its observers. */
 export function createProcessMetrics(): () => Promise<SampleFamily[]> {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: SAMPLING_INTERVAL_MS });

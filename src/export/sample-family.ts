@@ -1,7 +1,4 @@
-/**
- * A metric family of another library. Renderers do not cache these families between scrapes, because they have few
- * series.
- */
+/** A metric family of another library. Renderers do not cache it, because it has few series. */
 export interface SampleFamily {
   /** The name in the text format, which ends in `_total` for counters. */
   name: string;

@@ -1,7 +1,4 @@
-/**
- * Chooses the format and compression of a response from the client's Accept headers (RFC 9110, 12.5). Prometheus lists
- * several versions of each format. We skip versions that we do not serve, and ignore the `escaping` parameter.
- */
+/** Chooses format and compression from the Accept headers (RFC 9110, 12.5). The parameter `escaping` is ignored. */
 import { promisify } from 'node:util';
 import { constants, gzip } from 'node:zlib';
 import type { TextFormat } from './series-lines.ts';
@@ -24,11 +21,7 @@ interface Preference {
   parameters: ReadonlyMap<string, string>;
 }
 
-/**
- * Returns the supported format with the highest q in an `Accept` header, or the first of several with that q. Ignores
- * wildcards. If the header names no supported format, returns the text format, because people and all collectors can
- * read it.
- */
+/** Returns the supported format with the highest q; the first of equals. Ignores wildcards. The default is text. */
 export function negotiateFormat(accept: string | undefined): ExpositionFormat {
   let best: ExpositionFormat = 'text';
   let bestQ = 0;
@@ -60,9 +53,7 @@ function formatOf({ value, parameters }: Preference): ExpositionFormat | undefin
   }
 }
 
-/**
- * Whether an `Accept-Encoding` header accepts gzip: the q of gzip or, if gzip is not listed, the q of `*` is above 0.
- */
+/** Whether an `Accept-Encoding` header accepts gzip. The q of `*` counts only if gzip is not listed. */
 export function acceptsGzip(acceptEncoding: string | undefined): boolean {
   const preferences = parsePreferences(acceptEncoding);
   const named = preferences.find(({ value }) => value === 'gzip' || value === 'x-gzip');

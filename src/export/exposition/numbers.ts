@@ -1,7 +1,6 @@
 /**
- * Formats numbers for Prometheus. The label `le` is part of a series' identity, so it must be formatted exactly as in
- * Go. The text format uses strconv.FormatFloat(x, 'g', -1, 64); OpenMetrics also adds `.0` to whole numbers
- * (github.com/prometheus/common/expfmt: text_create.go, openmetrics_create.go).
+ * Formats numbers for Prometheus. The label `le` identifies a series, so its format must be exactly Go's:
+ * strconv.FormatFloat(x, 'g', -1, 64), with `.0` after whole numbers in OpenMetrics.
  */
 
 /** Formats like Go: numbers below 1e-04 and from 1e+06 have an exponent of at least two digits. */

@@ -1,7 +1,6 @@
 /**
- * Writes one series of a histogram as a `Histogram` message (io.prometheus.client's metrics.proto): classic buckets and
- * a native histogram of the same counts. Prometheus can store either or both. Like client_golang, we omit the classic
- * +Inf bucket unless it has an exemplar, because the bucket's count equals the histogram's count.
+ * Writes one series of a histogram as a `Histogram` message (io.prometheus.client's metrics.proto), with classic
+ * buckets and a native histogram. Like client_golang, we omit the classic +Inf bucket unless it has an exemplar.
  */
 import { HISTOGRAM_SCALE } from '../../model/histogram-grid.ts';
 import type { HistogramSnapshot } from '../../model/metric.ts';
@@ -39,10 +38,7 @@ const BUCKET_EXEMPLAR = (3 << 3) | BYTES;
 const SPAN_OFFSET = (1 << 3) | VARINT;
 const SPAN_LENGTH = (2 << 3) | VARINT;
 
-/**
- * Width of the zero bucket: the value that Prometheus uses for exponential histograms from OTLP. If it were 0,
- * Prometheus would treat an empty native histogram as a classic one.
- */
+/** Width of the zero bucket. If it were 0, Prometheus would treat an empty native histogram as a classic one. */
 const ZERO_THRESHOLD_SECONDS = 1e-128;
 
 /** Maximum bytes of a message without its buckets. */
@@ -59,10 +55,7 @@ export function histogramRoom({ bounds, grid }: HistogramShape, hasExemplars: bo
   return hasExemplars ? room + (bounds.length + 1) * 2 * (3 + EXEMPLAR_ROOM) + BUCKET_ROOM : room;
 }
 
-/**
- * Writes the content of the message for series `s` at `at`, and returns the position after it. The caller must have
- * reserved `histogramRoom` bytes.
- */
+/** Writes series `s` at `at`, and returns the position after it. The caller must have reserved `histogramRoom`. */
 export type HistogramWriter = (
   bytes: Buffer,
   at: number,
@@ -158,10 +151,7 @@ function writeExemplars(bytes: Buffer, at: number, exemplars: BucketExemplars): 
   return at;
 }
 
-/**
- * Writes each run of consecutive buckets as a `BucketSpan` message. The first offset is a bucket index. Each later
- * offset is the number of empty buckets since the previous run.
- */
+/** Writes each run of consecutive buckets as a `BucketSpan`. Offsets after the first count skipped buckets. */
 function writeSpans(bytes: Uint8Array, at: number, indexes: Int32Array, length: number): number {
   let next = 0;
   for (let i = 0; i < length; ) {

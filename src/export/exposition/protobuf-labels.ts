@@ -1,7 +1,4 @@
-/**
- * Encodes the `label` fields of each series only once. The family's `labelValues` array is the cache key. Cached labels
- * stay valid, because the array only grows (see metrics/snapshot-reader.ts).
- */
+/** Caches encoded labels by `labelValues` array. Such an array only grows (see metrics/snapshot-reader.ts). */
 import type { FamilySnapshot } from '../../model/metric.ts';
 import { labelPairs } from '../families.ts';
 import { BYTES, closeMessage, MAX_VARINT_BYTES, textRoom, writeTextField } from './protobuf-wire.ts';

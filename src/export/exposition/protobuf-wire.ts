@@ -1,7 +1,4 @@
-/**
- * Writes numbers and text in protobuf's wire format (protobuf.dev/programming-guides/encoding). Each function writes at
- * `at` and returns the position after it. The caller must have reserved space.
- */
+/** Writes protobuf's wire format at `at`, and returns the position after it. The caller must have reserved space. */
 
 /** Size in bytes of the longest varint written here: an integer below 2^63. */
 export const MAX_VARINT_BYTES = 9;
@@ -67,9 +64,8 @@ export function copyBytes(
 }
 
 /**
- * Writes a message's length prefix at `start`. The content must already be between `start + width` and `end`, where
- * `width` is the guessed size of the prefix. If the guess was wrong, moves the content by at most `MAX_VARINT_BYTES`.
- * Returns the end of the message.
+ * Writes the length of the message whose content begins at `start + width`. If the length does not need exactly `width`
+ * bytes, moves the content. Returns the end of the message.
  */
 export function closeMessage(bytes: Buffer, start: number, width: number, end: number): number {
   const length = end - start - width;

@@ -1,8 +1,6 @@
 /**
- * Renders snapshots as protobuf: `MetricFamily` messages of io.prometheus.client's metrics.proto
- * (github.com/prometheus/client_model), each preceded by its length. We encode without a protobuf library, so that a
- * scrape allocates nothing per series and reuses encoded labels. The messages have no created timestamps, because the
- * agent does not know when a series was created.
+ * Renders snapshots as protobuf: `MetricFamily` messages of io.prometheus.client's metrics.proto, each after its
+ * length. Without a protobuf library, a scrape allocates nothing per series and reuses encoded labels.
  */
 import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot, MetricSpec } from '../../model/metric.ts';
 import { classicHistograms } from '../classic-histograms.ts';
@@ -211,10 +209,7 @@ function openHistogram(bytes: Uint8Array, at: number, encoded: Uint8Array, from:
   return labelsEnd + 1 + HISTOGRAM_WIDTH;
 }
 
-/**
- * Writes the length prefixes of the histogram and of the metric that starts at `metric`. Returns the position after the
- * metric.
- */
+/** Writes the length prefixes of a histogram and of its metric. Returns the position after the metric. */
 function closeHistogram(bytes: Buffer, metric: number, content: number, end: number): number {
   const histogramEnd = closeMessage(bytes, content - HISTOGRAM_WIDTH, HISTOGRAM_WIDTH, end);
   return closeMessage(bytes, metric + 1, HISTOGRAM_WIDTH, histogramEnd);

@@ -1,8 +1,4 @@
-/**
- * Builds the constant part of each sample's line, `name{labels} `, only once, so that a scrape only appends numbers.
- * The family's `labelValues` array is the cache key. Cached lines stay valid, because the array only grows (see
- * metrics/snapshot-reader.ts).
- */
+/** Caches the start of each line, `name{labels} `. `labelValues` arrays only grow (see metrics/snapshot-reader.ts). */
 import type { FamilySnapshot } from '../../model/metric.ts';
 import { labelPairs } from '../families.ts';
 import type { HistogramShape } from '../histogram-shape.ts';
@@ -12,10 +8,7 @@ import { FORMAT_BOUND } from './numbers.ts';
 export type TextFormat = 'text' | 'openmetrics';
 
 export interface SeriesLines {
-  /**
-   * Returns the line prefixes of all series of a family in one array. A counter or gauge series has one prefix. A
-   * histogram series has one prefix per bucket, then one each for `_sum` and `_count`.
-   */
+  /** Returns the line prefixes of all series. A histogram has one prefix per bucket, then `_sum` and `_count`. */
   prefixes(family: FamilySnapshot, format: TextFormat, shape: HistogramShape | undefined): readonly string[];
 }
 
@@ -57,10 +50,7 @@ export function sampleName(name: string, kind: string, format: TextFormat): stri
   return format === 'openmetrics' && kind === 'counter' && !name.endsWith('_total') ? `${name}_total` : name;
 }
 
-/**
- * Returns the constant part of a line. It begins with the line feed that ends the previous line, so that a scrape joins
- * two strings per line instead of three.
- */
+/** Begins with the line feed of the previous line, because joining two strings per line is faster than three. */
 export function linePrefix(name: string, labels: string): string {
   return labels === '' ? `\n${name} ` : `\n${name}{${labels}} `;
 }

@@ -1,7 +1,4 @@
-/**
- * Renders snapshots as Prometheus text 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats) or OpenMetrics 1.0
- * (prometheus.io/docs/specs/om).
- */
+/** Renders snapshots as Prometheus text 0.0.4 or OpenMetrics 1.0 (prometheus.io/docs/specs/om). */
 import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot, MetricSpec } from '../../model/metric.ts';
 import { classicCounts } from '../../model/snapshot-views.ts';
 import { type BucketExemplars, type Exemplar, exemplarSeconds } from '../exemplars.ts';
@@ -18,8 +15,7 @@ export type { TextFormat } from './series-lines.ts';
 export interface Renderer {
   /**
    * Returns the body of a scrape in UTF-8. `snapshots` must contain all label values (see metrics/snapshot-reader.ts).
-   * Merges families with the same name. If several of these contain the same series, the first one wins. Omits families
-   * without series. Writes the families of other libraries (`foreign`) last.
+   * If families with the same name contain the same series, the first one wins.
    */
   render(
     snapshots: readonly MetricSnapshot[],
@@ -96,10 +92,7 @@ function header(
   return `\n# TYPE ${family} ${type}${unitLine}\n# HELP ${family} ${text}`;
 }
 
-/**
- * Writes `head` (the family's header) and the samples of a family, and returns ''. If the family has no samples, writes
- * nothing and returns `head`.
- */
+/** Writes `head` and the samples of a family, and returns ''. Without samples, only returns `head`. */
 function writeValues(
   body: BodyBuffer,
   head: string,

@@ -1,7 +1,4 @@
-/**
- * Types shared by the signals (metrics in push.ts, traces in traces.ts), exporter.ts and the protocols (grpc.ts,
- * http.ts).
- */
+/** Types that the signals (metrics and traces), the exporter and the protocols share. */
 import type { IOtlpExportDelegate, OtlpSharedConfiguration } from '@opentelemetry/otlp-exporter-base';
 import type { IExporterMetricsHelper, ISerializer } from '@opentelemetry/otlp-transformer';
 import type { Log } from '../../model/log.ts';

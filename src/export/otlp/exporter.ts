@@ -1,8 +1,6 @@
 /**
- * Makes one attempt to export a request, with OpenTelemetry's own exporters (otlp-exporter-base and
- * otlp-grpc-exporter-base 0.301). Adds what these exporters lack. They limit how long an HTTP socket can be idle, but
- * not the duration of an attempt. They do not return the status, the requested wait and the partial success of a
- * response. They do not reload certificates.
+ * Makes one attempt to export a request, with OpenTelemetry's own exporters (0.301). Adds what these lack: a time limit
+ * for the attempt; the status, requested wait and partial success of the response; and new certificates.
  */
 import { ExportResultCode } from '@opentelemetry/core';
 import { reasonOf } from '../../model/errors.ts';
@@ -20,8 +18,7 @@ export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarge
   const readTls = openTlsFiles(target, options.log);
   const isJson = target.protocol === 'http/json';
   const connectTo = target.protocol === 'grpc' ? grpcConnection : httpConnection;
-  // `concurrencyLimit` must be above 1, although we make one attempt at a time. OpenTelemetry's export delegate counts
-  // an attempt until after its callback, but the callback can already begin the next attempt.
+  // OpenTelemetry's delegate still counts an attempt during its callback, but the callback can begin the next one.
   const limits = { concurrencyLimit: 10, timeoutMillis: target.timeoutMs };
   const shared = { ...limits, compression: target.compression, userAgent: `${name}/${version}` };
   /** Response body of the current attempt. */
@@ -42,10 +39,7 @@ export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarge
     link = connect(readTls());
   };
 
-  /**
-   * Decodes the response body. Does not decode JSON with the SDK, because the SDK returns an empty response if the body
-   * is not JSON.
-   */
+  /** Decodes the response body. The SDK would return an empty response for a body that is not JSON. */
   const decode = (): Answer =>
     isJson && body.length > 0
       ? JSON.parse(Buffer.from(body).toString())
@@ -57,8 +51,7 @@ export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarge
       const { errorMessage, ...numbers } = decode().partialSuccess ?? {};
       const message = errorMessage ?? '';
       const sent = signal.helper.countItems(request);
-      // The only field in `numbers` is rejectedDataPoints or rejectedSpans. The SDK decodes a negative number as
-      // unsigned.
+      // `numbers` has only rejectedDataPoints or rejectedSpans. The SDK decodes a negative number as unsigned.
       const number = Number(Object.values(numbers)[0]) || 0;
       const rejected = number < 0 || number >= 2 ** 63 ? 0 : number;
       if (rejected < sent) return { accepted: true, rejected, message };
@@ -87,8 +80,7 @@ export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarge
       }
       const fate = await promise;
       clearTimeout(timer);
-      // After a failure, use a new connection, because the old one could delay its reconnect, or receive a late
-      // response to this attempt.
+      // After a failure, the old connection could delay its reconnect, or receive a late response to this attempt.
       if (!fate.accepted) cut();
       return fate;
     },

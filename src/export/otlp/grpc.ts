@@ -1,9 +1,7 @@
 /**
- * OTLP over gRPC with otlp-grpc-exporter-base 0.301, which uses grpc-js. The library's export delegate does not report
- * which failures are temporary, or how long the backend asks us to wait, so `refusalOf` reads both from the error
- * (opentelemetry.io/docs/specs/otlp, OTLP/gRPC). If the backend never responds, grpc-js 1.14 keeps the connection open
- * even after the client is closed. So we find a client's sockets through one of Node's diagnostics channels, and
- * destroy them.
+ * OTLP over gRPC with otlp-grpc-exporter-base 0.301. The library does not report which failures are temporary, or how
+ * long the backend asks us to wait, so `refusalOf` reads both from the error. A closed client of grpc-js 1.14 keeps its
+ * connection to a silent backend, so we find the sockets through a diagnostics channel and destroy them.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe } from 'node:diagnostics_channel';
@@ -85,9 +83,8 @@ function refusalOf(error: Partial<Error & GrpcError> = {}): Fate {
 }
 
 /**
- * Returns the retry delay in a google.rpc.Status in milliseconds, or undefined if the status has no RetryInfo
- * (googleapis, google/rpc/error_details.proto). Searches the bytes for the type name, because the SDK can't decode
- * these messages.
+ * Returns the retry delay of a google.rpc.Status in milliseconds; undefined if it has no RetryInfo. Searches the bytes,
+ * because the SDK can't decode these messages (googleapis, google/rpc/error_details.proto).
  */
 export function retryDelayMs(status: Buffer): number | undefined {
   const text = status.toString('latin1');

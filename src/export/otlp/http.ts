@@ -1,7 +1,6 @@
 /**
- * OTLP over HTTP with otlp-exporter-base 0.301. After a temporary failure, the library's export delegate retries by
- * itself, and does not report the status or `Retry-After`. So we read both through one of Node's diagnostics channels,
- * and leave the delegate no time for a retry.
+ * OTLP over HTTP with otlp-exporter-base 0.301. The library's export delegate retries by itself and does not report the
+ * status or `Retry-After`. We read both through a diagnostics channel, and leave no time for a retry.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
@@ -16,10 +15,7 @@ const MAX_REASON_CHARS = 200;
 /** Maximum size of a response. A valid response has less than 1 KiB, but the delegate would read up to 4 MiB. */
 const MAX_ANSWER_BYTES = 65_536;
 
-/**
- * The latest response on the connections of a Node `http.Agent`. `status` is the original status, because we overwrite
- * `statusCode`.
- */
+/** The latest response of a Node `http.Agent`. `status` is the original status: we overwrite `statusCode`. */
 interface HttpAnswer {
   response?: IncomingMessage | undefined;
   status?: number | undefined;
@@ -88,10 +84,7 @@ function refusalOf({ response, status = 0 }: HttpAnswer, error: Error | undefine
   return { accepted: false, reason, retryable: true, waitMs };
 }
 
-/**
- * Returns a message for an error. If all addresses of a host name fail, Node throws an AggregateError without a
- * message.
- */
+/** If all addresses of a host name fail, Node throws an AggregateError without a message. */
 function whatWentWrong(error: Error | undefined): string {
   if (error instanceof AggregateError && error.message === '')
     return error.errors.map(whatWentWrong).join('; ');
@@ -106,10 +99,7 @@ function wordsOf(body: string): string {
   return line.length > MAX_REASON_CHARS ? `${line.slice(0, MAX_REASON_CHARS)}…` : line;
 }
 
-/**
- * Returns the wait of a `Retry-After` header (RFC 9110, 10.2.3) in milliseconds; undefined if the header is absent or
- * invalid.
- */
+/** Returns the wait of a `Retry-After` header (RFC 9110, 10.2.3) in milliseconds; undefined if absent or invalid. */
 export function retryAfterMs(header: string | undefined, nowMs: number): number | undefined {
   if (header === undefined) return undefined;
   if (/^\d+$/.test(header)) return Number(header) * 1000;

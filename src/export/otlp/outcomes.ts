@@ -12,10 +12,7 @@ export function createOutcomes(
   log: Log,
   now: () => number = () => performance.now(),
 ) {
-  /**
-   * Returns a function that logs at most once per minute. `unit` is the name of the log field that contains the sum of
-   * the counts since the last log line.
-   */
+  /** Returns a function that adds up counts, and logs the sum in the field `unit` at most once per minute. */
   const line = (level: 'info' | 'warn', message: string, unit: string) => {
     let sum = 0;
     let lastAtMs = Number.NEGATIVE_INFINITY;

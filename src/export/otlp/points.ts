@@ -1,8 +1,4 @@
-/**
- * Converts snapshots to metrics of OpenTelemetry's data model (opentelemetry.io/docs/specs/otel/metrics/data-model):
- * monotonic sums, gauges, and histograms with either kind of buckets, all cumulative. Families and series are the same
- * as in a scrape.
- */
+/** Converts snapshots to OpenTelemetry's cumulative metrics, with the families and series of a scrape. */
 import { type HrTime, ValueType } from '@opentelemetry/api';
 import {
   AggregationTemporality,
@@ -47,11 +43,7 @@ export function createPointMaker({ histograms, constantLabels, start }: PointOpt
   const attributesOf = (names: readonly string[], values: readonly string[]) =>
     Object.fromEntries(labelPairs(constantLabels, names, values));
 
-  /**
-   * Returns the start time of a series. If its count is lower than in the last push, the count was reset, for example
-   * because the capture thread restarted. A new or reset series starts at the last push, because its first event came
-   * after that push.
-   */
+  /** Returns the start time of a series. A new series, or one whose count has decreased, starts at the last push. */
   const startOf = (series: string, count: number): HrTime => {
     const previous = before.get(series);
     const began = previous === undefined || count < previous.count ? lastPush : previous.start;
@@ -122,10 +114,8 @@ export function createPointMaker({ histograms, constantLabels, start }: PointOpt
 }
 
 /**
- * Returns the fields that metrics of all kinds share. With a translation strategy that adds suffixes, Prometheus
- * restores the names of a scrape from these names and units (github.com/prometheus/otlptranslator, metric_namer.go). It
- * appends the unit if the name does not contain the unit, `_ratio` to gauges with unit 1, and `_total` to monotonic
- * sums.
+ * Prometheus can restore the names of a scrape from these names and units: it appends the unit if the name lacks it,
+ * `_ratio` to gauges with unit 1, and `_total` to monotonic sums (prometheus/otlptranslator, metric_namer.go).
  */
 export function commonOf(name: string, help: string, kind: Kind) {
   const shown = withoutTotal(name, kind);

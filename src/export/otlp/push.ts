@@ -1,7 +1,4 @@
-/**
- * Pushes metrics with OpenTelemetry's SDK. The SDK's periodic reader collects the agent's snapshots through a
- * `MetricProducer`.
- */
+/** Pushes metrics with OpenTelemetry's SDK. Its periodic reader collects snapshots through a `MetricProducer`. */
 import { ExportResultCode, millisToHrTime } from '@opentelemetry/core';
 import {
   JsonMetricsSerializer,
@@ -30,10 +27,7 @@ const METRICS = {
   helper: MetricsExporterMetricsHelper,
   method: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
 };
-/**
- * Maximum number of data points per request. Keeps requests below 4 MiB, gRPC's default limit: a data point with the
- * maximum of 200 bounds needs 3.4 KiB.
- */
+/** Maximum data points per request. A point with 200 bounds needs 3.4 KiB, and gRPC's default limit is 4 MiB. */
 const POINTS_PER_REQUEST = 1000;
 
 export interface PushSource {
@@ -45,10 +39,7 @@ export interface PushSource {
   startMs: number;
 }
 
-/**
- * Returns a metric reader for the SDK, and functions that start and end the pushes. Throws a `UsageError` if the target
- * is unsuitable or its files cannot be read.
- */
+/** Throws a `UsageError` if the target is unsuitable or its files cannot be read. */
 export function openMetricPush(config: OtlpMetricsConfig, options: PushOptions) {
   const { target, intervalMs, exportTimeoutMs, histograms } = config;
   const sender = createSender(openExporter(METRICS, target, options), target.timeoutMs);

@@ -1,8 +1,4 @@
-/**
- * Describes the agent with resource attributes of OpenTelemetry's semantic conventions
- * (opentelemetry.io/docs/specs/semconv/resource). OpenTelemetry's detectors provide the attributes of the machine. The
- * attributes of Kubernetes come only from environment variables.
- */
+/** Makes the agent's resource attributes. Those of the machine come from OpenTelemetry's detectors. */
 import { createHash } from 'node:crypto';
 import {
   defaultResource,
@@ -46,10 +42,7 @@ const DETECTORS = new Map<string, ResourceDetector>([
   ['serviceinstance', serviceInstanceIdDetector],
 ]);
 
-/**
- * Merges detected attributes with the agent's own attributes, which take precedence. Throws a `UsageError` for an
- * unknown detector.
- */
+/** Detected attributes do not override the agent's own. Throws a `UsageError` for an unknown detector. */
 export function agentResource(facts: ResourceFacts): Resource {
   const detectors = detectorsOf(facts.env.OTEL_NODE_RESOURCE_DETECTORS || 'env,host,os,serviceinstance');
   return defaultResource()
@@ -82,8 +75,7 @@ export function resourceAttributes(facts: ResourceFacts): Record<string, string>
   return {
     'service.name': 'ftrace-exporter',
     'service.version': facts.version,
-    // The ID stays the same after a restart, so that series continue. It depends on the host name, because several
-    // machines can have the same machine ID.
+    // The ID must not change at a restart. It depends on the host name, because machine IDs can be duplicates.
     'service.instance.id': uuid([facts.hostId ?? '', hostName, facts.instance].join('\0')),
     'host.name': hostName,
     ...kubernetes,

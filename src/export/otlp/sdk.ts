@@ -1,7 +1,4 @@
-/**
- * Runs OpenTelemetry's NodeSDK with the agent's metrics and traces. Only this file and its imports load OpenTelemetry,
- * and only if OTLP is configured.
- */
+/** Runs OpenTelemetry's NodeSDK with the agent's metrics and traces. Loaded only if OTLP is configured. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DiagLogLevel, diag } from '@opentelemetry/api';
 import { NodeSDK } from '@opentelemetry/sdk-node';
@@ -13,9 +10,7 @@ import { agentResource, type ResourceFacts } from './resource.ts';
 import { openTracePush, type TracePushOptions } from './traces.ts';
 
 const NAME = 'ftrace-exporter';
-/**
- * Time limits at shutdown: for collecting the last values, and for pushing them. Kubernetes gives a pod 30 s to stop.
- */
+/** Time limits at shutdown for collecting and pushing the last values. Kubernetes gives a pod 30 s to stop. */
 const LAST_COLLECT_MS = 2000;
 const LAST_PUSH_MS = 5000;
 
@@ -38,8 +33,7 @@ export function openSdk({ config, resource: facts, counts, ended, log }: SdkOpti
   });
   const metrics = config.metrics && openMetricPush(config.metrics, optionsOf('metrics'));
   const traces = config.traces && openTracePush(config.traces, { ...optionsOf('traces'), resource, ended });
-  // Sets all options, because NodeSDK reads absent options (log exporters, propagators, detectors) from environment
-  // variables.
+  // Sets all options, because NodeSDK reads absent ones from environment variables.
   const sdk = new NodeSDK({
     resource,
     autoDetectResources: false,
@@ -66,9 +60,7 @@ export function openSdk({ config, resource: facts, counts, ended, log }: SdkOpti
     /** Collects the last values, which `stop` pushes. Must be called before the agent ends. Never rejects. */
     collectLast: (): Promise<void> =>
       Promise.race([metrics?.collectLast(), sleep(LAST_COLLECT_MS, undefined, { ref: false })]),
-    /**
-     * Pushes the remaining data of both signals in parallel. Must be called after the agent has ended. Never rejects.
-     */
+    /** Pushes the remaining data. Must be called after the agent has ended. Never rejects. */
     stop: (withinMs = LAST_PUSH_MS): Promise<void> => {
       metrics?.end(withinMs);
       traces?.end(withinMs);

@@ -1,7 +1,6 @@
 /**
- * Sends one request at a time, without a queue. After a temporary failure, waits for the exponential back-off or for
- * the time that the backend requests, whichever is longer, and retries. Gives up when a failure is not temporary, or
- * when the time limit is reached (opentelemetry.io/docs/specs/otlp, failures and throttling).
+ * Sends one request at a time. Retries temporary failures after the exponential back-off or the backend's requested
+ * wait, whichever is longer, until a time limit (opentelemetry.io/docs/specs/otlp).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fate } from './connection.ts';
@@ -13,9 +12,7 @@ const FIRST_BACKOFF_MS = 1000;
 const LONGEST_BACKOFF_MS = 10_000;
 const BACKOFF_GROWTH = 1.6;
 const JITTER = 0.2;
-/**
- * If a backend requests a longer wait, we wait only this long. Otherwise, a bogus value could stop pushes for a day.
- */
+/** Limit for the wait that a backend requests. A bogus value could stop pushes for a day. */
 const LONGEST_WAIT_MS = 300_000;
 
 /** `now` is a monotonic clock in milliseconds. `wait` resolves to false if `signal` ends the wait early. */

@@ -1,6 +1,6 @@
 /**
- * Converts traces to ended spans for the SDK's encoder. We don't use the SDK's tracer, because it would assign its own
- * IDs and times. Spans with the same resource share one object, because the encoder groups spans by resource object.
+ * Converts traces to ended spans for the SDK's encoder. The SDK's tracer would assign its own IDs and times. Spans with
+ * equal resources share one object, because the encoder groups spans by resource object.
  */
 import { SpanKind, SpanStatusCode, TraceFlags } from '@opentelemetry/api';
 import { hrTimeDuration } from '@opentelemetry/core';
@@ -10,16 +10,10 @@ import type { TraceRecord } from '../../model/span.ts';
 
 type EndedSpan = Parameters<typeof ProtobufTraceSerializer.serializeRequest>[0][number];
 
-/**
- * Attributes of the agent's own pod and container. We omit them from spans, because the agent does not trace its own
- * threads, so a traced task is never in the agent's container.
- */
+/** Attributes of the agent's own pod and container. They would be wrong for traced tasks. */
 const OF_OWN_POD = /^(container|k8s(?!\.(node|cluster)\.))\./;
 
-/**
- * Returns the spans of `traces` in one list. The resource attributes of a traced task override the resource attributes
- * of the node.
- */
+/** Returns the spans of `traces`. The resource attributes of a traced task override those of the node. */
 export function endedSpans(
   traces: readonly TraceRecord[],
   agent: Resource,

@@ -1,7 +1,4 @@
-/**
- * Reads an OTLP target's certificate files at startup and again before each attempt, because certificates can be
- * short-lived. An unusable file is a config error at startup; later, the previous contents stay in use.
- */
+/** Reads an OTLP target's certificate files at startup and before each attempt, because certificates can change. */
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
@@ -13,9 +10,8 @@ import { readUserFile } from '../../model/user-file.ts';
 export type TlsMaterial = Partial<Record<'ca' | 'cert' | 'key', Buffer>>;
 
 /**
- * Reads the files. Throws a `UsageError` that names the config key of an unusable file. Returns a function that reads
- * the files again. That function returns a new object only if the contents have changed, and logs a warning instead of
- * throwing.
+ * Reads the files, and throws a `UsageError` if one is unusable. The returned function reads them again, but keeps the
+ * old contents with a warning if a file is unusable. It returns a new object only after a change.
  */
 export function openTlsFiles(target: OtlpTarget, log: Log): () => TlsMaterial {
   let material = readTls(target);

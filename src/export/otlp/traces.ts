@@ -1,8 +1,6 @@
 /**
- * Pushes traces with OpenTelemetry's SDK and our own span processor. The span processor queues whole traces, sends one
- * request at a time, and reports an outcome for every trace. A maximum number of spans limits the queue. We do not use
- * the SDK's batch processor (sdk-trace 3.1), because it drops single spans when its queue is full, so traces would be
- * incomplete.
+ * Pushes traces with OpenTelemetry's SDK and our own span processor. The processor queues whole traces and reports an
+ * outcome for each. The SDK's batch processor (sdk-trace 3.1) drops single spans when its queue is full.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -47,9 +45,7 @@ export function openTracePush(config: OtlpTracesConfig, options: TracePushOption
   let sending: Promise<void> | undefined;
   let pause = new AbortController();
 
-  /**
-   * Removes at least one trace from the front of the queue. Several traces together have at most `maxBatchSpans` spans.
-   */
+  /** Removes from the queue as many traces as fit into `maxBatchSpans` spans, but at least one. */
   const takeBatch = (): TraceRecord[] => {
     let size = 0;
     let length = 0;
