@@ -1,6 +1,5 @@
 /**
- * A ring buffer of absences (periods in which a task was not running). The low bits of the pid select a chain of
- * entries.
+ * A ring buffer of absences (periods in which a task was not running). The pid's low bits select a chain of entries.
  */
 import type { SwitchIn } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -110,7 +109,7 @@ export class AbsenceRing {
     return this.#own(this.#doubles[((n - 1) & (this.#depth - 1)) * DOUBLES + BEFORE], pid, fromNs);
   }
 
-  /** Returns the number of the task's newest entry, from `from` back, that ended after `fromNs`; 0 if none did. */
+  /** Searches back from entry `from` for the task's newest entry that ended after `fromNs`. Returns 0 if none did. */
   #own(from: number, pid: number, fromNs: TimestampNs): number {
     for (let n = from; n > this.#count - this.#depth && n > 0; ) {
       const at = (n - 1) & (this.#depth - 1);

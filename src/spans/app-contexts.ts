@@ -1,7 +1,7 @@
 /**
  * Tracks the current application span of each thread: the parent of the thread's kernel spans. Programs report spans
- * with markers (texts in `trace_marker`). Any program can write markers, so all memory is limited. A loss of events
- * ends all open spans, because no parent is better than a wrong one.
+ * with markers (texts written to `trace_marker`). Any program can write markers, so all memory is limited. A loss of
+ * events ends all open spans, because no parent is better than a wrong one.
  */
 import type { MarkedSpan, MarkerSink } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';

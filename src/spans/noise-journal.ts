@@ -86,7 +86,7 @@ function placeOf(ring: Ring, age: number): number {
 
 /**
  * Estimates `trace clock - tracer's clock` in nanoseconds for the newest `count` records, by age. Records are written
- * late, so a timestamp minus the end of the interruption is an upper bound. The bounds of other records also hold, plus
+ * late, so a timestamp minus the end of the interruption is an upper bound. Bounds of other records hold too, plus
  * drift.
  */
 function offsetsOf(ring: Ring, count: number): Float64Array {

@@ -1,6 +1,4 @@
-/**
- * Converts the drafts (unfinished traces) that the budget kept to records with ids, wall-clock times and task facts.
- */
+/** Converts drafts (unfinished traces) that the budget kept to records with ids, wall-clock times and task facts. */
 import type { SpanRecord, TraceRecord } from '../model/span.ts';
 import type { DraftAttributes } from './attributes.ts';
 import type { Chosen } from './budget.ts';

@@ -1,6 +1,4 @@
-/**
- * Makes a sink (an object with callbacks) for each probe whose operations can become traces, and returns the traces.
- */
+/** Makes a sink (object with callbacks) for each probe whose operations can become traces, and returns the traces. */
 import type { IntervalSinks } from '../model/intervals.ts';
 import {
   type KindOptions,

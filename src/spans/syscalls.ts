@@ -1,6 +1,6 @@
 /**
  * Makes traces of the kind `syscalls`: a slow call. Its children are blocked times, waits for a CPU, long interrupts,
- * and operations (see operations.ts). They lie within the call and do not overlap.
+ * and operations (see operations.ts). Children do not overlap.
  */
 import type { KindOptions } from '../model/span.ts';
 import { seconds, taskAttributes } from './attributes.ts';
@@ -15,7 +15,7 @@ import { causesOf } from './summary.ts';
 import { errorOf, exemplar } from './waits.ts';
 
 const DURATION = 'ftrace_syscall_duration_seconds';
-/** Maximum number of child spans of a call. The shortest others are left out. */
+/** Maximum number of child spans of a call. If a call has more, the shortest are left out. */
 const MOST_CHILDREN = 64;
 const MAX_ERRNO = 4095;
 /** ERESTARTSYS and similar (include/linux/errno.h): the kernel usually restarts these calls, so they did not fail. */
