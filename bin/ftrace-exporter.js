@@ -1,7 +1,6 @@
 #!/usr/bin/env node
-// The entry point. Starts the compiled program, or the TypeScript sources of a checkout if the compiled program is
-// missing or older than the sources. If the running Node is too old, prints the required version and exits. An old Node
-// can print this message only if it can parse this file, so use no new syntax here.
+// The entry point. Starts the compiled program, or newer TypeScript sources of a checkout. Use no new syntax here,
+// because an old Node must be able to print that it is too old.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,9 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { V8_FLAGS } from './v8-flags.js';
 
-// On SIGUSR1, Node by default opens a debugger on a local TCP port. Through this port, every local user could run code
-// as the agent's user. If SIGUSR1 has a listener, no version of Node opens the debugger. Before this line runs, only
-// Node's flag `--disable-sigusr1` keeps the debugger closed.
+// On SIGUSR1, Node opens a debugger through which every local user could run code as the agent's user. A listener
+// keeps the debugger closed. Before this line runs, only Node's flag `--disable-sigusr1` keeps it closed.
 process.on('SIGUSR1', () => process.stderr.write('ftrace-exporter: SIGUSR1 ignored\n'));
 
 const args = process.argv.slice(2);
@@ -31,10 +29,7 @@ ignoreInheritedTrust();
 // Keep the environment out of Node's diagnostic reports, because the environment can contain API keys of OTLP backends.
 if (process.report) process.report.excludeEnv = true;
 
-/**
- * Exits if NODE_OPTIONS opens a debugger, because the user may have inherited this variable unknowingly. `--inspect` on
- * the command line is allowed, because the user must have written it.
- */
+/** Exits if NODE_OPTIONS opens a debugger, because the user may have inherited this variable unknowingly. */
 function refuseInheritedDebugger() {
   if (!/(^|\s)"?--inspect(?!-port|-publish)/.test(process.env.NODE_OPTIONS || '')) return;
   process.stderr.write(
@@ -44,9 +39,7 @@ function refuseInheritedDebugger() {
   process.exit(2);
 }
 
-/**
- * Unsets NODE_TLS_REJECT_UNAUTHORIZED. With the value 0, connections to an OTLP backend would accept any certificate.
- */
+/** Unsets NODE_TLS_REJECT_UNAUTHORIZED. With 0, OTLP connections would accept any certificate. */
 function ignoreInheritedTrust() {
   if (process.env.NODE_TLS_REJECT_UNAUTHORIZED === undefined) return;
   delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
@@ -61,10 +54,7 @@ function printVersion() {
   process.exit(0);
 }
 
-/**
- * Runs `--help` in a child process with the Node that npm installed with this package, and exits. If npm installed no
- * Node, returns. Do not run other commands in a child process, because signals to this process do not reach the child.
- */
+/** Runs `--help` with the Node that npm installed, if any, and exits. Signals would not reach other commands. */
 function printHelp() {
   let node;
   try {
