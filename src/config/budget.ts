@@ -10,9 +10,7 @@ export interface BudgetConfig {
   share: number;
   of: 'core' | 'node';
   windowMs: number;
-  /**
-   * Length of a probe's first suspension. If the probe is soon suspended again, the length doubles, up to `longestMs`.
-   */
+  /** Length of a probe's first suspension. If another one follows soon, the length doubles, up to `longestMs`. */
   suspendMs: number;
   longestMs: number;
 }

@@ -1,13 +1,7 @@
-/**
- * Describes conflicts between enabled probes. Also describes each kind of traces (a key of `spans.kinds`) whose probe
- * must be enabled but is not.
- */
+/** Describes conflicts between enabled probes, and enabled kinds of traces whose probes are not enabled. */
 import type { AgentConfig, ConfiguredProbe, ProbeSection } from './schema.ts';
 
-/**
- * Returns one message per pair of conflicting probes. `placeOf` returns where a probe is switched on: the line and
- * column of a file, an environment variable or a flag; '' if unknown.
- */
+/** Returns a message per pair of conflicting probes. `placeOf` returns where a probe is enabled; '' if unknown. */
 export function describeConflicts(
   sections: readonly ProbeSection[],
   probes: readonly ConfiguredProbe[],
@@ -31,10 +25,7 @@ export function describeConflicts(
   });
 }
 
-/**
- * Returns one message for each enabled kind of traces whose probe must be enabled but is not. `placeOf` returns where
- * the kind is switched on.
- */
+/** Returns a message per enabled kind of traces without its probe. `placeOf` returns where the kind is enabled. */
 export function describeMissingProbes(
   sections: readonly ProbeSection[],
   { spans, probes }: Pick<AgentConfig, 'spans' | 'probes'>,

@@ -1,6 +1,4 @@
-/**
- * The section `containers` of the config: how to find the container of a task, for metrics that are split by container.
- */
+/** The section `containers` of the config: how to find the container of a task. */
 import { z } from 'zod';
 import { type ContainersConfig, MOST_CONTAINERS } from '../model/containers.ts';
 import { needsContainers } from '../model/declared-metric.ts';
@@ -28,10 +26,7 @@ export function containersSchema() {
   });
 }
 
-/**
- * Converts the section to the agent's config. Returns undefined if `enabled` is false, or if it is `auto` and no probe
- * needs containers.
- */
+/** Converts the section. Returns undefined if it is off, or if it is `auto` and no probe needs containers. */
 export function toContainersConfig(
   checked: z.output<ReturnType<typeof containersSchema>>,
   probes: readonly { options: object }[],

@@ -1,13 +1,6 @@
-/**
- * Parses lists of pairs in OTEL_* variables: `key=value,key2=value2`. The format is W3C Baggage without properties. %XX
- * is a percent-encoded byte (opentelemetry.io/docs/specs/otel/resource/sdk, protocol/exporter).
- */
+/** Parses `key=value,key2=value2` of OTEL_* variables: W3C Baggage without properties. */
 
-/**
- * Returns values by name. Ignores spaces around names and values, and surplus commas. If a name occurs twice, the last
- * value counts. Throws an `Error` for an invalid text. The error message contains no values, because values can be
- * secrets.
- */
+/** Throws an `Error` for an invalid text. The message contains no values, because values can be secrets. */
 export function parseKeyValues(text: string): Record<string, string> {
   const pairs = text.split(',').map((pair) => pair.trim());
   const parsed = pairs.flatMap((pair, i): [string, string][] => {

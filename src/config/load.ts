@@ -1,8 +1,4 @@
-/**
- * Loads the config from all its layers. Flags override environment variables. Environment variables override the file.
- * The file overrides the defaults. One error lists all invalid values, each with its place in the file, its variable or
- * its flag.
- */
+/** Loads the config. Precedence: flags, environment variables, file, defaults. One error lists all problems. */
 import { UsageError } from '../model/errors.ts';
 import { describeConflicts, describeMissingProbes } from './conflicts.ts';
 import { isMap, overlay, withoutNulls } from './overlay.ts';
@@ -26,10 +22,7 @@ export interface ConfigSources {
   flags?: Readonly<Record<string, string>>;
   /** Values of `--probe` and `--no-probe`, in the order of the command line. */
   probes?: readonly ProbeSwitch[];
-  /**
-   * Whether the config is for a recording. If true, the defaults `inRecordings` of the probes apply, and probes that
-   * conflict on a live kernel can be enabled together.
-   */
+  /** Whether the config is for a recording. Probes then use the defaults `inRecordings`, and do not conflict. */
   isRecorded?: boolean;
 }
 
@@ -74,10 +67,7 @@ export function loadConfig(sections: readonly ProbeSection[], sources: ConfigSou
   throw new UsageError(describeProblems(checked.error.issues, { value, jsonSchema, place }).join('\n'));
 }
 
-/**
- * Returns the content of the file without keys that have no value. Keeps empty sections of probes and kinds of traces,
- * because even an empty section switches its probe or kind on.
- */
+/** Removes keys without a value. Keeps empty sections of probes and kinds of traces, because these are switched on. */
 function fromFile(file: YamlFile | undefined): unknown {
   if (!isMap(file?.value)) return {};
   const { probes, spans } = file.value;

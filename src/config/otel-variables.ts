@@ -1,9 +1,4 @@
-/**
- * Converts the OTEL_* environment variables for metrics and traces to config keys
- * (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables and protocol/exporter). An empty variable
- * counts as not set. Choices are case-insensitive. An invalid value is an error, although the specification requires
- * only a warning.
- */
+/** Converts OTEL_* environment variables to config keys. Unlike in the specification, invalid values are errors. */
 import { UsageError } from '../model/errors.ts';
 
 type Value = readonly [key: string, value: string, origin: string];
@@ -11,10 +6,7 @@ type Value = readonly [key: string, value: string, origin: string];
 const EXPORTER = 'OTEL_EXPORTER_OTLP_';
 const METRICS = `${EXPORTER}METRICS_`;
 
-/**
- * Variables of the exporter, without prefix. Each has a form for both signals (`OTEL_EXPORTER_OTLP_ENDPOINT`) and one
- * form per signal (`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`).
- */
+/** Names of exporter variables, without prefix. Each exists for both signals, for metrics and for traces. */
 const SHARED: readonly (readonly [name: string, read: Read])[] = [
   ['ENDPOINT', asIs],
   ['PROTOCOL', choice],
@@ -43,10 +35,7 @@ const OTHERS: readonly (readonly [variable: string, key: string, read: Read])[] 
   ['OTEL_SERVICE_NAME', 'otlp.service_name', asIs],
 ];
 
-/**
- * Returns the config keys that OTEL_* variables set, each with its value as text and the name of the variable. Throws a
- * `UsageError` for an invalid value.
- */
+/** Returns the config keys that OTEL_* variables set. Throws a `UsageError` for an invalid value. */
 export function fromOpenTelemetry(env: NodeJS.ProcessEnv): Value[] {
   const disabled = textOf(env, 'OTEL_SDK_DISABLED');
   if (disabled !== undefined && isTrue(disabled) === 'true') {
@@ -90,11 +79,7 @@ function milliseconds(text: string, variable: string): string {
   throw new UsageError(`${variable}: ${JSON.stringify(text)} is not a whole number of milliseconds`);
 }
 
-/**
- * Makes a function that parses a list of exporter names. The function returns 'true' if the list contains `otlp`, else
- * 'false'. It throws a `UsageError` for a name that is not in `allowed`. The name `prometheus` has no effect, because
- * metrics can always be scraped.
- */
+/** Makes a parser of exporter names. It returns 'true' if they include `otlp`, and throws for other than `allowed`. */
 function exporterOf(...allowed: readonly string[]): Read {
   return (text, variable) => {
     const names = text.split(',').map((name) => name.trim().toLowerCase());
@@ -106,10 +91,7 @@ function exporterOf(...allowed: readonly string[]): Read {
   };
 }
 
-/**
- * Rejects every temporality except cumulative, because the agent exports only cumulative values. A backend that expects
- * deltas would misread these values.
- */
+/** Rejects other temporalities, because a backend that expects deltas would misread our cumulative values. */
 function onlyCumulative(text: string, variable: string): undefined {
   if (text.toLowerCase() === 'cumulative') return undefined;
   throw new UsageError(

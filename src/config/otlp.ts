@@ -1,8 +1,4 @@
-/**
- * The section `otlp` of the config: where and how to export metrics and traces. The keys are named after the OTEL_*
- * variables. A signal (metrics or traces) is exported if its own endpoint or the common endpoint is set. The keys
- * `metrics` and `traces` override this rule.
- */
+/** The section `otlp` of the config: where and how to export the two signals, metrics and traces. */
 
 import { z } from 'zod';
 import { reasonOf } from '../model/errors.ts';
@@ -14,10 +10,7 @@ const MS = 1e6;
 const HOUR = 3_600_000 * MS;
 const DEFAULT_ENDPOINT = { http: 'http://localhost:4318', grpc: 'http://localhost:4317' };
 
-/**
- * Schema of names with values: a map, or a text such as `a=b,c=d`. Environment variables use the text. Error messages
- * contain no values, because values can be secrets.
- */
+/** Schema of a map or of a text such as `a=b,c=d`. Messages contain no values, because values can be secrets. */
 function pairs(want: string) {
   const map = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String));
   const text = z.string().transform((written, context) => {
@@ -47,9 +40,7 @@ function headers() {
 export const SIGNALS = ['metrics', 'traces'] as const;
 type Signal = (typeof SIGNALS)[number];
 
-/**
- * The common keys: they apply to both signals. With the prefix `metrics_` or `traces_`, a key applies to one signal.
- */
+/** Keys that apply to both signals. With the prefix `metrics_` or `traces_`, a key applies to one signal. */
 function sharedShape() {
   const file = z.string().regex(/^[^\0]+$/, 'must be a file in PEM, as in /etc/ssl/collector.pem');
   return {
@@ -145,10 +136,7 @@ function withScheme(endpoint: string, insecure: boolean): string {
   return /^https?:\/\//i.test(endpoint) ? endpoint : `${insecure ? 'http' : 'https'}://${endpoint}`;
 }
 
-/**
- * Converts the section to the agent's config. Returns undefined if nothing is exported. `hasTraces`: whether any kind
- * of traces is on.
- */
+/** Converts the section. Returns undefined if nothing is exported. `hasTraces`: whether any kind of traces is on. */
 export function toOtlpConfig(checked: Checked, hasTraces: boolean): OtlpConfig | undefined {
   const wants = (signal: Signal): boolean =>
     checked[signal] ?? (checked.endpoint ?? checked[`${signal}_endpoint`]) !== undefined;
@@ -196,10 +184,7 @@ function targetOf(checked: Checked, signal: Signal): OtlpTarget {
   };
 }
 
-/**
- * Returns the URL for a signal over HTTP: the signal's own endpoint, unchanged. If the signal has no own endpoint,
- * appends the signal's path, such as `/v1/traces`, to the common endpoint.
- */
+/** Returns the signal's own endpoint unchanged, or the common endpoint with a path such as `/v1/traces`. */
 function httpUrl(signal: Signal, checked: Checked): string {
   const own = checked[`${signal}_endpoint`];
   const url = new URL(own ?? checked.endpoint ?? DEFAULT_ENDPOINT.http);

@@ -14,9 +14,7 @@ export function overlay(under: unknown, over: unknown): unknown {
   return Object.fromEntries(merged);
 }
 
-/**
- * Removes keys without a value (`irq:`) from a map and all maps in it, because a key without a value means the default.
- */
+/** Removes keys without a value (`irq:`) from a map and from all maps in it. */
 export function withoutNulls(value: unknown): unknown {
   if (!isMap(value)) return value ?? undefined;
   const entries = Object.entries(value).filter(([, inner]) => inner !== null);

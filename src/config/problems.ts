@@ -1,7 +1,4 @@
-/**
- * Converts the issues that the schema library reports to messages. A message contains the place, the key, the problem
- * and, if known, the remedy.
- */
+/** Converts issues of the schema library to messages with place, key, problem and, if known, remedy. */
 import type { z } from 'zod';
 import { isMap } from './overlay.ts';
 import { didYouMean } from './suggest.ts';
@@ -15,10 +12,7 @@ export interface ProblemContext {
   value: unknown;
   /** JSON Schema of the config. The messages list its keys as valid keys. */
   jsonSchema: JsonSchema;
-  /**
-   * Returns where a key or its value is set: the line and column of a file, an environment variable or a flag; '' if
-   * unknown.
-   */
+  /** Returns the line and column, variable or flag that set a key or its value; '' if unknown. */
   place(path: Path, part: 'key' | 'value'): string;
 }
 
@@ -36,10 +30,7 @@ export function describeProblems(issues: readonly z.core.$ZodIssue[], context: P
   return lines.sort(BY_PLACE.compare);
 }
 
-/**
- * Replaces an issue of a union with the issues of one alternative: the last alternative that accepts the type of the
- * value or, if no alternative does, the last one.
- */
+/** Replaces the issue of a union with the issues of the last alternative, preferably one that accepts the type. */
 function withoutUnions(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   const within = (inner: z.core.$ZodIssue) =>
     withoutUnions({ ...inner, path: [...issue.path, ...inner.path] });
@@ -66,8 +57,7 @@ function unknownKey(path: Path, context: ProblemContext): string {
 function whatIsWrong(issue: z.core.$ZodIssue, value: unknown, path: Path): string {
   if (value === undefined && issue.code === 'invalid_type')
     return `is missing: it must be ${EXPECTED[issue.expected] ?? issue.expected}`;
-  // Default messages of the schema library begin with one of these words. Use all other messages, because they come
-  // from our schemas and are more specific than the messages below.
+  // Default messages of the library begin with these words. Messages of our schemas are more specific.
   if (!/^(Invalid|Too|Unrecognized)\b/.test(issue.message)) {
     return /^(must|is|has)\b/.test(issue.message) ? `${shown(value)} ${issue.message}` : issue.message;
   }

@@ -43,8 +43,7 @@ export function restartKeys(before: AgentConfig, next: AgentConfig): string[] {
     ...(before.spans?.topLevelMarkers && differs(({ spans }) => spans)
       ? ['spans (because spans.top_level_markers is on)']
       : []),
-    // With the reader `trace_pipe`, the probes cannot change, because unread text may still contain events of the old
-    // probes.
+    // The probes cannot change, because unread text of `trace_pipe` may contain events of the old probes.
     ...(before.reader === 'trace_pipe' && differs(({ probes, spans }) => [probes, spans])
       ? ['probes, metrics or spans (because reader is trace_pipe)']
       : []),

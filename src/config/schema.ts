@@ -1,7 +1,4 @@
-/**
- * The schema of the config, including the sections of the probes. Converts checked values to an `AgentConfig` in base
- * units. Unknown keys are errors.
- */
+/** The schema of the config. Converts checked values to an `AgentConfig` in base units. Unknown keys are errors. */
 import { z } from 'zod';
 import type { ContainersConfig } from '../model/containers.ts';
 import { METRICS_PREFIX } from '../model/declared-metric.ts';
@@ -25,20 +22,11 @@ export interface ProbeSection {
   metrics?: readonly { name: string }[];
   /** Schema of the probe's section. `{}` gives all defaults, and `enabled` is one of the keys. */
   schema(kit: SchemaKit): z.ZodType<{ enabled: boolean }>;
-  /**
-   * Defaults of the section that apply only to recordings. They set keys that choose what to trace, because a recording
-   * already determines what was traced.
-   */
+  /** Defaults that apply only to recordings, because a recording already determines what was traced. */
   inRecordings?: Readonly<Record<string, unknown>>;
-  /**
-   * What this probe determines for the kind of traces with the same name, such as `chooses the CPUs`. If set, this kind
-   * of traces works only if the probe is enabled.
-   */
+  /** What the probe determines for the kind of traces with its name. If set, the kind requires the probe. */
   choosesForKind?: string;
-  /**
-   * Returns another enabled probe that conflicts with this one, and the reason; undefined if there is none. `others`:
-   * options of the other enabled probes, by name.
-   */
+  /** Returns a conflicting probe and the reason, or undefined. `others`: options of other enabled probes, by name. */
   conflict?(
     options: unknown,
     others: ReadonlyMap<string, unknown>,
@@ -58,10 +46,7 @@ export interface AgentConfig {
   buffer: { totalBytes: number; subbufferBytes: number | 'auto'; perCpuBytes?: number | undefined };
   drainIntervalMs: number;
   maxWindowMs: number;
-  /**
-   * CPU time that the kernel needs to record one event, in nanoseconds. The agent estimates the cost of tracing from
-   * this value.
-   */
+  /** CPU time that the kernel needs to record one event, in nanoseconds, to estimate the cost of tracing. */
   recordingNs: number;
   /** Limit of the agent's CPU time. Undefined if there is no limit. */
   budget?: BudgetConfig | undefined;
@@ -98,10 +83,7 @@ const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const MS = 1e6;
 
-/**
- * Schema of the sub-buffer size. The kernel accepts only its page size multiplied by a power of two. The decoder
- * accepts at most 64 KiB.
- */
+/** The kernel accepts its page size times a power of two. The decoder accepts at most 64 KiB. */
 function subbuffer() {
   const powerOfTwo = size({ min: 4 * KIB, max: 64 * KIB }).refine(
     (bytes) => Number.isInteger(Math.log2(bytes)),
@@ -112,10 +94,7 @@ function subbuffer() {
   });
 }
 
-/**
- * Makes an error function for a union. The function returns the first problem of the last alternative, because our
- * unions list the most general alternative last.
- */
+/** Reports the first problem of a union's last alternative. Our unions list the most general alternative last. */
 function firstReason(want: string) {
   return (issue: { input?: unknown; errors?: { message: string }[][] }) =>
     issue.errors?.at(-1)?.[0]?.message ?? `${shownValue(issue.input)} is not ${want}`;
@@ -140,9 +119,7 @@ function isTakenPath(path: string): boolean {
   return OWN_PATHS.includes(path) || path.startsWith('/api/v1/latency/') || path.startsWith('/page/');
 }
 
-/**
- * Returns the schema of the whole config. `sections` are the sections of all probes. All their keys must have defaults.
- */
+/** Returns the schema of the whole config. All keys of `sections` must have defaults. */
 export function composeSchema(sections: readonly ProbeSection[]) {
   return z.strictObject({
     instance: text(
@@ -222,10 +199,7 @@ export function composeSchema(sections: readonly ProbeSection[]) {
 
 export type ConfigSchema = ReturnType<typeof composeSchema>;
 
-/**
- * Sets `enabled` in the sections of the probes. A probe with a section is on unless the section contains `enabled:
- * false`. A probe without a section has its default. If `isRecorded`, the values `inRecordings` of the probes apply.
- */
+/** Sets `enabled`. A probe with a section is on unless the section disables it. Other probes have their defaults. */
 export function switchProbes(
   probes: unknown,
   sections: readonly ProbeSection[],
@@ -241,7 +215,6 @@ export function switchProbes(
   return { ...probes, ...Object.fromEntries(switched) };
 }
 
-/** Converts the checked config to the agent's config. */
 export function toAgentConfig(
   checked: z.output<ConfigSchema>,
   sections: readonly ProbeSection[],

@@ -1,8 +1,4 @@
-/**
- * Builds config layers from the environment and the flags, in the shape of the config file. The variable of the key
- * `a.b_c` is `FTRACE_EXPORTER_A_B_C`. This variable overrides an OTEL_* variable for the same key. An empty variable
- * counts as not set.
- */
+/** Builds config layers from environment variables and flags. `FTRACE_EXPORTER_A_B_C` sets the key `a.b_c`. */
 import { UsageError } from '../model/errors.ts';
 import { fromOpenTelemetry } from './otel-variables.ts';
 import { SHARED_KEYS, SIGNALS } from './otlp.ts';
@@ -67,10 +63,7 @@ const PROBE = `${PREFIX}PROBE`;
 const NO_PROBE = `${PREFIX}NO_PROBE`;
 const NO_KEYS = [CONFIG_FILE, PROBE, NO_PROBE];
 
-/**
- * Endings of environment variables to ignore. Kubernetes sets variables with these endings for each Service, and the
- * variables of a Service named `ftrace-exporter…` begin with our prefix.
- */
+/** Ignored endings. For a Service named `ftrace-exporter…`, Kubernetes sets variables with our prefix. */
 const SERVICE_LINK = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
 
 /** Values in the shape of the config file, and the variable or flag that set each value. */
@@ -90,10 +83,7 @@ export function variableOf(key: string): string {
   return PREFIX + key.replaceAll('.', '_').toUpperCase();
 }
 
-/**
- * Returns the config layer of the environment, and the path of the config file (undefined if not set). Throws a
- * `UsageError` for an unknown variable, and for an invalid OTEL_* variable.
- */
+/** Throws a `UsageError` for an unknown variable, and for an invalid OTEL_* variable. */
 export function fromEnvironment(env: NodeJS.ProcessEnv): { layer: Layer; configFile: string | undefined } {
   const keys = new Map(SETTINGS.map(({ key }) => [variableOf(key), key]));
   const values: (readonly [key: string, value: string, origin: string])[] = fromOpenTelemetry(env);

@@ -1,7 +1,4 @@
-/**
- * The section `spans` of the config: which kinds of slow operations (such as `syscalls` or `block`) become traces, the
- * minimum duration of each kind, and the maximum number of traces per second. A kind is on if the config names it.
- */
+/** The section `spans` of the config: which kinds of slow operations become traces. A named kind is on. */
 import { z } from 'zod';
 import type { KindOptions, SpansConfig } from '../model/span.ts';
 import { TASK_CLASSES } from '../model/task-classes.ts';

@@ -13,10 +13,7 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   return best;
 }
 
-/**
- * Returns the smallest number of insertions, deletions, replacements and swaps of adjacent characters that changes `a`
- * into `b`.
- */
+/** Returns the least number of insertions, deletions, replacements and adjacent swaps that changes `a` into `b`. */
 export function editDistance(a: string, b: string): number {
   let before: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);

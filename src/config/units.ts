@@ -1,8 +1,4 @@
-/**
- * Schemas for config values: quantities, globs for kernel names, and the keys that every probe has. Probes build their
- * sections from these schemas. A quantity is a text such as `10ms`; its schema converts the text to a number in base
- * units. The default of a quantity is also a text, set with `.prefault()`, so that the JSON Schema shows the text.
- */
+/** Schemas of config values. Defaults of quantities are texts (`.prefault()`), so that the JSON Schema shows texts. */
 
 import { z } from 'zod';
 import { reasonOf } from '../model/errors.ts';
@@ -60,10 +56,7 @@ export function count(min: number, max: number) {
   return z.union([number, digits.transform(Number).pipe(number)], { error: want });
 }
 
-/**
- * Schema of a CPU list in the kernel's format, such as `0-3,8`, converted to ascending CPU numbers. A single CPU may be
- * a number.
- */
+/** Schema of a CPU list such as `0-3,8`, or of one number, converted to ascending CPU numbers. */
 export function cpuList(): z.ZodType<number[], string | number> {
   const want = 'a list of CPUs, as in 0-3,8';
   return z
@@ -90,10 +83,7 @@ export function globs(kind: GlobKind): z.ZodType<string[], string[]> {
 const MAX_BUCKETS = 200;
 const LONGEST_BUCKET_SECONDS = 86_400;
 
-/**
- * Schema of ascending bucket bounds, converted to seconds. Each bound is a duration such as `10ms`, or a number of
- * seconds.
- */
+/** Schema of ascending bucket bounds, converted to seconds. A bound is a duration such as `10ms`, or a number. */
 export function buckets(): z.ZodType<number[], (string | number)[]> {
   const want = 'a bound: a duration, as in 10ms, or a number of seconds';
   const bound = z
@@ -119,10 +109,7 @@ export function buckets(): z.ZodType<number[], (string | number)[]> {
     });
 }
 
-/**
- * Converts a duration to seconds. Parses a decimal text (`100000e-9` for 100us) instead of dividing, because the
- * division is not always exact.
- */
+/** Parses a decimal text (`100000e-9` for 100us), because a division would not always be exact. */
 function parseSeconds(text: string): number {
   return Number(`${parseDuration(text)}e-9`);
 }
@@ -135,10 +122,7 @@ export interface ProbeDefaults {
   buckets: readonly number[];
 }
 
-/**
- * Schema of a probe's section. Contains the keys that all probes have, with the defaults of this probe, and the probe's
- * own keys (`extra`), which must also have defaults. Unknown keys are errors. `{}` gives the defaults.
- */
+/** Schema of a probe's section: the common keys and `extra`, all with defaults. Unknown keys are errors. */
 export function probeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefaults, extra: Extra) {
   return z.strictObject({
     enabled: z.boolean().default(defaults.enabled),
@@ -155,10 +139,7 @@ export function seriesLimit() {
   return z.int().min(1).max(100_000);
 }
 
-/**
- * Default of `max_series` if `per_container` is on. It is lower than the usual 500, because 500 histogram series have
- * more than 10,000 samples.
- */
+/** Default of `max_series` with `per_container`. 500 histogram series would have more than 10,000 samples. */
 const CONTAINER_SERIES = 200;
 
 /** Returns the default of `max_series`. `usual`: the default without `per_container`. */
@@ -188,10 +169,7 @@ export function refuseBothSplits({ value, issues }: z.core.ParsePayload<object>)
   issues.push({ code: 'custom', path: ['per_container'], message, input: true });
 }
 
-/**
- * The kind of names that a glob matches. In a glob, `*` matches any number of characters, and `?` matches one
- * character. Globs are case-sensitive.
- */
+/** The kind of names that a glob matches. `*` matches any characters, `?` one. Globs are case-sensitive. */
 export type GlobKind = 'name' | 'function' | 'event';
 
 const GLOB_KINDS: Record<GlobKind, { pattern: RegExp; want: string }> = {
@@ -199,8 +177,7 @@ const GLOB_KINDS: Record<GlobKind, { pattern: RegExp; want: string }> = {
     pattern: /^[A-Za-z0-9_.:!/*?-]{1,128}$/,
     want: 'letters, digits, _ . : ! / - and the wildcards * and ?',
   },
-  // Excludes characters with a meaning in tracefs' function filters: `:` begins a command (func:traceoff), `!` removes
-  // a filter, `[` begins a character class, and a leading digit is an index in the list of functions.
+  // `:`, `!`, `[` and a leading digit have special meanings in tracefs' function filters.
   function: {
     pattern: /^[A-Za-z_.$*?][A-Za-z0-9_.$*?]{0,127}$/,
     want: 'letters, digits (not first), _ . $ and the wildcards * and ?; commands such as func:traceoff are not allowed',
@@ -218,10 +195,7 @@ function globProblem(kind: GlobKind, glob: string): string | undefined {
     : `${JSON.stringify(glob.slice(0, 60))} is not a pattern for a ${kind}: use ${GLOB_KINDS[kind].want}`;
 }
 
-/**
- * Schema of a text with a fixed form. `pattern` appears in the JSON Schema, but does not check the text. The caller
- * checks the text, to give a better error message.
- */
+/** Schema of a text. `pattern` only appears in the JSON Schema; the caller checks the text. */
 function written(want: string, pattern: RegExp): z.ZodString {
   return z.string({ error: expected(want) }).meta({ pattern: pattern.source });
 }
@@ -254,9 +228,6 @@ function within(
   return value;
 }
 
-/**
- * Functions with which a probe builds the schema of its section. Probes get them as an argument instead of an import,
- * because the capture thread loads the probes but must not load the schema library.
- */
+/** Probes get these functions as an argument, because the capture thread must not load the schema library. */
 export const schemaKit = { z, probeSchema, taskProbeSchema, duration, size, cpuList, globs };
 export type SchemaKit = typeof schemaKit;

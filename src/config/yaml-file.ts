@@ -1,7 +1,4 @@
-/**
- * Reads a YAML file into plain values, and finds the line and column of every key. Accepts only one document of YAML
- * 1.2, without repeated keys or unknown tags. Limits aliases, because aliases can expand a small file to gigabytes.
- */
+/** Reads a YAML file, and finds the line and column of every key. Limits aliases, as they can expand to gigabytes. */
 import {
   type Document,
   isAlias,
@@ -46,8 +43,7 @@ export function parseYaml(file: string, text: string): YamlFile {
     lineCounter: lines,
     prettyErrors: false,
     strict: true,
-    // `repeatedKeys` finds repeated keys instead. The library compares each key with all earlier keys, so it would need
-    // quadratic time.
+    // `repeatedKeys` finds repeated keys instead, because the library would need quadratic time.
     uniqueKeys: false,
     version: '1.2',
   });

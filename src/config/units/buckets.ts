@@ -1,12 +1,6 @@
-/**
- * Bucket bounds of classic histograms, in seconds. Does not import the schema library, because the capture thread loads
- * this file.
- */
+/** Bucket bounds in seconds. The capture thread loads this file, so it must not import the schema library. */
 
-/**
- * Returns the numbers of the 1-2-5 series (…, 1e-6, 2e-6, 5e-6, 1e-5, …) from `fromSeconds` to `toSeconds`, including
- * both.
- */
+/** Returns the 1-2-5 series (…, 1e-6, 2e-6, 5e-6, 1e-5, …) from `fromSeconds` to `toSeconds`, including both. */
 export function decimalBuckets(fromSeconds: number, toSeconds: number): number[] {
   const bounds: number[] = [];
   for (let exponent = -9; exponent <= 4; exponent++) {

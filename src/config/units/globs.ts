@@ -7,10 +7,7 @@ export function globMatcher(patterns: readonly string[]): (name: string) => bool
   return (name) => exact.has(name) || wild.some((pattern) => matches(pattern, name));
 }
 
-/**
- * Returns whether the whole name matches the pattern. Needs at most quadratic time. A regular expression could need a
- * time that grows exponentially with the number of `*`.
- */
+/** Returns whether the whole name matches. A regular expression could need exponential time. */
 function matches(pattern: string, name: string): boolean {
   let p = 0;
   let n = 0;

@@ -1,8 +1,4 @@
-/**
- * Converts texts such as `10ms`, `64MiB` and `0-3,8` to nanoseconds, bytes and CPU numbers, and back. For an invalid
- * text, a parser throws an `Error` whose message describes the allowed form. CPU lists have the kernel's format
- * (Documentation/admin-guide/cputopology.rst).
- */
+/** Converts texts such as `10ms`, `64MiB`, `0-3,8`. Parsers throw an `Error` that describes the allowed form. */
 import type { DurationNs } from '../../model/time.ts';
 
 const DURATION_UNITS: Record<string, number> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
@@ -24,8 +20,7 @@ export function parseDuration(text: string): DurationNs {
     );
   }
   const [, whole, fraction = '', unit] = match;
-  // Convert the digits after the point as an integer, because the floating-point product 1.005 * 1000 is not
-  // 1005.
+  // Use integers, because the floating-point product 1.005 * 1000 is not 1005.
   const weight = DURATION_UNITS[unit];
   const ns = Number(whole) * weight + (Number(fraction || '0') * weight) / 10 ** fraction.length;
   if (!Number.isSafeInteger(ns))
