@@ -41,10 +41,7 @@ export interface Rows {
   count: number;
 }
 
-/**
- * Chooses rows that cover all counts. Widens the rows until there are about `most` rows or fewer, so that each row is
- * high enough to click on.
- */
+/** Chooses rows that cover all counts: about `most` or fewer, so that each row is high enough to click on. */
 export function rowsOf(all: readonly (Buckets | null)[], most: number): Rows {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
@@ -66,10 +63,7 @@ export function rowOf(index: number, width: number): number {
   return Math.ceil(Math.max(index, LOWEST) / width);
 }
 
-/**
- * Returns the bounds of a row in seconds: lower exclusive, upper inclusive. The row of bucket -240 (`LOWEST`) also
- * contains durations of 0.
- */
+/** Returns the bounds of a row in seconds: lower exclusive, upper inclusive. The row of `LOWEST` also contains 0. */
 export function boundsOf(row: number, width: number): [low: number, high: number] {
   return [2 ** (((row - 1) * width) / 8), 2 ** ((row * width) / 8)];
 }

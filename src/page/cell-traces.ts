@@ -7,10 +7,7 @@ import type { PickedCell } from './heat.ts';
 import { nounOf } from './panel.ts';
 import { traceTable } from './trace-table.ts';
 
-/**
- * The search for traces extends the period of the cell by this time in both directions, because the agent can count a
- * duration later or slightly earlier than the operation's span ends.
- */
+/** Extends the searched period in both directions, because a duration can be counted before or after its span ends. */
 const AROUND_MS = 1500;
 
 export async function cellTraces(

@@ -1,7 +1,4 @@
-/**
- * Shows a matrix: each row is a container that waited for a CPU, each column a container that used the CPU during the
- * wait.
- */
+/** A matrix of containers: the row waited for a CPU, and the column used the CPU during the wait. */
 import type { HistoryAnswer } from '../model/history.ts';
 import { getHistory } from './api.ts';
 import { el } from './dom.ts';

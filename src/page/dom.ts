@@ -3,10 +3,7 @@
 type Child = Node | string | number | undefined | readonly Child[];
 type Props = Record<string, string | number | boolean | EventListener | undefined>;
 
-/**
- * Creates an element. In `props`, functions become listeners, and `true` becomes an empty attribute. Skips `undefined`
- * and `false`.
- */
+/** In `props`, functions become listeners, and `true` becomes an empty attribute. Skips `undefined` and `false`. */
 export function el<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   props: Props = {},

@@ -10,10 +10,7 @@ export interface Part {
 
 const MOST_PARTS = 10;
 
-/**
- * Returns the parts of an operation's duration, longest first. The time that no direct child covers is one more part:
- * the operation itself, or unknown if the operation is a wait for a CPU.
- */
+/** Returns the parts of the duration, longest first, including the time that no direct child covers. */
 export function explanationOf({ children, durationSeconds, kind }: SlowTree): Part[] {
   const parts = new Map<string, Part>();
   let rest = durationSeconds;
@@ -35,10 +32,7 @@ export function explanationOf({ children, durationSeconds, kind }: SlowTree): Pa
   return [...sorted, { what, seconds: total('seconds'), times: total('times') }];
 }
 
-/**
- * Returns the name of the task or disk in a span's attributes. For several tasks, returns the first name and `…`.
- * Returns undefined if the attributes contain no name.
- */
+/** Returns the task or disk in a span's attributes; the first name and `…` if there are several. */
 export function whoseIs({ attributes }: SpanTree) {
   const { 'thread.name': thread, 'system.device': device, 'ftrace.thread.names': several } = attributes;
   return thread ?? device ?? (Array.isArray(several) ? `${several[0]} …` : undefined);

@@ -1,7 +1,4 @@
-/**
- * Connects to the agent and notifies the views. Receives a column (how much the metrics grew) per second. Notices
- * restarts and lost connections. After a restart or a reconnection, views load everything again.
- */
+/** Gets a column (how much metrics grew) per second. After a restart or reconnection, views load everything again. */
 import type { HistoryIndex, HistoryMetric, HistoryResolution } from '../model/history.ts';
 import { getIndex, type Hello, type LiveMessage, openLive } from './api.ts';
 
@@ -14,10 +11,7 @@ export interface Feed {
   metric(name: string): HistoryMetric | undefined;
   /** Calls `listener` for each new column. Like `onReload`, returns a function that removes the listener. */
   onColumn(listener: (column: LiveMessage) => void): () => void;
-  /**
-   * Calls `listener` when views must load the history again: after a reconnection, with new metrics, or when the user
-   * has chosen another resolution.
-   */
+  /** Calls `listener` when views must load the history again. */
   onReload(listener: () => void): () => void;
 }
 
@@ -67,10 +61,7 @@ export async function connect(
       feed.index.resolutions.find(({ name }) => name === feed.resolution.name) ?? feed.index.resolutions[0];
     for (const listener of reloads) listener();
   };
-  /**
-   * Returns whether the column contains a metric that has no series in `feed.index` yet. The overview must add this
-   * metric.
-   */
+  /** Returns whether the column has a metric without series in `feed.index`. The overview must add this metric. */
   const hasNew = ({ metrics }: LiveMessage) =>
     Object.keys(metrics).some((name) => (feed.metric(name)?.series ?? 0) === 0);
   let refreshedMs = 0;

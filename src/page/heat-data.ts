@@ -1,7 +1,4 @@
-/**
- * Prepares the data of a heat map. Computes for each column (a period of time) the counts by row (a range of
- * durations), and quantiles.
- */
+/** Computes a heat map's counts by column (a period of time) and row (a range of durations), and quantiles. */
 import type { HistoryAnswer, HistorySeries } from '../model/history.ts';
 import { type Buckets, boundsOf, quantile, type Rows, rowCounts, rowsOf } from './buckets.ts';
 

@@ -1,8 +1,4 @@
-/**
- * A heat map: the x axis is time, the y axis is duration, and higher counts have stronger colours. Lines show the
- * median and the 99th percentile. uPlot draws axes and lines; heat-paint.ts draws the cells. The pointer or the arrow
- * keys select a cell.
- */
+/** A heat map of durations over time. uPlot draws axes and quantile lines, heat-paint.ts draws the cells. */
 import type UPlot from 'uplot';
 import { el } from './dom.ts';
 import { count, duration, moment } from './format.ts';
@@ -272,10 +268,7 @@ function tick(ms: number, data: HeatData | undefined): string {
   return `+${ms / 1000} s`;
 }
 
-/**
- * Returns the ticks of the duration axis in seconds: powers of ten, at most about `MOST_TICKS`. If the axis has at most
- * two powers of ten, adds their multiples by 2 and 5.
- */
+/** Returns at most about `MOST_TICKS` ticks in seconds: powers of ten and, if these are few, their multiples. */
 function decades([low, high]: [number, number]): number[] {
   const all: number[] = [];
   for (let exponent = -9; exponent <= 7; exponent++) all.push(10 ** exponent);

@@ -1,7 +1,4 @@
-/**
- * Shows one metric. For a histogram: a heat map of all series, and one per combination of label values; a click on a
- * cell lists the cell's traces. For a counter: a line chart.
- */
+/** Shows one metric: a counter as a line chart, or a histogram as heat maps with the traces of each cell. */
 import type { HistoryAnswer, HistoryMetric } from '../model/history.ts';
 import { getHistory } from './api.ts';
 import { cellTraces } from './cell-traces.ts';
@@ -128,10 +125,7 @@ function counterPage(view: HTMLElement, feed: Feed, { name, by }: Wanted): () =>
   };
 }
 
-/**
- * Loads the series of a metric, and then new columns every two seconds. Calls `show` after each load. Returns a
- * function that stops the updates.
- */
+/** Loads a metric, then new columns every two seconds. Calls `show` each time. Returns a function that stops this. */
 function follow(feed: Feed, { name, by }: Wanted, show: (answer: HistoryAnswer) => void): () => void {
   let answer: HistoryAnswer | undefined;
   let busy = false;

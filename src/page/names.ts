@@ -57,10 +57,7 @@ export function isOwn(metric: string): boolean {
   return metric.startsWith('ftrace_exporter_') || metric.startsWith('process_');
 }
 
-/**
- * Returns the names of thread and program, the process ID, and the pod or container. For a script, the program is the
- * interpreter, and only the thread's name identifies the script.
- */
+/** Returns thread, program, process ID, and pod or container. The program of a script is its interpreter. */
 export function whoOf({ attributes, resource }: Pick<SlowTree, 'attributes' | 'resource'>): string {
   const { 'thread.name': thread, 'process.executable.name': program } = attributes;
   const parts = [

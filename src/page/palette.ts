@@ -1,7 +1,4 @@
-/**
- * Colours that people with any kind of colour vision can distinguish: an approximation of viridis (by van der Walt and
- * Smith, CC0) for counts, and the colours of Okabe and Ito for lines.
- */
+/** Colours for any colour vision: viridis (van der Walt and Smith, CC0) for counts, Okabe and Ito's for lines. */
 
 /** Viridis in steps of 1/8, from dark to light, as RGB. */
 const STOPS = [

@@ -1,13 +1,8 @@
-/**
- * Appends new columns to a history answer while the page is open, and removes columns that are no longer visible. A
- * column contains how much a metric grew in a period of time.
- */
+/** Appends columns (how much a metric grew in a period of time) to a history answer, and removes old ones. */
 import type { HistoryAnswer, HistorySeries, LiveMetric } from '../model/history.ts';
 import type { LiveMessage } from './api.ts';
 
-/**
- * Appends a column of `/api/v1/live` to an answer that was requested without `by`. Both contain sums over all series.
- */
+/** Appends a column of `/api/v1/live` to an answer that was requested without `by`. */
 export function append(answer: HistoryAnswer, column: LiveMessage, keepMs: number): void {
   if (column.time <= (answer.times.at(-1) ?? 0)) return;
   answer.series[0] ??= emptySeries(answer);

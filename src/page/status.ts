@@ -1,6 +1,4 @@
-/**
- * Shows the agent's status (the content of the page for browsers without scripts) and the records of latency tracers.
- */
+/** Shows the agent's status, and the records of latency tracers. */
 import type { StatusDocument } from '../model/status.ts';
 import { getJson } from './api.ts';
 import { el } from './dom.ts';

@@ -1,7 +1,4 @@
-/**
- * Shows the first row of the overview: current rates, and totals that indicate problems. Each tile has a small line
- * chart of the last minutes.
- */
+/** The first row of the overview: current rates, and totals that indicate problems. */
 import type { HistoryAnswer } from '../model/history.ts';
 import { getHistory } from './api.ts';
 import { el } from './dom.ts';

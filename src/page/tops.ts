@@ -1,7 +1,4 @@
-/**
- * Shows tables, like `top`, of what used most time or occurred most often in the last minute (in a recording: in its
- * whole time).
- */
+/** Tables, like `top`, of what used most time or occurred most often in the last minute. */
 import type { HistoryAnswer, HistoryMetric, HistorySeries } from '../model/history.ts';
 import { getHistory } from './api.ts';
 import { merged, quantile } from './buckets.ts';

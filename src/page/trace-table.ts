@@ -19,10 +19,7 @@ export function traceTable(traces: readonly SlowTree[]): HTMLElement {
   return table('Traces', head, rows);
 }
 
-/**
- * Returns a link to a trace. The link contains the root span's ID, because several of our traces can be parts of one
- * trace of an application and then have the same trace ID.
- */
+/** Links to a trace and its root span, because several traces can have the trace ID of one application. */
 export function traceLink({ traceId, spanId }: SlowTree): string {
   return `#/trace/${traceId}/${spanId}`;
 }
