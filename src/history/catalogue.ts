@@ -1,8 +1,4 @@
-/**
- * Assigns numbers to families and series. Columns (see column.ts) contain these numbers. The slot of a series is its
- * index in a snapshot. A slot can get another series when the capture thread restarts or reuses the slot. The number of
- * a series never changes, so columns of different times can be added up.
- */
+/** Numbers families and series. Unlike a slot (an index in a snapshot), a number never changes its meaning. */
 import { gridOf, type HistogramGrid } from '../model/histogram-grid.ts';
 import type { FamilySnapshot, MetricSpec } from '../model/metric.ts';
 
@@ -22,10 +18,7 @@ interface Entry extends HistoryFamily {
 export interface Catalogue {
   families(): readonly HistoryFamily[];
   find(name: string): HistoryFamily | undefined;
-  /**
-   * Returns the family of a snapshot, and creates it if necessary. Returns undefined for gauges, because the history
-   * does not record them.
-   */
+  /** Returns a snapshot's family, and creates it if necessary. Undefined for gauges, because they have no history. */
   familyOf(snapshot: FamilySnapshot): HistoryFamily | undefined;
   /** Returns the series number of each slot. Returns the same array again while all slots keep their series. */
   numbersOf(family: HistoryFamily, snapshot: FamilySnapshot): readonly number[];
@@ -35,10 +28,7 @@ export function makeCatalogue(): Catalogue {
   const all: Entry[] = [];
   /** The latest family of each name. */
   const byName = new Map<string, Entry>();
-  /**
-   * Results of `numbersOf`, by the `labelValues` array of the snapshot. Snapshots contain the same array while all
-   * slots keep their series.
-   */
+  /** Results of `numbersOf` by `labelValues`, because snapshots reuse this array while slots keep their series. */
   const numbersByLabels = new WeakMap<readonly string[], number[]>();
 
   const numberOf = (entry: Entry, values: readonly string[]): number => {
@@ -58,8 +48,7 @@ export function makeCatalogue(): Catalogue {
       if (spec.kind !== 'counter' && spec.kind !== 'histogram') return undefined;
       const latest = byName.get(spec.name);
       if (latest !== undefined && areAlike(latest.spec, spec)) return latest;
-      // A reload has changed the labels or buckets. If an earlier entry has the same labels and buckets, use that
-      // entry.
+      // A reload has changed labels or buckets. Use an earlier entry with the same labels and buckets.
       let entry = all.find((one) => one.spec.name === spec.name && areAlike(one.spec, spec));
       if (entry === undefined) {
         const grid = spec.kind === 'histogram' ? gridOf(spec) : undefined;

@@ -1,14 +1,11 @@
 /**
- * Encodes columns as bytes. A column contains how much all counters and histograms grew between two moments:
- *
+ * Encodes how much all counters and histograms grew between two moments. All numbers are varints:
  *   column  = block…                            one block per store and family with changes
  *   block   = family number, length of its series in bytes, series…
  *   series  = series number minus the previous one, then the changes of the series
  *   counter = difference, in recorded units
  *   histogram = difference of the sum in ns, number of buckets, then for each: code minus the previous one, count
- *
- * All numbers are varints. A code identifies a bucket: 0 is the bucket of zeros, and i + BUCKET_CODE is the
- * exponential bucket i (scale 3).
+ * The code of the bucket of zeros is 0. The code of the exponential bucket i (scale 3) is i + BUCKET_CODE.
  */
 import {
   FINE_BLOCK_BITS,
@@ -46,10 +43,7 @@ interface Position {
 /** The counters and histograms of all stores at one moment, by store and name. */
 export type Moment = ReadonlyMap<string, Position>;
 
-/**
- * Collects the counters and histograms of all snapshots. The keys contain the index of the store, because several
- * stores can have series of the same family.
- */
+/** Collects counters and histograms. Keys contain the index of the store, because stores can share families. */
 export function momentOf(snapshots: readonly MetricSnapshot[], catalogue: Catalogue): Moment {
   const moment = new Map<string, Position>();
   snapshots.forEach(({ families }, store) => {
@@ -67,10 +61,7 @@ export function momentOf(snapshots: readonly MetricSnapshot[], catalogue: Catalo
 }
 
 export interface ColumnEncoder {
-  /**
-   * Returns the column between two moments. Returns undefined if a value has decreased, which happens when the source
-   * of the value restarts.
-   */
+  /** Returns the column between two moments. Undefined if a value has decreased, as after a restart. */
   encode(before: Moment, after: Moment): Uint8Array | undefined;
 }
 
@@ -160,10 +151,7 @@ function ordered(numbers: readonly number[]): readonly number[] {
 
 const orders = new WeakMap<readonly number[], readonly number[]>();
 
-/**
- * Returns a function that maps the slot of a series in `after` to its slot in `before`, or to -1 if the series did not
- * exist.
- */
+/** Maps the slot of a series in `after` to its slot in `before`; to -1 if the series did not exist. */
 function slotFinder(after: Position, before: Position | undefined): (slot: number) => number {
   if (before === undefined) return () => -1;
   const count = before.snapshot.seriesCount;
@@ -183,9 +171,8 @@ interface SeriesData {
 }
 
 /**
- * Fills `out` with the codes and increases of the exponential buckets that have grown, in ascending order. Returns the
- * number of these buckets, or -1 if a count has decreased. Most of the history's CPU time is spent here, so the
- * function makes only one pass over both snapshots.
+ * Fills `out` with the buckets that have grown, in ascending order. Returns their number, or -1 if a count has
+ * decreased. Makes only one pass, because the history spends most of its CPU time here.
  */
 function differences(
   { blocksPerSeries, exponentialIndex }: HistogramGrid,
@@ -205,8 +192,7 @@ function differences(
       if (grown === 0) continue;
       if (grown < 0) return -1;
       const code = codeOfBucket(exponentialIndex[(b << FINE_BLOCK_BITS) + i]);
-      // Classic bounds can divide an exponential bucket into several fine buckets. All of them have the code of the
-      // exponential bucket.
+      // Classic bounds can divide an exponential bucket into several fine buckets with the same code.
       if (used > 0 && out.codes[used - 1] === code) out.counts[used - 1] += grown;
       else {
         out.codes[used] = code;

@@ -1,7 +1,4 @@
-/**
- * Keeps the history of every counter and histogram in two rings of columns: one column per second, and one column per
- * ten seconds. Takes the same snapshots as scrapes. The time without a snapshot becomes a gap: a column without data.
- */
+/** Keeps two rings of columns, of one and of ten seconds. A gap is a column for a time without snapshots. */
 import type { MetricSnapshot } from '../model/metric.ts';
 import { type Catalogue, makeCatalogue } from './catalogue.ts';
 import { type Moment, makeColumnEncoder, momentOf } from './column.ts';
@@ -27,14 +24,9 @@ export interface HistoryData {
 }
 
 export interface History extends HistoryData {
-  /**
-   * Adds the column between the previous snapshots and these. `endMs` is the Unix time of these snapshots. `isReady` is
-   * false if not all requested events arrived.
-   */
+  /** Adds the column that ends at `endMs` (Unix time). `isReady` is false if not all requested events arrived. */
   take(snapshots: readonly MetricSnapshot[], endMs: number, isReady: boolean): void;
-  /**
-   * Records that no snapshot is available at `endMs`. The time from the previous to the next snapshot becomes a gap.
-   */
+  /** Records that there is no snapshot at `endMs`. The time from the previous to the next snapshot becomes a gap. */
   miss(endMs: number): void;
   /** Calls the listener with each new column of the finest resolution. Returns a function that removes the listener. */
   onColumn(listener: (column: Column) => void): () => void;
@@ -86,8 +78,7 @@ export function makeHistory({ fineMs, coarseMs }: HistoryConfig): History {
       const moment = momentOf(snapshots, catalogue);
       if (begin(moment, endMs)) return;
       const column = add(fine, moment, endMs, isReady);
-      // After a gap or a restart of counters, the difference over ten seconds would be wrong, so the current ten-second
-      // column becomes a gap too.
+      // After a gap or restart, the difference over ten seconds would be wrong. Make this column a gap too.
       if (column.bytes === undefined) coarse.before = undefined;
       blindSinceCoarse ||= !isReady;
       if (endMs - coarse.beforeMs >= COARSE_STEP_MS - FINE_STEP_MS / 2) {

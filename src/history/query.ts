@@ -1,7 +1,4 @@
-/**
- * Answers queries about the history, in the formats that docs/http-api.md describes. A column contains what changed in
- * a period of time.
- */
+/** Answers queries about the history. A column contains what changed in a period of time. */
 import type { HistoryAnswer, HistoryIndex, HistorySeries, LiveColumn, LiveMetric } from '../model/history.ts';
 import type { HistoryFamily } from './catalogue.ts';
 import { bucketOfCode } from './column.ts';
@@ -79,10 +76,7 @@ export function queryHistory(query: HistoryQuery): HistoryAnswer {
   };
 }
 
-/**
- * Assigns series to groups by their values of the labels in `by`. `of` returns the group of a series; undefined if the
- * series does not meet the conditions in `where`. `names` contains the label values of each group.
- */
+/** Groups series by their values of the labels `by`. `of` returns undefined for a series that fails `where`. */
 function makeGroups({ family, by, where }: HistoryQuery) {
   const { labels } = family.spec;
   const at = by.map((label) => labels.indexOf(label));
@@ -161,10 +155,7 @@ function bucketsOf(sums: readonly Sum[]): number[] {
   return [...counts].sort(([a], [b]) => a - b).flatMap(([code, count]) => [bucketOfCode(code), count]);
 }
 
-/**
- * Converts a column to the data of a server-sent event of `/api/v1/live`. The value of each metric is the sum over its
- * series.
- */
+/** Converts a column to the data of an event of `/api/v1/live`: the sum of each metric over its series. */
 export function liveColumn(
   { endMs, spanMs, bytes, isReady }: Column,
   families: readonly HistoryFamily[],

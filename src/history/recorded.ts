@@ -1,8 +1,6 @@
 /**
- * Makes the history of a recording. Times are relative to the first event of the recording. A column contains what
- * changed in a period of time. The length of a recording is unknown until the agent has read the whole recording.
- * Therefore each column first covers one millisecond. Whenever there are too many columns, adjacent columns are joined
- * into longer ones. The capture thread makes the history and sends plain data to the main thread.
+ * Makes the history of a recording. A column (the changes in a period of time) first covers one millisecond. Whenever
+ * there are too many columns, joins adjacent ones, because the length of the recording is unknown.
  */
 import { gridOf } from '../model/histogram-grid.ts';
 import type { MetricSnapshot, MetricSpec } from '../model/metric.ts';
@@ -25,10 +23,7 @@ export interface RecordedHistory {
 export interface HistoryRecorder {
   /** An event at or after this time begins a new column. -Infinity before the first event. */
   nextNs: number;
-  /**
-   * Ends the current column, and adds empty columns up to the event. Call it before processing an event if `eventNs` is
-   * `nextNs` or later.
-   */
+  /** Ends the current column. Call it before processing an event if `eventNs` is `nextNs` or later. */
   cut(eventNs: number, snapshot: () => MetricSnapshot): void;
   /** Ends the last column, and returns the history. */
   end(snapshot: () => MetricSnapshot): RecordedHistory;

@@ -1,7 +1,4 @@
-/**
- * Keeps the last columns of one resolution. A column contains what changed in a period of time. Limits the total time
- * and the memory of the columns.
- */
+/** Keeps the last columns (changes in a period of time) of one resolution, within limits of time and memory. */
 
 export interface Column {
   /** End of the column in ms: Unix time, or time since the start of a recording. */

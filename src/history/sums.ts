@@ -10,10 +10,7 @@ export interface Sum {
   counts: Map<number, number>;
 }
 
-/**
- * Adds the changes of a family in one column to `sums`, by group. `groupOf` returns the group of a series; undefined to
- * skip the series.
- */
+/** Adds a family's changes in one column to `sums`. `groupOf` returns undefined to skip a series. */
 export function addFamily(
   bytes: Uint8Array,
   family: HistoryFamily,
