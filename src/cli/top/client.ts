@@ -10,10 +10,7 @@ export interface Client {
   get<T>(path: string): Promise<T>;
 }
 
-/**
- * Makes a client for the agent at a URL; `http://` can be omitted. Sends `user:password@` in the URL as HTTP basic
- * authentication. Throws a `UsageError` if the text is not a URL.
- */
+/** `http://` is optional; `user:password@` becomes basic authentication. Throws a `UsageError` for other texts. */
 export function makeClient(text: string): Client {
   const base = parse(text);
   const headers: Record<string, string> = {};

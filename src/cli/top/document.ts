@@ -1,8 +1,4 @@
-/**
- * Gets the data for `top` from the agent's HTTP API: rates and quantiles of a recent period. docs/top.md describes the
- * JSON. A view is a table: the overview with one row per histogram, or one metric with one row per combination of label
- * values.
- */
+/** Gets the rates and quantiles of `top` from the agent's HTTP API. A view is a table, described in docs/top.md. */
 import type { HistoryAnswer, HistoryIndex, HistoryMetric, HistorySeries } from '../../model/history.ts';
 import type { StatusDocument } from '../../model/status.ts';
 import { quantile } from '../../page/buckets.ts';
@@ -18,10 +14,7 @@ const MOST_VIEWS = 9;
 
 export interface TopDocument extends Pick<StatusDocument, 'source' | 'ready' | 'reason'> {
   url: string;
-  /**
-   * End of the newest sample of the history, in milliseconds: Unix time, or time since the first event of a recording.
-   * null if there is no sample yet.
-   */
+  /** End of the newest sample in ms: Unix time, or time since a recording's first event. null without samples. */
   time: number | null;
   axis: 'time' | 'recording';
   /** Length of the period that the rates cover, in seconds. */

@@ -111,10 +111,7 @@ function fit(text: string, width: number): string {
   return text.length > width ? `${text.slice(0, Math.max(0, width - 1))}…` : text;
 }
 
-/**
- * Replaces control characters and Unicode marks of text direction, because a name with such characters could send
- * commands to the terminal or reorder the text.
- */
+/** Replaces characters with which a name could send commands to the terminal or reorder the text. */
 function clean(text: string): string {
   return text.replace(/[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }

@@ -20,10 +20,7 @@ export function firstState(): TopState {
   return { view: 0, sort: 'busy', reversed: false, filter: '', typing: false, paused: false, offset: 0 };
 }
 
-/**
- * Returns the state after a key press, or `quit` if the user wants to quit. `key` is the character or escape sequence
- * that the terminal sent. Page Up and Page Down scroll by `pageRows` rows.
- */
+/** Returns the state after a key, or `quit`. `key`: the character or escape sequence that the terminal sent. */
 export function pressKey(state: TopState, key: string, pageRows: number): TopState | 'quit' {
   if (key === '\x03') return 'quit';
   if (state.typing) return typeKey(state, key);
