@@ -1,6 +1,4 @@
-/**
- * `check-config`: checks a config file. Prints the names of the enabled probes, or all problems with line and column.
- */
+/** `check-config`: checks a config file. Prints the enabled probes, or all problems. */
 import { checkNames } from '../agent/doctor/check-names.ts';
 import { survey } from '../agent/doctor/survey.ts';
 import { configJsonSchema, loadAgentConfig } from '../agent/main/compose-config.ts';
@@ -9,9 +7,8 @@ import { EXIT_FAILED } from './failure.ts';
 import { print } from './output.ts';
 
 /**
- * Checks a config file, and returns the exit status. Ignores environment variables, because the agent may run in a
- * different environment. Throws a `UsageError` if no file is given or if the file is invalid. If `isLive`, also checks
- * whether the enabled probes and metrics work on this kernel, and returns 1 if one does not.
+ * Returns exit status 1 if `isLive` and a probe or metric does not work on this kernel. Throws a `UsageError` for an
+ * invalid file. Ignores environment variables, because the agent may run in another environment.
  */
 export async function checkConfig(file: string | undefined, isLive = false): Promise<number> {
   if (file === undefined) {

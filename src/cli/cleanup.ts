@@ -1,8 +1,4 @@
-/**
- * `cleanup`: removes the tracefs instances of a killed agent, restores the settings that the agent had changed, and
- * prints what it did. With `--on-signal`, waits for SIGTERM first. A second container of the agent's pod can thus clean
- * up when the pod ends.
- */
+/** `cleanup`: removes tracefs instances of a killed agent, and restores settings; with `--on-signal`, after SIGTERM. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { recordingInstance } from '../agent/record/record.ts';
 import type { AgentConfig } from '../config/schema.ts';
@@ -19,10 +15,7 @@ export function removeLeftovers(config: AgentConfig): number {
   return say(config, cleanUp(config));
 }
 
-/**
- * Waits for SIGTERM or SIGINT, then waits until no running agent uses the instance, then cleans up. A second signal
- * ends the process immediately with exit status 1.
- */
+/** Waits for a signal and for the end of the agent, then cleans up. A second signal ends the process with status 1. */
 export async function removeLeftoversOnSignal(config: AgentConfig): Promise<number> {
   const signal = firstSignal();
   print(`waiting for SIGTERM to clean up after the agent ${config.instance}`);
@@ -46,13 +39,9 @@ function firstSignal(): Promise<void> {
   });
 }
 
-/**
- * Removes the instances, kprobes and uprobes of a killed agent with this config, and restores the settings that the
- * agent had changed. Throws a `KernelError`, for example if tracefs is not mounted.
- */
+/** Removes what a killed agent left, and restores settings. Throws a `KernelError`, for example without tracefs. */
 export function cleanUp(config: AgentConfig): CleanupReport & { root: string } {
-  // Do not mount tracefs. The agent mounts tracefs and never unmounts it, so without a mount, no agent has run in this
-  // mount namespace.
+  // Do not mount tracefs. Agents never unmount it, so without a mount, no agent has run here.
   const root = findTracefs({ path: config.tracefsPath, mayMount: false });
   const names = [config.instance, recordingInstance(config)];
   return { root, ...cleanup(root, names, config.stateDir) };

@@ -103,10 +103,7 @@ export function configFileOf(command: Command): string | undefined {
   return typeof file === 'string' ? file : process.env[CONFIG_FILE] || undefined;
 }
 
-/**
- * Builds the config from a command's flags, the environment and the file. Throws a `UsageError` if the config is
- * invalid.
- */
+/** Builds the config from flags, environment and file. Throws a `UsageError` if the config is invalid. */
 export function configOf(command: Command, options: { isRecorded?: boolean } = {}): AgentConfig {
   const parsed = command.opts() as Record<string, unknown>;
   const flags: Record<string, string> = {};

@@ -1,7 +1,4 @@
-/**
- * Implements `--demo-if-unavailable`: checks whether this kernel can be traced, and finds the bundled recording that
- * the agent serves if tracing is not possible.
- */
+/** `--demo-if-unavailable`: finds the bundled recording to serve if this kernel cannot be traced. */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AgentConfig } from '../config/schema.ts';
@@ -26,10 +23,7 @@ export function whyNoTracing(config: AgentConfig): string | undefined {
   }
 }
 
-/**
- * Returns the path of the bundled recording. Throws an error that includes `reason` if the package does not contain the
- * recording.
- */
+/** Returns the path of the bundled recording. If it is missing, throws an error that includes `reason`. */
 export function demoCapture(reason: string): string {
   const file = packageFile('captures/demo.dat');
   if (existsSync(file)) return file;

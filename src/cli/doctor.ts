@@ -9,10 +9,7 @@ import { pathOnHost } from '../tracefs/mount.ts';
 import { EXIT_FAILED } from './failure.ts';
 import { print, table } from './output.ts';
 
-/**
- * Prints what can be traced. Returns exit status 1 if nothing can be traced, or if an enabled probe or an enabled kind
- * of traces does not work; else 0.
- */
+/** Returns exit status 1 if nothing can be traced, or if an enabled probe or kind of traces does not work. */
 export async function doctor(config: AgentConfig, json: boolean): Promise<number> {
   const result = await survey(config);
   print(json ? JSON.stringify(result, undefined, 2) : describe(result, config));
@@ -85,10 +82,7 @@ function processRows({ process }: Survey): string[][] {
   ];
 }
 
-/**
- * Returns rows about data that the agent can add to spans: processes, containers, and markers (texts that programs
- * write to `trace_marker`).
- */
+/** Returns rows about data for spans: processes, containers, and markers (texts written to `trace_marker`). */
 function spanRows({ kernel, process }: Survey, config: AgentConfig): string[][] {
   if (kernel === undefined || config.spans === undefined) return [];
   const { processes, containers, reason } = factsOfTasks(config.spans, process.inPidNamespace === false);

@@ -1,14 +1,8 @@
-/**
- * Handles the signals that end a command. One Ctrl-C can send the same signal twice: once from the terminal and once
- * from npm, if npm started the agent. Therefore, further signals are ignored for two seconds after the first one.
- */
+/** Handles signals that end a command. Ignores repetitions for two seconds, because npm can pass Ctrl-C on twice. */
 
 export const REPEAT_MS = 2000;
 
-/**
- * Calls `first` for the first signal, and `again` for each signal that arrives more than `REPEAT_MS` later. Returns a
- * function that removes the handlers.
- */
+/** Calls `again` for signals later than `REPEAT_MS` after the first. Returns a function that removes the handlers. */
 export function onEndSignals(
   signals: readonly NodeJS.Signals[],
   { first, again }: { first(signal: NodeJS.Signals): void; again?(signal: NodeJS.Signals): void },

@@ -5,7 +5,6 @@ import { KernelError, UsageError } from '../model/errors.ts';
 export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
 
-/** Prints the error of a command to standard error, and returns the exit status. */
 export function reportFailure(error: unknown): number {
   // Commander has already printed the help, the version or its own error.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;

@@ -1,7 +1,4 @@
-/**
- * Opens the history of metrics for `run` and `replay --serve`. For a live agent, samples its metrics every second. For
- * a recording, uses the history that the agent computed while it read the recording.
- */
+/** Opens the history of metrics: sampled every second for `run`, from the recording for `replay --serve`. */
 import type { Agent } from '../agent/main/supervise.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { makeHistory } from '../history/history.ts';
@@ -40,10 +37,7 @@ export async function openHistory(
   return { served: { data: history, onColumn: history.onColumn }, stop };
 }
 
-/**
- * Returns a function that makes a snapshot with the CPU time of this process. The snapshots of `scrape` do not contain
- * this metric.
- */
+/** Makes snapshots with the CPU time of this process. The snapshots of `scrape` lack this metric. */
 function makeOwnCost(): () => MetricSnapshot {
   const store = new MetricStore({ countsSeries: false });
   const cpu = store.counter({

@@ -1,7 +1,4 @@
-/**
- * `list`: prints the probes or metrics of ftrace-exporter; the tracers, events or functions of this kernel; or the
- * functions of a program or library.
- */
+/** `list`: prints the names of probes, metrics, tracers, events, or functions of the kernel or of a program. */
 
 import { declareSuspendedSeconds } from '../agent/live/budget-keeper.ts';
 import { makeMainMetrics } from '../agent/main/main-metrics.ts';
@@ -26,11 +23,7 @@ import { findTracefs } from '../tracefs/mount.ts';
 import { complain, EXIT_FAILED } from './failure.ts';
 import { print, table } from './output.ts';
 
-/**
- * Prints all names of the kind `what` or, with a glob, the names that match. If `withFields`, prints the fields of each
- * event. Returns exit status 1 if there is nothing to print. Throws a `KernelError` if the names come from tracefs and
- * tracefs is not available.
- */
+/** Prints the matching names. Returns exit status 1 if there are none. Throws a `KernelError` if tracefs is missing. */
 export function list(
   config: AgentConfig,
   what: string,
@@ -54,10 +47,7 @@ export function list(
   return 0;
 }
 
-/**
- * Prints the name and file offset of each function of a program or library, for uprobes. Returns exit status 1 if no
- * function matches. Throws a `UsageError` if the file is not given or cannot be used.
- */
+/** Prints functions with file offsets. Returns exit status 1 without a match. Throws a `UsageError` for a bad file. */
 export function listSymbols(path: string | undefined, glob: string | undefined): number {
   if (path === undefined)
     throw new UsageError('list symbols requires a file, as in: list symbols /lib/x86_64-linux-gnu/libc.so.6');

@@ -1,7 +1,4 @@
-/**
- * Writes each log entry as one line of logfmt: `ts=… level=info msg="two words" key=value`. Escapes control characters,
- * because log entries contain names of processes, and any user can choose such names.
- */
+/** Writes log entries as logfmt. Escapes control characters, because any user can choose names of processes. */
 
 /** Converts a JSON line from pino to a line of logfmt. */
 export function logfmtLine(json: string): string {

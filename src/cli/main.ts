@@ -1,7 +1,4 @@
-/**
- * The command line. Exit status: 0 for success, 1 for failures, 2 for wrong usage. Loads the module of a command only
- * when the command runs, so that `--help` is fast.
- */
+/** The command line. Loads a command's module only when the command runs, so that `--help` is fast. */
 import { Argument, Command, Option } from 'commander';
 import { didYouMean } from '../config/suggest.ts';
 import { UsageError } from '../model/errors.ts';
@@ -30,10 +27,7 @@ export async function main(argv: string[]): Promise<void> {
   }
 }
 
-/**
- * Throws a `UsageError` for an unknown command. Without this check, Commander would report the unknown name as a
- * surplus argument of the default command `run`.
- */
+/** Throws a `UsageError` for an unknown command. Commander would call the name a surplus argument of `run`. */
 function refuseUnknownCommand(program: Command, argv: readonly string[]): void {
   const [first] = argv;
   if (first === undefined || first.startsWith('-')) return;

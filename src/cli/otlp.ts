@@ -7,10 +7,7 @@ import { machineId } from '../host/machine-id.ts';
 import type { MetricStore } from '../metrics/store.ts';
 import type { Log } from '../model/log.ts';
 
-/**
- * Resolves to undefined if OTLP is not configured. Rejects with a `UsageError` if, for example, a certificate file
- * cannot be read.
- */
+/** Resolves to undefined if OTLP is not configured. Rejects with a `UsageError` for an unreadable certificate. */
 export async function openOtlp(
   { otlp, instance }: AgentConfig,
   what: { log: Log; version: string; store: MetricStore; ended: Traces['ended'] },

@@ -1,7 +1,4 @@
-/**
- * Outputs of the agent other than HTTP scrapes: the traces in memory, and the OTLP exports. A reload can replace these
- * outputs.
- */
+/** Outputs that a reload can replace: the traces in memory, and the OTLP exports. */
 import { isDeepStrictEqual } from 'node:util';
 import { makeTraces, type Traces } from '../agent/main/traces.ts';
 import type { AgentConfig } from '../config/schema.ts';
@@ -21,10 +18,7 @@ export interface Outputs {
   traceStore(): Traces['traceStore'] | undefined;
   exemplars: Pick<Exemplars, 'ofFamily'>;
   start(source: PushSource): void;
-  /**
-   * Opens the outputs of another config. `apply` switches to the new outputs; `cancel` closes them. Rejects with a
-   * `UsageError` if, for example, a certificate file cannot be read.
-   */
+  /** Opens the outputs of another config. Rejects with a `UsageError`, for example for an unreadable certificate. */
   prepare(next: AgentConfig): Promise<{ apply(): void; cancel(): void }>;
   collectLast(): Promise<unknown>;
   stop(): Promise<unknown>;

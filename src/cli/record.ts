@@ -8,9 +8,7 @@ import { createLog } from './log.ts';
 import { print } from './output.ts';
 
 const LONGEST_NS = 3600e9;
-/**
- * Signals that end the recording. SIGHUP is included, because the instance must also be removed if the terminal closes.
- */
+/** SIGHUP is included, because the instance must also be removed if the terminal closes. */
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Records for the given duration, or until a signal. The file is complete in both cases. */

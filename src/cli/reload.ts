@@ -1,7 +1,4 @@
-/**
- * Reloads the config while the agent runs. Keeps the old config if the new config is invalid, or if it changes a key
- * that only a restart can change.
- */
+/** Reloads the config while the agent runs. Keeps the old config if the new one is invalid or needs a restart. */
 import { isDeepStrictEqual } from 'node:util';
 import { declareReloads } from '../agent/main/reload-metrics.ts';
 import { restartKeys } from '../config/restart-keys.ts';
@@ -12,10 +9,7 @@ import { reasonOf, UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import { readUserFile } from '../model/user-file.ts';
 
-/**
- * Time between checks of the config file. A shorter time would not help in Kubernetes, because the kubelet updates the
- * file of a ConfigMap only about once a minute.
- */
+/** Time between checks of the file. The kubelet updates a ConfigMap's file only about once a minute. */
 export const WATCH_EVERY_MS = 5000;
 
 export interface ConfigSource {
@@ -34,10 +28,7 @@ export interface ReloadParts {
 }
 
 export interface Reloader {
-  /**
-   * Reloads the config. Resolves to '' or, if the reload failed, to the reason. Never rejects. `cause` appears in the
-   * log.
-   */
+  /** Resolves to '' or to why the reload failed. Never rejects. `cause` appears in the log. */
   reload(cause: string): Promise<string>;
   /** Reloads whenever the content of the file changes. Returns a function that stops watching the file. */
   watch(everyMs?: number): () => void;
@@ -56,8 +47,7 @@ export function makeReloader(start: AgentConfig, { source, store, log, apply }: 
     current = next;
   };
   const causes: string[] = [];
-  // Only one reload runs at a time. If requests arrive during a reload, one more reload follows and answers all of
-  // them.
+  // One reload runs at a time. Requests that arrive during a reload share the next one.
   const shared = createShared(async () => {
     const cause = causes.splice(0).join(', ');
     try {
@@ -109,10 +99,7 @@ export function makeReloader(start: AgentConfig, { source, store, log, apply }: 
   };
 }
 
-/**
- * Returns the content of a file. If the file cannot be read, returns the reason. `watch` compares contents, because an
- * update of a ConfigMap replaces a symbolic link and can leave the mtime unchanged.
- */
+/** Returns a file's content, or why it is unreadable. An update of a ConfigMap can leave the mtime unchanged. */
 function contentOf(file: string): string {
   try {
     return readUserFile(file).toString('utf8');

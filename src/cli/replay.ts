@@ -8,10 +8,7 @@ import { print } from './output.ts';
 import { progressBar } from './progress.ts';
 import { REPLAY_LABELS } from './replay-labels.ts';
 
-/**
- * Prints the metrics of the recording `file`. `instance` is the name of the tracefs instance to replay. If undefined,
- * replays the top level or, if the top level is empty, the first instance that is not empty.
- */
+/** Prints the metrics of `file`. The default `instance` is the first non-empty one, beginning with the top level. */
 export async function replay(config: AgentConfig, file: string, instance: string | undefined): Promise<void> {
   const log = createLog(config.log);
   const onProgress = progressBar('replaying', process.stderr);

@@ -1,7 +1,4 @@
-/**
- * `run`: runs an agent and its HTTP server until a signal ends them. Before the process exits, it removes the agent's
- * tracefs instance and restores changed settings, except after SIGKILL.
- */
+/** `run`: runs an agent and its HTTP server until a signal. Then removes the tracefs instance and restores settings. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Agent, type AgentOptions, startAgent } from '../agent/main/supervise.ts';
 import type { AgentConfig } from '../config/schema.ts';
@@ -26,10 +23,7 @@ import { type ConfigSource, makeReloader } from './reload.ts';
 import { REPLAY_LABELS } from './replay-labels.ts';
 import { packageVersion } from './version.ts';
 
-/**
- * After a second signal, the longest wait for the end of the capture thread. The thread cannot end while it is in a
- * system call.
- */
+/** Longest wait for the capture thread after a second signal. The thread cannot end during a system call. */
 const MOST_TERMINATING_MS = 2000;
 
 export interface RunOptions extends Pick<AgentOptions, 'replayFile' | 'replayInstance'> {
@@ -43,9 +37,7 @@ export interface RunOptions extends Pick<AgentOptions, 'replayFile' | 'replayIns
   demoIfUnavailable?: boolean;
 }
 
-/**
- * Runs the agent until a signal ends it. Resolves to the exit status. If the agent cannot start, cleans up and rejects.
- */
+/** Resolves to the exit status when a signal ends the agent. If the agent cannot start, cleans up and rejects. */
 export async function run(config: AgentConfig, options: RunOptions): Promise<number> {
   const log = createLog(config.log);
   const replayFile = options.replayFile ?? (options.demoIfUnavailable ? demoInstead(config, log) : undefined);
@@ -119,10 +111,7 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   return status;
 }
 
-/**
- * Returns the names of the probes that work. If the capture thread does not answer, returns the names of all enabled
- * probes.
- */
+/** Returns the names of working probes; of all enabled probes if the capture thread does not answer. */
 async function probesUp(agent: Agent, config: AgentConfig): Promise<string[]> {
   const status = await agent.status().catch(() => undefined);
   return (status?.probes.filter(({ up }) => up) ?? config.probes).map(({ name }) => name);
@@ -173,10 +162,7 @@ function depsOf(
   };
 }
 
-/**
- * If this machine cannot be traced, logs that this is a demo, and returns the path of the bundled recording. Otherwise
- * returns undefined.
- */
+/** Returns the path of the bundled recording if this machine cannot be traced; otherwise undefined. */
 function demoInstead(config: AgentConfig, log: Log): string | undefined {
   const reason = whyNoTracing(config);
   if (reason === undefined) return undefined;
@@ -188,10 +174,7 @@ function demoInstead(config: AgentConfig, log: Log): string | undefined {
   return file;
 }
 
-/**
- * Sets up reloads on SIGHUP and, depending on the options, on HTTP requests and on changes of the config file. An agent
- * that serves a recording never reloads.
- */
+/** Sets up reloads by SIGHUP, HTTP and file changes. An agent that serves a recording never reloads. */
 function openReloading(
   config: AgentConfig,
   what: Pick<RunOptions, 'source' | 'watchesConfig' | 'allowsLifecycle'> & {
@@ -250,10 +233,7 @@ interface End {
   release(): void;
 }
 
-/**
- * Installs the signal handlers. The first SIGTERM or SIGINT resolves `reached`. A second signal calls `endAtOnce`, then
- * ends the process.
- */
+/** The first SIGTERM or SIGINT resolves `reached`. A second one calls `endAtOnce`, then ends the process. */
 function waitForEnd(log: Log, endAtOnce: () => Promise<void> | undefined): End {
   const { promise: reached, resolve } = Promise.withResolvers<number>();
   let atOnce = false;
@@ -293,10 +273,7 @@ function waitForEnd(log: Log, endAtOnce: () => Promise<void> | undefined): End {
   return { reached, onHangUp: hangUpsGoTo, isAtOnce: () => atOnce, release };
 }
 
-/**
- * Terminates the capture thread, then removes its instance and restores settings. A terminated thread cannot do this
- * itself.
- */
+/** Terminates the capture thread, then cleans up: a terminated thread cannot remove its instance. */
 async function endAtOnce(config: AgentConfig, log: Log, terminate: () => Promise<void>): Promise<void> {
   const remedy = 'run `ftrace-exporter cleanup` after this process has exited';
   try {

@@ -4,7 +4,6 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = new URL('../../', import.meta.url);
 
-/** Returns the absolute path of a file in the package. */
 export function packageFile(path: string): string {
   return fileURLToPath(new URL(path, ROOT));
 }
