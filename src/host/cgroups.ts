@@ -1,7 +1,4 @@
-/**
- * Reads the control groups of this machine. Finds the cgroup hierarchy in which container runtimes create groups, and
- * the threads in each group. Sources: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/cgroups.rst.
- */
+/** Reads the control groups of this machine (Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/cgroups.rst). */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ContainerUsage } from '../model/containers.ts';
@@ -15,22 +12,13 @@ export interface CgroupHierarchy {
   version: 1 | 2;
 }
 
-/**
- * Controllers of cgroup v1. Container runtimes create groups in the hierarchy of each. `cpu` is first, because its
- * groups report throttling.
- */
+/** Controllers of cgroup v1 with groups of containers. `cpu` is first, because its groups report throttling. */
 const CONTROLLERS = ['cpu', 'pids', 'memory'];
-/**
- * Maximum depth of the groups that the agent reads, and maximum number of these groups. Limits are needed because a
- * container can create and nest any number of groups. Tasks in a group beyond the limits have no known container.
- */
+/** The number of groups is limited, because a container can create and nest any number of groups. */
 const DEEPEST = 24;
 const MOST_GROUPS = 20_000;
 
-/**
- * Returns the hierarchy in which runtimes create groups, or the reason why it is not found. `cgroupDir` is usually
- * /sys/fs/cgroup; `ownCgroups` is the text of /proc/self/cgroup.
- */
+/** Returns the hierarchy of container groups, or why it is not found. `ownCgroups`: text of /proc/self/cgroup. */
 export function findHierarchy(cgroupDir: string, ownCgroups: string): CgroupHierarchy | string {
   if (existsSync(join(cgroupDir, 'cgroup.controllers'))) return { root: cgroupDir, id: 0, version: 2 };
   for (const controller of CONTROLLERS) {
@@ -65,10 +53,7 @@ function childrenOf(directory: string): string[] {
   }
 }
 
-/**
- * Returns the ids of the threads in a group; none if the group no longer exists. In cgroup v2, the kernel shows a
- * thread outside this pid namespace as 0.
- */
+/** Returns thread ids; none if the group is gone. In cgroup v2, a thread outside our pid namespace has the id 0. */
 export function threadsIn({ root, version }: CgroupHierarchy, path: string): number[] {
   const text = readOr(join(root, path, version === 2 ? 'cgroup.threads' : 'tasks'), '');
   return text === '' ? [] : text.trimEnd().split('\n').map(Number);
@@ -78,14 +63,11 @@ export function groupExists({ root }: CgroupHierarchy, path: string): boolean {
   return existsSync(join(root, path));
 }
 
-/**
- * Reads how long a group was throttled, and how long at least one of its tasks waited for a CPU. Both are totals since
- * the group was created.
- */
+/** Returns totals since the creation of the group: throttled time, and time in which a task waited for a CPU. */
 export function usageOf({ root, version }: CgroupHierarchy, path: string): ContainerUsage {
   const stat = readOr(join(root, path, 'cpu.stat'), '');
   const throttled = (version === 2 ? /^throttled_usec (\d+)$/m : /^throttled_time (\d+)$/m).exec(stat);
-  // cpu.pressure exists since Linux 4.20. The line `some` contains the time during which at least one task waited.
+  // cpu.pressure exists since Linux 4.20.
   const pressure = /^some .*total=(\d+)$/m.exec(readOr(join(root, path, 'cpu.pressure'), ''));
   return {
     ...(throttled && { throttledSeconds: Number(throttled[1]) / (version === 2 ? 1e6 : 1e9) }),

@@ -1,8 +1,6 @@
 /**
- * Finds the Kubernetes names of containers without the Kubernetes API. The kubelet keeps the logs of a pod in a
- * directory NAMESPACE_POD_UID. The kubelet also mounts a file for the termination message into each container. The path
- * of this file on the host contains the container's name: /var/lib/kubelet/pods/UID/containers/NAME/…
- * /proc/PID/mountinfo lists the mounts that a task sees.
+ * Finds the Kubernetes names of pods and containers in two paths: the directory of the pod's logs (NAMESPACE_POD_UID),
+ * and the file for termination messages in the container's mounts (/var/lib/kubelet/pods/UID/containers/NAME/…).
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,19 +17,12 @@ interface PodNames {
   containers: readonly string[];
 }
 
-/**
- * Age from which the agent reads a container's mounts. The runtime creates the mounts only after the first task is in
- * the container's control group.
- */
+/** Age from which mounts are read. The runtime creates them after the first task is in the control group. */
 const NAMED_AFTER_MS = 1000;
 /** Age from which the agent uses a container's id as its name if no name was found. */
 const NAMELESS_AFTER_MS = 5000;
 
-/**
- * Returns the labels of a container or systemd unit; undefined if the agent must look for the name again later.
- * Containers of pods get their Kubernetes names, other containers get their ids. The name of a pod's pause container,
- * which only keeps the pod's namespaces alive, is ''.
- */
+/** Returns the labels of a container or unit; undefined to look again later. The name of a pause container is ''. */
 export function labelsOf(
   { group, sinceMs }: SlotEntry,
   where: { hierarchy: CgroupHierarchy; podLogs: string; procDir: string; nowMs: number },
@@ -64,10 +55,7 @@ function podNames(podLogs: string, uid: string): PodNames | undefined {
   return undefined;
 }
 
-/**
- * Returns the name of a task's container, or undefined if the task's mounts cannot be read. Returns '' if the container
- * has no file for the termination message. A pod's pause container has none.
- */
+/** Returns '' if no file for termination messages is mounted, as in a pause container. Undefined if unreadable. */
 function containerNameOf(procDir: string, tid: number): string | undefined {
   const mounts = readOr(join(procDir, String(tid), 'mountinfo'), '');
   return mounts === '' ? undefined : (TERMINATION_LOG.exec(mounts)?.[1] ?? '');

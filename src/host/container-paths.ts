@@ -1,9 +1,6 @@
 /**
- * Finds the ids of a task's container and pod in the text of `/proc/PID/cgroup` (cgroups(7)). Each line has the form
- * `ID:CONTROLLERS:PATH`. The text has one line per hierarchy: one hierarchy with cgroup v2, usually several with v1.
- *
- * If containers are nested, finds the outermost one. The host's runtime created the group of the outermost container,
- * so its path is genuine. Inside a container, root may create groups with any name.
+ * Finds the container and the pod of a task in the text of `/proc/PID/cgroup` (cgroups(7)). Of nested containers, finds
+ * the outermost one, because root in a container may create groups with any name.
  */
 
 export interface ContainerIds {
@@ -16,10 +13,7 @@ export interface ContainerIds {
 const CONTAINER = /^(?:(?<runtime>[A-Za-z][\w.-]{0,100})[-:])?(?<id>[0-9a-f]{64})(?:\.scope)?$/;
 /** Groups of AWS Fargate: 32 digits, a dash and a number, below `/ecs/`. */
 const FARGATE = /^[0-9a-f]{32}-\d{1,20}$/;
-/**
- * Matches the pod groups that the kubelet creates. With the cgroupfs driver, the uid contains dashes. With the systemd
- * driver, it contains underscores, because systemd uses dashes to separate slices.
- */
+/** Matches the kubelet's pod groups. With the systemd driver, uids contain underscores instead of dashes. */
 const POD =
   /(?:^|[-_])pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})(?:\.slice)?$/;
 /** Matches the groups of `conmon`, a monitor program that runs outside the container it monitors. */
@@ -28,10 +22,7 @@ const DELETED = ' (deleted)';
 /** Maximum length of a path. Longer paths are ignored, because runtimes do not create them. */
 const LONGEST_PATH = 4096;
 
-/**
- * Returns the container in the text of `/proc/PID/cgroup`. If several lines contain a container, prefers a line with
- * the uid of a pod. Returns undefined if no line contains a container.
- */
+/** Returns the container in the text; undefined if there is none. Prefers a line with the uid of a pod. */
 export function containerOf(cgroups: string): ContainerIds | undefined {
   let firstIds: ContainerIds | undefined;
   for (const line of cgroups.split('\n')) {
@@ -58,8 +49,7 @@ export function containerInPath(path: string): ContainerInPath | undefined {
   let podUid = '';
   for (const [at, part] of parts.entries()) {
     const group = parts.slice(0, at + 1).join('/');
-    // If the kubelet uses the systemd driver and the runtime does not, the runtime creates a directory with the name
-    // `SLICE:PREFIX:ID`. The slice contains the pod's uid.
+    // `SLICE:PREFIX:ID`: the kubelet uses the systemd driver, the runtime does not. The slice contains the uid.
     const [slice, ...rest] = part.split(':');
     podUid = podIn(slice) || podUid;
     const last = rest.length > 0 ? rest.join('-') : part;
@@ -73,11 +63,7 @@ export function containerInPath(path: string): ContainerInPath | undefined {
   return undefined;
 }
 
-/**
- * Returns the uid in the name of a pod's group; '' if there is none. For a static pod, which the kubelet starts from a
- * file, the name contains a hash instead of the uid. Returns '' for it, because the Kubernetes API does not know this
- * hash.
- */
+/** Returns the pod's uid in a group's name; '' if there is none. Groups of static pods contain a hash instead. */
 function podIn(part: string): string {
   return POD.exec(part)?.[1].replaceAll('_', '-') ?? '';
 }

@@ -1,7 +1,4 @@
-/**
- * Assigns slots to containers and systemd units. A slot is a small number that stands for a container in tables of
- * tasks. After a container has ended, its slot can be given to another container.
- */
+/** Assigns slots to containers and systemd units. A slot is a small number that stands for a container in tables. */
 import {
   type ContainerLabels,
   FIRST_CONTAINER,
@@ -28,10 +25,7 @@ export class ContainerSlots {
   readonly #nowMs: () => number;
   readonly #entries = new Map<number, SlotEntry>();
   readonly #byKey = new Map<string, number>();
-  /**
-   * Containers whose tasks `fold` has moved to another slot: the path of the control group by container id. An entry
-   * exists as long as the control group exists.
-   */
+  /** Groups whose tasks `fold` has moved: paths by container id, as long as the groups exist. */
   readonly #folded = new Map<string, string>();
   readonly #callbacks = new Set<(slot: number) => void>();
 
@@ -41,11 +35,7 @@ export class ContainerSlots {
     this.#nowMs = nowMs;
   }
 
-  /**
-   * Returns the slot of a container or systemd unit; `SYSTEM` if `group` is undefined. A new group gets a free slot. If
-   * all slots are in use, the new group gets the slot of the container that ended first. If no container has ended,
-   * returns `SURPLUS`.
-   */
+  /** Returns a slot. A new group gets a free slot, else the slot of the container that ended first, else `SURPLUS`. */
   of(group: TaskGroup | undefined): number {
     if (group === undefined) return SYSTEM;
     const existing = this.#byKey.get(group.key);
@@ -86,10 +76,7 @@ export class ContainerSlots {
     if (entry !== undefined) entry.labels = labels;
   }
 
-  /**
-   * Returns the labels that follow from the control group, without Kubernetes names. For a container in a pod, returns
-   * them only if `evenInPod` is set; otherwise undefined.
-   */
+  /** Returns labels from the control group, without Kubernetes names. Undefined in a pod unless `evenInPod`. */
   plainLabels(slot: number, evenInPod: boolean): ContainerLabels | undefined {
     const group = this.#entries.get(slot)?.group;
     return group === undefined || (group.podUid !== '' && !evenInPod) ? undefined : plainLabels(group);

@@ -1,8 +1,6 @@
 /**
- * Finds the container of every task by thread id. A scan of the control groups fills the table, and the kernel's events
- * keep the table up to date. If events were lost or a task is unknown, the agent scans the control groups again. Until
- * the scan, the affected tasks count as tasks of an unknown container, so that no task is counted for a wrong
- * container.
+ * Finds the container of every task. A scan of the control groups fills the table, and events update it. After lost
+ * events, affected tasks count as tasks of an unknown container until the next scan.
  */
 import { join } from 'node:path';
 import {
@@ -36,10 +34,7 @@ export interface ContainerOptions extends ContainersConfig {
 }
 
 export interface ContainerTable extends Containers, ContainerEvents {
-  /**
-   * Sets whether the thread ids in /proc are the same as in the trace. Until the first call with true, the containers
-   * of all tasks are unknown.
-   */
+  /** Sets whether /proc has the trace's thread ids. Before the first call with true, all containers are unknown. */
   procIsHosts(isHosts: boolean): void;
   /** Scans the control groups, and returns the whole table in parts for a recording. */
   parts(): RecordedPart[];
@@ -54,10 +49,7 @@ const SCAN_EVERY_MS = 2000;
 /** Minimum time between scans if tasks are unknown but no events were lost. */
 const UNKNOWN_SCAN_EVERY_MS = 10_000;
 const CHECK_EVERY_MS = 10_000;
-/**
- * Maximum number of files that the handlers of events read between two calls of `refresh`, about one second. After
- * that, the handlers request a scan instead.
- */
+/** Maximum number of files that event handlers read between two calls of `refresh`. */
 const MOST_READS = 256;
 const INIT = 1;
 const KTHREADD = 2;
@@ -205,8 +197,7 @@ function fill(tasks: TaskSlots, slots: ContainerSlots, all: CgroupHierarchy): vo
 
 function kernelThreads(all: CgroupHierarchy, procText: (tid: number, file: string) => string): number[] {
   const children = procText(KTHREADD, `task/${KTHREADD}/children`).trim();
-  // If /proc hides kthreadd, use the threads in the root group. With cgroup v2 and systemd, all of them are kernel
-  // threads.
+  // If /proc hides kthreadd, use the root group. With cgroup v2 and systemd, it contains only kernel threads.
   const isAlone = children === '' && all.version === 2 && groupExists(all, '/init.scope');
   return [KTHREADD, ...(isAlone ? threadsIn(all, '') : children.split(' ').map(Number))];
 }

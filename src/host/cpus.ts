@@ -5,10 +5,7 @@ import { errnoOf, KernelError } from '../model/errors.ts';
 /** Highest CPU number that a list may contain. NR_CPUS of every kernel is lower. */
 const MAX_CPU = 65535;
 
-/**
- * Parses a CPU list in the kernel's format: `0-3,8` → 0, 1, 2, 3, 8. Returns CPU numbers in ascending order; none for
- * an empty text. If a part of the list is invalid, throws an `Error` whose message contains the part.
- */
+/** Parses the kernel's format: `0-3,8` → 0, 1, 2, 3, 8. Throws an `Error` that contains the invalid part. */
 export function parseCpuList(text: string): number[] {
   const cpus = new Set<number>();
   for (const part of text.trim().split(',')) {

@@ -1,8 +1,4 @@
-/**
- * Finds the container of every task in a recording. The recording contains events and the parts of a table of
- * containers. During the recording, the agent made this table by a scan of the control groups. If the container of a
- * task is uncertain, the container is unknown until a later part of the table lists the task.
- */
+/** Finds the container of every task in a recording, from events and from parts of a recorded table. */
 import {
   type ContainerEvents,
   type Containers,
@@ -18,10 +14,7 @@ import { TaskSlots } from './task-slots.ts';
 export interface RecordedContainers extends Containers, ContainerEvents {
   /** Adds a part of the table. */
   read(part: RecordedPart): void;
-  /**
-   * Marks the end of the recording. A container in a pod without recorded names then gets the ids in its control group
-   * as names.
-   */
+  /** Marks the end of the recording. Containers of pods without recorded names then get their ids as names. */
   end(): void;
   hasTable(): boolean;
 }
@@ -51,8 +44,7 @@ export function openRecordedContainers(max: number): RecordedContainers {
     for (const tid of others) joins(tid, first);
     const slot = path === undefined ? KERNEL : slots.of(taskGroupOf(path));
     if (labels !== undefined) slots.name(slot, labels);
-    // Do not overwrite a slot that an event has set, because the event may have occurred after the scan read the task's
-    // group.
+    // Keep a slot that an event has set, because the event may be newer than the scan.
     for (const tid of tids) if (tasks.peek(tid) === UNKNOWN) tasks.set(tid, slot);
   };
   return {

@@ -1,8 +1,4 @@
-/**
- * Determines from the path of a control group whether its tasks are in a container, in a systemd unit, or in neither.
- * If containers or units are nested, the outermost one counts, because root in a container may create groups with any
- * name.
- */
+/** Finds the outermost container or systemd unit in the path of a control group. Inner groups can have any name. */
 import type { ContainerLabels } from '../model/containers.ts';
 import { containerInPath } from './container-paths.ts';
 
@@ -16,19 +12,13 @@ export interface TaskGroup {
   kind: 'container' | 'unit';
 }
 
-/**
- * Matches the group of a static pod, which the kubelet starts from a file. The group's name contains a hash instead of
- * a uid.
- */
+/** Matches the group of a static pod. Its name contains a hash instead of a uid. */
 const STATIC_POD = /[-/]pod([0-9a-f]{32})(?:\.slice)?\//;
 /** Matches the slice of a user. All sessions and services of the user count as one unit. */
 const USER_SLICE = /^user-\d+\.slice$/;
 const UNIT = /^[^/]{1,120}\.(?:service|scope)$/;
 const INIT = 'init.scope';
-/**
- * Matches the scope of `conmon`, the monitor program of a container. The tasks of `conmon` count as tasks of the
- * system.
- */
+/** `conmon`, the monitor program of a container, counts as a part of the system. */
 const MONITOR = /conmon/;
 
 /** Returns the container or unit that a control group belongs to, or undefined if it belongs to neither. */
@@ -46,17 +36,12 @@ export function taskGroupOf(path: string): TaskGroup | undefined {
 
 const SHORT_ID = 12;
 
-/**
- * Returns the labels that the control group provides: the name of the unit, or the ids of the pod and the container.
- */
+/** Returns the name of the unit, or the ids of the pod and the container. */
 export function plainLabels({ kind, key, podUid }: TaskGroup): ContainerLabels {
   return ['', podUid, kind === 'unit' ? key : key.slice(0, SHORT_ID)];
 }
 
-/**
- * Returns the path of the task's group in a hierarchy. `cgroups` is the text of /proc/PID/cgroup. Returns undefined if
- * the text has no line for the hierarchy.
- */
+/** Returns the task's path in a hierarchy, from the text of /proc/PID/cgroup. Undefined if there is none. */
 export function pathIn(cgroups: string, hierarchy: number): string | undefined {
   const start = `${hierarchy}:`;
   const line = cgroups.split('\n').find((one) => one.startsWith(start));

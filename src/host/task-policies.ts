@@ -1,7 +1,6 @@
 /**
- * Finds tasks with SCHED_BATCH or SCHED_IDLE, from field 41 of /proc/TID/stat (proc_pid_stat(5)). A table contains the
- * class of each pid in one byte, so that the hot path only loads a byte. `ask` marks a task for the next `refresh`,
- * which reads /proc. No event reports a change of the policy, so the class of a task is read again after some seconds.
+ * Finds tasks with SCHED_BATCH or SCHED_IDLE in /proc/TID/stat. `refresh` reads /proc for tasks that `ask` has marked,
+ * so the hot path only loads a byte. Reads a class again after some seconds, because no event reports a change.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,10 +10,7 @@ import { BATCH, IDLE, NORMAL, REALTIME, type TaskClasses } from '../model/task-c
 /** PID_MAX_LIMIT (include/linux/threads.h). The table needs physical memory only for pages that were written. */
 const PIDS = 4194304;
 const MOST_READS = 64;
-/**
- * The low bits of a byte are the class. The high bits are the generation in which the task was last requested; 0 if it
- * was never requested. A generation lasts `GENERATION_REFRESHES` refreshes.
- */
+/** Low bits of a byte: the class. High bits: the generation of the last request; 0 if there was none. */
 const CLASS_BITS = 2;
 const CLASS_MASK = (1 << CLASS_BITS) - 1;
 const GENERATIONS = 255 >> CLASS_BITS;
@@ -23,17 +19,11 @@ const GENERATION_REFRESHES = 10;
 /** Classes by policy (include/uapi/linux/sched.h): SCHED_OTHER, FIFO, RR, BATCH, unused, IDLE, DEADLINE. */
 const POLICY_CLASSES = [NORMAL, REALTIME, REALTIME, BATCH, NORMAL, IDLE, REALTIME];
 const MOST_RECENT = 1024;
-/**
- * Index of field 41 among the fields after the name. The name can contain spaces and parentheses, so it is cut off
- * first.
- */
+/** Index of field 41 among the fields after the name. The name can contain spaces, so it is cut off first. */
 const POLICY = 41 - 3;
 
 export interface TaskPolicies extends TaskClasses {
-  /**
-   * Sets whether the thread ids in /proc are the same as in the trace. Until the first call with true, no class is
-   * read.
-   */
+  /** Sets whether /proc has the trace's thread ids. Before the first call with true, no class is read. */
   procIsHosts(isHosts: boolean): void;
   /** Returns why batch and idle tasks count as normal; '' if they are recognised. */
   problem(): string;

@@ -1,8 +1,4 @@
-/**
- * Stores the slot of each thread id in one byte. A slot is a small number that stands for a container. A page of the
- * table needs no physical memory until a thread id on the page is set. `clear` and `replace` skip these pages, because
- * a write would allocate memory.
- */
+/** Stores the slot of each thread's container in one byte. Untouched pages of the table need no memory. */
 import { SURPLUS, UNKNOWN } from '../model/containers.ts';
 
 /** PID_MAX_LIMIT (include/linux/threads.h). */
@@ -42,7 +38,6 @@ export class TaskSlots {
     return all;
   }
 
-  /** Sets the slot of every thread to `UNKNOWN`. */
   clear(): void {
     this.#ofUsed((page) => page.fill(UNKNOWN));
     this.#used.fill(0);
