@@ -1,7 +1,6 @@
 /**
- * Finds names of block devices by dev_t (major << 20 | minor, include/linux/kdev_t.h) in sysfs.
- * /sys/dev/block/MAJOR:MINOR is a link to the device's directory; the last part of the link's target is the name. In a
- * Podman container, /sys/dev/block is an empty directory. Then, only whole disks get names, from /sys/block/DISK/dev.
+ * Finds names of block devices in sysfs, by dev_t (major << 20 | minor). In a Podman container, /sys/dev/block is
+ * empty. Then, only whole disks get names, from /sys/block.
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { errnoOf } from '../model/errors.ts';
@@ -11,10 +10,7 @@ const MINOR_BITS = 20;
 export interface BlockDevices {
   /** Returns the name, such as `nvme0n1`. If no name is found, returns the number, such as `259:0`. */
   name(dev: number): string;
-  /**
-   * Returns whether the device exists now; true if sysfs cannot be read. Also updates the cached name, because the
-   * kernel can give the number of a removed device to a new one.
-   */
+  /** Returns whether the device exists; true if sysfs cannot be read. Updates the cached name of a reused number. */
   exists(dev: number): boolean;
 }
 

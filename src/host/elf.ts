@@ -1,8 +1,4 @@
-/**
- * Finds the functions in the symbol tables of 64-bit ELF files (programs and libraries), and the file offset of each
- * function. Uprobes are defined by file offset. Sources: elf(5) and symbol versioning in the Linux Standard Base. Reads
- * only headers and tables, because files can be very large.
- */
+/** Finds functions and their file offsets in 64-bit ELF files (elf(5)), for uprobes. Reads only headers and tables. */
 import { closeSync, readSync } from 'node:fs';
 import { errnoOf, reasonOf } from '../model/errors.ts';
 import { openUserFile } from '../model/user-file.ts';
@@ -42,10 +38,7 @@ const HIDDEN = 0x8000;
 /** Maximum size of a table in bytes, and maximum number of headers, because a damaged file can contain any values. */
 const LARGEST_TABLE = 512 * 2 ** 20;
 const MOST_HEADERS = 10_000;
-/**
- * The total length of the names may be 1 MiB plus this multiple of the size of the name table. Names can share bytes,
- * so the total length of the names in a damaged file could be huge.
- */
+/** Limits all names to 1 MiB plus this multiple of the size of the name table, because names can share bytes. */
 const NAMES_PER_TABLE = 16;
 
 /** Reads the functions of a program or library. Throws an `Error` with the reason if the file cannot be used. */
@@ -71,10 +64,7 @@ export function readElf(path: string): ElfFile {
   }
 }
 
-/**
- * Returns the file offset of a function. Throws an `Error` if the file cannot be used, has no function with this name,
- * or has functions with this name at different offsets.
- */
+/** Returns a file offset. Throws an `Error` if the file is unusable, lacks the name, or has it at several offsets. */
 export function functionOffset(path: string, name: string): number {
   const { functions, isStripped } = readElf(path);
   const all = functions.filter((one) => one.name === name);
@@ -116,8 +106,7 @@ function parseElf(path: string, read: Read): ElfFile {
     }),
   );
   const versions = sections.find(({ type }) => type === VERSYM);
-  // A valid ELF file has at most one table of each type. Use only the first, because a damaged file can have many
-  // overlapping tables.
+  // Use only the first table of each type. A valid file has no more, and a damaged file can have many.
   const functions = [DYNSYM, SYMTAB]
     .flatMap((table) => sections.find(({ type }) => type === table) ?? [])
     .flatMap((section) => {

@@ -1,7 +1,4 @@
-/**
- * Provides probes with facts about a machine: this machine, or the machine of a recording. The type is HostFacts in
- * src/probes/probe.ts.
- */
+/** Facts for probes (HostFacts in src/probes/probe.ts) about this machine, or about the machine of a recording. */
 import { deviceNumber, diskNames, liveBlockDevices } from './block-devices.ts';
 import { errnoName } from './errno.ts';
 import { irqName, jiffyNs, taskName } from './kernel-numbers.ts';

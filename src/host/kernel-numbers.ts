@@ -1,6 +1,4 @@
-/**
- * Converts numbers in the kernel's event records to their meaning on this machine: interrupt lines, tasks and jiffies.
- */
+/** Converts numbers in kernel events to their meaning on this machine: interrupts, tasks and jiffies. */
 import { readFileSync, readlinkSync } from 'node:fs';
 
 /** Inode of the initial pid namespace (include/linux/proc_ns.h). In other namespaces, tasks have other pids. */
@@ -10,27 +8,18 @@ const FIRST_JIFFY = 2 ** 32;
 const JIFFIES_BEGIN_SECONDS = 300;
 const HERTZ = [100, 250, 300, 1000];
 
-/**
- * Returns the names of an interrupt's handlers (`eth0`, or `a,b` if handlers share the line), or undefined if sysfs
- * shows none.
- */
+/** Returns an interrupt's handlers (`eth0`, or `a,b` if they share the line); undefined if sysfs shows none. */
 export function irqName(irq: number): string | undefined {
   return textOf(`/sys/kernel/irq/${irq}/actions`) || undefined;
 }
 
-/**
- * Returns the current name of a task by its pid on the host. Returns undefined if the task has ended, or if /proc shows
- * another pid namespace.
- */
+/** Returns the name of a task; undefined if the task has ended or /proc shows another pid namespace. */
 export function taskName(pid: number): string | undefined {
   if (pid === 0) return 'swapper';
   return isFirstPidNamespace() ? textOf(`/proc/${pid}/comm`) : undefined;
 }
 
-/**
- * Computes the nanoseconds per jiffy from the kernel's jiffies counter and the uptime. Returns undefined if this
- * process cannot read the two, or if they match no known tick rate.
- */
+/** Returns the nanoseconds per jiffy; undefined if /proc is unreadable or matches no known tick rate. */
 export function jiffyNs(): number | undefined {
   const jiffies = Number(/^jiffies: (\d+)$/m.exec(textOf('/proc/timer_list') ?? '')?.[1]);
   const uptime = Number.parseFloat(textOf('/proc/uptime') ?? '');

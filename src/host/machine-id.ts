@@ -1,7 +1,4 @@
-/**
- * Reads the id of this system installation (machine-id(5)). In a container, this id is the node's id only if the node's
- * /etc/machine-id is mounted into the container.
- */
+/** Reads the id of this installation (machine-id(5)). A container must mount the node's /etc/machine-id. */
 import { readFileSync } from 'node:fs';
 
 const FILES = ['/etc/machine-id', '/var/lib/dbus/machine-id'];

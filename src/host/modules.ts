@@ -1,7 +1,4 @@
-/**
- * Detects when kernel modules are loaded or removed, because the addresses and names of functions then change. Reads
- * /proc/modules (kernel/module/procfs.c, m_show(): `name size users by state address`).
- */
+/** Detects when kernel modules are loaded or removed, because the addresses of functions then change. */
 import { readFileSync, statSync } from 'node:fs';
 import { errnoOf } from '../model/errors.ts';
 
@@ -25,11 +22,7 @@ export function watchModules(file = '/proc/modules', sysfs = '/sys/module'): Mod
   };
 }
 
-/**
- * Returns a text that changes when a module is loaded, removed or reloaded, but not when a use count changes. If the
- * kernel hides the address of a module, the text contains the inode of the module's sysfs directory (`inodeOf`)
- * instead.
- */
+/** Returns a text that identifies the loaded modules: by address or, if the kernel hides addresses, by inode. */
 export function loadedModules(text: string, inodeOf: (name: string) => number | undefined): string {
   const modules: string[] = [];
   for (const line of text.split('\n')) {

@@ -1,7 +1,4 @@
-/**
- * Converts a text of names, separated by white space, to a map from number to name. The first name has number 0, and
- * each further name the next number.
- */
+/** Converts names, separated by white space, to a map from number to name. Numbers start at 0. */
 export function namesByNumber(text: string): ReadonlyMap<number, string> {
   const names = new Map<number, string>();
   let number = 0;

@@ -1,9 +1,6 @@
 /**
- * Reads facts about a task from /proc, by the thread id in the trace: the task's process, program and, if requested,
- * container. Requires the host's /proc, because the trace contains the host's ids.
- *
- * A task can end before the look-up, and a new task can get its id. Therefore the look-up ignores a task that started
- * after the time of the trace event. Sources: proc_pid_stat(5), proc_pid_status(5), proc_pid_exe(5).
+ * Finds the process, program and container of a traced task in /proc. Requires the host's /proc, because the trace
+ * contains the host's ids. Ignores tasks that started after the trace event, because the kernel reuses ids.
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -18,10 +15,7 @@ export interface ProcessOfTask {
 }
 
 export interface ProcessLookup {
-  /**
-   * Returns the process that a thread belonged to at the time `atNs` (CLOCK_MONOTONIC); undefined if the process is
-   * unknown.
-   */
+  /** Returns the process of a thread at the time `atNs` (CLOCK_MONOTONIC); undefined if unknown. */
   of(tid: number, atNs: number): ProcessOfTask | undefined;
 }
 
@@ -44,17 +38,11 @@ interface Known {
 }
 
 const TASKS = 1024;
-/**
- * How long facts are cached. A process can change its program or cgroup and keep its id and start time. The agent then
- * uses the old facts until this time has passed.
- */
+/** How long facts are cached. A change of the program or cgroup is noticed only after this time. */
 const KEPT_NS = 5e9;
 /** How long facts are used without another check of the start time. The kernel does not reuse an id this quickly. */
 const FRESH_NS = 5e8;
-/**
- * How long the facts about an ended thread apply to its id, counted from when /proc last showed the thread. Later,
- * another thread may have the id.
- */
+/** How long the facts about an ended thread apply to its id. Later, another thread may have the id. */
 const GONE_NS = 1e9;
 /** Nanoseconds per tick of the times in /proc. USER_HZ is 100 on every architecture that Node supports. */
 const TICK_NS = 1e7;
@@ -69,10 +57,7 @@ export function makeProcessLookup(options: ProcessLookupOptions): ProcessLookup 
 
   const read = (...path: string[]): string => readFileSync(join(procDir, ...path), 'utf8');
 
-  /**
-   * Returns how long the machine was suspended. /proc/uptime (CLOCK_BOOTTIME) includes this time; CLOCK_MONOTONIC does
-   * not.
-   */
+  /** Returns how long the machine was suspended. /proc/uptime includes this time, CLOCK_MONOTONIC does not. */
   const sleptNs = (): number => Number.parseFloat(read('uptime')) * 1e9 - nowNs();
 
   const lookUp = (tid: number): ProcessOfTask => {
@@ -84,10 +69,7 @@ export function makeProcessLookup(options: ProcessLookupOptions): ProcessLookup 
     };
   };
 
-  /**
-   * Returns the cached facts about a thread id if they apply to `atNs`, else undefined. Call it if the thread has
-   * ended, or if the id now belongs to a thread that started after `atNs`.
-   */
+  /** Returns the cached facts if they apply to `atNs`. Call it for an ended thread or a reused id. */
   const before = (tid: number, atNs: number): ProcessOfTask | undefined => {
     const entry = cache.get(tid);
     if (entry === undefined || atNs < entry.sinceNs || atNs > entry.seenNs + GONE_NS) return undefined;
@@ -127,19 +109,12 @@ export function makeProcessLookup(options: ProcessLookupOptions): ProcessLookup 
   };
 }
 
-/**
- * Returns the start time (field 22) in ticks after boot. Skips everything up to the last `)`, because the name (field
- * 2) can contain parentheses.
- */
+/** Returns field 22, in ticks after boot. The name (field 2) ends at the last `)`, because it can contain others. */
 function startOf(stat: string): number {
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
 }
 
-/**
- * Returns the name of the program from the link `exe`; '' for kernel threads. If the agent lacks the permission to read
- * the link, returns the `comm` of the process (at most 15 bytes). Reads the thread's own link and not the main thread's
- * link, because the main thread may have ended.
- */
+/** Returns the program's name; '' for kernel threads. Reads the thread's link, as the main thread may have ended. */
 function executableOf(procDir: string, tid: number, pid: number): string {
   try {
     const target = readlinkSync(join(procDir, String(tid), 'exe'), { encoding: 'buffer' }).toString('utf8');

@@ -1,9 +1,6 @@
 /**
- * Finds names of kernel functions by address, in the text of /proc/kallsyms (kernel/kallsyms.c, s_show()) or in other
- * lists. An address is two 32-bit words, because a double cannot represent it exactly.
- *
- * Without CAP_SYSLOG, or with kernel.kptr_restrict 2, kallsyms shows names without addresses. A patched place is the
- * address in a function where ftrace patches in a call; tracers record this address.
+ * Finds kernel functions by address, in /proc/kallsyms or other lists. An address is two 32-bit words, because a double
+ * is not exact. A patched place is where ftrace patches a call into a function; tracers record its address.
  */
 import { readFileSync } from 'node:fs';
 import { errnoOf } from '../model/errors.ts';
@@ -16,9 +13,8 @@ export interface SymbolList {
   high: Uint32Array;
   names: readonly string[];
   /**
-   * One number per function, at most `ENTRY`: an address less than this many bytes after the function's start counts as
-   * the function's patched place. Absent if `low` and `high` contain patched places instead of starts. An address then
-   * belongs to the nearest patched place.
+   * Per function: an address less than this many bytes after the start counts as the patched place. Absent if `low` and
+   * `high` contain patched places instead of starts.
    */
   reach?: Uint8Array;
 }
@@ -33,16 +29,9 @@ export interface KnownFunctions extends FunctionNames {
   refresh(): boolean;
 }
 
-/**
- * Maximum distance in bytes from the start of a function to its patched place. Before the patched place, a function can
- * contain `endbr64` (x86), `bti` and a nop (arm64), or the code of the global entry point (powerpc). With a larger
- * maximum, an address in an unknown module would get the name of the preceding symbol.
- */
+/** Maximum distance in bytes from a function's start to its patched place. A larger maximum would give wrong names. */
 const ENTRY = 64;
-/**
- * An address this many bytes or more from the nearest patched place has no name. The distance is not always 0, because
- * two kernels or two tracers can report different patched places of one function.
- */
+/** An address has no name if it is this many bytes or more from the nearest patched place. */
 const NEAR = 16;
 
 /** An address this many bytes or more after the start of a function belongs to code without a symbol. */
@@ -52,10 +41,7 @@ const NEWLINE = 0x0a;
 const SPACE = 0x20;
 const TAB = 0x09;
 
-/**
- * Parses the functions in a kallsyms text. `wanted` selects functions by name, to save memory. If an address has
- * several names, the first name counts, as in the kernel (get_symbol_pos()).
- */
+/** Parses the functions in a kallsyms text. If an address has several names, the first counts, as in the kernel. */
 export function parseKallsyms(
   text: Uint8Array,
   wanted: (name: string) => boolean = () => true,
@@ -120,10 +106,7 @@ export function readKallsyms(
   return parseKallsyms(text, wanted);
 }
 
-/**
- * Returns the names from the first source that has names; if no source has names, the reasons. `refresh` uses the same
- * source. If `isInside`, `nameOf` expects any address in a function; otherwise it expects a patched place.
- */
+/** Uses the first source that has names. `nameOf` expects a patched place or, with `isInside`, any address. */
 export function knownFunctions(
   sources: readonly (() => SymbolList | NoSymbols)[],
   isInside = false,
@@ -178,10 +161,7 @@ function nameIn(list: SymbolList, low: number, high: number): string | undefined
   return below <= above ? list.names[at] : list.names[at + 1];
 }
 
-/**
- * Finds the function that contains an address. In a list of patched places, the address can be a few bytes before the
- * patched place, because a patched place is not at the start of the function.
- */
+/** Finds the function that contains an address. The address can be a few bytes before the patched place. */
 function nameAround(list: SymbolList, low: number, high: number): string | undefined {
   const at = lastNotAbove(list, low + (list.reach === undefined ? NEAR : 0), high);
   if (at < 0) return undefined;
@@ -202,10 +182,7 @@ function lastNotAbove(list: SymbolList, low: number, high: number): number {
   return from - 1;
 }
 
-/**
- * Selects the wanted symbols. `order`: indexes of all symbols, sorted by address. The reach of a symbol ends at the
- * next symbol, even if the next symbol is not wanted.
- */
+/** Selects wanted symbols. `order` contains all indexes by address, because unwanted symbols also end a reach. */
 function keepWanted(
   order: readonly number[],
   { low, high }: { low: readonly number[]; high: readonly number[] },

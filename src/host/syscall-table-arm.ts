@@ -1,7 +1,4 @@
-/**
- * Generated: names of 32-bit ARM (EABI) syscalls in the order of their numbers (see `number-names.ts`). Source: the
- * copy of the kernel's asm/unistd.h for this machine in golang.org/x/sys; up to Linux 7.3.
- */
+/** Generated for `number-names.ts`: names of 32-bit ARM (EABI) syscalls up to Linux 7.3, from golang.org/x/sys. */
 export const SYSCALLS_ARM = `
   syscall_mask exit fork read write open close 8 creat link unlink execve chdir 14 mknod chmod lchown 19
   lseek getpid mount 23 setuid getuid 26 ptrace 29 pause 33 access nice 36 sync kill rename mkdir rmdir

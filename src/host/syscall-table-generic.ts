@@ -1,7 +1,4 @@
-/**
- * Generated: names of syscalls in the order of their numbers (see `number-names.ts`), for machines with the kernel's
- * generic table (scripts/syscall.tbl), up to Linux 7.3. The machines differ only at number 38 and from 244 to 259.
- */
+/** Generated for `number-names.ts`: the kernel's generic syscall table (scripts/syscall.tbl) up to Linux 7.3. */
 const generic = (at38: string, from244: string): string => `
   io_setup io_destroy io_submit io_cancel io_getevents setxattr lsetxattr fsetxattr getxattr lgetxattr
   fgetxattr listxattr llistxattr flistxattr removexattr lremovexattr fremovexattr getcwd lookup_dcookie

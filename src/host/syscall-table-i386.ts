@@ -1,7 +1,4 @@
-/**
- * Generated: names of 32-bit x86 syscalls in the order of their numbers (see `number-names.ts`). Source: the copy of
- * the kernel's asm/unistd.h for this machine in golang.org/x/sys; up to Linux 7.3.
- */
+/** Generated for `number-names.ts`: names of 32-bit x86 syscalls up to Linux 7.3, from golang.org/x/sys. */
 export const SYSCALLS_I386 = `
   restart_syscall exit fork read write open close waitpid creat link unlink execve chdir time mknod chmod
   lchown break oldstat lseek getpid mount umount setuid getuid stime ptrace alarm oldfstat pause utime

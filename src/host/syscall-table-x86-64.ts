@@ -1,7 +1,4 @@
-/**
- * Generated: names of x86-64 syscalls in the order of their numbers (see `number-names.ts`). Source:
- * arch/x86/entry/syscalls/syscall_64.tbl without x32; up to Linux 7.3.
- */
+/** Generated for `number-names.ts`: the kernel's syscall_64.tbl without x32, up to Linux 7.3. */
 export const SYSCALLS_X86_64 = `
   read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask
   rt_sigreturn ioctl pread64 pwrite64 readv writev access pipe select sched_yield mremap msync mincore

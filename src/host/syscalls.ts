@@ -1,8 +1,4 @@
-/**
- * Finds the name of a syscall by its number, and the name of the syscall's event, for each machine type (`uname -m`).
- * The name of a syscall comes from the kernel's syscall tables. The name of its event comes from the function that
- * implements the syscall (kernel/trace/trace_syscalls.c). For some syscalls, the two names differ.
- */
+/** Finds names of syscalls and events. An event is named after the function that implements the syscall. */
 import { namesByNumber } from './number-names.ts';
 import { SYSCALLS_ARM } from './syscall-table-arm.ts';
 import { SYSCALLS_ARM64, SYSCALLS_RISCV64 } from './syscall-table-generic.ts';
@@ -17,10 +13,7 @@ export interface SyscallTable {
   ids: readonly number[];
 }
 
-/**
- * Names of the functions that implement syscalls, by syscall name. Contains only functions whose name differs from the
- * syscall's name.
- */
+/** Names of functions that implement syscalls, by syscall name, if the two names differ. */
 const EVENT_NAMES: Readonly<Record<string, string>> = {
   stat: 'newstat',
   fstat: 'newfstat',
@@ -46,10 +39,7 @@ const TABLES: readonly (readonly [names: RegExp, table: string])[] = [
   [/^riscv64$/, SYSCALLS_RISCV64],
 ];
 
-/**
- * Returns the syscalls of a machine type, without those of its 32-bit compatibility mode. Returns undefined for an
- * unknown type.
- */
+/** Returns the syscalls of a machine type, without its 32-bit mode. Undefined for an unknown type. */
 export function syscallTable(machine: string): SyscallTable | undefined {
   const table = TABLES.find(([names]) => names.test(machine))?.[1];
   if (table === undefined) return undefined;
