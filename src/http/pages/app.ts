@@ -1,7 +1,4 @@
-/**
- * Defines the HTTP routes. All routes accept GET and HEAD and change no state, except the route that reloads the
- * config: it accepts POST and PUT.
- */
+/** Defines the HTTP routes. Only the route that reloads the config changes state. */
 import express from 'express';
 import { reasonOf, UsageError } from '../../model/errors.ts';
 import { createAnswers } from '../server/answers.ts';
@@ -30,10 +27,7 @@ const HEALTH_PATH = '/healthz';
 const READINESS_PATH = '/readyz';
 const RELOAD_PATH = '/-/reload';
 
-/**
- * Paths of requests that `maxRequests` does not limit. These requests cost almost nothing, and must be answered even on
- * a busy node.
- */
+/** Paths that `maxRequests` does not limit, because a busy node must also answer health checks. */
 const WITHOUT_LIMIT = [HEALTH_PATH, READINESS_PATH];
 const MAX_REQUESTS = 40;
 /** Number of slow operations on the page for browsers without scripts. */
@@ -119,10 +113,7 @@ export function createApp(
   return app;
 }
 
-/**
- * Throws a `UsageError` if the path contains characters that are special for the router or segments that clients
- * resolve, or if another route has the path.
- */
+/** Throws a `UsageError` for a path with special characters or segments, and for the path of another route. */
 function checkTelemetryPath(path: string, routes: readonly string[]): void {
   if (!/^(\/[\w.~-]+)+$/.test(path)) {
     throw new UsageError(

@@ -1,7 +1,4 @@
-/**
- * `/api/v1/live`: a stream of server-sent events. The first event is `hello`, with the state of the agent. Then an
- * event `column` per second contains how much all metrics have grown.
- */
+/** `/api/v1/live`: server-sent events. The first is `hello`, then follows one `column` per second. */
 import type { Request, Response } from 'express';
 import { liveColumn } from '../../history/query.ts';
 import { sendText } from '../server/respond.ts';

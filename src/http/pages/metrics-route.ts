@@ -1,8 +1,4 @@
-/**
- * `/metrics`: negotiates format and compression, gets snapshots from the stores and renders them. For each combination
- * of format and compression, renders only one response at a time. Requests that arrive meanwhile all get the response
- * that is rendered after it.
- */
+/** `/metrics`: renders snapshots of all stores. Requests that arrive during a rendering share the next one. */
 
 import { setImmediate } from 'node:timers/promises';
 import type { Request, Response } from 'express';
@@ -49,8 +45,7 @@ export function metricsRoute(
     // Wait until the callers of the previous computation have passed its response to `send`. Otherwise `room` would not
     // count the memory of that response.
     await setImmediate();
-    // A request that arrives during this wait does not start another rendering now. It waits for the response that is
-    // rendered after this one.
+    // Requests that arrive during this wait get the next response, not this one.
     await room(lastBytes.get(kind) ?? 0);
     const [format, gzip] = kind.split(' ') as [ExpositionFormat, string];
     const [snapshots, foreign] = await Promise.all([deps.scrape(), processFamilies()]);

@@ -1,7 +1,4 @@
-/**
- * `/page/NAME`: serves the scripts and style sheets of the page, and those of uPlot (a library that draws charts). If
- * the agent runs from its TypeScript sources, removes the types from the scripts first.
- */
+/** `/page/NAME`: serves scripts and style sheets of the page and of uPlot. Removes types from TypeScript sources. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire, stripTypeScriptTypes } from 'node:module';
 import { extname } from 'node:path';
@@ -58,10 +55,7 @@ export function createPageFiles(send: SendAnswer): PageFiles {
   };
 }
 
-/**
- * Returns the paths of all files that clients can request, by name. Other files cannot be opened, because the route
- * looks up a requested name only in this map.
- */
+/** Returns the paths of all files that clients can request, by name. */
 function filesByName(): Map<string, string | URL> {
   const files = new Map<string, string | URL>();
   for (const name of readdirSync(DIRECTORY)) {

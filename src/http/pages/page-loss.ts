@@ -1,7 +1,4 @@
-/**
- * Renders how many events were read and lost, by buffer and by CPU. These counts show whether the metrics can be
- * trusted.
- */
+/** Renders how many events were read and lost, by buffer and by CPU. */
 import type { LossReport } from '../../model/status.ts';
 import { type Html, html } from './html.ts';
 import { formatCount, formatShare } from './units.ts';

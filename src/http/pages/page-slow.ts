@@ -1,7 +1,4 @@
-/**
- * Renders the slowest operations as waterfalls: one row per span, with a bar that shows when the span ran. The bars are
- * SVG with their geometry in attributes, because the Content-Security-Policy forbids inline styles.
- */
+/** Renders slow operations as waterfalls. Uses SVG, because the Content-Security-Policy forbids inline styles. */
 import type { AttributeValue, SpanRecord, TraceRecord } from '../../model/span.ts';
 import { type Html, html } from './html.ts';
 import { formatNs } from './units.ts';

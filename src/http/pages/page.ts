@@ -1,7 +1,4 @@
-/**
- * Renders the page at `/`. Scripts (src/page) add charts; without scripts, the page shows the status document. `html`
- * escapes all text from the kernel, the config or an error.
- */
+/** Renders the page at `/`. Without scripts, it shows the status document. The scripts in src/page add charts. */
 import type { TraceRecord } from '../../model/span.ts';
 import type {
   BudgetStatus,

@@ -1,8 +1,4 @@
-/**
- * Writes traces in the JSON format that Perfetto and Chrome's trace viewer can open: one complete event ("X") per span,
- * with times in microseconds from the start of the first trace. Format: "Trace Event Format",
- * https://perfetto.dev/docs/getting-started/other-formats
- */
+/** Writes traces in Perfetto's "Trace Event Format": https://perfetto.dev/docs/getting-started/other-formats */
 import type { SpanRecord, TraceRecord } from '../../model/span.ts';
 import { isoTime } from './slow-json.ts';
 
@@ -27,11 +23,7 @@ export function perfettoJson(traces: readonly TraceRecord[]): string {
   });
 }
 
-/**
- * Returns the events of a trace. Viewers require that the spans on a track are nested. So a span that overlaps another
- * span without being nested, such as a disk request that outlasts a sleep, gets another track. Times are relative to
- * the start of `first`.
- */
+/** Returns a trace's events. A span that overlaps another span without being nested gets a track of its own. */
 function eventsOf(
   { kind, traceId, spans, resource }: TraceRecord,
   first: SpanRecord,
@@ -67,10 +59,7 @@ function eventsOf(
   return events;
 }
 
-/**
- * Removes from `open` the innermost spans that ended before `span` starts. Returns whether the innermost remaining span
- * contains `span`; true if none remains.
- */
+/** Removes ended spans from the end of `open`. Returns whether the last one left contains `span`; true if none. */
 function fits(open: SpanRecord[], span: SpanRecord): boolean {
   while (open.length > 0 && nsBetween(open[open.length - 1], span) >= open[open.length - 1].durationNs)
     open.pop();

@@ -95,11 +95,7 @@ function readSearch(values: ReadonlyMap<Parameter, string>): Search | string | u
   };
 }
 
-/**
- * Returns the matching traces in memory, in descending order of `weightNs`. Traces whose root span contains the text
- * come first. After them come traces in which only another span contains the text, such as the span of a task that ran
- * while the traced task waited.
- */
+/** Returns matching traces in descending order of `weightNs`. Traces whose root span contains the text come first. */
 export function searchSlow(
   traces: SlowOperations,
   kind: SpanKind | undefined,
@@ -129,10 +125,7 @@ function contains(texts: readonly string[], text: string): boolean {
   return texts.some((one) => one.toLowerCase().includes(text));
 }
 
-/**
- * Returns texts about the operation itself. Omits attributes with the prefix `ftrace.`, because some of them name other
- * tasks.
- */
+/** Returns texts of the operation itself. Omits `ftrace.` attributes, because some contain names of other tasks. */
 function textsOfRoot({ kind, traceId, spans, resource }: TraceRecord): string[] {
   const [{ name, error = '', attributes }] = spans;
   const own = Object.keys(attributes).filter((attribute) => !attribute.startsWith('ftrace.'));

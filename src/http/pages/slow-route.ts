@@ -1,8 +1,4 @@
-/**
- * `/api/v1/slow`: returns traces of slow operations as JSON trees. By default, returns the newest and the slowest
- * traces. With `trace_id=` (for example, an ID from an exemplar), returns the traces with this ID. With search
- * parameters such as `q=`, returns the matching traces. `format=perfetto` selects the format of perfetto.ts.
- */
+/** `/api/v1/slow`: returns traces of slow operations as JSON trees, or in the format of perfetto.ts. */
 import type { Request, Response } from 'express';
 import type { SendAnswer } from '../server/answers.ts';
 import { sendText } from '../server/respond.ts';
