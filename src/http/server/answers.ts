@@ -1,17 +1,12 @@
 /**
- * Limits the CPU time and the memory of responses. At most `--web.max-requests` responses are made at the same time. If
- * responses that clients have not read yet use too much memory, we disconnect slow clients. If this does not free
- * enough memory, we send a 503 instead of a new response. A client that reads fast enough gets the whole response or an
- * error.
+ * Limits the CPU time and the memory of responses. Disconnects slow clients if unread responses use too much memory. If
+ * this does not help, sends a 503 instead of a new response.
  */
 import type { ServerResponse } from 'node:http';
 import type { RefusalReason, Refusals } from './refusals.ts';
 import { isSlow, PIECE_BYTES, send, sendText } from './respond.ts';
 
-/**
- * Maximum memory of unread responses. On a node with very many series, a scrape response has 11 MB, so four such
- * responses fit.
- */
+/** Maximum memory of unread responses: enough for four very large scrape responses. */
 const MAX_HELD_BYTES = 48 << 20;
 
 /** How long a scrape waits for memory. Prometheus times out after 10 s by default. */
@@ -67,10 +62,7 @@ export function createAnswers(
     }
   };
 
-  /**
-   * Disconnects slow clients until a body of this size fits, and returns whether it fits. If there are no unread
-   * bodies, a body of any size fits.
-   */
+  /** Disconnects slow clients until a body fits, and returns whether it fits. Without other bodies, any body fits. */
   const findRoom = (bytes: number): boolean => {
     let heldBytes = 0;
     for (const body of held.keys()) heldBytes += body.length;
@@ -97,8 +89,7 @@ export function createAnswers(
     },
     send: (response, status, contentType, body) => {
       const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-      // Don't track small bodies, because they fit into the socket's buffer. Don't track closed responses, because they
-      // emit no further `close` event and would stay in `held`.
+      // Small bodies fit into the socket's buffer. Closed responses emit no `close` event, and would stay in `held`.
       if (bytes.length > PIECE_BYTES && !response.destroyed) {
         if (!held.has(bytes) && !findRoom(bytes.length)) {
           refuse(response, 'memory', 'slow clients use up the memory for answers: try again later');

@@ -1,7 +1,4 @@
-/**
- * Compares passwords with bcrypt hashes in a separate thread, because a comparison would block the main thread. The
- * thread uses some megabytes, so it ends when it has been idle for a minute.
- */
+/** Compares passwords with bcrypt hashes in a separate thread. The thread ends after a minute without work. */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Question } from './auth-thread.ts';
@@ -13,10 +10,7 @@ const LIMITS = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 };
 export interface Hasher {
   /** Starts the thread before the first comparison, because under load the start takes longer than a comparison. */
   prepare(): void;
-  /**
-   * Resolves to whether the password matches. Rejects if the thread ends. The caller must wait for the result before
-   * the next call.
-   */
+  /** Rejects if the thread ends. The caller must wait for the result before the next call. */
   compare(password: string, hash: string): Promise<boolean>;
   close(): void;
 }

@@ -1,9 +1,6 @@
 /**
- * Chooses which waiting password is checked next. A network is an IPv4 address or the /64 prefix of an IPv6 address.
- * Networks take turns, so a flood from one network delays another network by at most one check. Within a network, the
- * order is: connections with fewer failures first, then user names whose last check was longest ago. The order must not
- * reveal which users exist. Therefore a user's first login is treated like a guess: it waits for earlier guesses from
- * the same network.
+ * Chooses which password is checked next, without revealing which users exist. Networks take turns. Within a network,
+ * connections with fewer failures come first, then the user names whose last check was longest ago.
  */
 import { isIPv4, isIPv6 } from 'node:net';
 
@@ -18,10 +15,7 @@ export interface Asking {
 export interface FairQueue<T extends Asking> {
   /** Adds an item. If the queue is then too long, removes and returns an item. This can be the new item. */
   push(asking: T): T | undefined;
-  /**
-   * Removes and returns the item to check next, or returns undefined if there is none. Skips the items of a network if
-   * `rests` returns true for the network.
-   */
+  /** Removes and returns the next item; undefined if there is none. Skips networks for which `rests` is true. */
   next(rests?: (network: string) => boolean): T | undefined;
   /** Removes an item whose client has disconnected. */
   remove(asking: T): void;
@@ -36,9 +30,8 @@ export interface QueueLimits {
 /** Number of networks whose last turn is remembered. */
 const MAX_NETWORKS = 1024;
 /**
- * Number of user names whose last turn is remembered. A name that is not remembered comes before all remembered names,
- * so a flood of guessed names delays a remembered user. The limit is small, so that the flood soon evicts the user's
- * name, and the user's next check comes as early as the guesses.
+ * Number of user names whose last turn is remembered. Other names come first. With a low limit, a flood of guessed
+ * names soon evicts a real user's name, and so delays the user less.
  */
 const MAX_NAMES = 64;
 
@@ -82,10 +75,7 @@ export function createFairQueue<T extends Asking>({ total, perNetwork }: QueueLi
   };
 }
 
-/**
- * Numbers turns from 1. `had` records a turn of a key. `last` returns the number of a key's last turn, or 0 if the key
- * is not among the `limit` keys with the latest turns.
- */
+/** Numbers turns from 1. `last` returns the number of a key's last turn, or 0 if the key is forgotten. */
 function createTurns(limit: number) {
   const turns = new Map<string, number>();
   let turn = 0;
@@ -106,10 +96,7 @@ function mostCrowded<T extends Asking>(queue: readonly T[]): T[] {
   return [...crowds].reduce((most, crowd) => (crowd.length > most.length ? crowd : most));
 }
 
-/**
- * Returns the network of an address: an IPv4 address itself, or the /64 prefix of an IPv6 address. We treat all clients
- * of a network as one client.
- */
+/** Returns an IPv4 address itself, or the /64 prefix of an IPv6 address. A network counts as one client. */
 export function networkOf(address: string | undefined): string {
   if (address === undefined) return '';
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');

@@ -1,8 +1,4 @@
-/**
- * Basic authentication (RFC 7617) with bcrypt hashes. Caches the results of checks. Checks new credentials one at a
- * time, in the order of auth-queue.ts. A check takes as long for an unknown user as for a known user, so its duration
- * does not reveal which users exist.
- */
+/** Basic authentication (RFC 7617) with bcrypt hashes. Response times do not reveal which users exist. */
 
 import { hash as digest, randomBytes } from 'node:crypto';
 import { reasonOf } from '../../model/errors.ts';
@@ -15,10 +11,7 @@ import { costOf } from './web-config-schema.ts';
 const MAX_RIGHT = 1024;
 const MAX_WRONG = 1024;
 const QUEUE = { total: 128, perNetwork: 32 };
-/**
- * After a wrong password, the client's network (see auth-queue.ts) must wait as long as the check took, but at most
- * this long. So guesses from one network use at most half a CPU, if a check takes less than this time.
- */
+/** After a wrong password, the client's network must wait as long as the check took, but at most this long. */
 const MAX_REST_MS = 1000;
 
 export interface Credentials {
@@ -36,9 +29,7 @@ export interface Authenticator {
   prepare(): void;
   /** Returns the cached result, or undefined if there is none. */
   known(credentials: Credentials, users: Users): 'right' | 'wrong' | undefined;
-  /**
-   * Checks the credentials with bcrypt, and caches the result. If the client disconnects, the promise never settles.
-   */
+  /** Checks with bcrypt, and caches the result. Never settles if the client disconnects. */
   look(credentials: Credentials, users: Users, asker: Asker): Promise<Verdict>;
   close(): void;
 }
@@ -69,10 +60,7 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
   /** Networks that must wait, and the timer that ends the wait of each. */
   const resting = new Map<string, NodeJS.Timeout>();
 
-  /**
-   * Returns a cache key that does not reveal the password. The key includes the user's bcrypt hash, so a changed hash
-   * invalidates the cached result.
-   */
+  /** Returns a cache key that does not reveal the password. A changed hash changes the key. */
   const keyOf = ({ user, password }: Credentials, users: Users) =>
     digest('sha256', JSON.stringify([secret, user, password, users.get(user) ?? '']), 'base64');
 
@@ -162,11 +150,7 @@ function remember(set: Set<string>, key: string, limit: number): void {
   if (set.size > limit) set.delete(eldest);
 }
 
-/**
- * Returns a function that makes a hash for an unknown user name. No password matches such a hash. The name determines
- * which of the costs of the real hashes the hash has. So the response time reveals only that some real hash has this
- * cost.
- */
+/** For unknown users: returns a hash that no password matches, as slow to check as one of the real hashes. */
 function createDecoys(secret: string): (user: string, users: Users) => string {
   const alphabet = './ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
   const body = [...randomBytes(53)].map((byte) => alphabet[byte % 64]).join('');

@@ -1,10 +1,6 @@
 /**
- * Tracks open connections. If there are too many, closes the first connection in this list that exists:
- * 1. the connection that has waited longest without an admitted request (a slow, silent or guessing client)
- * 2. the connection that has been idle longest, because an idle client can reconnect
- * 3. a connection whose client reads a response slowly
- * If no such connection exists, refuses the new connection. We never close a connection whose client reads its
- * response fast enough, because this client must get the whole response.
+ * Tracks open connections. If there are too many, closes the oldest one without an admitted request, else the oldest
+ * idle one, else one whose client reads slowly. If there is none of these, refuses the new connection.
  */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -20,10 +16,7 @@ export interface Connections {
   add(raw: Socket): boolean;
   /** Registers `secure` as the TLS socket of the connection `raw`: requests on `secure` belong to it. */
   alias(secure: Socket, raw: Socket): void;
-  /**
-   * Records a new request. Returns undefined if the previous request is unanswered, because we do not support
-   * pipelining. Also returns undefined if the connection is closed.
-   */
+  /** Records a new request. Returns undefined if the previous one is unanswered or the connection is closed. */
   begin(socket: Socket, response: ServerResponse): Connection | undefined;
   /** Returns whether the connection has a request whose response is not complete. */
   busy(socket: Socket): boolean;

@@ -1,16 +1,10 @@
 /** Limits the number of connections, so that RLIMIT_NOFILE leaves file descriptors for the capture. */
 import { readdirSync, readFileSync } from 'node:fs';
 
-/**
- * Descriptors that are reserved for files that the agent opens later, and for a new connection that is accepted before
- * an old one is closed.
- */
+/** Descriptors that are reserved for files, and for accepting a connection before another is closed. */
 const RESERVE = 16;
 
-/**
- * Returns how many connections are allowed: `wanted`, or fewer if RLIMIT_NOFILE minus the descriptors in use is too
- * low, but at least 1.
- */
+/** Returns `wanted`, or fewer connections if RLIMIT_NOFILE does not leave enough descriptors, but at least 1. */
 export function connectionCeiling(wanted: number): number {
   const [, limit] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? [];
   if (limit === undefined) return wanted;

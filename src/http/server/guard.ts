@@ -1,7 +1,4 @@
-/**
- * Checks every request before the routes handle it. Sets the headers of every response, and applies the rate limit and
- * basic authentication. Answers the requests that it refuses.
- */
+/** Checks every request before the routes handle it, and answers the requests that it refuses. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Log } from '../../model/log.ts';
 import { createAuthenticator, credentialsOf } from './auth.ts';
@@ -14,18 +11,12 @@ import { OPEN_WEB_CONFIG, type Rate } from './web-config.ts';
 import type { WebConfigFile } from './web-config-file.ts';
 
 export interface Guard {
-  /**
-   * Resolves to whether the request is admitted. If not, the guard has answered the request, or the client has
-   * disconnected.
-   */
+  /** Resolves to whether the request is admitted. If not, the guard has answered, or the client has disconnected. */
   check(request: IncomingMessage, response: ServerResponse, connection: Connection): Promise<boolean>;
   close(): void;
 }
 
-/**
- * Two token buckets with the rate `of`. `known` limits clients whose password has been checked, or all clients if no
- * password is needed. `unknown` limits all others, so password guesses do not use up the tokens of `known`.
- */
+/** Token buckets with the rate `of`. Clients that still need a check of their password use `unknown`. */
 interface Buckets {
   of: Rate | undefined;
   known: Bucket | undefined;

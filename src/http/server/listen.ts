@@ -1,7 +1,4 @@
-/**
- * Binds an app to `--web.listen-address`, with TLS, time-outs and limits on connections. Passes admitted requests to
- * the app. Slow and broken clients do not delay others.
- */
+/** Binds an app to `--web.listen-address`, with TLS, time-outs and a limit on connections. */
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { type AddressInfo, isIPv6, type Socket } from 'node:net';
 import { errnoOf, KernelError, reasonOf, UsageError } from '../../model/errors.ts';
@@ -44,10 +41,7 @@ export interface Limits {
 export interface ListenOptions {
   /** TLS, users and rates. Undefined means plain HTTP without passwords. */
   web?: WebConfigFile | undefined;
-  /**
-   * `--web.max-requests`. At least twice as many connections are allowed, because some connections have no admitted
-   * request.
-   */
+  /** `--web.max-requests`. At least twice as many connections are allowed. */
   maxRequests?: number;
   limits?: Partial<Limits>;
   /** Counts refused clients. By default, `listen` creates a counter. */
@@ -55,15 +49,9 @@ export interface ListenOptions {
 }
 
 export interface Listening {
-  /**
-   * URL on this machine, without a trailing slash. If the configured port is 0, the URL contains the port that the
-   * kernel chose.
-   */
+  /** URL on this machine, without a trailing slash. The kernel's choice replaces port 0. */
   url: string;
-  /**
-   * Stops accepting connections. Resolves when all current responses are complete, or when `CLOSE_GRACE_MS` has passed
-   * and we have disconnected the remaining clients.
-   */
+  /** Resolves when all current responses are complete, at the latest after `CLOSE_GRACE_MS`. */
   close(): Promise<void>;
 }
 
@@ -121,10 +109,7 @@ export async function listen(
   };
 }
 
-/**
- * Applies TLS and the limit on connections before the HTTP server handles a connection. The HTTP server must listen
- * itself, because Node enforces request time-outs only for a listening server.
- */
+/** Applies TLS and the limit on connections. The HTTP server must listen itself, or Node enforces no time-outs. */
 function acceptThrough(
   server: Server,
   connections: Connections,
@@ -159,10 +144,7 @@ function acceptThrough(
   });
 }
 
-/**
- * Answers a request that Node rejected: one with invalid HTTP or too large headers, or one that took too long to
- * arrive. Closes the connection. Sends no response after other errors.
- */
+/** Answers a request that Node rejected as invalid, too large or too slow, and closes the connection. */
 function refuseBroken(error: Error, socket: Socket, connections: Connections, refusals: Refusals): void {
   const refusal = refusalOf(errnoOf(error));
   if (refusal === undefined) {

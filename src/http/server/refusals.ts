@@ -18,7 +18,6 @@ export const REFUSAL_REASONS = [
   /** The request took too long to arrive. */
   'slow_request',
   'large_headers',
-  /** The request was not valid HTTP. */
   'malformed_request',
   /** The client was disconnected because it read its response too slowly. */
   'slow_reader',

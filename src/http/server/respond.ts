@@ -5,10 +5,7 @@ import { PAGE_STYLE } from './page-style.ts';
 
 const STYLE_HASH = createHash('sha256').update(PAGE_STYLE).digest('base64');
 
-/**
- * Allows the page to load scripts, style sheets, images and data only from the agent, `data:` images, and the inline
- * style sheet with this hash.
- */
+/** Allows the page to load only from the agent, except for `data:` images and the inline style sheet. */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -20,10 +17,7 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/**
- * Sets the headers of every response. Forbids caching, because responses show the current state. Headers of the web
- * config (`chosen`) override ours.
- */
+/** Sets the headers of every response. Headers of the web config (`chosen`) override ours. */
 export function commonHeaders(
   response: ServerResponse,
   chosen: readonly (readonly [name: string, value: string])[],
@@ -35,32 +29,20 @@ export function commonHeaders(
   for (const [name, value] of chosen) response.setHeader(name, value);
 }
 
-/**
- * Number of bytes per write. TLS makes a copy of the written bytes for each client, so we write a body in small pieces.
- */
+/** Bytes per write. TLS copies written bytes for each client, so the pieces are small. */
 export const PIECE_BYTES = 64 << 10;
-/**
- * A client that reads less than one piece within `SLOW_MS` is slow. If another client needs the memory or the
- * connection, we disconnect the slow client.
- */
+/** A client that reads less than one piece within `SLOW_MS` is slow, and may be disconnected. */
 export const SLOW_MS = 5_000;
-/**
- * When we last wrote a piece of each response. We write the next piece when the previous one has left Node's buffer.
- */
+/** When we last wrote a piece of each response. */
 const tookAtMs = new WeakMap<ServerResponse, number>();
 
-/**
- * Returns whether the client has not read a piece of the response for `SLOW_MS`. Returns false before the first piece.
- */
+/** Returns whether the client has not read a piece for `SLOW_MS`. False before the first piece. */
 export function isSlow(response: ServerResponse, nowMs = performance.now()): boolean {
   const atMs = tookAtMs.get(response);
   return atMs !== undefined && nowMs - atMs >= SLOW_MS;
 }
 
-/**
- * Sends a whole body in pieces of `PIECE_BYTES`, as fast as the client reads. For HEAD, sends only the headers. The
- * caller must not change `body` until the response closes.
- */
+/** Sends a whole body as fast as the client reads. The caller must not change `body` until the response closes. */
 export function send(
   response: ServerResponse,
   status: number,

@@ -1,7 +1,6 @@
 /**
- * Coalesces concurrent requests for an expensive result. Computes one result per kind at a time, by calling `make`. A
- * caller that arrives during a computation gets the result of the next computation, so the result is never older than
- * the call. All callers that wait for the next computation share its result.
+ * Coalesces concurrent requests for an expensive result. Callers that arrive during a computation share the next
+ * computation, so a result is never older than the call.
  */
 export function createShared<T>(make: (kind: string) => Promise<T>): (kind: string) => Promise<T> {
   const making = new Map<string, Promise<T>>();

@@ -1,17 +1,10 @@
-/**
- * Sends the same server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) to all clients.
- * Skips a client whose send buffer in Node is full, so a slow client misses messages. Disconnects a client that reads
- * nothing for 30 s.
- */
+/** Sends the same server-sent events to all clients. Slow clients miss messages, and are disconnected in the end. */
 import type { ServerResponse } from 'node:http';
 import type { Refusals } from './refusals.ts';
 import { sendText } from './respond.ts';
 
 export const MAX_STREAMS = 50;
-/**
- * A client is disconnected when its send buffer has been full for this long. Must be shorter than `stalledMs` of
- * listen.ts, because that time-out closes a connection without counting a refusal.
- */
+/** A client with a full send buffer is disconnected after this long. Must be shorter than `stalledMs` of listen.ts. */
 const STALLED_MS = 30_000;
 /** Interval of the comment lines that keep an idle connection open. */
 const HEARTBEAT_MS = 15_000;
@@ -32,9 +25,7 @@ export function createStreams(
   refusals: Refusals,
   { max = MAX_STREAMS, stalledMs = STALLED_MS, now = () => performance.now() } = {},
 ): Streams {
-  /**
-   * When we first found the client's send buffer full (`now`, in ms). Undefined if it was not full at the last write.
-   */
+  /** When (ms) we first found the client's send buffer full; undefined if it was not full at the last write. */
   const clients = new Map<ServerResponse, number | undefined>();
   let timer: NodeJS.Timeout | undefined;
   let closed = false;

@@ -1,17 +1,11 @@
-/**
- * Performs the TLS handshake of an accepted connection, and decides whether to admit the client. We check client
- * certificates here, because web configs use the certificate policies of Go, and Node supports only some of them.
- */
+/** Performs TLS handshakes. Checks client certificates itself, because Node lacks some of Go's policies. */
 import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createServer, type PeerCertificate, type TLSSocket } from 'node:tls';
 import { type ClientPolicy, plainName, type TlsSettings } from './tls-settings.ts';
 
 export interface TlsDoor {
-  /**
-   * Starts the handshake. If it succeeds, calls `enter`. Otherwise destroys the socket, and calls `refuse` unless the
-   * client sent nothing.
-   */
+  /** Starts the handshake. Calls `enter` after success, otherwise `refuse` unless the client sent nothing. */
   take(raw: Socket): void;
 }
 
@@ -33,8 +27,7 @@ export function createTlsDoor(
     rejectUnauthorized: false,
     handshakeTimeout: handshakeMs,
     ALPNProtocols: ['http/1.1'],
-    // Forbid renegotiation, which HTTP does not need. If we check client certificates, disable session tickets, so that
-    // a client that reconnects must present its certificate again.
+    // HTTP needs no renegotiation. Without tickets, a reconnecting client must present its certificate again.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION | (clients.ask ? constants.SSL_OP_NO_TICKET : 0),
   });
   const done = (secure: TLSSocket): Socket | undefined => {
@@ -52,8 +45,7 @@ export function createTlsDoor(
   });
   server.on('tlsClientError', (error, secure) => {
     const raw = done(secure);
-    // If the connection has already closed, the socket has no addresses, so `raw` is undefined. The `close` listener in
-    // `take` then counts the refusal.
+    // A closed connection has no addresses. The `close` listener in `take` counts the refusal.
     if (raw !== undefined && !(saidNothing(raw) && secure.readableEnded))
       events.refuse('tls_handshake', error.message);
     secure.destroy();
@@ -72,10 +64,7 @@ export function createTlsDoor(
   };
 }
 
-/**
- * Returns whether the client sent nothing. Such a client only tests whether the port is open, like a kubelet probe, so
- * we don't count it as refused.
- */
+/** Returns whether the client sent nothing. Such a client, like a kubelet probe, is not counted as refused. */
 function saidNothing({ bytesRead }: Socket): boolean {
   return bytesRead === 0;
 }
@@ -90,8 +79,7 @@ function refusal(secure: TLSSocket, clients: ClientPolicy): string | undefined {
   if (Object.keys(certificate ?? {}).length === 0) {
     return clients.require ? 'the client has no certificate' : undefined;
   }
-  // Check this after the presence of a certificate, because Node reports a resumed session as authorized even if its
-  // client has no certificate.
+  // Check for a certificate first, because Node reports every resumed session as authorized.
   if (clients.verify && !secure.authorized) return String(secure.authorizationError);
   if (clients.names !== undefined && !namesOf(certificate).some((name) => clients.names?.has(name))) {
     return 'none of the certificate’s names is in client_allowed_sans';
@@ -99,11 +87,7 @@ function refusal(secure: TLSSocket, clients: ClientPolicy): string | undefined {
   return undefined;
 }
 
-/**
- * Returns the DNS names, IP addresses, mail addresses and URIs of a certificate. Returns an empty list if the text is
- * malformed. Node joins all names in one text, `DNS:a, IP Address:::1`, in which values with unusual characters are
- * JSON strings.
- */
+/** Returns the names of a certificate; none if the text is malformed. In the text, unusual names are JSON strings. */
 export function namesOf({ subjectaltname = '' }: Pick<PeerCertificate, 'subjectaltname'>): string[] {
   const names: string[] = [];
   const entry = /(DNS|IP Address|email|URI|[^:,"]+):("(?:[^"\\]|\\.)*"|[^,"]*)(?:, |$)/y;

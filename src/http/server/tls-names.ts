@@ -64,10 +64,7 @@ export const CURVES = {
   X25519: 'X25519',
 } as Readonly<Record<string, string>>;
 
-/**
- * Converts cipher suites from Go's names to OpenSSL's cipher list: TLS 1.3 first, then the others in the given order.
- * If `suites` is empty or undefined, uses the default suites for the lowest TLS version `least`.
- */
+/** Converts Go's names of suites to OpenSSL's. Without `suites`, uses defaults for the lowest TLS version `least`. */
 export function openSslCiphers(suites: readonly string[] | undefined, least: TlsVersion): string {
   const old = least === 'TLS10' || least === 'TLS11';
   const unasked = [...Object.keys(SEALED), ...(old ? Object.keys(CBC) : [])];

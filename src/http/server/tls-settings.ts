@@ -1,7 +1,4 @@
-/**
- * Makes TLS settings from the TLS section of a web config. Checks certificates and keys when it reads them, so that the
- * agent reports a problem and its config key before a handshake fails.
- */
+/** Makes TLS settings from a web config. Checks certificates and keys, so that problems appear before a handshake. */
 
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { isIP, SocketAddress } from 'node:net';
@@ -28,10 +25,7 @@ export interface ClientPolicy {
   require: boolean;
   /** Whether to refuse clients whose certificate was not signed by a configured CA. */
   verify: boolean;
-  /**
-   * Refuse clients whose certificate has none of these names, which `plainName` has normalized. Undefined: all names
-   * are allowed.
-   */
+  /** Clients must have one of these names, normalized by `plainName`. Undefined: all names are allowed. */
   names: ReadonlySet<string> | undefined;
 }
 
@@ -44,10 +38,7 @@ interface Source {
   text: string;
 }
 
-/**
- * Reads the certificates and keys that the section names. Paths are relative to the config file. Calls `read` with the
- * path of each file before reading it. Calls `wrong` for every problem, and returns undefined if there is a problem.
- */
+/** Calls `read` before reading a file, and `wrong` for every problem. Returns undefined if there is a problem. */
 export function readTls(
   tls: TlsSection,
   configFile: string,

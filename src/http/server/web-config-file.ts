@@ -1,8 +1,4 @@
-/**
- * Provides the current web config for each connection and request. Reads the config again if its file, or a file that
- * the config names, has changed. If the new version is invalid or protects less, logs an error and keeps the old
- * version.
- */
+/** Provides the current web config. Keeps the old version if a changed file is invalid or protects less. */
 import { type BigIntStats, statSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { errnoOf, UsageError } from '../../model/errors.ts';
@@ -11,10 +7,7 @@ import { readWebConfig, type WebConfig } from './web-config.ts';
 
 /** Minimum time between checks of the files. A check per request would cost too much in a flood. */
 const LOOK_EVERY_MS = 100;
-/**
- * Timestamps of files are coarse, so a second change soon after the first may leave the timestamp the same. If a file
- * changed less than this time before we read it, we read it again.
- */
+/** A file that changed less than this time before a read is read again, because timestamps are coarse. */
 const SETTLED_AFTER_MS = 1000;
 
 export interface WebConfigFile {
@@ -86,10 +79,7 @@ export function openWebConfig(
   };
 }
 
-/**
- * Returns an error message if the new version lacks a protection of the old one. The agent rejects such a version,
- * because an empty or half-written file must not admit everyone.
- */
+/** Returns an error message if `next` lacks a protection. A half-written file must not admit everyone. */
 function protectionLost(old: WebConfig, next: WebConfig): string | undefined {
   if (old.users.size > 0 && next.users.size === 0)
     return 'it no longer has users, so everybody could read the metrics';
@@ -104,10 +94,7 @@ function protectionLost(old: WebConfig, next: WebConfig): string | undefined {
   return undefined;
 }
 
-/**
- * Returns a text that changes whenever the file changes, and the time of the last change. If stat fails, the text is
- * the errno and the time is 0. Follows symbolic links, because Kubernetes updates a Secret by changing a symbolic link.
- */
+/** Returns a text that changes with the file, and the time of the change. Follows the symbolic links of Secrets. */
 function lookAt(file: string, stat: (file: string) => BigIntStats): { look: string; changedMs: number } {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = stat(file);

@@ -1,7 +1,4 @@
-/**
- * Schema of a web config, as docs/web-configuration.md of exporter-toolkit defines it. Checks the values of the YAML
- * file. Rejects some values that exporter-toolkit accepts, because they would admit all clients or none by mistake.
- */
+/** Schema of exporter-toolkit's web config. Also rejects mistakes that would admit all clients or none. */
 import { z } from 'zod';
 import { isMap } from '../../config/overlay.ts';
 import { DURATION_PATTERN, parseDuration } from '../../config/units/quantity.ts';
@@ -10,17 +7,11 @@ import { CIPHER_SUITES, CLIENT_AUTH_TYPES, CURVES, TLS_VERSIONS } from './tls-na
 /** bcrypt's format: revision, cost, 22 characters of salt and 31 of digest. */
 const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 const LEAST_COST = 4;
-/**
- * Each cost takes twice as long as the cost below. At 16, a check takes several seconds. Prometheus times out after 10
- * s by default.
- */
+/** Maximum cost of a bcrypt hash. A check at this cost takes several seconds; Prometheus times out after 10 s. */
 const HIGHEST_COST = 16;
 
 const file = () => z.string({ error: 'expected the path of a file' });
-/**
- * The value can be a private key. config/problems.ts shows the value if the message begins with "must", "is" or "has",
- * so our message must not begin with these words.
- */
+/** config/problems.ts shows the value, possibly a private key, if a message begins with "must", "is" or "has". */
 const pem = () => z.string({ error: 'expected PEM text, as in a YAML block that begins with "|"' });
 const names = <Name extends string>(table: Record<Name, unknown>) =>
   z.array(z.enum(Object.keys(table) as [Name, ...Name[]])).optional();
@@ -127,10 +118,7 @@ const interval = z
     return plain.reduce((sum, part) => sum + parseDuration(part), 0);
   });
 
-/**
- * Returns what is wrong with a user's entry; undefined if it is valid. The message must not show the value, which can
- * be a password: see `pem` for how a message must not begin.
- */
+/** Returns what is wrong with a user's entry; undefined if it is valid. Must not show the value (see `pem`). */
 function userProblem(name: string, hash: unknown): string | undefined {
   if (name === '' || /[:\p{Cc}]/u.test(name)) {
     return 'not a valid user name: basic authentication allows no empty name, no colon and no control characters';
@@ -146,10 +134,7 @@ function userProblem(name: string, hash: unknown): string | undefined {
   return undefined;
 }
 
-/**
- * Checks every entry separately, because z.record would skip a name that is special in JavaScript, such as `__proto__`.
- * If the section lost its only user, the server would admit everyone.
- */
+/** Checks every entry itself. z.record would skip `__proto__`, and a server without users admits everyone. */
 const users = z.unknown().transform((section, context): ReadonlyMap<string, string> => {
   const entries = isMap(section ?? {}) ? Object.entries(section ?? {}) : undefined;
   if (entries === undefined) {

@@ -25,10 +25,7 @@ export interface Rate {
 
 export const OPEN_WEB_CONFIG: WebConfig = { tls: undefined, headers: [], users: new Map(), rate: undefined };
 
-/**
- * Reads and checks the file and the files that it names. Calls `read` with each path before opening the file. Throws a
- * `UsageError` with one line per problem: file and line, key, and message.
- */
+/** Calls `read` with each path before opening the file. Throws a `UsageError` with one line per problem. */
 export function readWebConfig(path: string, read: (file: string) => void = () => {}): WebConfig {
   read(path);
   const file = readYamlFile(path);
@@ -54,11 +51,7 @@ export function readWebConfig(path: string, read: (file: string) => void = () =>
   };
 }
 
-/**
- * Removes the same empty parts as exporter-toolkit: keys without a value, empty texts in the TLS section, and a TLS
- * section without keys. Keeps users without a hash, and a TLS section whose keys all have no value, because the schema
- * must report these mistakes.
- */
+/** Removes the same empty parts as exporter-toolkit, except mistakes that the schema must report. */
 function given({ basic_auth_users, tls_server_config, ...others }: Record<string, unknown>): unknown {
   const value = {
     ...(withoutNulls(others) as object),
