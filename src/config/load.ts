@@ -22,7 +22,9 @@ export interface ConfigSources {
   flags?: Readonly<Record<string, string>>;
   /** Values of `--probe` and `--no-probe`, in the order of the command line. */
   probes?: readonly ProbeSwitch[];
-  /** Whether the config is for a recording. Probes then use the defaults `inRecordings`, and do not conflict. */
+  /**
+   * Whether the config is for a recording. Probes then use `inRecordings`, and conflicts between probes are allowed.
+   */
   isRecorded?: boolean;
 }
 

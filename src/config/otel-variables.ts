@@ -79,7 +79,7 @@ function milliseconds(text: string, variable: string): string {
   throw new UsageError(`${variable}: ${JSON.stringify(text)} is not a whole number of milliseconds`);
 }
 
-/** Makes a parser of exporter names. It returns 'true' if they include `otlp`, and throws for other than `allowed`. */
+/** Makes a parser of exporter names. The parser returns 'true' for a list with `otlp`, and throws for unknown names. */
 function exporterOf(...allowed: readonly string[]): Read {
   return (text, variable) => {
     const names = text.split(',').map((name) => name.trim().toLowerCase());

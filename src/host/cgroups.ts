@@ -14,7 +14,7 @@ export interface CgroupHierarchy {
 
 /** Controllers of cgroup v1 with groups of containers. `cpu` is first, because its groups report throttling. */
 const CONTROLLERS = ['cpu', 'pids', 'memory'];
-/** The number of groups is limited, because a container can create and nest any number of groups. */
+/** Depth and number of groups are limited, because a container can create and nest any number of groups. */
 const DEEPEST = 24;
 const MOST_GROUPS = 20_000;
 

@@ -55,7 +55,10 @@ function podNames(podLogs: string, uid: string): PodNames | undefined {
   return undefined;
 }
 
-/** Returns '' if no file for termination messages is mounted, as in a pause container. Undefined if unreadable. */
+/**
+ * Returns the container's name; undefined if the task's mounts cannot be read. Returns '' for a pod's pause container,
+ * because its mounts contain no file for termination messages.
+ */
 function containerNameOf(procDir: string, tid: number): string | undefined {
   const mounts = readOr(join(procDir, String(tid), 'mountinfo'), '');
   return mounts === '' ? undefined : (TERMINATION_LOG.exec(mounts)?.[1] ?? '');

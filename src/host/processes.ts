@@ -109,7 +109,7 @@ export function makeProcessLookup(options: ProcessLookupOptions): ProcessLookup 
   };
 }
 
-/** Returns field 22, in ticks after boot. The name (field 2) ends at the last `)`, because it can contain others. */
+/** Returns field 22, in ticks after boot. Field 2, the name, can contain `)`, so it ends at the last `)`. */
 function startOf(stat: string): number {
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
 }

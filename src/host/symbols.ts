@@ -1,6 +1,6 @@
 /**
  * Finds kernel functions by address, in /proc/kallsyms or other lists. An address is two 32-bit words, because a double
- * is not exact. A patched place is where ftrace patches a call into a function; tracers record its address.
+ * cannot hold it exactly. A patched place is where ftrace patches a call into a function; tracers record its address.
  */
 import { readFileSync } from 'node:fs';
 import { errnoOf } from '../model/errors.ts';

@@ -1,4 +1,4 @@
-/** Data and functions of the agent that the routes need. Clients get the messages of rejections. */
+/** Data and functions of the agent that the routes need. HTTP clients get the error messages of rejected promises. */
 import type { Exemplars } from '../../export/exemplars.ts';
 import type { SampleFamily } from '../../export/sample-family.ts';
 import type { History, HistoryData } from '../../history/history.ts';

@@ -150,7 +150,7 @@ function remember(set: Set<string>, key: string, limit: number): void {
   if (set.size > limit) set.delete(eldest);
 }
 
-/** For unknown users: returns a hash that no password matches, as slow to check as one of the real hashes. */
+/** Returns a function that makes hashes for unknown users. No password matches, and checks are as slow as real ones. */
 function createDecoys(secret: string): (user: string, users: Users) => string {
   const alphabet = './ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
   const body = [...randomBytes(53)].map((byte) => alphabet[byte % 64]).join('');

@@ -16,7 +16,7 @@ export interface Guard {
   close(): void;
 }
 
-/** Token buckets with the rate `of`. Clients that still need a check of their password use `unknown`. */
+/** Token buckets with the rate `of`. `unknown` is for clients that need a password and have not proven it. */
 interface Buckets {
   of: Rate | undefined;
   known: Bucket | undefined;

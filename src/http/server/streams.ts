@@ -1,4 +1,4 @@
-/** Sends the same server-sent events to all clients. Slow clients miss messages, and are disconnected in the end. */
+/** Sends the same server-sent events to all clients. A slow client misses messages. Disconnects stalled clients. */
 import type { ServerResponse } from 'node:http';
 import type { Refusals } from './refusals.ts';
 import { sendText } from './respond.ts';

@@ -5,7 +5,7 @@ import { createServer, type PeerCertificate, type TLSSocket } from 'node:tls';
 import { type ClientPolicy, plainName, type TlsSettings } from './tls-settings.ts';
 
 export interface TlsDoor {
-  /** Starts the handshake. Calls `enter` after success, otherwise `refuse` unless the client sent nothing. */
+  /** Starts the handshake. Calls `enter` if it succeeds, else `refuse`, unless the client sent nothing. */
   take(raw: Socket): void;
 }
 
