@@ -36,6 +36,7 @@ interface Track {
   ring: Ring;
   /** State at the start of the next column. Undefined after a gap. */
   before: Moment | undefined;
+  /** 0 if the start of the next column is unknown. */
   beforeMs: number;
 }
 
@@ -57,6 +58,14 @@ export function makeHistory({ fineMs, coarseMs }: HistoryConfig): History {
     track.beforeMs = endMs;
     return column;
   };
+  /** If the clock was set back, the length of the next columns is unknown, so they become gaps. */
+  const checkClock = (endMs: number) => {
+    if (endMs > fine.beforeMs) return;
+    for (const track of [fine, coarse]) {
+      track.before = undefined;
+      track.beforeMs = 0;
+    }
+  };
   const announce = (column: Column) => {
     for (const listener of listeners) listener(column);
   };
@@ -76,6 +85,7 @@ export function makeHistory({ fineMs, coarseMs }: HistoryConfig): History {
     rings: [fine.ring, coarse.ring],
     take: (snapshots, endMs, isReady) => {
       const moment = momentOf(snapshots, catalogue);
+      checkClock(endMs);
       if (begin(moment, endMs)) return;
       const column = add(fine, moment, endMs, isReady);
       // After a gap or restart, the difference over ten seconds would be wrong. Make this column a gap too.
@@ -88,6 +98,7 @@ export function makeHistory({ fineMs, coarseMs }: HistoryConfig): History {
       announce(column);
     },
     miss: (endMs) => {
+      checkClock(endMs);
       const column = add(fine, undefined, endMs, false);
       coarse.before = undefined;
       if (endMs - coarse.beforeMs >= COARSE_STEP_MS - FINE_STEP_MS / 2) add(coarse, undefined, endMs, false);

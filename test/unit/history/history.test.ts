@@ -223,6 +223,30 @@ test('columns stay within their time, and the clock may be set back', () => {
   );
 });
 
+test('if the clock is set back, a gap follows, and both resolutions continue at once', () => {
+  for (const setBackMs of [0, 3000, 3_600_000]) {
+    const history = makeHistory(CONFIG);
+    const source = makeSource();
+    let now = 1_700_000_000_000;
+    const step = () => {
+      source.add('sda', 1);
+      history.take(source.snapshots(), now, true);
+      now += 1000;
+    };
+    for (let second = 0; second <= 25; second++) step();
+    now -= 1000 + setBackMs;
+    for (let second = 0; second <= 20; second++) step();
+    const fine = ask(history, 'ftrace_test_bytes_total');
+    assert.deepEqual(fine.seconds, [0, ...Array(20).fill(1)]);
+    assert.deepEqual(fine.series[0].value, [null, ...Array(20).fill(1)]);
+    const coarse = ask(history, 'ftrace_test_bytes_total', { ring: history.rings[1] });
+    assert.deepEqual(coarse.seconds.slice(-3), [0, 10, 10]);
+    assert.deepEqual(coarse.series[0].value?.slice(-3), [null, 10, 10]);
+    assert.equal(coarse.times.at(-1), now - 1000);
+    for (const { from, to } of historyIndex(history).resolutions) assert.ok(from! < to!, `${from} ${to}`);
+  }
+});
+
 test('5 minutes and 1 hour of 64 busy CPUs and 300 busy syscalls take less than 14 MiB', () => {
   const history = makeHistory(CONFIG);
   const store = new MetricStore();
