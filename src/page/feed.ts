@@ -66,10 +66,16 @@ export async function connect(
     Object.keys(metrics).some((name) => (feed.metric(name)?.series ?? 0) === 0);
   let refreshedMs = 0;
   let isStale = false;
+  const tryRefresh = () => {
+    isStale = false;
+    void refresh().catch(() => {
+      isStale = true;
+    });
+  };
   const hello = (message: Hello) => {
     onState({ ready: message.ready, problem: message.reason });
     const isOther = started !== undefined && started !== message.started;
-    if (isOther || wasLost) void refresh().catch(() => {});
+    if (isOther || wasLost) tryRefresh();
     started = message.started;
     wasLost = false;
   };
@@ -81,10 +87,7 @@ export async function connect(
       isStale ||= hasNew(column);
       if (isStale && column.time - refreshedMs > REFRESH_MS) {
         refreshedMs = column.time;
-        isStale = false;
-        void refresh().catch(() => {
-          isStale = true;
-        });
+        tryRefresh();
       }
       onState({ ready: column.ready, problem: column.ready ? '' : column.reason });
       for (const listener of columns) listener(column);
