@@ -82,10 +82,11 @@ export async function connect(
   openLive({
     hello,
     column: (column) => {
+      // Remember that the index is stale, because the new metric may appear in only one column. If the agent's
+      // clock was set back, the history has begun again.
+      isStale ||= hasNew(column) || column.time < lastMs;
       lastMs = column.time;
-      // Remember that the index is stale, because the new metric may appear in only one column.
-      isStale ||= hasNew(column);
-      if (isStale && column.time - refreshedMs > REFRESH_MS) {
+      if (isStale && Math.abs(column.time - refreshedMs) > REFRESH_MS) {
         refreshedMs = column.time;
         tryRefresh();
       }

@@ -59,3 +59,12 @@ test('views load again after a reconnection, and later if the agent did not answ
   await column(1_700_000_030_000);
   assert.equal(loads.count, 2);
 });
+
+test('views load again if the clock of the agent was set back', async (t) => {
+  const { loads, column, feed } = await open(t);
+  await column(1_700_003_600_000);
+  await column(1_700_000_001_000);
+  await column(1_700_000_002_000);
+  assert.equal(loads.count, 1);
+  assert.equal(feed.range().to, 1_700_000_002_000);
+});
