@@ -23,7 +23,15 @@ export function slowPage(view: HTMLElement, query: URLSearchParams): () => void 
     value: query.get('min') ?? '',
     placeholder: '0',
   });
-  const kind = el('select', { name: 'kind' }, el('option', { value: '' }, 'all kinds'));
+  const kind = el('select', { name: 'kind' });
+  const offer = (kinds: readonly string[], chosen: string) => {
+    // Before the first answer, the kind in the URL of the page is the only kind.
+    const options = [...new Set(['', ...kinds, chosen])].map((name) =>
+      el('option', { value: name, selected: name === chosen }, name || 'all kinds'),
+    );
+    kind.replaceChildren(...options);
+  };
+  offer([], query.get('kind') ?? '');
   const results = el('div', { role: 'status' });
   const form = el(
     'form',
@@ -39,10 +47,7 @@ export function slowPage(view: HTMLElement, query: URLSearchParams): () => void 
     if (kind.value !== '') wanted.set('kind', kind.value);
     try {
       const { kinds, traces } = await getJson<SlowAnswer>(`api/v1/slow?${wanted}`);
-      if (kind.length === 1) {
-        kind.append(...kinds.map((name) => el('option', { value: name }, name)));
-        kind.value = query.get('kind') ?? '';
-      }
+      offer(kinds, kind.value);
       results.replaceChildren(
         el(
           'p',

@@ -26,14 +26,14 @@ async function open(t: TestContext) {
   const agent = { answers: true };
   t.mock.method(globalThis, 'fetch', async () => {
     if (!agent.answers) throw new TypeError('network error');
-    return Response.json(INDEX);
+    return { ok: true, json: async () => INDEX };
   });
   const { feed } = await connect(() => {});
   const loads = { count: 0 };
   feed.onReload(() => loads.count++);
   const send = async (type: string, data: Hello | LiveMessage | object = {}) => {
     source.dispatchEvent(new MessageEvent(type, { data: JSON.stringify(data) }));
-    await new Promise((resolve) => setTimeout(resolve));
+    await new Promise((resolve) => setImmediate(resolve));
   };
   const column = (time: number) =>
     send('column', { time, seconds: 1, gap: false, ready: true, reason: '', metrics: {} });
