@@ -129,7 +129,7 @@ function counterPage(view: HTMLElement, feed: Feed, { name, by }: Wanted): () =>
 function follow(feed: Feed, { name, by }: Wanted, show: (answer: HistoryAnswer) => void): () => void {
   let answer: HistoryAnswer | undefined;
   let busy = false;
-  let ended = false;
+  let newest = 0;
   const ask = (since?: number) =>
     getHistory({
       metric: name,
@@ -139,25 +139,30 @@ function follow(feed: Feed, { name, by }: Wanted, show: (answer: HistoryAnswer) 
       since,
     });
   const load = async (since?: number) => {
-    if (busy) return;
+    const request = ++newest;
+    if (since === undefined) answer = undefined;
     busy = true;
     try {
       const more = await ask(since);
-      if (since === undefined || answer === undefined) answer = more;
+      // A reload, which can have another resolution, or the end of the view has replaced this request.
+      if (request !== newest) return;
+      if (answer === undefined) answer = more;
       else extend(answer, more, feed.resolution.keep_seconds * 1000);
-      if (!ended) show(answer);
+      show(answer);
     } catch {
       // Ignore the error: the banner shows a lost connection, and the timer tries again.
     } finally {
-      busy = false;
+      if (request === newest) busy = false;
     }
   };
-  const timer =
-    feed.axis === 'recording' ? undefined : setInterval(() => void load(answer?.times.at(-1)), EVERY_MS);
+  const refresh = () => {
+    if (!busy) void load(answer?.times.at(-1));
+  };
+  const timer = feed.axis === 'recording' ? undefined : setInterval(refresh, EVERY_MS);
   const endReload = feed.onReload(() => void load());
   void load();
   return () => {
-    ended = true;
+    newest++;
     clearInterval(timer);
     endReload();
   };

@@ -1,11 +1,17 @@
 /** Views of the page, in a simulated browser: which data they request, and which answers they show. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import type { HistoryAnswer, HistoryMetric, HistoryResolution } from '../../../src/model/history.ts';
+import type { LiveMessage } from '../../../src/page/api.ts';
+import type { Feed } from '../../../src/page/feed.ts';
 import { FakeElement, loadScript } from '../../support/browser.ts';
 
 const { slowPage } = await loadScript<{ slowPage(view: FakeElement, query: URLSearchParams): () => void }>(
   'slow.ts',
 );
+const { metricPage } = await loadScript<{
+  metricPage(view: FakeElement, feed: Feed, name: string, query: URLSearchParams): () => void;
+}>('metric.ts');
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 interface Pending {
@@ -46,4 +52,102 @@ test('a shared link of a search applies its kind from the first search on', asyn
   assert.equal(requests[1].query.get('kind'), 'block');
   await requests[1].answer({ kinds: ['block', 'syscalls'], traces: [] });
   assert.deepEqual([options(), select.value], [['', 'block', 'syscalls'], 'block']);
+});
+
+const FINE = { name: 'fine', step_seconds: 1, keep_seconds: 300, columns: 1, from: 0, to: 2000 };
+const COARSE = { ...FINE, name: 'coarse', step_seconds: 10, keep_seconds: 3600 };
+
+function metricOf(kind: 'counter' | 'histogram'): HistoryMetric {
+  return { name: 'a_seconds', help: '', kind, unit: '', labels: ['device'], series: 1 };
+}
+
+/** Makes a feed whose columns and chosen resolution the test controls. */
+function makeFeed(kind: 'counter' | 'histogram', axis: Feed['axis'] = 'time') {
+  const columns = new Set<(column: LiveMessage) => void>();
+  const reloads = new Set<() => void>();
+  const metrics = [metricOf(kind)];
+  const feed: Feed = {
+    index: { axis, resolutions: [FINE, COARSE], metrics },
+    axis,
+    resolution: FINE,
+    range: () => ({ from: 0, to: 60_000 }),
+    metric: () => metrics[0],
+    onColumn: (listener) => {
+      columns.add(listener);
+      return () => columns.delete(listener);
+    },
+    onReload: (listener) => {
+      reloads.add(listener);
+      return () => reloads.delete(listener);
+    },
+  };
+  return {
+    feed,
+    choose: (resolution: HistoryResolution) => {
+      feed.resolution = resolution;
+      for (const listener of reloads) listener();
+    },
+    column: (time: number) => {
+      for (const listener of columns)
+        listener({ time, seconds: 1, gap: false, ready: true, reason: '', metrics: {} });
+    },
+  };
+}
+
+/** Makes an answer whose columns each contain `amount`. */
+function answerOf(
+  kind: 'counter' | 'histogram',
+  { name, step_seconds }: HistoryResolution,
+  times: number[],
+  amount: number,
+): HistoryAnswer {
+  const each = <T>(value: T) => times.map(() => value);
+  const labels = { device: 'sda' };
+  return {
+    metric: 'a_seconds',
+    kind,
+    unit: '',
+    by: [],
+    resolution: name,
+    step_seconds,
+    times,
+    seconds: each(step_seconds),
+    not_ready: [],
+    series: [
+      kind === 'counter'
+        ? { labels, value: each(amount) }
+        : { labels, count: each(amount), sum: each(1), buckets: each([0, amount]) },
+    ],
+  };
+}
+
+test('a view of a metric loads another resolution at once, and drops the answer of the old one', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const requests = catchRequests(t);
+  const view = new FakeElement('div');
+  const { feed, choose } = makeFeed('counter');
+  const end = metricPage(view, feed, 'a_seconds', new URLSearchParams());
+  await requests[0].answer(answerOf('counter', FINE, [1000, 2000], 7));
+  assert.match(view.textContent, /7\/s/);
+  t.mock.timers.tick(2000);
+  assert.equal(requests[1].query.get('since'), '2000');
+  choose(COARSE);
+  assert.deepEqual([requests[2].query.get('resolution'), requests[2].query.get('since')], ['coarse', null]);
+  await requests[2].answer(answerOf('counter', COARSE, [10_000, 20_000], 30));
+  await requests[1].answer(answerOf('counter', FINE, [3000], 7));
+  assert.match(view.textContent, /3\/s/);
+  t.mock.timers.tick(2000);
+  assert.deepEqual(
+    [requests[3].query.get('resolution'), requests[3].query.get('since')],
+    ['coarse', '20000'],
+  );
+  await requests[3].answer(answerOf('counter', COARSE, [30_000], 50));
+  assert.match(view.textContent, /5\/s/);
+  // A slow answer is not requested again and again.
+  t.mock.timers.tick(2000);
+  t.mock.timers.tick(2000);
+  assert.equal(requests.length, 5);
+  end();
+  await requests[4].answer(answerOf('counter', COARSE, [40_000], 90));
+  assert.match(view.textContent, /5\/s/);
 });
