@@ -42,27 +42,35 @@ export function makePanel(
       heat.set(heatData(answer, answer.series[0], { axis: feed.axis, ...feed.range() }));
   };
   const keepMs = () => feed.resolution.keep_seconds * 1000;
+  let newest = 0;
   const load = async () => {
+    const request = ++newest;
     try {
-      answer = await getHistory({ metric, resolution: feed.resolution.name });
+      const loaded = await getHistory({ metric, resolution: feed.resolution.name });
+      // A later reload has replaced this one, and can have another resolution.
+      if (request !== newest) return;
+      answer = loaded;
       failure.hidden = true;
       show();
     } catch (error) {
+      if (request !== newest) return;
       failure.textContent = `No history: ${error instanceof Error ? error.message : error}`;
       failure.hidden = false;
     }
   };
   let asking = false;
   const onColumn = async (column: LiveMessage) => {
-    if (answer === undefined || asking) return;
-    if (feed.resolution.name === 'fine') append(answer, column, keepMs());
+    // A reload can replace `answer` during the request below. Then the column belongs to the replaced answer.
+    const target = answer;
+    if (target?.resolution !== feed.resolution.name || asking) return;
+    if (target.resolution === 'fine') append(target, column, keepMs());
     else {
-      const last = answer.times.at(-1) ?? 0;
+      const last = target.times.at(-1) ?? 0;
       if (column.time - last < feed.resolution.step_seconds * 1000) return;
       asking = true;
       try {
-        const more = await getHistory({ metric, resolution: feed.resolution.name, since: last });
-        extend(answer, more, keepMs());
+        const more = await getHistory({ metric, resolution: target.resolution, since: last });
+        extend(target, more, keepMs());
       } catch {
         // Ignore the error: the banner shows a lost connection, and the next column tries again.
       } finally {

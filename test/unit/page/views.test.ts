@@ -6,12 +6,16 @@ import type { LiveMessage } from '../../../src/page/api.ts';
 import type { Feed } from '../../../src/page/feed.ts';
 import { FakeElement, loadScript } from '../../support/browser.ts';
 
+type View = { textContent: string };
 const { slowPage } = await loadScript<{ slowPage(view: FakeElement, query: URLSearchParams): () => void }>(
   'slow.ts',
 );
 const { metricPage } = await loadScript<{
   metricPage(view: FakeElement, feed: Feed, name: string, query: URLSearchParams): () => void;
 }>('metric.ts');
+const { makePanel } = await loadScript<{
+  makePanel(feed: Feed, options: object): { element: View; destroy(): void };
+}>('panel.ts');
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 interface Pending {
@@ -150,4 +154,36 @@ test('a view of a metric loads another resolution at once, and drops the answer 
   end();
   await requests[4].answer(answerOf('counter', COARSE, [40_000], 90));
   assert.match(view.textContent, /5\/s/);
+});
+
+test('a panel shows only columns of the chosen resolution, in whatever order the answers arrive', async (t) => {
+  const requests = catchRequests(t);
+  const { feed, choose, column } = makeFeed('histogram');
+  const { element, destroy } = makePanel(feed, {
+    metric: 'a_seconds',
+    title: '',
+    height: 100,
+    noun: 'waits',
+  });
+  await requests[0].answer(answerOf('histogram', FINE, [1000, 2000], 1));
+  assert.match(element.textContent, /2 waits in 2 s/);
+  choose(COARSE);
+  choose(FINE);
+  await requests[2].answer(answerOf('histogram', FINE, [1000, 2000, 3000], 1));
+  await requests[1].answer(answerOf('histogram', COARSE, [10_000], 10));
+  assert.match(element.textContent, /3 waits in 3 s/);
+  column(4000);
+  assert.match(element.textContent, /3 waits in 4 s/);
+  // A column that comes between the choice and the answer belongs to the other resolution.
+  choose(COARSE);
+  column(5000);
+  assert.match(element.textContent, /3 waits in 4 s/);
+  await requests[3].answer(answerOf('histogram', COARSE, [10_000], 10));
+  column(20_000);
+  assert.equal(requests[4].query.get('since'), '10000');
+  choose(FINE);
+  await requests[5].answer(answerOf('histogram', FINE, [19_000, 20_000], 1));
+  await requests[4].answer(answerOf('histogram', COARSE, [20_000], 10));
+  assert.match(element.textContent, /2 waits in 2 s/);
+  destroy();
 });
