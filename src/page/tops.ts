@@ -47,8 +47,8 @@ export function makeTops(
   };
   let loading = false;
   const once = async () => {
-    // A background tab needs no update.
-    if (loading || document.hidden) return;
+    // A background tab needs no update. The tables of a recording have only one.
+    if (loading || (document.hidden && timer !== undefined)) return;
     loading = true;
     await load().finally(() => {
       loading = false;

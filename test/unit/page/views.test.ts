@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test';
 import type { HistoryAnswer, HistoryMetric, HistoryResolution } from '../../../src/model/history.ts';
 import type { LiveMessage } from '../../../src/page/api.ts';
 import type { Feed } from '../../../src/page/feed.ts';
-import { FakeElement, loadScript } from '../../support/browser.ts';
+import { FakeElement, fakeDocument, loadScript } from '../../support/browser.ts';
 
 type View = { textContent: string };
 const { slowPage } = await loadScript<{ slowPage(view: FakeElement, query: URLSearchParams): () => void }>(
@@ -16,6 +16,10 @@ const { metricPage } = await loadScript<{
 const { makePanel } = await loadScript<{
   makePanel(feed: Feed, options: object): { element: View; destroy(): void };
 }>('panel.ts');
+const { makeTops } = await loadScript<{ makeTops(feed: Feed): { element: View; destroy(): void } }>(
+  'tops.ts',
+);
+
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 interface Pending {
@@ -186,4 +190,19 @@ test('a panel shows only columns of the chosen resolution, in whatever order the
   await requests[4].answer(answerOf('histogram', COARSE, [20_000], 10));
   assert.match(element.textContent, /2 waits in 2 s/);
   destroy();
+});
+
+test('a recording has its tables even if its page was opened in the background', async (t) => {
+  const requests = catchRequests(t);
+  fakeDocument.hidden = true;
+  t.after(() => {
+    fakeDocument.hidden = false;
+  });
+  const { element } = makeTops(makeFeed('histogram', 'recording').feed);
+  assert.equal(requests.length, 1);
+  await requests[0].answer(answerOf('histogram', FINE, [2000], 4));
+  assert.match(element.textContent, /sda/);
+  const { destroy } = makeTops(makeFeed('histogram').feed);
+  destroy();
+  assert.equal(requests.length, 1, 'a live agent is asked when the page becomes visible');
 });
