@@ -11,6 +11,12 @@ import { tracePage } from './trace.ts';
 
 const app = byId('app');
 const banner = el('div', { class: 'banner bad', role: 'alert', hidden: true });
+const replayBanner = el(
+  'div',
+  { class: 'banner warn' },
+  el('strong', {}, 'A recording, not this machine'),
+  el('span', {}, 'Times are relative to its first event. Every series has the label source="replay".'),
+);
 const tabs = el('nav', { 'aria-label': 'Views', class: 'tabs' });
 const view = el('div', { class: 'view' });
 app.append(tabs, banner, view);
@@ -112,15 +118,7 @@ function rangeChoice({ feed, choose }: Connection): HTMLElement | string {
 
 async function begin(): Promise<void> {
   const status = await getStatus().catch(() => undefined);
-  if (status?.source === 'replay')
-    app.prepend(
-      el(
-        'div',
-        { class: 'banner warn' },
-        el('strong', {}, 'A recording, not this machine'),
-        el('span', {}, 'Times are relative to its first event. Every series has the label source="replay".'),
-      ),
-    );
+  if (status?.source === 'replay') app.prepend(replayBanner);
   if (status !== undefined) {
     tracers = latencyTracers(status);
     onState({ ready: status.ready, problem: status.reason });
