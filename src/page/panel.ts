@@ -11,7 +11,6 @@ export interface PanelOptions {
   metric: string;
   title: string;
   href?: string;
-  hint?: string;
   height: number;
   noun: string;
   onPick?(cell: PickedCell): void;
@@ -22,17 +21,13 @@ export interface Panel {
   destroy(): void;
 }
 
-export function makePanel(
-  feed: Feed,
-  { metric, title, href, hint, height, noun, onPick }: PanelOptions,
-): Panel {
+export function makePanel(feed: Feed, { metric, title, href, height, noun, onPick }: PanelOptions): Panel {
   const heat = makeHeat({ label: title, height, noun, onPick });
   const failure = el('p', { class: 'bad', hidden: true });
   const element = el(
     'section',
     { class: 'card panel' },
     el('h2', {}, href === undefined ? title : el('a', { href }, title)),
-    hint === undefined ? undefined : el('p', { class: 'muted hint' }, hint),
     failure,
     heat.element,
   );
