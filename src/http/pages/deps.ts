@@ -26,7 +26,7 @@ export interface HttpDeps {
   /** Traces of slow operations. Undefined if no kind is enabled. */
   traces?: SlowOperations | undefined;
   exemplars?: Pick<Exemplars, 'ofFamily'> | undefined;
-  /** History of the last minutes. Undefined if the history is disabled. */
+  /** History of the last minutes. Undefined for the reasons in `NO_HISTORY`. */
   history?: ServedHistory | undefined;
   /** Resolves to '', or to why the agent rejected the config. A string is the reason why clients cannot reload. */
   reload: (() => Promise<string>) | string;
@@ -36,6 +36,9 @@ export interface HttpDeps {
   source(): 'live' | 'replay';
   log: Log;
 }
+
+export const NO_HISTORY =
+  'this agent keeps no history: history.enabled is false in its config, or the times of the recording are unknown';
 
 export interface ServedHistory {
   data: HistoryData;

@@ -5,7 +5,7 @@ import type { HistoryData } from '../../history/history.ts';
 import { type HistoryQuery, historyIndex, queryHistory } from '../../history/query.ts';
 import type { SendAnswer } from '../server/answers.ts';
 import { sendText } from '../server/respond.ts';
-import type { HttpDeps } from './deps.ts';
+import { type HttpDeps, NO_HISTORY } from './deps.ts';
 
 const LIMIT = 20;
 const MAX_LIMIT = 1000;
@@ -16,7 +16,7 @@ export function historyRoute(
 ): (request: Request, response: Response) => Promise<void> {
   return async (request, response) => {
     if (deps.history === undefined) {
-      sendText(response, 404, 'the history is off: history.enabled is false in the config');
+      sendText(response, 404, NO_HISTORY);
       return;
     }
     const query = readQuery(request.url, deps.history.data);

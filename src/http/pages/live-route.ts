@@ -3,7 +3,7 @@ import type { Request, Response } from 'express';
 import { liveColumn } from '../../history/query.ts';
 import { sendText } from '../server/respond.ts';
 import { eventText, type Streams } from '../server/streams.ts';
-import type { HttpDeps } from './deps.ts';
+import { type HttpDeps, NO_HISTORY } from './deps.ts';
 
 export function liveRoute(deps: HttpDeps, streams: Streams): (request: Request, response: Response) => void {
   const { history } = deps;
@@ -19,7 +19,7 @@ export function liveRoute(deps: HttpDeps, streams: Streams): (request: Request, 
   );
   return (_request, response) => {
     if (history === undefined) {
-      sendText(response, 404, 'the history is off: history.enabled is false in the config');
+      sendText(response, 404, NO_HISTORY);
       return;
     }
     const hello = {
