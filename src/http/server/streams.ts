@@ -12,7 +12,7 @@ const HEARTBEAT_MS = 15_000;
 const RETRY_MS = 2000;
 
 export interface Streams {
-  /** Starts a stream with the message `first`, or sends a 503 if there are too many streams. */
+  /** Starts a stream with the message `first`, or sends a 503 if there are too many streams or after `close`. */
   open(response: ServerResponse, first: string): void;
   /** Sends a message to all clients whose send buffer is not full. Calls `make` only if there are clients. */
   send(make: () => string): void;
@@ -46,9 +46,10 @@ export function createStreams(
   return {
     open: (response, first) => {
       if (closed || clients.size >= max) {
-        refusals.count('streams', { client: response.socket?.remoteAddress });
+        if (!closed) refusals.count('streams', { client: response.socket?.remoteAddress });
         response.setHeader('Retry-After', 5);
-        sendText(response, 503, `cannot open a stream: ${max} are already open`);
+        const reason = closed ? 'the agent is stopping' : `${max} are already open`;
+        sendText(response, 503, `cannot open a stream: ${reason}`);
         return;
       }
       response.statusCode = 200;

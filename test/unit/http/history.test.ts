@@ -169,6 +169,18 @@ test('a stream begins with a hello and carries each column; hostile names stay w
   assert.deepEqual([column.gap, gap.gap, gap.metrics], [false, true, {}]);
 });
 
+test('a stream that begins while the agent stops is refused for this reason, and not counted', async (t) => {
+  const counted = countedRefusals(quiet);
+  const closed = createStreams(counted.refusals);
+  const stopping = await listen(createApp(deps, { streams: closed }), '127.0.0.1:0', quiet);
+  t.after(() => stopping.close());
+  closed.close();
+  const answer = await fetch(`${stopping.url}/api/v1/live`);
+  assert.equal(answer.status, 503);
+  assert.equal(await answer.text(), 'cannot open a stream: the agent is stopping\n');
+  assert.deepEqual(counted.totals, {});
+});
+
 test('500 clients that never read hold at most 50 streams, cost no memory each second, and are cut off', {
   timeout: 60_000,
 }, async (t) => {
