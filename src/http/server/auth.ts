@@ -31,6 +31,7 @@ export interface Authenticator {
   known(credentials: Credentials, users: Users): 'right' | 'wrong' | undefined;
   /** Checks with bcrypt, and caches the result. Never settles if the client disconnects. */
   look(credentials: Credentials, users: Users, asker: Asker): Promise<Verdict>;
+  /** Cuts off the current check, and begins no other one. */
   close(): void;
 }
 
@@ -57,6 +58,7 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
   const looks = new Map<string, Look>();
   const queue = createFairQueue<Look>(QUEUE);
   let looking = false;
+  let closed = false;
   /** Networks that must wait, and the timer that ends the wait of each. */
   const resting = new Map<string, NodeJS.Timeout>();
 
@@ -70,7 +72,7 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
   };
 
   const next = async (): Promise<void> => {
-    if (looking) return;
+    if (looking || closed) return;
     const look = queue.next((network) => resting.has(network));
     if (look === undefined) return;
     looking = true;
@@ -81,7 +83,7 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
       verdict = matches && look.isUser ? 'right' : 'wrong';
       remember(results[verdict], look.key, verdict === 'right' ? MAX_RIGHT : MAX_WRONG);
     } catch (error) {
-      log.error({ reason: reasonOf(error) }, 'could not check a password');
+      if (!closed) log.error({ reason: reasonOf(error) }, 'could not check a password');
     }
     looking = false;
     settle(look, verdict);
@@ -136,6 +138,7 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
       return promise;
     },
     close: () => {
+      closed = true;
       for (const timer of resting.values()) clearTimeout(timer);
       hasher.close();
     },

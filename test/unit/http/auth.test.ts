@@ -235,6 +235,21 @@ test('if the thread dies, the password is neither accepted nor rejected, and the
   auth.close();
 });
 
+test('a check that the end of the agent cuts off is no error, and no other check begins', async () => {
+  const { hasher, questions } = slowHasher();
+  const errors: string[] = [];
+  const log = { ...quiet, error: (_fields: object, message: string) => errors.push(message) };
+  const auth = createAuthenticator(log, { ...hasher, close: () => questions[0].fail() });
+  const users = new Map([['alice', hashOf('secret')]]);
+  const look = auth.look({ user: 'alice', password: 'secret' }, users, asker());
+  void auth.look({ user: 'alice', password: 'other' }, users, asker({ network: 'elsewhere' }));
+  auth.close();
+  assert.equal(await look, 'busy');
+  await settled();
+  assert.deepEqual(errors, []);
+  assert.equal(questions.length, 1);
+});
+
 test('the thread compares as htpasswd, Go and others do, and ends when it is not needed', async () => {
   const hasher = createHasher(50);
   assert.equal(await hasher.compare('alice123', ALICE), true);
