@@ -18,6 +18,7 @@ import { liveHostFacts } from '../src/host/facts.ts';
 import { MetricStore } from '../src/metrics/store.ts';
 import { openCapture } from '../src/tracedat/read.ts';
 import { pagesOf, passes } from './passes.ts';
+import { plainLoop } from './plain-loop.ts';
 import { ended, median, workload } from './support.ts';
 
 const ROUNDS = 25;
@@ -55,7 +56,8 @@ export async function benchPipeline(): Promise<void> {
 }
 
 const STEPS = [
-  ['copy', 'copy of the pages (part of both below)'],
+  ['copy', 'copy of the pages (part of all below)'],
+  ['plain', 'plain loop: copy, walk, pair syscalls and count'],
   ['decode', 'decode and merge, copy included'],
   ['aggregate', 'decode, merge and aggregate, copy included'],
 ] as const;
@@ -83,12 +85,14 @@ async function measure(file: string): Promise<void> {
   }
   const { events = 0, types = 0 } = measured.get('aggregate') ?? {};
   console.log(`\npage to metric: ${events} mixed events of ${types} types, ${ROUNDS} rounds`);
-  console.log(`${'step'.padEnd(44)} ns/event   min   median`);
+  console.log(`${'step'.padEnd(50)} ns/event   min   median`);
   for (const [step, title] of STEPS) {
     const perEvent = (measured.get(step)?.times ?? []).map((ms) => (ms * 1e6) / events);
     const [low, mid] = [Math.min(...perEvent), median(perEvent)].map((v) => v.toFixed(1).padStart(6));
-    console.log(`${title.padEnd(44)}          ${low}   ${mid}`);
+    console.log(`${title.padEnd(50)}          ${low}   ${mid}`);
   }
+  const best = (step: Step) => Math.min(...(measured.get(step)?.times ?? []));
+  console.log(`all steps / the plain loop: ${(best('aggregate') / best('plain')).toFixed(2)}`);
 }
 
 function measureStep(file: string, step: Step): Measured {
@@ -114,7 +118,8 @@ function measureStep(file: string, step: Step): Measured {
     return 0;
   };
   const decodeOnly: EventPlan = { ...plan, dispatcher: makeDispatcher([]) };
-  const pass = step === 'copy' ? copy : passes(cpus, pages, layout, step === 'decode' ? decodeOnly : plan);
+  const replayed = () => passes(cpus, pages, layout, step === 'decode' ? decodeOnly : plan);
+  const pass = step === 'copy' ? copy : step === 'plain' ? plainLoop(capture.metadata, pages) : replayed();
   const times: number[] = [];
   let events = 0;
   for (let round = 0; round < ROUNDS; round++) {
