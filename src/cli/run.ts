@@ -245,7 +245,10 @@ function waitForEnd(log: Log, endAtOnce: () => Promise<void> | undefined): End {
     again: async (signal) => {
       if (atOnce) return;
       atOnce = true;
-      log.warn({ signal }, 'second signal received: restoring changed files, then exiting immediately');
+      log.warn(
+        { signal },
+        "second signal received: restoring the kernel's tracing settings, then exiting without waiting",
+      );
       await endAtOnce();
       process.exit(EXIT_FAILED);
     },

@@ -212,7 +212,7 @@ function makeComplete(
   };
 }
 
-/** A row of the histograms is a device and an operation; of the counter, also an action. */
+/** The histograms have a series per device and operation, the counter one per device, operation and action. */
 function declareSeries(context: ProbeContext, options: BlkOptions) {
   const key = (row: number, operation: number) => row * OPERATIONS.length + operation;
   const labels = (at: number) => [

@@ -44,7 +44,7 @@ export interface TimerlatOptions extends CpuOptions {
 
 export const timerlat: ProbeModule<TimerlatOptions> = {
   name: 'timerlat',
-  help: 'How late a timer interrupt and the real-time thread that it wakes start to run.',
+  help: 'How late a timer interrupt starts to run, and how late the real-time thread that the interrupt wakes.',
   byDefault: false,
   choosesForKind: 'chooses the CPUs',
   rate: 'low',

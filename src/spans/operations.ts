@@ -1,6 +1,6 @@
 /**
- * Makes spans of the operations that declared metrics (model/declared-metric.ts) measure: in the traces of slow
- * syscalls, and in traces of the kind `metrics`.
+ * Makes spans of the operations that are measured by declared metrics (model/declared-metric.ts). The spans are in the
+ * traces of slow syscalls and in traces of the kind `metrics`.
  */
 import type { Operation } from '../model/intervals.ts';
 import type { KindOptions } from '../model/span.ts';

@@ -141,7 +141,7 @@ test('what somebody switched off is on again after a minute', async () => {
   assert.match(await readiness(agent), /^503/, 'not before the time it says');
   await until(() => readiness(agent), isReady, 'undone');
   assert.deepEqual(Object.keys(files).map(read), before);
-  assert.match(agent.stderr(), /undid a change by another user.*tracing_on/);
+  assert.match(agent.stderr(), /undid a change by another program.*tracing_on/);
   const { events } = await until(
     async () => ({ events: (await agent.scrape()).sum('ftrace_exporter_events_read_total') }),
     ({ events }) => events > 0,

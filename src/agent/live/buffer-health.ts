@@ -174,10 +174,13 @@ function undoOne(instance: Instance, step: Undo, { log }: Shared): void {
     if (step.isList) emptyList(join(instance.dir, step.file));
     if (step.isList) instance.add(step.file, step.value.split(/\s+/).filter(Boolean));
     else instance.set(step.file, step.value);
-    log.warn({ file: join(instance.dir, step.file), restored: step.value }, 'undid a change by another user');
+    log.warn(
+      { file: join(instance.dir, step.file), restored: step.value },
+      'undid a change by another program',
+    );
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
-    log.error({ reason: error.message }, 'cannot undo a change by another user');
+    log.error({ reason: error.message }, 'cannot undo a change by another program');
   }
 }
 

@@ -59,7 +59,7 @@ function eventsOf(
   return events;
 }
 
-/** Removes ended spans from the end of `open`. Returns whether the last one left contains `span`; true if none. */
+/** Removes the last spans of `open` that end before `span` begins. Returns whether the span before them contains it. */
 function fits(open: SpanRecord[], span: SpanRecord): boolean {
   while (open.length > 0 && nsBetween(open[open.length - 1], span) >= open[open.length - 1].durationNs)
     open.pop();

@@ -30,8 +30,8 @@ export interface QueueLimits {
 /** Number of networks whose last turn is remembered. */
 const MAX_NETWORKS = 1024;
 /**
- * Number of user names whose last turn is remembered. Other names come first. With a low limit, a flood of guessed
- * names soon evicts a real user's name, and so delays the user less.
+ * Number of user names whose last turn is remembered. A name that is not remembered comes first. The limit is low, so
+ * that a flood of guessed names soon replaces a real user's name, and this user comes first again.
  */
 const MAX_NAMES = 64;
 

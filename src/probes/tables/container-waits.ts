@@ -70,7 +70,7 @@ export interface ContainerWaits {
    * task; 0 if there was none.
    */
   switched(cpu: number, next: number, slot: number, entering: number, tag: number): number;
-  /** Counts the time since `sinceNs` as a wait for an idle CPU. */
+  /** Counts the time since `sinceNs` as time that a task waited although its CPU was idle. */
   waitedForNothing(slot: number, sinceNs: TimestampNs): void;
   /** Adds the waits up to `now` to the pairs. */
   settle(): void;

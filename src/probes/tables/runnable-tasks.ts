@@ -94,8 +94,8 @@ export function makeRunnableTasks(containers: WaitsByContainer | undefined): Run
 function makeQueues({ tasks, lostUntil }: Tables, { waits, slotOf, preempted }: WaitsByContainer) {
   const { now } = waits;
   /**
-   * Task `pid` was woken on an idle CPU, but the CPU now switches to another task. The wait up to now counts as a wait
-   * for an idle CPU.
+   * Task `pid` was woken on an idle CPU, but the CPU now switches to another task. The time up to now counts as time
+   * that the task waited although its CPU was idle.
    */
   const passedOver = (pid: number, cpu: number): void => {
     const place = tasks.at(pid);
