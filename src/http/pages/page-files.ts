@@ -45,6 +45,7 @@ export function createPageFiles(send: SendAnswer): PageFiles {
       if (file === undefined) {
         file = load(path);
         loaded.set(name, file);
+        file.catch(() => loaded.delete(name));
       }
       const { type, plain, compressed } = await file;
       const wantsGzip = acceptsGzip(request.headers['accept-encoding']?.toString());

@@ -1,6 +1,7 @@
 /** Everything that the page loads must come from the agent and be small, and the agent must serve no other files. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import fs, { readdirSync, readFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import type { AddressInfo, Server } from 'node:net';
 import { after, before, test } from 'node:test';
 import { createApp } from '../../../src/http/pages/app.ts';
@@ -11,11 +12,20 @@ const MOST_BYTES = 200 << 10;
 let server: Server;
 let base = '';
 before(async () => {
-  server = createApp(idleDeps).listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  server = await serve();
+  base = addressOf(server);
 });
 after(() => server.close());
+
+async function serve(): Promise<Server> {
+  const one = createApp(idleDeps).listen(0, '127.0.0.1');
+  await new Promise((resolve) => one.once('listening', resolve));
+  return one;
+}
+
+function addressOf(one: Server): string {
+  return `http://127.0.0.1:${(one.address() as AddressInfo).port}`;
+}
 
 /** Paths that a document or a module loads. */
 function pathsIn(text: string): string[] {
@@ -59,6 +69,23 @@ test('scripts, styles and compression have their headers; other names are not fo
   assert.equal(style.headers.get('content-type'), 'text/css; charset=utf-8');
   for (const name of ['', 'nope.js', '..%2fapp.ts', '%2e%2e%2fmain.ts', 'main.ts/', '__proto__'])
     assert.equal((await fetch(`${base}/page/${name}`)).status, 404, name);
+});
+
+test('a file that could not be read is read again at the next request', async (t) => {
+  const fresh = await serve();
+  t.after(() => fresh.close());
+  const url = `${addressOf(fresh)}/page/page.css`;
+  const read = t.mock.method(fs, 'readFileSync', () => {
+    throw Object.assign(new Error('too many open files'), { code: 'EMFILE' });
+  });
+  syncBuiltinESMExports();
+  try {
+    assert.equal((await fetch(url)).status, 500);
+  } finally {
+    read.mock.restore();
+    syncBuiltinESMExports();
+  }
+  assert.equal((await fetch(url)).status, 200);
 });
 
 test('no module makes markup from text', () => {
