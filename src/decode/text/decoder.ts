@@ -77,15 +77,15 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   /**
    * Counts a line that can't be parsed, and makes probes drop the operations in progress on its CPU (-1: on all CPUs).
    */
-  const broken = (cpu: number, bytes: Uint8Array, from: number, end: number, why: string): number => {
+  const broken: EventTextOptions['broken'] = (cpu, size, bytes, from, end, why) => {
     const stop = skipLine(bytes, from, end);
     // For a comment of function_graph, `bytes` is a copy.
     const isLine = bytes === current;
     if (endsOpen && isFinal && isLine && stop === end) {
       isCut = true;
-      if (cpu >= 0) tally.uncount(cpu);
       return stop;
     }
+    if (cpu >= 0) tally.count(cpu, prefix.timestampNs, size);
     const offset = consumed + lineFrom - started;
     brokenLines.add(cpu, tally.latestNs(), why, { bytes, from: isLine ? lineFrom : from, end: stop, offset });
     return stop;
@@ -185,6 +185,6 @@ function makeOtherLines(options: {
       if (stop >= 0) return stop;
     }
     if (position.inUnknown && !isLikePrefix(bytes, from, end)) return skipLine(bytes, from, end);
-    return broken(-1, bytes, from, end, 'it does not begin with TASK-PID [CPU] FLAGS TIMESTAMP:');
+    return broken(-1, 0, bytes, from, end, 'it does not begin with TASK-PID [CPU] FLAGS TIMESTAMP:');
   };
 }

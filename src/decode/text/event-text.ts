@@ -38,8 +38,11 @@ export interface EventTextOptions extends LineTypes {
   tally: Tally;
   /** Calls the handler of a record. */
   handOut(type: LineType, length: number): void;
-  /** Counts a line that can't be parsed. Returns where the next line begins. */
-  broken(cpu: number, bytes: Uint8Array, from: number, end: number, why: string): number;
+  /**
+   * Counts a line that can't be parsed, and its event of `size` bytes if the line contains a CPU (`cpu` is not -1).
+   * Returns where the next line begins.
+   */
+  broken(cpu: number, size: number, bytes: Uint8Array, from: number, end: number, why: string): number;
 }
 
 /** Makes the function that decodes an event's text and returns where the next line begins. */
@@ -68,12 +71,14 @@ export function makeEventText(options: EventTextOptions) {
       const stop = matcher.match(programs[i], place, bytes, from, end);
       if (stop >= 0) return deliver(type, matcher.recordLength(), stop);
     }
-    tally.count(prefix.cpu, prefix.timestampNs, type.recordBytes);
     for (let i = 0; i < others.length; i++) {
       const stop = matcher.match(others[i], place, bytes, from, end);
-      if (stop >= 0) return stop;
+      if (stop < 0) continue;
+      tally.count(prefix.cpu, prefix.timestampNs, type.recordBytes);
+      return stop;
     }
-    return broken(prefix.cpu, bytes, from, end, `its text does not match the known formats of ${type.event}`);
+    const why = `its text does not match the known formats of ${type.event}`;
+    return broken(prefix.cpu, type.recordBytes, bytes, from, end, why);
   }
 
   function numberedEvent(bytes: Uint8Array, from: number, end: number): number {
@@ -84,11 +89,12 @@ export function makeEventText(options: EventTextOptions) {
         if (stop >= 0) return deliver(type, matcher.recordLength(), stop);
       }
     }
-    tally.count(prefix.cpu, prefix.timestampNs, USUAL_RECORD_BYTES);
+    const size = USUAL_RECORD_BYTES;
     const other = numberedEventAt(bytes, from, end);
-    if (other !== undefined && !numbered.some(({ event }) => event === other))
-      return skipLine(bytes, from, end);
-    return broken(prefix.cpu, bytes, from, end, 'it is not a record of a supported tracer');
+    if (other === undefined || numbered.some(({ event }) => event === other))
+      return broken(prefix.cpu, size, bytes, from, end, 'it is not a record of a supported tracer');
+    tally.count(prefix.cpu, prefix.timestampNs, size);
+    return skipLine(bytes, from, end);
   }
 
   return function eventText(bytes: Uint8Array, from: number, end: number): number {

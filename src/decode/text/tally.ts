@@ -5,9 +5,7 @@ import type { TextTarget } from './types.ts';
 export interface Tally {
   /** Counts an event with `size` bytes in the ring buffer. Calls `onLoss` first if `lose` was called for the CPU. */
   count(cpu: number, stamp: TimestampNs, size: number): void;
-  /** Subtracts an event whose line is cut off at the end of the text. */
-  uncount(cpu: number): void;
-  /** Counts lost events. The next `count` of the CPU calls `onLoss`. */
+  /** Counts lost events of a CPU. The next `count` of the CPU calls `onLoss`. */
   lose(cpu: number, events: number): void;
   events(cpu: number): number;
   recordBytes(cpu: number): number;
@@ -35,9 +33,6 @@ export function makeTally(cpuCount: number, target: Pick<TextTarget, 'onLoss'>):
       }
       if (stamp < latest[0]) late++;
       else latest[0] = stamp;
-    },
-    uncount: (cpu) => {
-      counts[cpu]--;
     },
     lose: (cpu, events) => {
       lost[cpu] += events;

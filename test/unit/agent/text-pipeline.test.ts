@@ -155,6 +155,15 @@ describe('the text pipeline', () => {
     }
   });
 
+  it('counts no event, no byte and no late event for a line that is cut off at the end', () => {
+    const cut = wakeup(2, 1, 1).slice(0, -20);
+    const { pipeline, seen } = pipelineOf({ reads: [wakeup(1, 2) + cut], endsOpen: true });
+    pipeline.flush();
+    assert.ok(pipeline.endsCut());
+    assert.deepEqual([pipeline.events(1), pipeline.bytesRead(1), pipeline.lateEvents()], [0, 0, 0]);
+    assert.deepEqual(seen.slice(-1), ['1']);
+  });
+
   it('continues after lines that make no sense, and discards on every CPU what was open then', () => {
     const { pipeline, seen } = pipelineOf({
       reads: [`${wakeup(1, 1)}nonsense\n${wakeup(2, 2)}`],
