@@ -27,7 +27,7 @@ interface Account {
 
 export type Finding = 'even' | 'taken' | 'cleared';
 
-/** What this agent has read from one CPU's buffer. `givenUp`: pages or lines that it could not fully decode. */
+/** What this agent has read from one CPU's buffer. `givenUp`: see `EventStream`. */
 export interface OwnCount {
   events: number;
   givenUp: number;

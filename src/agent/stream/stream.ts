@@ -22,7 +22,7 @@ export interface EventStream {
   events(cpu: number): number;
   /** Events that were read but not yet processed. Undefined if unknown. */
   pendingEvents(cpu: number): number | undefined;
-  /** Pages of this CPU, or text lines of all CPUs, that could not be decoded completely. */
+  /** Pages of this CPU, or text lines without a CPU, that could not be decoded completely. */
   givenUp(cpu: number): number;
   /** Call this after an interruption of recording. Drops operations that began before `untilNs`. */
   voidUntil(untilNs: TimestampNs): void;

@@ -48,9 +48,10 @@ export interface TextStream extends EventStream, Pick<TextDecoder, 'broken' | 'e
 
 export function makeTextPipeline(options: TextPipelineOptions): TextStream {
   const { source, plan, losses } = options;
-  let errors = 0;
-  const decoder = makeDecoder(options, () => {
-    errors++;
+  /** Lines that contain no CPU. The decoder counts the events of all other lines. */
+  let withoutCpu = 0;
+  const decoder = makeDecoder(options, (cpu) => {
+    if (cpu < 0) withoutCpu++;
   });
   const roundBytes = Math.max(LEAST_ROOM, options.roundBytes ?? ROUND_BYTES);
   const text = new Uint8Array(HOLD_BACK + roundBytes + LEAST_ROOM);
@@ -128,7 +129,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
     events: (cpu) => decoder.events(cpu),
     // One line of function_graph stands for one or two events.
     pendingEvents: () => (waitingBytes === 0 && !options.isGraph ? 0 : undefined),
-    givenUp: () => errors,
+    givenUp: () => withoutCpu,
     voidUntil: (untilNs) => {
       gapUntil = untilNs;
       tellGap();
@@ -140,7 +141,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
   };
 }
 
-function makeDecoder(options: TextPipelineOptions, onError: () => void): TextDecoder {
+function makeDecoder(options: TextPipelineOptions, onError: (cpu: number) => void): TextDecoder {
   const { plan, functions, cpuCount, isGraph, endsOpen = false } = options;
   return makeTextDecoder({
     ...{ types: plan.types, dispatcher: plan.dispatcher, functions, cpuCount, isGraph, endsOpen },
@@ -148,7 +149,7 @@ function makeDecoder(options: TextPipelineOptions, onError: () => void): TextDec
       onLoss: plan.onLoss,
       onBroken: plan.onBroken ?? plan.onLoss,
       onError: (cpu, error, cause) => {
-        onError();
+        onError(cpu);
         options.onError(cpu, error, cause);
       },
     },

@@ -174,6 +174,16 @@ describe('the text pipeline', () => {
     assert.deepEqual(seen.slice(2), ['1', 'text_line on CPU -1', ...voided, '2']);
   });
 
+  it('counts the event of an unreadable line, unless the line lacks its CPU', () => {
+    const reads = [wakeup(1, 1, 1).replace('prio=', 'priority='), '', 'nonsense\n', ''];
+    const { pipeline } = pipelineOf({ reads, lost: none });
+    pipeline.tick(1e12, 100);
+    assert.deepEqual([pipeline.events(1), pipeline.givenUp(0), pipeline.givenUp(1)], [1, 0, 0]);
+    pipeline.tick(1e12, 100);
+    assert.deepEqual([pipeline.events(1), pipeline.givenUp(0), pipeline.givenUp(1)], [1, 1, 1]);
+    assert.equal(pipeline.broken().count, 2);
+  });
+
   it('refuses loose lines, which replay reads from files, because a task could forge them', () => {
     const line = wakeup(7, 2);
     const loose: Record<string, string> = {
