@@ -65,6 +65,11 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
   const tellGap = (): void => {
     for (let cpu = 0; cpu < options.cpuCount; cpu++) plan.onLoss(cpu, gapUntil);
   };
+  /** Drops the operations that began during the interruption. */
+  const endGap = (): void => {
+    if (gapUntil > 0) tellGap();
+    gapUntil = 0;
+  };
 
   const visitLoss = (cpu: number, lost: number): void => {
     const before = lostBefore[cpu] ?? 0;
@@ -111,11 +116,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
       const endsAtMs = performance.now() + (options.longestTickMs ?? LONGEST_TICK_MS);
       for (let i = 0; i < maxRounds; i++) {
         if (round(tickStart)) {
-          // Drop the operations that began during the interruption.
-          if (gapUntil > 0 && tickStart >= gapUntil) {
-            tellGap();
-            gapUntil = 0;
-          }
+          if (tickStart >= gapUntil) endGap();
           return true;
         }
         if (performance.now() > endsAtMs) return false;
@@ -123,6 +124,8 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
       return false;
     },
     flush: () => {
+      while (gapUntil > 0 && !round(gapUntil));
+      endGap();
       while (!round(Number.POSITIVE_INFINITY));
     },
     bytesRead: (cpu) => decoder.recordBytes(cpu),

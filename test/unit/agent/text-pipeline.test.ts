@@ -370,6 +370,16 @@ describe('an interruption of the recording, in text', () => {
     );
   });
 
+  it('is announced again when the rest is read', () => {
+    const reads = [wakeup(1, 10), wakeup(2, 20), wakeup(3, 30)];
+    const { pipeline, seen } = pipelineOf({ reads, cpuCount: 1, lost: none });
+    pipeline.voidUntil(20e6);
+    pipeline.flush();
+    const announced = 'loss of CPU 0 until 20';
+    const steps = seen.filter((what) => what !== 'read' && what !== 'dry');
+    assert.deepEqual(steps, [announced, '1', '2', announced, '3']);
+  });
+
   it('of function_graph, lines are not compared with the kernel’s count of events', () => {
     assert.equal(pipelineOf({ reads: [] }).pipeline.pendingEvents(0), 0);
     assert.equal(pipelineOf({ reads: [], isGraph: true }).pipeline.pendingEvents(0), undefined);
