@@ -47,7 +47,10 @@ function fieldOf(format: EventFormat, name: string): FieldFormat | undefined {
 }
 
 function wordsOf(format: EventFormat, field: FieldFormat | undefined, width: number, mask?: number): Word[] {
-  if (field === undefined) return [{ at: -1, up: 0, down: 0, mask: -1 }];
+  if (field === undefined) {
+    const zero = { at: 0, up: 0, down: 0, mask: 0 };
+    return [{ ...zero, at: -1 }, zero].slice(0, width);
+  }
   const { name, offset, size, signed, array } = field;
   const isWhole = size === 8 ? (offset & 3) === 0 : (offset & 3) + size <= 4;
   if (array || !isWhole || ![1, 2, 4, 8].includes(size))

@@ -147,6 +147,20 @@ describe('keys', () => {
     assert.deepEqual(masked.durations('ftrace_x_seconds'), { count: 1, sum: 100 });
   });
 
+  test('the CPU of one event, and a field of 64 bits of the other', () => {
+    const sides = [
+      { start: 'lock_addr', end: 'cpu' },
+      { start: 'cpu', end: 'lock_addr' },
+    ];
+    for (const side of sides) {
+      const s = declared({ name: 'lock_seconds', start: BEGIN, end: END, key: [side, 'common_pid'] });
+      s.feed(BEGIN, { ts: 1000, by: 7, cpu: 2, lock_addr: 2n });
+      s.feed(BEGIN, { ts: 1100, by: 8, cpu: 2, lock_addr: 2n });
+      s.feed(END, { ts: 1200, by: 7, cpu: 2, lock_addr: 2n });
+      assert.deepEqual(s.durations('ftrace_lock_seconds'), { count: 1, sum: 200 }, side.start);
+    }
+  });
+
   test('a table that is full gives up the older half', () => {
     const s = declared({ name: 'lock_seconds', start: BEGIN, end: END, key: 'lock_addr' });
     for (let i = 0; i <= 16384; i++) s.feed(BEGIN, { ts: 1000 + i, lock_addr: i, flags: 0 });
