@@ -15,11 +15,12 @@ export interface TracingUse {
 export function tracingUse(root: string): TracingUse {
   const dir = join(root, 'instances');
   const topLevelTracer = (tryReadText(join(root, 'current_tracer')) ?? '').trim();
+  let instances: string[] = [];
   try {
-    const instances = readdirSync(dir).sort();
+    instances = readdirSync(dir).sort();
     accessSync(dir, constants.W_OK);
     return { topLevelTracer, instances, instancesRefused: '' };
   } catch (error) {
-    return { topLevelTracer, instances: [], instancesRefused: errnoOf(error) || 'failed' };
+    return { topLevelTracer, instances, instancesRefused: errnoOf(error) || 'failed' };
   }
 }
