@@ -70,13 +70,19 @@ export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelC
             ]);
           else down.delete(before);
           if (reading === undefined) return;
-          for (const { values, hits } of reading.entries) {
-            const key = values.join(' ');
-            const last = before.get(key) ?? 0;
-            before.set(key, hits);
-            // A lower value means that another user has cleared the trigger's counts.
-            if (hits !== last) visit(values, hits > last ? hits - last : hits);
-          }
+          const { entries } = reading;
+          const keys = entries.map(({ values }) => values.join(' '));
+          const grown = keys.filter(
+            (key, i) => entries[i].hits >= (before.get(key) ?? Number.POSITIVE_INFINITY),
+          );
+          // If a key is missing or has fewer hits, another user has cleared the counts. But if the kernel lacks memory
+          // to sort the entries, it shows none.
+          if (keys.length > 0 && grown.length < before.size) before.clear();
+          entries.forEach(({ values, hits }, i) => {
+            const more = hits - (before.get(keys[i]) ?? 0);
+            before.set(keys[i], hits);
+            if (more > 0) visit(values, more);
+          });
           if (reading.dropped < droppedBefore) droppedBefore = 0;
           if (reading.dropped > droppedBefore)
             self.lostBefore(probe, 'no_room', reading.dropped - droppedBefore);
