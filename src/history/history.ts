@@ -24,7 +24,7 @@ export interface HistoryData {
 }
 
 export interface History extends HistoryData {
-  /** Adds the column that ends at `endMs` (Unix time). `isReady` is false if not all requested events arrived. */
+  /** Adds the column that ends at `endMs` (Unix time). `isReady`: whether the agent was ready then. */
   take(snapshots: readonly MetricSnapshot[], endMs: number, isReady: boolean): void;
   /** Records that there is no snapshot at `endMs`. The time from the previous to the next snapshot becomes a gap. */
   miss(endMs: number): void;

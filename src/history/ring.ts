@@ -7,7 +7,7 @@ export interface Column {
   spanMs: number;
   /** Encoded differences (see column.ts). Undefined for a gap. */
   bytes: Uint8Array | undefined;
-  /** Whether all requested events arrived. If not, counts may be too low. */
+  /** Whether the agent was ready at the end of the column. If not, counts may be too low. */
   isReady: boolean;
 }
 

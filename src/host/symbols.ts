@@ -1,6 +1,7 @@
 /**
  * Finds kernel functions by address, in /proc/kallsyms or other lists. An address is two 32-bit words, because a double
- * cannot hold it exactly. A patched place is where ftrace patches a call into a function; tracers record its address.
+ * cannot hold it exactly. A *patched place* is the instruction of a function that ftrace replaces with a call to its
+ * own code. Tracers record the address of this instruction.
  */
 import { readFileSync } from 'node:fs';
 import { errnoOf } from '../model/errors.ts';

@@ -7,7 +7,7 @@ import { makeTraceClock } from '../stream/clock.ts';
 import type { EventStream } from '../stream/stream.ts';
 
 const CHORES_EVERY_NS = 1e9;
-/** Per tick; a round reads a few pages of each CPU. Only a bug reaches this limit. */
+/** Rounds per tick. A round reads a few pages of the CPUs that are furthest behind. */
 export const MOST_ROUNDS = 4096;
 
 export interface Drained {

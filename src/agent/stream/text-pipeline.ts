@@ -55,7 +55,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
   });
   const roundBytes = Math.max(LEAST_ROOM, options.roundBytes ?? ROUND_BYTES);
   const text = new Uint8Array(HOLD_BACK + roundBytes + LEAST_ROOM);
-  /** Length of the start of `text` that is not decoded yet. */
+  /** Number of bytes of `text` that are not decoded yet. They are at its beginning. */
   let waitingBytes = 0;
   const lostBefore: number[] = [];
   const spent: PhaseTimes = { readMs: 0, decodeMs: 0 };

@@ -134,7 +134,7 @@ function userProblem(name: string, hash: unknown): string | undefined {
   return undefined;
 }
 
-/** Checks every entry itself. z.record would skip `__proto__`, and a server without users admits everyone. */
+/** Checks every entry itself: z.record skips a user named `__proto__`. Without any user, the server admits everyone. */
 const users = z.unknown().transform((section, context): ReadonlyMap<string, string> => {
   const entries = isMap(section ?? {}) ? Object.entries(section ?? {}) : undefined;
   if (entries === undefined) {

@@ -22,7 +22,7 @@ export class HandlerNames {
   readonly #rows = new Map<string, number>();
   readonly #lists: KnownName[][] = Array.from({ length: BUCKETS }, () => []);
 
-  /** Returns the row of a name with `*`. */
+  /** Returns the row of a name. The caller has already replaced the number of a queue in it by `*`. */
   row(name: string): number {
     const existing = this.#rows.get(name);
     if (existing !== undefined) return existing;

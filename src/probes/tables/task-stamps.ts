@@ -1,7 +1,7 @@
 /**
  * Stores a time (stamp) and a number (tag) per task, in a two-level table without hashing. Pids are 1 … 4,194,303
- * (PID_MAX_LIMIT in include/linux/threads.h). A chunk is the memory for 1024 consecutive pids. All chunks are in one
- * pair of arrays, so a look-up costs only two loads.
+ * (PID_MAX_LIMIT in include/linux/threads.h). A *place* is a task's index in the arrays of stamps and tags. A
+ * *chunk* is the part of the arrays for 1024 consecutive pids. A look-up costs only two loads.
  */
 import type { TimestampNs } from '../../model/time.ts';
 
