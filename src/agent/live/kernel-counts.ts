@@ -75,15 +75,18 @@ export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelC
           const grown = keys.filter(
             (key, i) => entries[i].hits >= (before.get(key) ?? Number.POSITIVE_INFINITY),
           );
-          // If a key is missing or has fewer hits, another user has cleared the counts. But if the kernel lacks memory
-          // to sort the entries, it shows none.
-          if (keys.length > 0 && grown.length < before.size) before.clear();
+          // Another user has cleared the counts if a key is missing or has fewer hits, or if fewer hits found no room.
+          // But if the kernel lacks memory to sort the entries, it shows none.
+          const isMissing = keys.length > 0 && grown.length < before.size;
+          if (isMissing || reading.dropped < droppedBefore) {
+            before.clear();
+            droppedBefore = 0;
+          }
           entries.forEach(({ values, hits }, i) => {
             const more = hits - (before.get(keys[i]) ?? 0);
             before.set(keys[i], hits);
             if (more > 0) visit(values, more);
           });
-          if (reading.dropped < droppedBefore) droppedBefore = 0;
           if (reading.dropped > droppedBefore)
             self.lostBefore(probe, 'no_room', reading.dropped - droppedBefore);
           droppedBefore = reading.dropped;

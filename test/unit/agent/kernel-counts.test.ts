@@ -110,6 +110,19 @@ test('what finds no room is lost', (t) => {
   assert.equal(k.lost(), 11);
 });
 
+test('keys and hits without room show together that another user has cleared the counts', (t) => {
+  const k = counting(t);
+  const count = k.counts.count('metrics/a', REQUEST);
+  k.fileIs(part(entry(1, '0', 5), { dropped: 4 }));
+  assert.deepEqual(visited(count), ['1 0: 5']);
+  k.fileIs(part(entry(1, '0', 1), { dropped: 6 }));
+  assert.deepEqual(visited(count), ['1 0: 1']);
+  assert.equal(k.lost(), 10);
+  k.fileIs(part(entry(1, '0', 7)));
+  assert.deepEqual(visited(count), ['1 0: 7']);
+  assert.equal(k.lost(), 10);
+});
+
 test('a trigger that somebody pauses or removes turns its probe off', (t) => {
   const k = counting(t);
   const count = k.counts.count('metrics/a', REQUEST);
