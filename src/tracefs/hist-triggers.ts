@@ -17,7 +17,10 @@ export interface HistTrigger {
 }
 
 export interface HistReading {
+  /** Empty also if the kernel lacks memory to sort the entries. */
   entries: { values: bigint[]; hits: number }[];
+  /** Number of hits that the kernel counted, also in entries that it does not show. NaN if the file does not say. */
+  hits: number;
   /** Number of hits that the kernel did not count, because its table was full. */
   dropped: number;
   isPaused: boolean;
@@ -55,6 +58,11 @@ export function parseHist(text: string, keys: readonly string[]): HistReading | 
     values: Array.from(values.matchAll(/: +(\d+)/g), ([, value]) => BigInt(value)),
     hits: Number(hits),
   }));
-  const dropped = Number(/^ *Dropped: (\d+)/m.exec(part)?.[1] ?? 0);
-  return { entries, dropped, isPaused: / \[paused\]$/m.test(part) };
+  const total = (name: string) => Number(new RegExp(`^ *${name}: (\\d+)`, 'm').exec(part)?.[1] ?? Number.NaN);
+  return {
+    entries,
+    hits: total('Hits'),
+    dropped: total('Dropped') || 0,
+    isPaused: / \[paused\]$/m.test(part),
+  };
 }

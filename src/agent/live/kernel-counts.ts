@@ -48,11 +48,12 @@ export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelC
       const used = started(request);
       const { trigger } = used;
       const before = new Map<string, number>();
-      let droppedBefore = 0;
+      let [hitsBefore, droppedBefore] = [0, 0];
       if (used.users > 1) {
         // Subtract the hits from before this count began.
         const begun = trigger.read();
         for (const { values, hits } of begun?.entries ?? []) before.set(values.join(' '), hits);
+        hitsBefore = begun?.hits ?? 0;
         droppedBefore = begun?.dropped ?? 0;
       }
       return {
@@ -75,10 +76,10 @@ export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelC
           const grown = keys.filter(
             (key, i) => entries[i].hits >= (before.get(key) ?? Number.POSITIVE_INFINITY),
           );
-          // Another user has cleared the counts if a key is missing or has fewer hits, or if fewer hits found no room.
-          // But if the kernel lacks memory to sort the entries, it shows none.
+          // Another user has cleared the counts if a key is missing or has fewer hits, or if a total is lower. But if the
+          // kernel lacks memory to sort the entries, it shows only the totals.
           const isMissing = keys.length > 0 && grown.length < before.size;
-          if (isMissing || reading.dropped < droppedBefore) {
+          if (isMissing || reading.hits < hitsBefore || reading.dropped < droppedBefore) {
             before.clear();
             droppedBefore = 0;
           }
@@ -89,6 +90,7 @@ export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelC
           });
           if (reading.dropped > droppedBefore)
             self.lostBefore(probe, 'no_room', reading.dropped - droppedBefore);
+          hitsBefore = reading.hits;
           droppedBefore = reading.dropped;
         },
       };

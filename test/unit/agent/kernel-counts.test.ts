@@ -12,8 +12,15 @@ import { fakeTracefs } from '../tracefs/fake.ts';
 const EVENT = 'raw_syscalls:sys_exit';
 const REQUEST = { event: EVENT, keys: ['id', 'ret'], room: 300 };
 
+function hitsOf(entries: string): number {
+  return [...entries.matchAll(/hitcount: +(\d+)/g)].reduce((sum, [, hits]) => sum + Number(hits), 0);
+}
+
 /** The text about one trigger in the file `hist`, as Linux 6.1 writes it. */
-function part(entries: string, { keys = 'id,ret', dropped = 0, state = 'active' } = {}): string {
+function part(
+  entries: string,
+  { keys = 'id,ret', hits = hitsOf(entries), dropped = 0, state = 'active' } = {},
+): string {
   return `# event histogram
 #
 # trigger info: hist:keys=${keys}:vals=hitcount:sort=hitcount:size=512 [${state}]
@@ -21,7 +28,7 @@ function part(entries: string, { keys = 'id,ret', dropped = 0, state = 'active' 
 
 ${entries}
 Totals:
-    Hits: 7
+    Hits: ${hits}
     Entries: 1
     Dropped: ${dropped}
 `;
@@ -81,10 +88,37 @@ test('all hits count after another user has cleared the counts', (t) => {
   k.fileIs(part(entry(2, '0', 5)));
   assert.deepEqual(visited(count), ['2 0: 5']);
   // The kernel has no memory to sort the entries.
-  k.fileIs(part(''));
+  k.fileIs(part('', { hits: 5 }));
   assert.deepEqual(visited(count), []);
   k.fileIs(part(entry(1, '0', 8) + entry(2, '0', 6)));
   assert.deepEqual(visited(count), ['1 0: 8', '2 0: 1']);
+});
+
+test('a reading without entries shows by its total that another user has cleared the counts', (t) => {
+  for (const hits of [0, 3]) {
+    const k = counting(t);
+    const count = k.counts.count('metrics/a', REQUEST);
+    k.fileIs(part(entry(1, '0', 5)));
+    assert.deepEqual(visited(count), ['1 0: 5']);
+    k.fileIs(part('', { hits }));
+    assert.deepEqual(visited(count), []);
+    k.fileIs(part(entry(1, '0', 7)));
+    assert.deepEqual(visited(count), ['1 0: 7']);
+  }
+});
+
+test('a count without the total of hits notices a clear by the keys', (t) => {
+  const k = counting(t);
+  const count = k.counts.count('metrics/a', REQUEST);
+  const fileIs = (entries: string) => k.fileIs(part(entries).replace(/ *Hits:.*\n/, ''));
+  fileIs(entry(1, '0', 5));
+  assert.deepEqual(visited(count), ['1 0: 5']);
+  fileIs('');
+  assert.deepEqual(visited(count), []);
+  fileIs(entry(1, '0', 7));
+  assert.deepEqual(visited(count), ['1 0: 2']);
+  fileIs(entry(1, '0', 3));
+  assert.deepEqual(visited(count), ['1 0: 3']);
 });
 
 test('the key common_cpu is found as 7.3 names it', (t) => {
