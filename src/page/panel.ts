@@ -38,8 +38,10 @@ export function makePanel(feed: Feed, { metric, title, href, height, noun, onPic
   };
   const keepMs = () => feed.resolution.keep_seconds * 1000;
   let newest = 0;
+  let isLoading = false;
   const load = async () => {
     const request = ++newest;
+    isLoading = true;
     try {
       const loaded = await getHistory({ metric, resolution: feed.resolution.name });
       // A later reload has replaced this one, and can have another resolution.
@@ -49,27 +51,36 @@ export function makePanel(feed: Feed, { metric, title, href, height, noun, onPic
       show();
     } catch (error) {
       if (request !== newest) return;
+      // The next column loads again.
+      answer = undefined;
       failure.textContent = `No history: ${error instanceof Error ? error.message : error}`;
       failure.hidden = false;
+    } finally {
+      if (request === newest) isLoading = false;
     }
   };
-  let asking = false;
+  /** The answer for which newer columns are requested. */
+  let asking: HistoryAnswer | undefined;
   const onColumn = async (column: LiveMessage) => {
     // A reload can replace `answer` during the request below. Then the column belongs to the replaced answer.
     const target = answer;
-    if (target?.resolution !== feed.resolution.name || asking) return;
+    if (target?.resolution !== feed.resolution.name) {
+      if (!isLoading) void load();
+      return;
+    }
+    if (asking === target) return;
     if (target.resolution === 'fine') append(target, column, keepMs());
     else {
       const last = target.times.at(-1) ?? 0;
       if (column.time - last < feed.resolution.step_seconds * 1000) return;
-      asking = true;
+      asking = target;
       try {
         const more = await getHistory({ metric, resolution: target.resolution, since: last });
         extend(target, more, keepMs());
       } catch {
         // Ignore the error: the banner shows a lost connection, and the next column tries again.
       } finally {
-        asking = false;
+        if (asking === target) asking = undefined;
       }
     }
     show();

@@ -25,6 +25,7 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 interface Pending {
   query: URLSearchParams;
   answer(document: object): Promise<void>;
+  refuse(status: number, message: string): Promise<void>;
 }
 
 /** Collects the requests of the page, which the test answers in the order that it chooses. */
@@ -36,6 +37,10 @@ function catchRequests(t: TestContext): Pending[] {
       query: new URLSearchParams(path.split('?')[1]),
       answer: async (document) => {
         resolve({ ok: true, json: async () => document });
+        await settled();
+      },
+      refuse: async (status, message) => {
+        resolve({ ok: false, status, headers: new Headers(), text: async () => message });
         await settled();
       },
     });
@@ -187,8 +192,41 @@ test('a panel shows only columns of the chosen resolution, in whatever order the
   assert.equal(requests[4].query.get('since'), '10000');
   choose(FINE);
   await requests[5].answer(answerOf('histogram', FINE, [19_000, 20_000], 1));
+  column(21_000);
+  assert.match(element.textContent, /2 waits in 3 s/);
   await requests[4].answer(answerOf('histogram', COARSE, [20_000], 10));
+  assert.match(element.textContent, /2 waits in 3 s/);
+  destroy();
+});
+
+test('a panel loads again with the next column after the agent refused', async (t) => {
+  const requests = catchRequests(t);
+  const { feed, choose, column } = makeFeed('histogram');
+  const { element, destroy } = makePanel(feed, {
+    metric: 'a_seconds',
+    title: '',
+    height: 100,
+    noun: 'waits',
+  });
+  await requests[0].refuse(503, 'busy');
+  assert.match(element.textContent, /No history: busy/);
+  column(1000);
+  column(2000);
+  assert.equal(requests.length, 2, 'it loads once at a time');
+  await requests[1].answer(answerOf('histogram', FINE, [1000, 2000], 1));
   assert.match(element.textContent, /2 waits in 2 s/);
+  for (const resolution of [COARSE, COARSE, FINE]) {
+    const at: number = requests.length;
+    choose(resolution);
+    await requests[at].refuse(429, 'too many requests');
+    column(20_000);
+    assert.deepEqual(
+      [requests[at + 1].query.get('resolution'), requests[at + 1].query.get('since')],
+      [resolution.name, null],
+    );
+    await requests[at + 1].answer(answerOf('histogram', resolution, [10_000, 20_000], 5));
+    assert.match(element.textContent, /10 waits in/);
+  }
   destroy();
 });
 
