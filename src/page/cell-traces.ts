@@ -56,5 +56,6 @@ export async function cellTraces(
 export function noTraces(error: unknown): string {
   if (error instanceof ApiError && error.status === 404)
     return 'Slow operations are not traced: add a kind to spans.kinds in the config, such as syscalls.';
+  if (error instanceof ApiError) return `The agent answers with the error ${error.status}: ${error.message}`;
   return `The agent does not answer: ${error instanceof Error ? error.message : String(error)}`;
 }

@@ -1,6 +1,6 @@
 /** Searches the traces of slow operations in the agent's memory. */
 import type { SlowAnswer } from '../model/slow.ts';
-import { getJson } from './api.ts';
+import { ApiError, getJson } from './api.ts';
 import { noTraces } from './cell-traces.ts';
 import { el } from './dom.ts';
 import { traceTable } from './trace-table.ts';
@@ -41,13 +41,13 @@ export function slowPage(view: HTMLElement, query: URLSearchParams): () => void 
     el('label', {}, 'Kind', kind),
     el('button', {}, 'Search'),
   );
-  const search = async () => {
+  const search = async (wantedKind = kind.value): Promise<void> => {
     const wanted = new URLSearchParams({ limit: String(LIMIT), q: text.value });
     if (least.value !== '') wanted.set('min', String(Number(least.value) / 1000));
-    if (kind.value !== '') wanted.set('kind', kind.value);
+    if (wantedKind !== '') wanted.set('kind', wantedKind);
     try {
       const { kinds, traces } = await getJson<SlowAnswer>(`api/v1/slow?${wanted}`);
-      offer(kinds, kind.value);
+      offer(kinds, kinds.includes(kind.value) ? kind.value : '');
       results.replaceChildren(
         el(
           'p',
@@ -57,6 +57,8 @@ export function slowPage(view: HTMLElement, query: URLSearchParams): () => void 
         ...(traces.length === 0 ? [] : [traceTable(traces)]),
       );
     } catch (error) {
+      // The kind in the URL may not be enabled.
+      if (wantedKind !== '' && error instanceof ApiError && error.status === 400) return search('');
       results.replaceChildren(el('p', {}, noTraces(error)));
     }
   };

@@ -67,6 +67,27 @@ test('a shared link of a search applies its kind from the first search on', asyn
   assert.deepEqual([options(), select.value], [['', 'block', 'syscalls'], 'block']);
 });
 
+test('a shared link with a kind that is not enabled searches all kinds', async (t) => {
+  const requests = catchRequests(t);
+  const view = new FakeElement('div');
+  slowPage(view, new URLSearchParams('kind=block&min=-1'));
+  const [select] = view.all('select');
+  await requests[0].refuse(400, 'kind must be an enabled kind: syscalls');
+  assert.deepEqual([requests[1].query.get('kind'), requests[1].query.get('min')], [null, '-0.001']);
+  await requests[1].refuse(400, 'min must not be negative');
+  assert.match(view.textContent, /The agent answers with the error 400: min must not be negative/);
+  assert.equal(requests.length, 2, 'it does not search again and again');
+  view.all('form')[0].dispatchEvent(new Event('submit', { cancelable: true }));
+  await requests[2].refuse(400, 'kind must be an enabled kind: syscalls');
+  await requests[3].answer({ kinds: ['syscalls'], traces: [] });
+  assert.match(view.textContent, /0 operations in memory match/);
+  assert.deepEqual(
+    select.all('option').map(({ value }) => value),
+    ['', 'syscalls'],
+  );
+  assert.equal(select.value, '');
+});
+
 const FINE = { name: 'fine', step_seconds: 1, keep_seconds: 300, columns: 1, from: 0, to: 2000 };
 const COARSE = { ...FINE, name: 'coarse', step_seconds: 10, keep_seconds: 3600 };
 
