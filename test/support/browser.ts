@@ -46,10 +46,6 @@ export class FakeElement extends EventTarget {
   set value(value: string) {
     this.#value = value;
   }
-  /** Number of options of a `select`. */
-  get length(): number {
-    return this.all('option').length;
-  }
 
   append(...children: (FakeElement | string)[]): void {
     this.#insert(this.children.length, children);
