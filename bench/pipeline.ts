@@ -84,6 +84,10 @@ async function measure(file: string): Promise<void> {
     );
   }
   const { events = 0, types = 0 } = measured.get('aggregate') ?? {};
+  for (const step of ['plain', 'decode'] as const) {
+    const own = measured.get(step)?.events;
+    if (own !== events) throw new Error(`${step}: ${own} events instead of ${events}`);
+  }
   console.log(`\npage to metric: ${events} mixed events of ${types} types, ${ROUNDS} rounds`);
   console.log(`${'step'.padEnd(50)} ns/event   min   median`);
   for (const [step, title] of STEPS) {

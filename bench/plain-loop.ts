@@ -13,8 +13,8 @@ const ENTER = 'raw_syscalls:sys_enter';
 const EXIT = 'raw_syscalls:sys_exit';
 const MOST_PIDS = 1 << 22;
 const MOST_SYSCALLS = 1024;
-/** Buckets per histogram: one for each power of two of nanoseconds. */
-const BUCKETS = 64;
+/** Buckets per histogram: one for 0 ns and for each power of two of nanoseconds. The last has no upper limit. */
+const BUCKETS = 33;
 
 /** Returns a function that does this for all pages, and returns the number of events. */
 export function plainLoop(metadata: TraceMetadata, pages: readonly Uint8Array[][]): () => number {
@@ -68,7 +68,7 @@ export function plainLoop(metadata: TraceMetadata, pages: readonly Uint8Array[][
           stamps[pid] = 0;
           const ns = now - since;
           const row = words[data + idAt] & (MOST_SYSCALLS - 1);
-          counts[row * BUCKETS + 31 - Math.clz32(ns)]++;
+          counts[row * BUCKETS + 32 - Math.clz32(Math.min(ns, 0xffffffff))]++;
           sums[row] += ns;
         }
       }
