@@ -186,15 +186,13 @@ test('a view of a metric loads another resolution at once, and drops the answer 
   assert.match(view.textContent, /5\/s/);
 });
 
+const openPanel = (feed: Feed) =>
+  makePanel(feed, { metric: 'a_seconds', title: '', height: 100, noun: 'waits' });
+
 test('a panel shows only columns of the chosen resolution, in whatever order the answers arrive', async (t) => {
   const requests = catchRequests(t);
   const { feed, choose, column } = makeFeed('histogram');
-  const { element, destroy } = makePanel(feed, {
-    metric: 'a_seconds',
-    title: '',
-    height: 100,
-    noun: 'waits',
-  });
+  const { element, destroy } = openPanel(feed);
   await requests[0].answer(answerOf('histogram', FINE, [1000, 2000], 1));
   assert.match(element.textContent, /2 waits in 2 s/);
   choose(COARSE);
@@ -223,12 +221,7 @@ test('a panel shows only columns of the chosen resolution, in whatever order the
 test('a panel loads again with the next column after the agent refused', async (t) => {
   const requests = catchRequests(t);
   const { feed, choose, column } = makeFeed('histogram');
-  const { element, destroy } = makePanel(feed, {
-    metric: 'a_seconds',
-    title: '',
-    height: 100,
-    noun: 'waits',
-  });
+  const { element, destroy } = openPanel(feed);
   await requests[0].refuse(503, 'busy');
   assert.match(element.textContent, /No history: busy/);
   column(1000);
