@@ -8,6 +8,7 @@ import { parseFormat } from '../src/decode/format.ts';
 import { PADDING, TIME_EXTEND, TIME_STAMP, TWO_POW_27 } from '../src/decode/page.ts';
 import type { PageLayout } from '../src/model/format.ts';
 import type { TraceMetadata } from '../src/model/source.ts';
+import { TWO_POW_32 } from '../src/model/time.ts';
 
 const ENTER = 'raw_syscalls:sys_enter';
 const EXIT = 'raw_syscalls:sys_exit';
@@ -47,6 +48,7 @@ export function plainLoop(metadata: TraceMetadata, pages: readonly Uint8Array[][
         continue;
       }
       if (form === TIME_STAMP) {
+        // Not `absoluteStamp`: with a call for this rare case, V8 makes the loop half as slow again.
         now = delta + (words[at + 1] >>> 0) * TWO_POW_27 + Math.floor(now / 2 ** 59) * 2 ** 59;
         at += 2;
         continue;
@@ -89,5 +91,5 @@ export function plainLoop(metadata: TraceMetadata, pages: readonly Uint8Array[][
 
 function pageStamp(words: Int32Array, { timestampOffset }: PageLayout): number {
   const at = timestampOffset >> 2;
-  return (words[at] >>> 0) + (words[at + 1] >>> 0) * 2 ** 32;
+  return (words[at] >>> 0) + (words[at + 1] >>> 0) * TWO_POW_32;
 }
