@@ -47,8 +47,6 @@ export interface BootOptions {
    */
   quietLimitMs: number;
   serialLog: string;
-  /** Emulates one CPU at a time. That is slower, but code that the kernel patches can never run half patched. */
-  oneAtATime: boolean;
   /** Called now and then while the guest runs. Its return value changes when the guest makes progress. */
   onProgress(): number;
 }
@@ -90,7 +88,7 @@ export async function boot(kernel: Kernel, options: BootOptions): Promise<Outcom
   }
   const serial = openSync(serialLog, 'w');
   try {
-    const ended = await runQemu(qemuArguments(kernel, options, { disks, initramfs }), serial, options);
+    const ended = await runQemu(qemuArguments(kernel, share, { disks, initramfs }), serial, options);
     return outcomeOf(ended, share, readFileSync(serialLog, 'latin1'));
   } finally {
     closeSync(serial);
@@ -100,7 +98,7 @@ export async function boot(kernel: Kernel, options: BootOptions): Promise<Outcom
 
 function qemuArguments(
   kernel: Kernel,
-  { share, oneAtATime }: BootOptions,
+  share: string,
   { disks: [disk, nvme], initramfs }: { disks: readonly string[]; initramfs: string },
 ): string[] {
   // An oops ends the boot: what runs after it proves nothing.
@@ -108,8 +106,9 @@ function qemuArguments(
   const common = 'security_model=none,multidevs=remap';
   return [
     // No protection keys: with emulated ones V8, which protects its code with them, was seen to abort.
-    // Always emulates: nested KVM, if a machine offers it, fails in ways of its own.
-    ...['-accel', `tcg,thread=${oneAtATime ? 'single' : 'multi'}`],
+    // Always emulates: nested KVM, if a machine offers it, fails in ways of its own. Emulates one CPU at a time, because
+    // otherwise a CPU can run code that the kernel is patching on the other one (an oops with "int3").
+    ...['-accel', 'tcg,thread=single'],
     ...[
       '-cpu',
       'max,-pku',

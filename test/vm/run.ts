@@ -111,9 +111,8 @@ async function testKernel(recipe: Recipe, { files, tracers, saveCaptures }: Choi
     let outcome: Outcome;
     for (let attempt = 1; ; attempt++) {
       const script = guestScript(recipe.name, remaining, tracers);
-      const oneAtATime = attempt > 1;
       const limits = { timeLimitMs: TIME_LIMIT_MS, quietLimitMs: QUIET_LIMIT_MS };
-      outcome = await boot(kernel, { script, share, ...limits, serialLog, oneAtATime, onProgress });
+      outcome = await boot(kernel, { script, share, ...limits, serialLog, onProgress });
       const stumbled = stumbleOf(outcome);
       remaining = remaining.filter((file) => statusOf(share, file) !== '0');
       // A kernel that crashes or stands still under emulation proves nothing about the product. What then failed or did
