@@ -7,6 +7,7 @@ import { loadAgentConfig } from '../src/agent/main/compose-config.ts';
 import { onlineCpus } from '../src/host/cpus.ts';
 import { createInstance, type Instance } from '../src/tracefs/instance.ts';
 import { findTracefs } from '../src/tracefs/mount.ts';
+import { saveNoTaskNames } from '../src/tracefs/task-names.ts';
 import { median, workload } from './support.ts';
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 9);
@@ -47,6 +48,7 @@ export function benchRecording(): void {
       );
       try {
         instance.prepare({ bufferBytesPerCpu: 4 * 2 ** 20, subbufferBytes: 4096, clock: 'mono' });
+        saveNoTaskNames(instance);
         instance.enable(events);
         instance.start();
         const tracedNs = pinned(program, times);

@@ -9,6 +9,7 @@ import { listLines } from './journal/control-forms.ts';
 import { isTopLevelOwner } from './journal/owners.ts';
 import { bootId, type JournalEntry, loadEntries } from './journal/state.ts';
 import type { JournalPlace } from './journal/store.ts';
+import { tracingDirs } from './others.ts';
 import { groupOf, traitsOf } from './tracer-traits.ts';
 
 const GRAPH_LISTS = ['set_graph_function', 'set_graph_notrace'];
@@ -68,12 +69,7 @@ interface OtherTracer {
 
 /** Returns the tracers that run at the top level and in instances, except in the directory `own`. */
 function otherTracers(root: string, own: string): OtherTracer[] {
-  const instances = join(root, 'instances');
-  let names: string[] = [];
-  try {
-    names = readdirSync(instances);
-  } catch {}
-  return [root, ...names.map((name) => join(instances, name))]
+  return tracingDirs(root)
     .filter((dir) => dir !== own)
     .map((dir) => ({ dir, tracer: tryReadText(join(dir, 'current_tracer'))?.trim() ?? 'nop' }))
     .filter(({ tracer }) => tracer !== 'nop');

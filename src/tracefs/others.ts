@@ -1,4 +1,4 @@
-/** Finds other users of ftrace for the command `doctor`. Writes nothing. */
+/** Finds other users of ftrace. Writes nothing. */
 import { accessSync, constants, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../model/errors.ts';
@@ -22,5 +22,15 @@ export function tracingUse(root: string): TracingUse {
     return { topLevelTracer, instances, instancesRefused: '' };
   } catch (error) {
     return { topLevelTracer, instances, instancesRefused: errnoOf(error) || 'failed' };
+  }
+}
+
+/** Returns the directories of the top level and of all instances. Omits the instances if they cannot be listed. */
+export function tracingDirs(root: string): string[] {
+  const instances = join(root, 'instances');
+  try {
+    return [root, ...readdirSync(instances).map((name) => join(instances, name))];
+  } catch {
+    return [root];
   }
 }

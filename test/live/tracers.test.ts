@@ -4,13 +4,28 @@
  */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { tracingDirs } from '../../src/tracefs/others.ts';
 import { makeBench, TRACEFS } from '../support/agent.ts';
 
 const bench = makeBench('live-tracers');
 
 const offered = readFileSync(`${TRACEFS}/available_tracers`, 'utf8').trim().split(/\s+/);
+
+test('the kernel saves names of tasks only for an agent that reads text', async () => {
+  const isEnabled = (dir: string) => readFileSync(join(dir, 'events/enable'), 'utf8').trim() !== '0';
+  const others = () => tracingDirs(TRACEFS).filter(isEnabled);
+  const before = others();
+  const raw = await bench.start({});
+  const isAlone = [...before, ...others()].every((dir) => dir === raw.dir);
+  const text = await bench.start({ reader: 'trace_pipe' });
+  const options = [raw, text].map(({ dir }) => readFileSync(join(dir, 'trace_options'), 'utf8'));
+  if (isAlone) assert.match(options[0], /^norecord-cmd$/m);
+  assert.match(options[1], /^record-cmd$/m);
+  for (const agent of [raw, text]) assert.equal(await agent.stop(), 0, agent.stderr());
+});
 
 test('the default probes read as text end as they do read raw: well, and with nothing left', async () => {
   const agent = await bench.start({ reader: 'trace_pipe' });

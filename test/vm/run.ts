@@ -29,7 +29,7 @@ import { trimCapture } from './trim.ts';
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const FIXTURES = join(REPOSITORY, 'test/fixtures/captures');
 /** Live tests that hold for any kernel, beside the lab's own. */
-const LIVE = ['test/live/formats.test.ts', 'test/live/syscalls.test.ts', 'test/live/probes.test.ts'];
+const LIVE = ['formats', 'syscalls', 'probes', 'task-names'].map((name) => `test/live/${name}.test.ts`);
 const TIME_LIMIT_MS = 45 * 60_000;
 const FILE_LIMIT_S = 720;
 /** The guest ends a test file that takes longer, if its kernel still runs. */

@@ -1,10 +1,11 @@
 /** Opens the buffers of a live capture, and switches them to another config. */
 import type { AgentConfig } from '../../config/schema.ts';
 import type { MarkerStatus, ProbeStatus } from '../../model/status.ts';
-import { type BuffersInForce, COPY_MARKERS } from '../../tracefs/buffers.ts';
+import { type BufferRequest, type BuffersInForce, COPY_MARKERS } from '../../tracefs/buffers.ts';
 import type { KernelFeatures } from '../../tracefs/features.ts';
 import { type Instance, quietly } from '../../tracefs/instance.ts';
 import { receiveMarkers, startCopies } from '../../tracefs/markers.ts';
+import { saveNoTaskNames } from '../../tracefs/task-names.ts';
 import { endProbes } from '../plan/kept-probes.ts';
 import type { EnabledProbe, EventPlan } from '../plan/plan.ts';
 import type { SpanCapture } from '../slow/span-capture.ts';
@@ -72,6 +73,24 @@ export function planOfEvents(
     countInKernel: kernel.counts?.count,
     made: plan?.made,
   });
+}
+
+/** Prepares the instance for events. Throws `KernelError`. */
+export function prepareEvents(
+  instance: Instance,
+  sizes: Omit<BufferRequest, 'clock'>,
+  { shared, enabled }: { shared: Shared; enabled: readonly EnabledProbe[] },
+): BuffersInForce {
+  const inForce = instance.prepare({ ...sizes, clock: 'mono' });
+  // The text that a reader or a tracer gets from the kernel contains names.
+  const needsNames =
+    shared.config.reader === 'trace_pipe' || enabled.some(({ module }) => module.tracer !== undefined);
+  if (!needsNames && !saveNoTaskNames(instance))
+    shared.log.debug(
+      {},
+      'the kernel saves the names of tasks for the agent, because another user records events',
+    );
+  return inForce;
 }
 
 /** Opens the buffers that are not open yet. Returns all buffers, in the order in which a tick drains them. */
@@ -150,7 +169,8 @@ export function replaceSources(
   if (events === undefined) {
     endProbes(shared.store, live.plan?.made ?? [], planned.plan.made);
     const sizes = shareOfMemory(shared, memoryShare(sources.enabled), planned.plan.rate);
-    if (planned.plan.events.length > 0) live.inForce = instance.prepare({ ...sizes, clock: 'mono' });
+    if (planned.plan.events.length > 0)
+      live.inForce = prepareEvents(instance, sizes, { shared, enabled: sources.enabled });
   }
   const opened = openBuffers(live, sources, planned);
   const names = new Set(namesOf(sources));

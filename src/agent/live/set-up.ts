@@ -21,7 +21,15 @@ import { describe } from './describe.ts';
 import { defineEvents } from './dynamic-events.ts';
 import { eventSymbols } from './function-symbols.ts';
 import { openKernelCounts } from './kernel-counts.ts';
-import { type Kernel, type Live, memoryShare, openBuffers, planOfEvents, replaceSources } from './live.ts';
+import {
+  type Kernel,
+  type Live,
+  memoryShare,
+  openBuffers,
+  planOfEvents,
+  prepareEvents,
+  replaceSources,
+} from './live.ts';
 import { makeOwnThreads } from './own-threads.ts';
 import { type LiveOptions, runCapture } from './run.ts';
 import { type Shared, shareOfMemory } from './shared.ts';
@@ -71,7 +79,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   const { plan } = planned;
   const share = memoryShare(sources.enabled);
   const sizes = shareOfMemory(shared, share, plan.events.length > 0 ? plan.rate : undefined);
-  const inForce = instance.prepare({ ...sizes, clock: 'mono' });
+  const inForce = prepareEvents(instance, sizes, { shared, enabled: sources.enabled });
   if (config.reader === 'trace_pipe') setOptions(instance, textOptions('nop'));
   const threads = await learnOwnThreads(instance, options.markFromMain);
   shared.own.add(threads.ids);
