@@ -70,6 +70,8 @@ export async function connect(
     isStale = false;
     void refresh().catch(() => {
       isStale = true;
+      // A recording has no later column that could repeat the attempt.
+      if (feed.axis === 'recording') setTimeout(tryRefresh, REFRESH_MS);
     });
   };
   const hello = (message: Hello) => {

@@ -22,11 +22,11 @@ globalThis.EventSource = class extends EventTarget {
 } as unknown as typeof EventSource;
 
 /** Connects a feed. `send` sends an event of the live stream; `answers` decides whether the agent answers. */
-async function open(t: TestContext) {
+async function open(t: TestContext, index = INDEX) {
   const agent = { answers: true };
   t.mock.method(globalThis, 'fetch', async () => {
     if (!agent.answers) throw new TypeError('network error');
-    return { ok: true, json: async () => INDEX };
+    return { ok: true, json: async () => index };
   });
   const { feed } = await connect(() => {});
   const loads = { count: 0 };
@@ -58,6 +58,21 @@ test('views load again after a reconnection, and later if the agent did not answ
   assert.equal(loads.count, 2);
   await column(1_700_000_030_000);
   assert.equal(loads.count, 2);
+});
+
+test('views of a recording load again without a column', async (t) => {
+  const { agent, loads, send } = await open(t, { ...INDEX, axis: 'recording' });
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  agent.answers = false;
+  await send('error');
+  await send('hello', HELLO);
+  agent.answers = true;
+  t.mock.timers.tick(5000);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(loads.count, 1);
+  t.mock.timers.tick(10_000);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(loads.count, 1);
 });
 
 test('views load again if the clock of the agent was set back', async (t) => {
