@@ -41,6 +41,8 @@ export interface HealthWatchParts {
   voidOpen(): void;
   /** Called when recording was or may have been interrupted. */
   onPause(): void;
+  /** Called before the agent undoes a change. With some tracers, the kernel then empties the buffer. */
+  beforeUndo(): void;
   /** Called at each check. Other users can change the size. */
   onSize(bufferBytesPerCpu: number): void;
 }
@@ -93,6 +95,7 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
     setImmediate(() => {
       isUndoing = false;
     });
+    parts.beforeUndo();
     for (const { undo: steps = [] } of changes)
       for (const step of steps) undoOne(instance, step, parts.shared);
     voidOpen();

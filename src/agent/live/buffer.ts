@@ -76,7 +76,7 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
   const losses = openLosses(parts, open?.stream, voidOpen);
   const health = makeHealthWatch({
     ...{ instance, plan, disks, settings, stopsWhen, shared, voidOpen },
-    onPause: losses.pause,
+    ...{ onPause: losses.pause, beforeUndo: losses.emptiedByAgent },
     onSize: (bytes) => {
       rule.bufferBytesPerCpu = bytes;
     },

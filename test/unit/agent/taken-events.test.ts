@@ -30,9 +30,11 @@ const TASK = 7;
 const FILL = 'ftrace_exporter_buffer_fill_ratio';
 const MIB = 1 << 20;
 const silent = () => {};
-const log = { debug: silent, info: silent, warn: silent, error: silent };
 
 function openFake(t: TestContext, probe: string) {
+  const warnings: string[] = [];
+  const warn = (_: object, message: string) => void warnings.push(message);
+  const log = { debug: silent, info: silent, warn, error: silent };
   const root = fakeTracefs(t, {});
   const dir = join(root, 'instances/a');
   mkdirSync(join(dir, 'per_cpu/cpu0'), { recursive: true });
@@ -84,9 +86,20 @@ function openFake(t: TestContext, probe: string) {
       pageBytes: 4096,
     },
   };
+  const clear = () => {
+    unread.length = 0;
+    readEvents = 0;
+    count();
+  };
+  /** When recording is switched on, the kernel empties the buffer of some tracers. */
+  const set = (file: string) => {
+    if (file !== 'tracing_on') return;
+    state.recording = true;
+    clear();
+  };
   const instance = {
     ...{ root, name: 'a', dir, state: () => ({ ...state }) },
-    ...{ set: silent, enable: silent, start: silent, stop: silent, remove: () => [] },
+    ...{ set, enable: silent, start: silent, stop: silent, remove: () => [] },
   } as unknown as Instance;
   const shared = {
     ...{ config: { drainIntervalMs: 1 }, root, store, self, log, host, onlineCpus: [0], onError },
@@ -123,11 +136,8 @@ function openFake(t: TestContext, probe: string) {
       for (let i = 0; i < events; i++) assert.ok(take());
     },
     /** Somebody empties the buffer, which resets the kernel's counters. */
-    clear: () => {
-      unread.length = 0;
-      readEvents = 0;
-      count();
-    },
+    clear,
+    warnings,
     calls: () => {
       const { histogram } = sampleOf('ftrace_syscall_duration_seconds');
       return [...(histogram?.counts ?? [])].reduce((sum, n) => sum + n, 0);
@@ -205,6 +215,23 @@ test('a buffer that somebody emptied voids the call that was open, also if it is
     tick();
     assert.deepEqual([calls(), loss()?.cleared, loss()?.taken], [0, 1, 0], `${refill} more`);
   }
+});
+
+test('a buffer that was emptied because the agent switched recording on again is nobody else’s doing', (t) => {
+  const { buffer, state, record, tick, clear, warnings } = openFake(t, 'syscalls');
+  record(ENTER, 100);
+  tick();
+  state.recording = false;
+  buffer.check(0);
+  buffer.check(60_000);
+  assert.equal(state.recording, true);
+  tick();
+  assert.deepEqual(warnings, ['undid a change by another program']);
+  record(EXIT, 102);
+  tick();
+  clear();
+  tick();
+  assert.match(warnings[1], /another user has emptied this buffer/);
 });
 
 test('the pace of draining and the fill ratio follow a buffer that somebody resized', async (t) => {
