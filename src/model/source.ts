@@ -10,6 +10,11 @@ export interface PageSource {
    * `KernelError`.
    */
   readPage(cpu: number, into: Uint8Array): number;
+  /**
+   * Copies up to `into.length` pages, each to an array of `PageLayout.pageSize` bytes. Returns the number of bytes: fewer
+   * than requested if the CPU has no further page now. Absent if the source can read only single pages.
+   */
+  readPages?(cpu: number, into: readonly Uint8Array[]): number;
 }
 
 /** A source of trace text: `trace_pipe`, or a file. Implementations never block. */

@@ -1,5 +1,5 @@
 /** Reads raw sub-buffers from `per_cpu/cpuN/trace_pipe_raw`, without blocking. Source: tracing_buffers_read(). */
-import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync, readvSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, KernelError } from '../model/errors.ts';
 import type { PageSource } from '../model/source.ts';
@@ -7,6 +7,7 @@ import { ONLINE_FILE, readCpuList } from './cpu-dirs.ts';
 import { refusal } from './files.ts';
 
 export interface LivePages extends PageSource {
+  readPages(cpu: number, into: readonly Uint8Array[]): number;
   /** Adapts to CPUs that went online or offline. Do not call this while reading the CPUs that `cpus()` returned. */
   refresh(): void;
   /** Closes all files. While they are open, the kernel does not remove the instance or change its tracer. */
@@ -61,12 +62,12 @@ export function openLivePages(instanceDir: string, pageSize: number, onlineFile 
     readable = files.flatMap((file, cpu) => (file === undefined ? [] : [cpu]));
   };
 
-  const readPage = (cpu: number, into: Uint8Array): number => {
+  const read = (cpu: number, copy: (fd: number) => number): number => {
     const file = files[cpu];
     if (file === undefined) return 0;
     for (let tries = 0; tries < INTERRUPTED_TRIES; tries++) {
       try {
-        const length = readSync(file.fd, into, 0, pageSize, null);
+        const length = copy(file.fd);
         if (length === 0) file.drained = !file.online;
         return length;
       } catch (error) {
@@ -93,5 +94,12 @@ export function openLivePages(instanceDir: string, pageSize: number, onlineFile 
     close();
     throw error;
   }
-  return { cpus: () => readable, readPage, refresh, close };
+  return {
+    cpus: () => readable,
+    readPage: (cpu, into) => read(cpu, (fd) => readSync(fd, into, 0, pageSize, null)),
+    // The kernel copies a page to each array. When it has no further page, it returns what it has copied.
+    readPages: (cpu, into) => read(cpu, (fd) => readvSync(fd, into)),
+    refresh,
+    close,
+  };
 }

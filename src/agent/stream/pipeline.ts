@@ -1,15 +1,16 @@
 /** Reads every CPU's pages, merges the events by time, and calls the events' handlers. */
 import { Merger } from '../../decode/merge.ts';
-import { lastStamp, type PageError } from '../../decode/page.ts';
+import { lastStamp, type Page, type PageError } from '../../decode/page.ts';
 import type { PageLayout } from '../../model/format.ts';
 import type { PageSource } from '../../model/source.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import type { EventPlan } from '../plan/plan.ts';
 import type { EventStream, PhaseTimes } from './stream.ts';
 
-/** Pages to read from one CPU before the next CPU. Limits memory use; does not affect speed. */
+/** Pages to read from one CPU before the next CPU. Limits memory use. */
 const PAGES_PER_ROUND = 4;
-const PAGES_KEPT = PAGES_PER_ROUND + 2;
+/** A round reads more pages if these are small, because a system call costs more than copying 4 KiB. */
+const LEAST_ROUND_BYTES = 64 << 10;
 /** An event can become readable up to 0.3 ms after its timestamp, so a tick does not process the last 2 ms. */
 export const SETTLE_NS = 2e6;
 /** If a page's timestamp is later than the tick's start by more than this, the page is broken. */
@@ -32,6 +33,9 @@ export class Pipeline implements EventStream {
   readonly #bytes: number[] = [];
   /** Timestamp of the last page read in this tick, by unfinished CPU; 0 if none was read. */
   readonly #readUpTo = new Map<number, TimestampNs>();
+  readonly #batch: Page[] = [];
+  /** The bytes of the pages in `#batch`. */
+  readonly #into: Uint8Array[] = [];
   #onLoss: EventPlan['onLoss'];
   readonly #onError: PipelineOptions['onError'];
   /** End of the last interruption of recording. 0 if all events from before it have been processed. */
@@ -39,7 +43,8 @@ export class Pipeline implements EventStream {
 
   constructor(options: PipelineOptions) {
     this.#source = options.source;
-    this.#pagesPerRound = options.pagesPerRound ?? PAGES_PER_ROUND;
+    this.#pagesPerRound =
+      options.pagesPerRound ?? Math.max(PAGES_PER_ROUND, LEAST_ROUND_BYTES / options.layout.pageSize);
     this.#onLoss = options.plan.onLoss;
     this.#onError = options.onError;
     const target = { ...handlersOf(options.plan), onError: options.onError };
@@ -121,7 +126,7 @@ export class Pipeline implements EventStream {
       sinceMs = performance.now();
       spent.decodeMs += sinceMs - readMs;
     }
-    merger.trim(PAGES_KEPT * this.#source.cpus().length);
+    merger.trim((this.#pagesPerRound + 2) * this.#source.cpus().length);
     return pending.size === 0;
   }
 
@@ -133,23 +138,48 @@ export class Pipeline implements EventStream {
 
   /** Returns true if the CPU is finished for this tick. */
   #readSome(cpu: number, tickStart: TimestampNs): boolean {
-    const { merger } = this;
-    const { layout } = merger;
+    if (this.#source.readPages !== undefined) return this.#readBatch(cpu, tickStart);
     for (let i = 0; i < this.#pagesPerRound; i++) {
-      const page = merger.takePage();
+      const page = this.merger.takePage();
       const length = this.#source.readPage(cpu, page.bytes);
       if (length === 0) {
-        merger.release(page);
+        this.merger.release(page);
         return true;
       }
-      if (!merger.add(cpu, page, length)) continue;
-      this.#bytes[cpu] = (this.#bytes[cpu] ?? 0) + page.end - layout.dataOffset;
-      if (page.timestampNs >= tickStart) return true;
-      // The kernel may still write to a page that is not full, so its last event can be from after `tickStart`.
-      const partFilled = page.end < layout.pageSize - (layout.pageSize >> 3);
-      if (partFilled && lastStamp(page, layout) >= tickStart) return true;
-      this.#readUpTo.set(cpu, page.timestampNs);
+      if (this.#add(cpu, page, length, tickStart)) return true;
     }
+    return false;
+  }
+
+  /** Reads several pages with one system call. */
+  #readBatch(cpu: number, tickStart: TimestampNs): boolean {
+    const { merger } = this;
+    const { pageSize } = merger.layout;
+    for (let i = 0; i < this.#pagesPerRound; i++) {
+      const page = merger.takePage();
+      this.#batch[i] = page;
+      this.#into[i] = page.bytes;
+    }
+    let bytes = this.#source.readPages?.(cpu, this.#into) ?? 0;
+    let isFinished = bytes < this.#pagesPerRound * pageSize;
+    for (const page of this.#batch) {
+      if (bytes === 0) merger.release(page);
+      else if (this.#add(cpu, page, Math.min(bytes, pageSize), tickStart)) isFinished = true;
+      bytes = Math.max(0, bytes - pageSize);
+    }
+    return isFinished;
+  }
+
+  /** Returns true if the page has events from after the start of the tick. */
+  #add(cpu: number, page: Page, length: number, tickStart: TimestampNs): boolean {
+    const { layout } = this.merger;
+    if (!this.merger.add(cpu, page, length)) return false;
+    this.#bytes[cpu] = (this.#bytes[cpu] ?? 0) + page.end - layout.dataOffset;
+    if (page.timestampNs >= tickStart) return true;
+    // The kernel may still write to a page that is not full, so its last event can be from after `tickStart`.
+    const partFilled = page.end < layout.pageSize - (layout.pageSize >> 3);
+    if (partFilled && lastStamp(page, layout) >= tickStart) return true;
+    this.#readUpTo.set(cpu, page.timestampNs);
     return false;
   }
 }

@@ -32,6 +32,14 @@ function servingSource(pages: Uint8Array[][]) {
   };
 }
 
+/** The same, for a source that reads several pages at once. */
+function servingBatches(pages: Uint8Array[][]) {
+  const source = servingSource(pages);
+  const readPages = (cpu: number, into: readonly Uint8Array[]) =>
+    into.reduce((bytes, page) => bytes + source.readPage(cpu, page), 0);
+  return { ...source, readPages, readPage: () => assert.fail('single pages are slow') };
+}
+
 /** Pages by CPU with `n` events in all, one per microsecond from `start`. Seven successive events are on one CPU. */
 function pagesFor(cpus: number, n: number, start = 1e9): Uint8Array[][] {
   const pages: Uint8Array[][] = Array.from({ length: cpus }, () => []);
@@ -65,13 +73,14 @@ function pipelineOf(source: ReturnType<typeof servingSource>, pagesPerRound?: nu
 
 describe('pipeline', () => {
   test('passes on everything in order, however the input is cut', () => {
-    for (const pagesPerRound of [1, 2, 3, 7, 1000]) {
-      const { pipeline, stamps, errors } = pipelineOf(servingSource(pagesFor(3, 5000)), pagesPerRound);
-      pipeline.flush();
-      assert.equal(stamps.length, 5000);
-      assert.ok(stamps.every((ts, i) => i === 0 || ts > stamps[i - 1]));
-      assert.deepEqual(errors, []);
-    }
+    for (const serving of [servingSource, servingBatches])
+      for (const pagesPerRound of [1, 2, 3, 7, 1000]) {
+        const { pipeline, stamps, errors } = pipelineOf(serving(pagesFor(3, 5000)), pagesPerRound);
+        pipeline.flush();
+        assert.equal(stamps.length, 5000);
+        assert.ok(stamps.every((ts, i) => i === 0 || ts > stamps[i - 1]));
+        assert.deepEqual(errors, []);
+      }
   });
 
   test('events younger than the settling time wait for the next tick', () => {
@@ -102,9 +111,13 @@ describe('pipeline', () => {
         return 4096;
       },
     };
-    const { pipeline } = pipelineOf(source);
-    pipeline.tick(start + 10_000, Number.POSITIVE_INFINITY);
-    assert.ok(reads <= 12, `${reads} reads`);
+    const readPages = (cpu: number, into: readonly Uint8Array[]) =>
+      into.reduce((bytes, page) => bytes + source.readPage(cpu, page), 0);
+    for (const one of [source, { ...source, readPages }]) {
+      reads = 0;
+      pipelineOf(one, 4).pipeline.tick(start + 10_000, Number.POSITIVE_INFINITY);
+      assert.ok(reads <= 12, `${reads} reads`);
+    }
   });
 
   test('full pages after a part-filled one are not left behind', () => {
@@ -118,7 +131,7 @@ describe('pipeline', () => {
   test('a busy CPU does not make the pages of a calm one pile up', () => {
     const busy = pagesFor(1, 100_000)[0];
     const calm = Array.from({ length: 500 }, (_, i) => pageOf([{ ts: 1e9 + i * 200_000, type: 1 }]));
-    const { pipeline, stamps } = pipelineOf(servingSource([busy, calm]));
+    const { pipeline, stamps } = pipelineOf(servingSource([busy, calm]), 4);
     let most = 0;
     const { run } = pipeline.merger;
     pipeline.merger.run = function (watermark) {

@@ -62,6 +62,17 @@ test('follows CPUs: opens new ones, reads those that went to their end, then clo
   assert.equal(read(0), '');
 });
 
+test('reads several pages at once, and fewer if there are no more', (t) => {
+  const dir = fakeTracefs(t, { online: '0\n', [raw(0)]: 'aaaabbbbcccc' });
+  const pages = openLivePages(dir, 4, join(dir, 'online'));
+  t.after(() => pages.close());
+  const into = [new Uint8Array(4), new Uint8Array(4)];
+  assert.deepEqual([pages.readPages(0, into), String(Buffer.concat(into))], [8, 'aaaabbbb']);
+  assert.deepEqual([pages.readPages(0, into), String(Buffer.concat(into))], [4, 'ccccbbbb']);
+  assert.equal(pages.readPages(0, into), 0);
+  assert.equal(pages.readPages(1, into), 0);
+});
+
 test('an empty read while online does not count once the CPU is offline', (t) => {
   const dir = fakeTracefs(t, { online: '0-1\n', [raw(0)]: '', [raw(1)]: '' });
   const pages = openLivePages(dir, 4, join(dir, 'online'));
