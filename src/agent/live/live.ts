@@ -88,7 +88,7 @@ export function prepareEvents(
   if (!needsNames && !saveNoTaskNames(instance))
     shared.log.debug(
       {},
-      'the kernel saves the names of tasks for the agent, because another user records events',
+      'the kernel saves names of tasks for the agent, because another user records events or the kernel refused the change',
     );
   return inForce;
 }
