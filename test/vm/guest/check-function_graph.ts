@@ -14,6 +14,7 @@ import { functionNamed, getppidFunction } from './workloads.ts';
 
 const CALLS = 400;
 const NAPS = 10;
+const ATTEMPTS = 3;
 const COUNT = 'ftrace_function_duration_seconds_count';
 const SUM = 'ftrace_function_duration_seconds_sum';
 
@@ -77,49 +78,49 @@ export function checkFunctionGraph(tree: TaskTree): TracerCheck {
         assert.deepEqual(ours.filter(([, count]) => count > 0).sort(), [...seen].sort());
       });
 
+      /**
+       * Compares the sum of the naps with a witness. A CPU stands still while the other one is emulated, which can be
+       * between the records of the two; so one of a few attempts must agree. A wrong sum is wrong in each of them.
+       */
+      const agree = async (
+        start: () => ReturnType<typeof startRecording>,
+        timeIn: (recording: Recording) => { count: number; seconds: number },
+      ) => {
+        const sums: string[] = [];
+        for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+          const witness = start();
+          let seen = { count: 0, seconds: 0 };
+          const gain = await gained(
+            agent(),
+            async () => {
+              await naps();
+              const recording = witness.stop();
+              try {
+                seen = timeIn(recording);
+              } finally {
+                recording.end();
+              }
+            },
+            (so) => ofNaps(so) >= NAPS,
+          );
+          assert.deepEqual([ofNaps(gain), seen.count], [NAPS, NAPS]);
+          const ours = gain(SUM, { function: nap });
+          if (Math.abs(ours / seen.seconds - 1) < 0.01) return;
+          sums.push(`${ours} s are ${seen.seconds} s to the kernel`);
+        }
+        assert.fail(sums.join('; '));
+      };
+
       it("the sum of durations is within 1 % of the kernel's events of the same syscall", async () => {
-        const syscall = ['enter', 'exit'].map((end) => `syscalls:sys_${end}_clock_nanosleep`);
-        const witness = startRecording({ tracer: 'nop', events: syscall });
-        let seen = { count: 0, seconds: 0 };
-        const gain = await gained(
-          agent(),
-          async () => {
-            await naps();
-            const recording = witness.stop();
-            try {
-              seen = syscallTime(recording);
-            } finally {
-              recording.end();
-            }
-          },
-          (so) => ofNaps(so) >= NAPS,
-        );
-        assert.deepEqual([ofNaps(gain), seen.count], [NAPS, NAPS]);
-        const ours = gain(SUM, { function: nap });
-        assert.ok(Math.abs(ours / seen.seconds - 1) < 0.01, `${ours} s are ${seen.seconds} s to the kernel`);
+        const events = ['enter', 'exit'].map((end) => `syscalls:sys_${end}_clock_nanosleep`);
+        await agree(() => startRecording({ tracer: 'nop', events }), syscallTime);
       });
 
       const own = livesInInstance('function_graph');
       const skip = own ? false : 'this kernel has it only at the top level';
       it("the sum of durations is within 1 % of the tracer's own text", { skip }, async () => {
-        const witness = startRecording({ tracer: 'function_graph', files: filter });
-        let seen = { count: 0, seconds: 0 };
-        const gain = await gained(
-          agent(),
-          async () => {
-            await naps();
-            const recording = witness.stop();
-            try {
-              seen = graphTime(recording, nap);
-            } finally {
-              recording.end();
-            }
-          },
-          (so) => ofNaps(so) >= NAPS,
-        );
-        assert.deepEqual([ofNaps(gain), seen.count], [NAPS, NAPS]);
-        const ours = gain(SUM, { function: nap });
-        assert.ok(Math.abs(ours / seen.seconds - 1) < 0.01, `${ours} s are ${seen.seconds} s to the kernel`);
+        const start = () => startRecording({ tracer: 'function_graph', files: filter });
+        await agree(start, (recording) => graphTime(recording, nap));
       });
     },
   };
