@@ -11,6 +11,8 @@ import type { EventStream, PhaseTimes } from './stream.ts';
 const PAGES_PER_ROUND = 4;
 /** A round reads more pages if these are small, because a system call costs more than copying 4 KiB. */
 const LEAST_ROUND_BYTES = 64 << 10;
+/** Larger pages are read one by one. Reading several with one system call was slower: docs/performance.md. */
+const LARGEST_IN_BATCH = 16 << 10;
 /** An event can become readable up to 0.3 ms after its timestamp, so a tick does not process the last 2 ms. */
 export const SETTLE_NS = 2e6;
 /** If a page's timestamp is later than the tick's start by more than this, the page is broken. */
@@ -33,6 +35,7 @@ export class Pipeline implements EventStream {
   readonly #bytes: number[] = [];
   /** Timestamp of the last page read in this tick, by unfinished CPU; 0 if none was read. */
   readonly #readUpTo = new Map<number, TimestampNs>();
+  readonly #isBatched: boolean;
   readonly #batch: Page[] = [];
   /** The bytes of the pages in `#batch`. */
   readonly #into: Uint8Array[] = [];
@@ -45,6 +48,7 @@ export class Pipeline implements EventStream {
     this.#source = options.source;
     this.#pagesPerRound =
       options.pagesPerRound ?? Math.max(PAGES_PER_ROUND, LEAST_ROUND_BYTES / options.layout.pageSize);
+    this.#isBatched = options.source.readPages !== undefined && options.layout.pageSize <= LARGEST_IN_BATCH;
     this.#onLoss = options.plan.onLoss;
     this.#onError = options.onError;
     const target = { ...handlersOf(options.plan), onError: options.onError };
@@ -138,7 +142,7 @@ export class Pipeline implements EventStream {
 
   /** Returns true if the CPU is finished for this tick. */
   #readSome(cpu: number, tickStart: TimestampNs): boolean {
-    if (this.#source.readPages !== undefined) return this.#readBatch(cpu, tickStart);
+    if (this.#isBatched) return this.#readBatch(cpu, tickStart);
     for (let i = 0; i < this.#pagesPerRound; i++) {
       const page = this.merger.takePage();
       const length = this.#source.readPage(cpu, page.bytes);
