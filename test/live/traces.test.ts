@@ -309,8 +309,7 @@ print(json.dumps(os.getpid()))
       const { name, attributes } = root;
       const seconds = Number(root.end - root.start) / 1e9;
       const off = Number(attributes['ftrace.time.blocked']) + Number(attributes['ftrace.time.runqueue']);
-      // Only the 50 ms are the test's own. A busy hypervisor can stop the CPU while the task returns from its sleep.
-      assert.ok(off >= 0.05 * 0.95 && off <= seconds, `${name}: ${off} of ${seconds} s off the CPU`);
+      assert.ok(off >= seconds * 0.95, `${name}: ${off} of ${seconds} s off the CPU`);
       if (attributes['ftrace.incomplete'] === true) incomplete++;
     }
     console.log(`CPU ${cpu}: ${incomplete} of ${sleeps.length} without the event of their return`);
