@@ -35,7 +35,8 @@ export class Pipeline implements EventStream {
   readonly #bytes: number[] = [];
   /** Timestamp of the last page read in this tick, by unfinished CPU; 0 if none was read. */
   readonly #readUpTo = new Map<number, TimestampNs>();
-  readonly #isBatched: boolean;
+  /** Undefined if pages are read one by one. */
+  readonly #readPages: PageSource['readPages'];
   readonly #batch: Page[] = [];
   /** The bytes of the pages in `#batch`. */
   readonly #into: Uint8Array[] = [];
@@ -48,7 +49,7 @@ export class Pipeline implements EventStream {
     this.#source = options.source;
     this.#pagesPerRound =
       options.pagesPerRound ?? Math.max(PAGES_PER_ROUND, LEAST_ROUND_BYTES / options.layout.pageSize);
-    this.#isBatched = options.source.readPages !== undefined && options.layout.pageSize <= LARGEST_IN_BATCH;
+    this.#readPages = options.layout.pageSize <= LARGEST_IN_BATCH ? options.source.readPages : undefined;
     this.#onLoss = options.plan.onLoss;
     this.#onError = options.onError;
     const target = { ...handlersOf(options.plan), onError: options.onError };
@@ -142,7 +143,7 @@ export class Pipeline implements EventStream {
 
   /** Returns true if the CPU is finished for this tick. */
   #readSome(cpu: number, tickStart: TimestampNs): boolean {
-    if (this.#isBatched) return this.#readBatch(cpu, tickStart);
+    if (this.#readPages !== undefined) return this.#readBatch(this.#readPages, cpu, tickStart);
     for (let i = 0; i < this.#pagesPerRound; i++) {
       const page = this.merger.takePage();
       const length = this.#source.readPage(cpu, page.bytes);
@@ -156,7 +157,7 @@ export class Pipeline implements EventStream {
   }
 
   /** Reads several pages with one system call. */
-  #readBatch(cpu: number, tickStart: TimestampNs): boolean {
+  #readBatch(readPages: NonNullable<PageSource['readPages']>, cpu: number, tickStart: TimestampNs): boolean {
     const { merger } = this;
     const { pageSize } = merger.layout;
     for (let i = 0; i < this.#pagesPerRound; i++) {
@@ -164,7 +165,7 @@ export class Pipeline implements EventStream {
       this.#batch[i] = page;
       this.#into[i] = page.bytes;
     }
-    let bytes = this.#source.readPages?.(cpu, this.#into) ?? 0;
+    let bytes = readPages(cpu, this.#into);
     let isFinished = bytes < this.#pagesPerRound * pageSize;
     for (const page of this.#batch) {
       if (bytes === 0) merger.release(page);

@@ -32,13 +32,18 @@ function servingSource(pages: Uint8Array[][]) {
   };
 }
 
-/** The same, for a source that reads several pages at once. */
-function servingBatches(pages: Uint8Array[][]) {
-  const source = servingSource(pages);
+/** The source, but it can also read several pages at once. */
+function batching(source: ReturnType<typeof servingSource>) {
   const readPages = (cpu: number, into: readonly Uint8Array[]) =>
     into.reduce((bytes, page) => bytes + source.readPage(cpu, page), 0);
-  return { ...source, readPages, readPage: () => assert.fail('single pages are slow') };
+  return { ...source, readPages };
 }
+
+/** A source that only reads several pages at once. */
+const servingBatches = (pages: Uint8Array[][]) => ({
+  ...batching(servingSource(pages)),
+  readPage: () => assert.fail('single pages are slow'),
+});
 
 /** Pages by CPU with `n` events in all, one per microsecond from `start`. Seven successive events are on one CPU. */
 function pagesFor(cpus: number, n: number, start = 1e9): Uint8Array[][] {
@@ -111,9 +116,7 @@ describe('pipeline', () => {
         return 4096;
       },
     };
-    const readPages = (cpu: number, into: readonly Uint8Array[]) =>
-      into.reduce((bytes, page) => bytes + source.readPage(cpu, page), 0);
-    for (const one of [source, { ...source, readPages }]) {
+    for (const one of [source, batching(source)]) {
       reads = 0;
       pipelineOf(one, 4).pipeline.tick(start + 10_000, Number.POSITIVE_INFINITY);
       assert.ok(reads <= 12, `${reads} reads`);
