@@ -14,8 +14,9 @@ const EXPLAINED = 0.95;
 /** Accepted difference of times: agent and test convert the events' clock to the wall clock, with small errors. */
 export const CLOCKS_NS = 200_000;
 export const ON_CPU_0 = ['taskset', '-c', '0'];
+const LAST_CPU = onlineCpus().at(-1) ?? 0;
 /** Runs the agent on a different CPU from the cases, because otherwise the agent could make their tasks wait. */
-export const OTHER_CPU = ['taskset', '-c', String(onlineCpus().at(-1) ?? 0)];
+export const OTHER_CPU = ['taskset', '-c', String(LAST_CPU)];
 
 /** Python code that sets `ahead`: by how many nanoseconds the wall clock is ahead of the monotonic clock. */
 export const MEASURE_AHEAD = `
@@ -24,7 +25,11 @@ first, wall, last = min(looks, key=lambda look: look[2] - look[0])
 ahead = wall - first
 `;
 
-/** Python functions for the cases. `finish()` kills the children, and prints the program's pid and `ahead`. */
+/**
+ * Python functions for the cases. `finish()` kills the children, and prints the program's pid and `ahead`. While the
+ * program runs, the agent's CPU is never idle: on some machines the kernel records no events of the idle task of a CPU,
+ * and none of the interrupts during its turns. So a trace would not say what tasks of the kernel wait for on that CPU.
+ */
 export const PRELUDE = `
 import json, multiprocessing, os, select, signal, socket, sys, time
 RUNS = ${RUNS}
@@ -46,6 +51,16 @@ def spin(seconds):
     while time.process_time() < end: pass
 def hog():
     while True: pass
+def own_group(nice):
+    os.setsid()
+    try: open('/proc/self/autogroup', 'w').write(str(nice))
+    except FileNotFoundError: pass
+def keep_awake():
+    own_group(19)
+    os.sched_setaffinity(0, [${LAST_CPU}])
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    hog()
+def above_others(): own_group(-20)
 def finish():
     for pid in children:
         try: os.kill(pid, 9)
@@ -61,11 +76,8 @@ def slow_fsyncs(size):
         start = time.monotonic()
         os.fsync(fd)
         slow += time.monotonic() - start > 0.0012
-def above_others():
-    os.setsid()
-    try: open('/proc/self/autogroup', 'w').write('-20')
-    except FileNotFoundError: pass
 name('ftp-me')
+if ${LAST_CPU}: child('ftp-awake', keep_awake)
 `;
 
 /** Reads from a pipe whose writer waits for the CPU behind a hog. */
