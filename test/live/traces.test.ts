@@ -281,6 +281,8 @@ it('the agent is in none of its traces', async () => {
   );
 });
 
+/** Seconds of each sleep. */
+const SLEEP = 0.05;
 /** Tests two CPUs, because some virtual machines record no events in the idle task of CPUs other than 0. */
 for (const cpu of new Set([0, onlineCpus().at(-1) ?? 0])) {
   it(`a sleep on CPU ${cpu} does not count as work`, async () => {
@@ -293,8 +295,8 @@ import json, os, threading, time
 lock = threading.Lock()
 lock.acquire()
 for i in range(10):
-    time.sleep(0.05)
-    lock.acquire(timeout=0.05)
+    time.sleep(${SLEEP})
+    lock.acquire(timeout=${SLEEP})
 print(json.dumps(os.getpid()))
 `,
       [],
@@ -307,9 +309,9 @@ print(json.dumps(os.getpid()))
     let incomplete = 0;
     for (const root of sleeps) {
       const { name, attributes } = root;
-      const seconds = Number(root.end - root.start) / 1e9;
       const off = Number(attributes['ftrace.time.blocked']) + Number(attributes['ftrace.time.runqueue']);
-      assert.ok(off >= seconds * 0.95, `${name}: ${off} of ${seconds} s off the CPU`);
+      // Not a share of the whole call: the hypervisor may stop the CPU for milliseconds while the call returns.
+      assert.ok(off >= SLEEP * 0.96, `${name}: ${off} of ${SLEEP} s off the CPU`);
       if (attributes['ftrace.incomplete'] === true) incomplete++;
     }
     console.log(`CPU ${cpu}: ${incomplete} of ${sleeps.length} without the event of their return`);
