@@ -1,6 +1,6 @@
 /** `cleanup`: removes tracefs instances of a killed agent, and restores settings; with `--on-signal`, after SIGTERM. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { recordingInstance } from '../agent/record/record.ts';
+import { recordingInstance } from '../agent/record/recording-instance.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { type CleanupReport, cleanup } from '../tracefs/cleanup.ts';
 import { findTracefs } from '../tracefs/mount.ts';

@@ -1,7 +1,8 @@
-/** Adds flags for config keys to commands. Builds the config from these flags, the environment and the config file. */
+/** Adds flags for config keys to commands. Collects what the config is built from: these flags, environment and file. */
 import { type Command, Option } from 'commander';
-import { type AgentConfig, loadAgentConfig } from '../agent/main/compose-config.ts';
-import { CONFIG_FILE, type ProbeSwitch } from '../config/settings.ts';
+import type { ConfigSources } from '../config/load.ts';
+import type { ProbeSwitch } from '../config/settings.ts';
+import { CONFIG_FILE } from '../config/variables.ts';
 
 type Group = 'instance' | 'tracefs' | 'probes' | 'web' | 'log' | 'reader' | 'state';
 
@@ -103,8 +104,8 @@ export function configFileOf(command: Command): string | undefined {
   return typeof file === 'string' ? file : process.env[CONFIG_FILE] || undefined;
 }
 
-/** Builds the config from flags, environment and file. Throws a `UsageError` if the config is invalid. */
-export function configOf(command: Command, options: { isRecorded?: boolean } = {}): AgentConfig {
+/** Returns the flags of a command, the environment, and the path of the config file. */
+export function configSourcesOf(command: Command): ConfigSources {
   const parsed = command.opts() as Record<string, unknown>;
   const flags: Record<string, string> = {};
   for (const option of command.options) {
@@ -112,13 +113,6 @@ export function configOf(command: Command, options: { isRecorded?: boolean } = {
     const value = parsed[option.attributeName()];
     if (key !== undefined && typeof value === 'string') flags[key] = value;
   }
-  const file = parsed['config.file'];
   const probes = Array.isArray(parsed.probe) ? (parsed.probe as ProbeSwitch[]) : [];
-  return loadAgentConfig({
-    file: typeof file === 'string' ? file : undefined,
-    env: process.env,
-    flags,
-    probes,
-    ...options,
-  });
+  return { file: configFileOf(command), env: process.env, flags, probes };
 }

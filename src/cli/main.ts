@@ -2,8 +2,10 @@
 import { Argument, Command, Option } from 'commander';
 import { didYouMean } from '../config/suggest.ts';
 import { UsageError } from '../model/errors.ts';
-import { addConfigOptions, configFileOf, configOf } from './config-options.ts';
+import { contentOf } from './config-content.ts';
+import { addConfigOptions, configSourcesOf } from './config-options.ts';
 import { EXIT_FAILED, reportFailure } from './failure.ts';
+import { loadConfig, loadConfigInThread } from './load-config.ts';
 import { quietWhenPipeCloses } from './output.ts';
 import { packageVersion } from './version.ts';
 
@@ -101,10 +103,13 @@ function addRun(program: Command, outcome: Outcome): void {
         'config.watch'?: true;
         'web.enableLifecycle'?: true;
       }) => {
-        const config = configOf(run);
-        const source = { file: configFileOf(run), load: () => configOf(run) };
+        const sources = configSourcesOf(run);
+        const { file } = sources;
+        const loadedFrom = file === undefined ? undefined : contentOf(file);
+        const config = await loadConfigInThread(sources);
+        const source = { file, loadedFrom, load: () => loadConfig(sources) };
         const watchesConfig = options['config.watch'] === true;
-        if (watchesConfig && source.file === undefined)
+        if (watchesConfig && file === undefined)
           throw new UsageError('--config.watch needs a file: --config.file or FTRACE_EXPORTER_CONFIG_FILE');
         const { run: start } = await import('./run.ts');
         outcome.status = await start(config, {
@@ -127,7 +132,7 @@ function addDoctor(program: Command, outcome: Outcome): void {
       examples('ftrace-exporter doctor', 'ftrace-exporter doctor --json --probe syscalls'),
     )
     .action(async (options: { json?: boolean }) => {
-      const config = configOf(doctor);
+      const config = await loadConfig(configSourcesOf(doctor));
       const { doctor: examine } = await import('./doctor.ts');
       outcome.status = await examine(config, options.json === true);
     });
@@ -170,7 +175,7 @@ function addList(program: Command, outcome: Outcome): void {
         names: string | undefined,
         options: { fields?: boolean },
       ) => {
-        const config = configOf(list);
+        const config = await loadConfig(configSourcesOf(list));
         const { list: show, listSymbols } = await import('./list.ts');
         outcome.status =
           what === 'symbols' ? listSymbols(glob, names) : show(config, what, glob, options.fields === true);
@@ -240,7 +245,7 @@ function addCleanup(program: Command, outcome: Outcome): void {
       examples('ftrace-exporter cleanup', 'ftrace-exporter cleanup --path.tracefs /tracing'),
     )
     .action(async (options: { onSignal?: boolean }) => {
-      const config = configOf(cleanup);
+      const config = await loadConfig(configSourcesOf(cleanup));
       const { removeLeftovers, removeLeftoversOnSignal } = await import('./cleanup.ts');
       outcome.status = await (options.onSignal ? removeLeftoversOnSignal : removeLeftovers)(config);
     });
@@ -263,7 +268,7 @@ function addRecord(program: Command): void {
       ),
     )
     .action(async (options: { output: string; duration: string }) => {
-      const config = configOf(record);
+      const config = await loadConfig(configSourcesOf(record));
       const { record: write } = await import('./record.ts');
       await write(config, options);
     });
@@ -293,7 +298,7 @@ function addReplay(program: Command, outcome: Outcome): void {
       ),
     )
     .action(async (file: string, options: { serve?: boolean; instance?: string }) => {
-      const config = configOf(replay, { isRecorded: true });
+      const config = await loadConfig({ ...configSourcesOf(replay), isRecorded: true });
       if (options.serve) {
         const { run } = await import('./run.ts');
         outcome.status = await run(config, { replayFile: file, replayInstance: options.instance });

@@ -1,5 +1,4 @@
 /** Reloads the config while the agent runs. Keeps the old config if the new one is invalid or needs a restart. */
-import { isDeepStrictEqual } from 'node:util';
 import { declareReloads } from '../agent/main/reload-metrics.ts';
 import { restartKeys } from '../config/restart-keys.ts';
 import type { AgentConfig } from '../config/schema.ts';
@@ -7,7 +6,7 @@ import { createShared } from '../http/server/shared.ts';
 import type { MetricStore } from '../metrics/store.ts';
 import { reasonOf, UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
-import { readUserFile } from '../model/user-file.ts';
+import { contentOf } from './config-content.ts';
 
 /** Time between checks of the file. The kubelet updates a ConfigMap's file only about once a minute. */
 export const WATCH_EVERY_MS = 5000;
@@ -15,8 +14,10 @@ export const WATCH_EVERY_MS = 5000;
 export interface ConfigSource {
   /** Path of the config file. Undefined if the config comes only from flags and the environment. */
   file: string | undefined;
-  /** Reads and checks the config. Throws a `UsageError` if the config is invalid. */
-  load(): AgentConfig;
+  /** Content of the file just before the agent loaded its first config from it. */
+  loadedFrom?: string | undefined;
+  /** Reads and checks the config. Rejects with a `UsageError` if the config is invalid. */
+  load(): Promise<AgentConfig>;
 }
 
 export interface ReloadParts {
@@ -40,7 +41,7 @@ export function makeReloader(start: AgentConfig, { source, store, log, apply }: 
   let current = start;
 
   const attempt = async (): Promise<void> => {
-    const next = source.load();
+    const next = await source.load();
     const keys = restartKeys(current, next);
     if (keys.length > 0) throw new UsageError(`these keys need a restart: ${keys.join(', ')}`);
     await apply(next);
@@ -68,42 +69,23 @@ export function makeReloader(start: AgentConfig, { source, store, log, apply }: 
     return shared('config');
   };
 
-  const isCurrent = (): boolean => {
-    try {
-      return isDeepStrictEqual(source.load(), current);
-    } catch {
-      return false;
-    }
-  };
-
   return {
     reload,
     watch: (everyMs = WATCH_EVERY_MS) => {
       if (file === undefined) return () => {};
       log.info({ file, intervalSeconds: everyMs / 1000 }, 'watching the config for changes');
-      let seen = contentOf(file);
-      // The file may have changed between startup and now.
-      if (!isCurrent()) {
-        seen = contentOf(file);
-        void reload('the file has changed');
-      }
-      const timer = setInterval(() => {
+      let seen = source.loadedFrom;
+      const look = () => {
         const content = contentOf(file);
         if (content === seen) return;
         seen = content;
         void reload('the file has changed');
-      }, everyMs);
+      };
+      // The file may have changed since the agent started.
+      look();
+      const timer = setInterval(look, everyMs);
       timer.unref();
       return () => clearInterval(timer);
     },
   };
-}
-
-/** Returns a file's content, or why it is unreadable. An update of a ConfigMap can leave the mtime unchanged. */
-function contentOf(file: string): string {
-  try {
-    return readUserFile(file).toString('utf8');
-  } catch (error) {
-    return `cannot be read: ${reasonOf(error)}`;
-  }
 }

@@ -8,7 +8,7 @@ import type { HttpDeps } from '../http/pages/deps.ts';
 import { type Listening, listen } from '../http/server/listen.ts';
 import { createRefusals, REFUSED_METRIC } from '../http/server/refusals.ts';
 import { createStreams } from '../http/server/streams.ts';
-import { openWebConfig } from '../http/server/web-config-file.ts';
+import type { WebConfigFile } from '../http/server/web-config-file.ts';
 import { MetricStore } from '../metrics/store.ts';
 import { reasonOf, UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
@@ -44,7 +44,7 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   refuseNothing(config, replayFile !== undefined);
   const version = packageVersion();
   const { configFile, maxRequests, listenAddress } = config.web;
-  const web = configFile === undefined ? undefined : openWebConfig(configFile, log);
+  const web = configFile === undefined ? undefined : await openWebConfig(configFile, log);
   // Do not count series here, because the store of the capture thread already exports `ftrace_exporter_series`.
   const store = new MetricStore({ countsSeries: false });
   const refused = store.counter(REFUSED_METRIC);
@@ -109,6 +109,12 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   }
   log.info({ status }, 'stopped');
   return status;
+}
+
+/** Loads the module only if it is needed, because it loads the libraries for schemas and YAML. */
+async function openWebConfig(file: string, log: Log): Promise<WebConfigFile> {
+  const module = await import('../http/server/web-config-file.ts');
+  return module.openWebConfig(file, log);
 }
 
 /** Returns the names of working probes; of all enabled probes if the capture thread does not answer. */

@@ -4,6 +4,7 @@ import { fromOpenTelemetry } from './otel-variables.ts';
 import { SHARED_KEYS, SIGNALS } from './otlp.ts';
 import { overlay } from './overlay.ts';
 import { didYouMean } from './suggest.ts';
+import { CONFIG_FILE, PREFIX } from './variables.ts';
 
 const OTLP_KEYS = [
   ...SIGNALS,
@@ -20,8 +21,6 @@ const OTLP_KEYS = [
   'service_name',
   'resource_attributes',
 ];
-
-const PREFIX = 'FTRACE_EXPORTER_';
 
 /** Keys that an environment variable can set. `flag` is absent if the key has no flag. */
 export const SETTINGS: readonly { key: string; flag?: string }[] = [
@@ -57,8 +56,7 @@ export const SETTINGS: readonly { key: string; flag?: string }[] = [
   { key: 'state_dir', flag: '--state.dir' },
 ];
 
-/** Variables that belong to no key: the path of the config file, and comma-separated lists of probes. */
-export const CONFIG_FILE = `${PREFIX}CONFIG_FILE`;
+/** Comma-separated lists of probes. These variables and `CONFIG_FILE` belong to no key. */
 const PROBE = `${PREFIX}PROBE`;
 const NO_PROBE = `${PREFIX}NO_PROBE`;
 const NO_KEYS = [CONFIG_FILE, PROBE, NO_PROBE];

@@ -24,6 +24,7 @@ import { type EnabledProbe, type EventPlan, planEvents } from '../plan/plan.ts';
 import { makeSelfMetrics } from '../plan/self-metrics.ts';
 import { bufferSizes } from '../plan/sizes.ts';
 import { type RecordedTracer, recordedTracer } from './record-tracer.ts';
+import { recordingInstance } from './recording-instance.ts';
 import { symbolsText } from './symbols-text.ts';
 
 /** The only sub-buffer size that all programs that read trace.dat accept. */
@@ -48,11 +49,6 @@ export interface Recorded {
   bytes: number;
   events: number;
   lost: number;
-}
-
-/** Differs from the name of the agent's instance, so that both can exist at the same time. */
-export function recordingInstance(config: Pick<AgentConfig, 'instance'>): string {
-  return `${config.instance}-record`;
 }
 
 /**

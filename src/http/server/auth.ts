@@ -5,7 +5,7 @@ import { reasonOf } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import { createHasher, type Hasher } from './auth-hasher.ts';
 import { type Asking, createFairQueue } from './auth-queue.ts';
-import { costOf } from './web-config-schema.ts';
+import { costOf } from './bcrypt-hash.ts';
 
 /** Right and wrong credentials have separate caches, so that many wrong passwords do not evict the few right ones. */
 const MAX_RIGHT = 1024;

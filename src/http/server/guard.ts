@@ -7,7 +7,7 @@ import type { Connection } from './connections.ts';
 import { type Bucket, createBucket } from './rate-limit.ts';
 import type { RefusalReason, Refusals } from './refusals.ts';
 import { commonHeaders, sendText } from './respond.ts';
-import { OPEN_WEB_CONFIG, type Rate } from './web-config.ts';
+import type { Rate, WebConfig } from './web-config.ts';
 import type { WebConfigFile } from './web-config-file.ts';
 
 export interface Guard {
@@ -23,6 +23,8 @@ interface Buckets {
   unknown: Bucket | undefined;
 }
 
+/** Without a web config. */
+const OPEN: Omit<WebConfig, 'tls'> = { headers: [], users: new Map(), rate: undefined };
 const CHALLENGE = 'Basic realm="ftrace-exporter", charset="UTF-8"';
 
 export function createGuard(web: WebConfigFile | undefined, refusals: Refusals, log: Log): Guard {
@@ -39,7 +41,7 @@ export function createGuard(web: WebConfigFile | undefined, refusals: Refusals, 
   };
 
   const check: Guard['check'] = async (request, response, connection) => {
-    const { users, rate, headers } = web?.current() ?? OPEN_WEB_CONFIG;
+    const { users, rate, headers } = web?.current() ?? OPEN;
     const client = request.socket.remoteAddress;
     commonHeaders(response, headers);
     // No route reads request bodies, so we cannot reuse a connection after a request with a body.

@@ -2,10 +2,9 @@
 import { z } from 'zod';
 import { isMap } from '../../config/overlay.ts';
 import { DURATION_PATTERN, parseDuration } from '../../config/units/quantity.ts';
+import { costOf } from './bcrypt-hash.ts';
 import { CIPHER_SUITES, CLIENT_AUTH_TYPES, CURVES, TLS_VERSIONS } from './tls-names.ts';
 
-/** bcrypt's format: revision, cost, 22 characters of salt and 31 of digest. */
-const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 const LEAST_COST = 4;
 /** Maximum cost of a bcrypt hash. A check at this cost takes several seconds; Prometheus times out after 10 s. */
 const HIGHEST_COST = 16;
@@ -123,11 +122,10 @@ function userProblem(name: string, hash: unknown): string | undefined {
   if (name === '' || /[:\p{Cc}]/u.test(name)) {
     return 'not a valid user name: basic authentication allows no empty name, no colon and no control characters';
   }
-  const match = typeof hash === 'string' ? BCRYPT.exec(hash) : null;
-  if (match === null) {
+  const cost = typeof hash === 'string' ? costOf(hash) : Number.NaN;
+  if (Number.isNaN(cost)) {
     return 'not a bcrypt hash ($2b$10$… of 60 characters): make one with htpasswd -nBC 10 NAME';
   }
-  const cost = Number(match[1]);
   if (cost < LEAST_COST || cost > HIGHEST_COST) {
     return `the bcrypt cost is ${cost}, but it must be from ${LEAST_COST} to ${HIGHEST_COST}; with 10, a check takes a tenth of a second`;
   }
@@ -182,7 +180,3 @@ export const webConfigSchema = z.strictObject({
     })
     .prefault({}),
 });
-
-export function costOf(hash: string): number {
-  return Number(BCRYPT.exec(hash)?.[1]);
-}

@@ -23,8 +23,6 @@ export interface Rate {
   burst: number;
 }
 
-export const OPEN_WEB_CONFIG: WebConfig = { tls: undefined, headers: [], users: new Map(), rate: undefined };
-
 /** Calls `read` with each path before opening the file. Throws a `UsageError` with one line per problem. */
 export function readWebConfig(path: string, read: (file: string) => void = () => {}): WebConfig {
   read(path);

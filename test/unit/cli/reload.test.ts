@@ -24,7 +24,7 @@ function setUp(apply?: (next: AgentConfig) => Promise<void>) {
   const store = new MetricStore({ countsSeries: false });
   const applied: AgentConfig[] = [];
   const reloader = makeReloader(load(), {
-    ...{ source: { file, load }, store, log: quiet },
+    ...{ source: { file, loadedFrom: '{}', load: async () => load() }, store, log: quiet },
     apply: apply ?? (async (next) => void applied.push(next)),
   });
   const value = (name: string) => {
@@ -122,10 +122,10 @@ const WATCHER = `
   const [file, ...modules] = process.argv.slice(1);
   const [{ makeReloader }, { loadAgentConfig }, { MetricStore }] = await Promise.all(modules.map((url) => import(url)));
   const print = (fields, message) => console.log(message + ' ' + (fields.reason ?? ''));
-  const load = () => loadAgentConfig({ file, env: {} });
+  const load = async () => loadAgentConfig({ file, env: {} });
   const store = new MetricStore({ countsSeries: false });
   const log = { debug() {}, info: print, warn: print, error: print };
-  makeReloader(load(), { source: { file, load }, store, log, apply: async () => {} }).watch(5);
+  makeReloader(await load(), { source: { file, loadedFrom: '{}', load }, store, log, apply: async () => {} }).watch(5);
   setInterval(() => {}, 1000);
   process.on('SIGTERM', () => process.exit(0));`;
 
