@@ -60,7 +60,7 @@ function manyCpus(): void {
     }
     const [part, none] = [median(partFilled), median(empty)];
     const tick = nextTickNs(
-      { rate: 'low', drainIntervalNs: 20e6, bufferBytesPerCpu, cpus: 64 },
+      { rate: 'low', drainIntervalNs: 50e6, bufferBytesPerCpu, cpus: 64 },
       Number.POSITIVE_INFINITY,
     );
     const share = (64 * part * 1e-6) / (tick / 1e9);

@@ -134,7 +134,7 @@ export function composeSchema(sections: readonly ProbeSection[]) {
         per_cpu: size({ min: 64 * KIB, max: GIB }).optional(),
       })
       .prefault({}),
-    drain_interval: duration({ min: 2 * MS, max: 1000 * MS }).prefault('20ms'),
+    drain_interval: duration({ min: 2 * MS, max: 1000 * MS }).prefault('50ms'),
     max_window: duration({ min: 1000 * MS, max: 86_400_000 * MS }).prefault('2m'),
     recording_cost: duration({ min: 1, max: MS }).prefault('150ns'),
     budget: budgetSchema().prefault({}),

@@ -44,6 +44,8 @@ export function leastSizes(kernel: { cpus: number; realtime: boolean }): BufferS
  */
 export const LONGEST_QUIET_NS = 250e6;
 const FEW_CPUS = 8;
+/** At a high rate, the time is also shorter if a buffer could not hold such a burst, but not shorter than this. */
+const SHORTEST_BUSY_NS = 20e6;
 /** 40 MB/s, times 1.5 as a safety margin. */
 const BURST_BYTES_PER_NS = 0.06;
 const SHORTEST_TICK_NS = 2e6;
@@ -61,7 +63,8 @@ export function nextTickNs(rule: TickRule, fastestFillNs: DurationNs): DurationN
 }
 
 function calmTickNs({ rate, drainIntervalNs, bufferBytesPerCpu, cpus }: TickRule): DurationNs {
-  if (rate === 'high') return drainIntervalNs;
-  const burst = cpus <= FEW_CPUS ? bufferBytesPerCpu / BURST_BYTES_PER_NS : LONGEST_QUIET_NS;
-  return Math.max(Math.min(LONGEST_QUIET_NS, burst), drainIntervalNs);
+  const burst = bufferBytesPerCpu / BURST_BYTES_PER_NS;
+  const busy = Math.min(drainIntervalNs, Math.max(SHORTEST_BUSY_NS, burst));
+  if (rate === 'high') return busy;
+  return Math.max(cpus <= FEW_CPUS ? Math.min(LONGEST_QUIET_NS, burst) : LONGEST_QUIET_NS, busy);
 }

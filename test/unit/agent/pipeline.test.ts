@@ -185,6 +185,13 @@ describe('sizes', () => {
     assert.equal(nextTickNs({ ...rule, rate: 'high' }, 1e6), 2e6);
   });
 
+  test('at a high rate, small buffers make the tick shorter than the interval', () => {
+    const tick = (bufferBytesPerCpu: number, drainIntervalNs: number) =>
+      nextTickNs({ rate: 'high', drainIntervalNs, bufferBytesPerCpu, cpus: 64 }, Number.POSITIVE_INFINITY);
+    assert.deepEqual([tick(6e6, 50e6), tick(2.4e6, 50e6), tick(0.6e6, 50e6)], [50e6, 40e6, 20e6]);
+    assert.equal(tick(0.6e6, 5e6), 5e6);
+  });
+
   test('a quiet tick leaves room for a burst on few CPUs, and is longer on many', () => {
     const rule = { rate: 'low', drainIntervalNs: 20e6, bufferBytesPerCpu: 6e6, cpus: 8 } as const;
     assert.equal(nextTickNs(rule, Number.POSITIVE_INFINITY), 100e6);

@@ -67,7 +67,7 @@ test('if nothing is given, everything has a default', () => {
     instance: 'ftrace-exporter',
     reader: 'raw',
     buffer: { totalBytes: 64 * 2 ** 20, subbufferBytes: 'auto', perCpuBytes: undefined },
-    drainIntervalMs: 20,
+    drainIntervalMs: 50,
     maxWindowMs: 120_000,
     recordingNs: 150,
     budget: undefined,
@@ -296,7 +296,7 @@ test('a config can be sent to a thread', () => {
 test('the JSON Schema has the keys, their defaults as written, and lets sections be empty', () => {
   const schema = jsonSchemaOf(composeSchema(SECTIONS)) as Record<string, never>;
   const { properties } = schema as unknown as { properties: Record<string, Record<string, unknown>> };
-  assert.equal(properties.drain_interval.default, '20ms');
+  assert.equal(properties.drain_interval.default, '50ms');
   assert.deepEqual(properties.probes.type, ['object', 'null']);
   assert.equal(properties.probes.additionalProperties, false);
 });
