@@ -99,7 +99,7 @@ export function addConfigOptions(command: Command, groups: readonly Group[]): Co
 }
 
 /** Returns the path of the config file from the flag or the environment, or undefined if neither is set. */
-export function configFileOf(command: Command): string | undefined {
+function configFileOf(command: Command): string | undefined {
   const file = (command.opts() as Record<string, unknown>)['config.file'];
   return typeof file === 'string' ? file : process.env[CONFIG_FILE] || undefined;
 }
