@@ -105,10 +105,10 @@ function addRun(program: Command, outcome: Outcome): void {
       }) => {
         const sources = configSourcesOf(run);
         const { file } = sources;
-        const loadedFrom = file === undefined ? undefined : contentOf(file);
+        const watchesConfig = options['config.watch'] === true;
+        const loadedFrom = watchesConfig && file !== undefined ? contentOf(file) : undefined;
         const config = await loadConfigInThread(sources);
         const source = { file, loadedFrom, load: () => loadConfig(sources) };
-        const watchesConfig = options['config.watch'] === true;
         if (watchesConfig && file === undefined)
           throw new UsageError('--config.watch needs a file: --config.file or FTRACE_EXPORTER_CONFIG_FILE');
         const { run: start } = await import('./run.ts');

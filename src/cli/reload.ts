@@ -14,7 +14,7 @@ export const WATCH_EVERY_MS = 5000;
 export interface ConfigSource {
   /** Path of the config file. Undefined if the config comes only from flags and the environment. */
   file: string | undefined;
-  /** Content of the file just before the agent loaded its first config from it. */
+  /** Content of the file just before the agent loaded its first config from it. Undefined if nothing will watch it. */
   loadedFrom: string | undefined;
   /** Reads and checks the config. Rejects with a `UsageError` if the config is invalid. */
   load(): Promise<AgentConfig>;
