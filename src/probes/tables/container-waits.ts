@@ -83,22 +83,27 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
   const pairs = new Float64Array(PAIRS);
   const now = cell();
   const queues = makeQueues(cpuCount);
-  const { states, slots, counts, until } = queues;
+  const { states, slots, counts, places, before, until } = queues;
 
   const queued = (slot: number, cpu: number): number => {
-    const state = cpu << STATE_BITS;
-    if (states[state + LENGTH] === 0) until[cpu] = now[0];
-    else pairs[(states[state + RUNNING] & SLOT_MASK) * ROW + slot] -= now[0] - until[cpu];
+    if (states[(cpu << STATE_BITS) + LENGTH] === 0) until[cpu] = now[0];
     addWaiter(queues, cpu, slot);
-    return (cpu << SLOT_BITS) | slot;
+    const first = cpu << SLOT_BITS;
+    before[first + places[first + slot]] += now[0] - until[cpu];
+    return first | slot;
   };
 
+  /** Adds the waits of all tasks of the slot up to now, because `before` does not say which of them began later. */
   const leave = (tag: number): void => {
     if (tag < 0) return;
     const cpu = tag >>> SLOT_BITS;
+    const slot = tag & SLOT_MASK;
     const running = states[(cpu << STATE_BITS) + RUNNING];
-    pairs[(running & SLOT_MASK) * ROW + (tag & SLOT_MASK)] += now[0] - until[cpu];
-    removeWaiter(queues, cpu, tag & SLOT_MASK);
+    const place = (cpu << SLOT_BITS) + places[(cpu << SLOT_BITS) + slot];
+    const ns = now[0] - until[cpu];
+    pairs[(running & SLOT_MASK) * ROW + slot] += ns * counts[place] - before[place];
+    before[place] = ns * (counts[place] - 1);
+    removeWaiter(queues, cpu, slot);
   };
 
   const waitedForNothing = (slot: number, sinceNs: TimestampNs): void => {
@@ -110,13 +115,15 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
     const state = cpu << STATE_BITS;
     const length = states[state + LENGTH];
     if (length === 0) return;
-    const ns = now[0] - until[cpu];
-    // Negative if events of different CPUs are out of order.
-    if (ns <= 0) return;
-    until[cpu] = now[0];
+    // Less than 0 if events of different CPUs are out of order.
+    const ns = Math.max(0, now[0] - until[cpu]);
+    until[cpu] += ns;
     const row = (states[state + RUNNING] & SLOT_MASK) * ROW;
     const first = cpu << SLOT_BITS;
-    for (let at = first; at < first + length; at++) pairs[row + slots[at]] += ns * counts[at];
+    for (let at = first; at < first + length; at++) {
+      pairs[row + slots[at]] += ns * counts[at] - before[at];
+      before[at] = 0;
+    }
   };
 
   const leaves = (cpu: number, prev: number): void => {
@@ -189,6 +196,8 @@ interface Queues {
   /** By CPU: the slots with waiting tasks, and the number of waiting tasks of each. */
   slots: Uint8Array;
   counts: Float64Array;
+  /** For each element of `slots`: sum of the times from `until` to when its tasks began to wait, if they began later. */
+  before: Float64Array;
   /** By CPU and slot: index of the slot in the CPU's part of `slots`. Outdated if no task of the slot waits. */
   places: Uint8Array;
   /** By CPU: time up to which `pairs` includes the waits for this CPU. Valid only while tasks wait. */
@@ -201,6 +210,7 @@ function makeQueues(cpuCount: number): Queues {
     states: new Int32Array(Math.max(cpuCount << STATE_BITS, SLOTS)),
     slots: new Uint8Array(room),
     counts: new Float64Array(room),
+    before: new Float64Array(room),
     places: new Uint8Array(room),
     until: new Float64Array(Math.max(cpuCount, SLOTS)),
   };
@@ -208,9 +218,10 @@ function makeQueues(cpuCount: number): Queues {
   return queues;
 }
 
-function forgetAll({ states, counts }: Queues): void {
+function forgetAll({ states, counts, before }: Queues): void {
   states.fill(0);
   counts.fill(0);
+  before.fill(0);
   for (let state = 0; state < states.length; state += 1 << STATE_BITS) {
     states[state + TASK] = -1;
     states[state + RUNNING] = UNKNOWN;
@@ -232,7 +243,8 @@ function addWaiter({ states, slots, counts, places }: Queues, cpu: number, slot:
   counts[first + length] = 1;
 }
 
-function removeWaiter({ states, slots, counts, places }: Queues, cpu: number, slot: number): void {
+/** `before` of the slot must be 0. */
+function removeWaiter({ states, slots, counts, places, before }: Queues, cpu: number, slot: number): void {
   const first = cpu << SLOT_BITS;
   const place = first + places[first + slot];
   const count = counts[place] - 1;
@@ -242,5 +254,7 @@ function removeWaiter({ states, slots, counts, places }: Queues, cpu: number, sl
   states[(cpu << STATE_BITS) + LENGTH] = last;
   slots[place] = slots[first + last];
   counts[place] = counts[first + last];
+  before[place] = before[first + last];
+  before[first + last] = 0;
   places[first + slots[place]] = place - first;
 }

@@ -167,6 +167,23 @@ test('if a switch between two tasks is missing, nobody is blamed for the time in
   });
 });
 
+test('if a switch is missing, a task that joined others in the queue has waited only since then', () => {
+  const s = scheduler();
+  s.switch(1000, 0, 0, RUNNABLE, 20);
+  s.wake(2000, 10);
+  s.wake(3000, 30);
+  s.wake(4000, 21);
+  s.migrate(5000, 21, 0, 1);
+  s.switch(9000, 0, 5, ASLEEP, 10);
+  // Task 21 waits on CPU 1, whose running task is unknown, for the last 4000.
+  assert.deepEqual(s.series(INTERFERENCE), {
+    'shop web-0 a other': 7000,
+    'c.service other': 6000,
+    'shop db-0 b shop db-0 b': 1000,
+    'shop db-0 b other': 4000,
+  });
+});
+
 test('a wake-up of a running task is no wait', () => {
   const s = scheduler();
   s.switch(1000, 0, 0, RUNNABLE, 10);
