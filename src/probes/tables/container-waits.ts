@@ -87,10 +87,8 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
 
   const queued = (slot: number, cpu: number): number => {
     if (states[(cpu << STATE_BITS) + LENGTH] === 0) until[cpu] = now[0];
-    addWaiter(queues, cpu, slot);
-    const first = cpu << SLOT_BITS;
-    before[first + places[first + slot]] += now[0] - until[cpu];
-    return first | slot;
+    before[addWaiter(queues, cpu, slot)] += now[0] - until[cpu];
+    return (cpu << SLOT_BITS) | slot;
   };
 
   /** Adds the waits of all tasks of the slot up to now, because `before` does not say which of them began later. */
@@ -98,27 +96,25 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
     if (tag < 0) return;
     const cpu = tag >>> SLOT_BITS;
     const slot = tag & SLOT_MASK;
-    const running = states[(cpu << STATE_BITS) + RUNNING];
-    const place = (cpu << SLOT_BITS) + places[(cpu << SLOT_BITS) + slot];
+    const row = (states[(cpu << STATE_BITS) + RUNNING] & SLOT_MASK) * ROW;
+    const place = (cpu << SLOT_BITS) + places[tag];
     const ns = now[0] - until[cpu];
-    pairs[(running & SLOT_MASK) * ROW + slot] += ns * counts[place] - before[place];
+    pairs[row + slot] += ns * counts[place] - before[place];
     before[place] = ns * (counts[place] - 1);
     removeWaiter(queues, cpu, slot);
   };
 
   const waitedForNothing = (slot: number, sinceNs: TimestampNs): void => {
-    const ns = now[0] - sinceNs;
-    if (ns > 0) pairs[NOBODY * ROW + slot] += ns;
+    pairs[NOBODY * ROW + slot] += Math.max(0, now[0] - sinceNs);
   };
 
   const settleCpu = (cpu: number): void => {
-    const state = cpu << STATE_BITS;
-    const length = states[state + LENGTH];
+    const length = states[(cpu << STATE_BITS) + LENGTH];
     if (length === 0) return;
     // Less than 0 if events of different CPUs are out of order.
     const ns = Math.max(0, now[0] - until[cpu]);
     until[cpu] += ns;
-    const row = (states[state + RUNNING] & SLOT_MASK) * ROW;
+    const row = (states[(cpu << STATE_BITS) + RUNNING] & SLOT_MASK) * ROW;
     const first = cpu << SLOT_BITS;
     for (let at = first; at < first + length; at++) {
       pairs[row + slots[at]] += ns * counts[at] - before[at];
@@ -134,10 +130,7 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
     settleCpu(cpu);
     const state = cpu << STATE_BITS;
     if (tag >= 0) removeWaiter(queues, cpu, tag & SLOT_MASK);
-    if (entering >= 0) {
-      if (states[state + LENGTH] === 0) until[cpu] = now[0];
-      addWaiter(queues, cpu, entering);
-    }
+    if (entering >= 0) queued(entering, cpu);
     states[state + TASK] = next;
     states[state + RUNNING] = slot;
     const expected = states[state + EXPECTED];
@@ -228,19 +221,21 @@ function forgetAll({ states, counts, before }: Queues): void {
   }
 }
 
-function addWaiter({ states, slots, counts, places }: Queues, cpu: number, slot: number): void {
+/** Returns the slot's index in `slots`. */
+function addWaiter({ states, slots, counts, places }: Queues, cpu: number, slot: number): number {
   const first = cpu << SLOT_BITS;
   const place = first + places[first + slot];
   const length = states[(cpu << STATE_BITS) + LENGTH];
   // `places` can be outdated.
   if (place < first + length && slots[place] === slot) {
     counts[place] += 1;
-    return;
+    return place;
   }
   states[(cpu << STATE_BITS) + LENGTH] = length + 1;
   places[first + slot] = length;
   slots[first + length] = slot;
   counts[first + length] = 1;
+  return first + length;
 }
 
 /** `before` of the slot must be 0. */
