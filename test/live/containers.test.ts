@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import {
@@ -46,6 +46,9 @@ const ROUNDS = 20;
 const cpuGroups = hierarchyDir('cpu');
 const unified = hierarchyDir('unified');
 
+/** Ends processes with their test, so that after a failure they do not take the CPU from the next one. */
+const inTest = (t: TestContext) => ({ atEnd: (step: () => void) => t.after(step) });
+
 const wait = (scrape: Scrape, container: string) => scrape.sum(WAIT, { container });
 const laidTo = (scrape: Scrape, container: string, by: string) =>
   scrape.sum(INTERFERENCE, { container, by_container: by });
@@ -67,9 +70,9 @@ test('a victim, a hog on its CPU, and a bystander on another one', { skip: !cpuG
   const [ofVictim, ofHog, ofBystander] = [0, 1, 2].map(() => makeGroup(bench, cpuGroups as string));
   // A high weight, so that other programs do not get the CPU instead of the hog.
   ofHog.set('cpu.weight', 'cpu.shares', { v2: '10000', v1: '262144' });
-  const victim = await startIn(bench, ofVictim, 0, WAKER);
-  const hog = await startIn(bench, ofHog, 0, HOG);
-  const bystander = await startIn(bench, ofBystander, 1, HOG);
+  const victim = await startIn(inTest(t), ofVictim, 0, WAKER);
+  const hog = await startIn(inTest(t), ofHog, 0, HOG);
+  const bystander = await startIn(inTest(t), ofBystander, 1, HOG);
   await victim.ask('0.2');
   await atRest(victim.pid);
   let after = await atRestOf(agent, ofVictim.container);
@@ -110,8 +113,8 @@ test('a quota is nobody’s fault, and shows as throttled', { skip: !cpuGroups }
   group.set('cpu.max', 'cpu.cfs_quota_us', { v2: '20000 100000', v1: '20000' });
   // A high weight, so that other programs do not keep the worker from using its quota up.
   group.set('cpu.weight', 'cpu.shares', { v2: '10000', v1: '262144' });
-  const worker = await startIn(bench, group, 0, WORKER);
-  const bystander = await startIn(bench, other, 1, HOG);
+  const worker = await startIn(inTest(t), group, 0, WORKER);
+  const bystander = await startIn(inTest(t), other, 1, HOG);
   await worker.ask('3');
   await atRest(worker.pid);
   const scrape = await settled(agent, (now) => now.sum(THROTTLED, { container: group.container }) > 1);
@@ -169,9 +172,9 @@ test('tasks that move, begin in another group, or are born and gone in a moment'
   needTool('gcc', 'gcc');
   const agent = await bench.start({ containers: { cgroup: unified }, probes: PROBES });
   const [from, to, cloned, forks, quiet] = [0, 1, 2, 3, 4].map(() => makeGroup(bench, unified as string));
-  const hog = await startIn(bench, makeGroup(bench, unified as string), 0, HOG);
-  const mover = await startIn(bench, from, 0, WAKER);
-  const idler = await startIn(bench, quiet, 0, WAKER);
+  const hog = await startIn(inTest(t), makeGroup(bench, unified as string), 0, HOG);
+  const mover = await startIn(inTest(t), from, 0, WAKER);
+  const idler = await startIn(inTest(t), quiet, 0, WAKER);
   await idler.ask('0.05');
   await mover.ask('1');
   await atRest(mover.pid);
@@ -191,7 +194,7 @@ test('tasks that move, begin in another group, or are born and gone in a moment'
 
   const quietBefore = wait(withClones, quiet.container);
   const forker = await startIn(
-    bench,
+    inTest(t),
     forks,
     0,
     `
@@ -234,8 +237,8 @@ test('a buffer that loses events: what is not known is counted as such, and nobo
   const agent = await bench.start({ buffer: { per_cpu: '64KiB' }, drain_interval: '1s', probes: PROBES });
   const [busy, quiet] = [0, 1].map(() => makeGroup(bench, cpuGroups as string));
   busy.set('cpu.weight', 'cpu.shares', { v2: '10000', v1: '262144' });
-  const idler = await startIn(bench, quiet, 0, WAKER);
-  const pair = await startIn(bench, busy, 0, HANDOVER);
+  const idler = await startIn(inTest(t), quiet, 0, WAKER);
+  const pair = await startIn(inTest(t), busy, 0, HANDOVER);
   await idler.ask('0.3');
   await atRest(idler.pid);
   // The last waits of the idler are counted at the next drain, which can be late on a busy machine.
@@ -265,7 +268,7 @@ test('a buffer that loses events: what is not known is counted as such, and nobo
 
 test('a replay names the containers of a recording', { skip: !unified }, async (t) => {
   const [from, to] = [0, 1].map(() => makeGroup(bench, unified as string));
-  const mover = await startIn(bench, from, 0, WAKER);
+  const mover = await startIn(inTest(t), from, 0, WAKER);
   const files = ['recording.yaml', 'containers.dat'].map((name) => join(bench.directory, name));
   const instance = bench.instanceName('recording');
   writeFileSync(files[0], JSON.stringify({ instance, containers: { cgroup: unified }, probes: PROBES }));
