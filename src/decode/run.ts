@@ -113,7 +113,8 @@ export function makeRun(dispatcher: Dispatcher, columns: Columns, onShort: (cpu:
         if (!isPlain || now > limit) break;
       }
       events[cursor] += count;
-      if (stamps[cursor] < times[1]) late[cursor] += count;
+      // Without a branch: V8 would discard the compiled loop at the first late event.
+      late[cursor] += stamps[cursor] < times[1] ? count : 0;
       positions[cursor] = at;
       stamps[cursor] = now;
       if (!isPlain) return true;
