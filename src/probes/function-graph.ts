@@ -5,7 +5,7 @@
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import type { FunctionReturn, FunctionSink } from '../model/intervals.ts';
-import type { EventRecord } from '../model/record.ts';
+import type { EventHandler, EventRecord, UsualForm } from '../model/record.ts';
 import { TWO_POW_32 } from '../model/time.ts';
 import { declareDurations } from './families.ts';
 import { type FunctionCaller, functionCaller } from './names/function-caller.ts';
@@ -90,6 +90,7 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
   const rows = new ValueRows(context.functions, options.max_series, () => {
     durations.family.table.overflows++;
   });
+  const { isSelf } = context;
   const late = context.unmatched('late');
   const tooDeep = context.unmatched('too_deep');
   const overruns = new Overruns();
@@ -100,27 +101,36 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
   const overrunAt = context.word(RETURN, 'overrun');
   const sink = context.intervals.functions;
   const report = sink && reporter(context, caller, sink);
+  const handler: EventHandler = (record) => {
+    const { words, cpu } = record;
+    const at = record.offset >> 2;
+    if (caller.isOurs(record)) return;
+    const overrun = words[at + overrunAt];
+    // The idle tasks of all CPUs have pid 0. A negative number per CPU distinguishes them.
+    const task = words[at + pidAt] === 0 ? -1 - cpu : words[at + pidAt];
+    if (overrun !== 0) tooDeep(overruns.growth(task, overrun >>> 0));
+    // A double cannot represent all 64-bit times exactly.
+    const high = (words[at + returnedAt + 1] >>> 0) - (words[at + calledAt + 1] >>> 0);
+    const ns = high * TWO_POW_32 + ((words[at + returnedAt] >>> 0) - (words[at + calledAt] >>> 0));
+    if (ns >= 0 && ns < ABSURD_NS) {
+      durations.record(rows.row(caller.low(record), caller.high(record)), cpu, ns);
+      report?.(record, ns);
+    } else {
+      late();
+    }
+  };
+  const { addressAt } = caller;
+  /** The fast path for short calls of functions that returned on the same CPU before. */
+  const usual: UsualForm = (words, at, _timestampNs, cpu) => {
+    const row = rows.peek(words[at + addressAt], words[at + addressAt + 1]);
+    if (row < 0 || words[at + overrunAt] !== 0 || isSelf(words[at + pidAt])) return false;
+    if (words[at + returnedAt + 1] !== words[at + calledAt + 1]) return false;
+    const ns = (words[at + returnedAt] >>> 0) - (words[at + calledAt] >>> 0);
+    return durations.recordUsual(row, cpu, ns);
+  };
+  if (caller.isWide && report === undefined) handler.usual = usual;
   return {
-    handlers: {
-      [RETURN]: (record) => {
-        const { words, cpu } = record;
-        const at = record.offset >> 2;
-        if (caller.isOurs(record)) return;
-        const overrun = words[at + overrunAt];
-        // The idle tasks of all CPUs have pid 0. A negative number per CPU distinguishes them.
-        const task = words[at + pidAt] === 0 ? -1 - cpu : words[at + pidAt];
-        if (overrun !== 0) tooDeep(overruns.growth(task, overrun >>> 0));
-        // A double cannot represent all 64-bit times exactly.
-        const high = (words[at + returnedAt + 1] >>> 0) - (words[at + calledAt + 1] >>> 0);
-        const ns = high * TWO_POW_32 + ((words[at + returnedAt] >>> 0) - (words[at + calledAt] >>> 0));
-        if (ns >= 0 && ns < ABSURD_NS) {
-          durations.record(rows.row(caller.low(record), caller.high(record)), cpu, ns);
-          report?.(record, ns);
-        } else {
-          late();
-        }
-      },
-    },
+    handlers: { [RETURN]: handler },
     sweep: () => {
       rows.refresh();
       for (const row of rows.expired()) {

@@ -3,7 +3,9 @@
  * field `ip` is an address at the start of the traced function, or a few bytes later.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
-import { functionCaller } from './names/function-caller.ts';
+import type { ValueFamily } from '../metrics/value.ts';
+import type { EventHandler, UsualForm } from '../model/record.ts';
+import { type FunctionCaller, functionCaller } from './names/function-caller.ts';
 import {
   type FunctionOptions,
   functionFilter,
@@ -52,6 +54,10 @@ export const functionCalls: ProbeModule<FunctionOptions> = {
   metrics: [CALLS],
 };
 
+/** The rows `unknown` and `other`. */
+const ROWS_BESIDE = 2;
+const MOST_RESERVED = 4096;
+
 function createFunction(context: ProbeContext, options: FunctionOptions): Probe {
   // `unknown` needs a series in addition to the functions.
   const calls = context.metrics.counter({ ...CALLS, maxSeries: options.max_series + 1 });
@@ -59,14 +65,15 @@ function createFunction(context: ProbeContext, options: FunctionOptions): Probe 
     calls.table.overflows++;
   });
   const slots = new SlotCache(context.cpuCount, (row, cpu) => calls.slot([rows.names[row], String(cpu)]));
+  calls.reserve(Math.min((options.max_series + ROWS_BESIDE) * context.cpuCount, MOST_RESERVED));
   const caller = functionCaller(context, CALL, 'ip');
+  const handler: EventHandler = (record) => {
+    if (caller.isOurs(record)) return;
+    calls.add(slots.at(rows.row(caller.low(record), caller.high(record)), record.cpu), 1);
+  };
+  if (caller.isWide) handler.usual = usualCall(context, caller, { calls, rows, slots });
   return {
-    handlers: {
-      [CALL]: (record) => {
-        if (caller.isOurs(record)) return;
-        calls.add(slots.at(rows.row(caller.low(record), caller.high(record)), record.cpu), 1);
-      },
-    },
+    handlers: { [CALL]: handler },
     sweep: () => {
       rows.refresh();
       for (const row of rows.expired()) {
@@ -74,5 +81,22 @@ function createFunction(context: ProbeContext, options: FunctionOptions): Probe 
         calls.release('function', rows.names[row]);
       }
     },
+  };
+}
+
+/** The fast path for calls of functions that were called on the same CPU before. */
+function usualCall(
+  { isSelf, word }: ProbeContext,
+  { addressAt }: FunctionCaller,
+  { calls, rows, slots }: { calls: ValueFamily; rows: ValueRows; slots: SlotCache },
+): UsualForm {
+  const pidAt = word(CALL, 'common_pid');
+  return (words, at, _timestampNs, cpu) => {
+    const row = rows.peek(words[at + addressAt], words[at + addressAt + 1]);
+    if (row < 0 || isSelf(words[at + pidAt])) return false;
+    const slot = slots.peek(row, cpu);
+    if (slot < 0) return false;
+    calls.values[slot] += 1;
+    return true;
   };
 }

@@ -10,6 +10,10 @@ export interface FunctionCaller {
    */
   isOurs(record: EventRecord): boolean;
   inInterrupt(record: EventRecord): boolean;
+  /** Index of the low word of the function's address, from the payload's first word. */
+  addressAt: number;
+  /** Whether an address has two words, as in events of 64-bit kernels. */
+  isWide: boolean;
   /** Words of the function's address. */
   low: IntReader;
   high: IntReader;
@@ -20,8 +24,10 @@ export function functionCaller(context: ProbeContext, event: string, address: st
   const pidAt = context.word(event, 'common_pid');
   const flagsOf = context.int(event, 'common_flags');
   const addressAt = context.word(event, address);
-  const size = context.format(event)?.fields.find((field) => field.name === address)?.size;
+  const isWide = context.format(event)?.fields.find((field) => field.name === address)?.size === 8;
   return {
+    addressAt,
+    isWide,
     isOurs: (record) => {
       if (!isSelf(record.words[(record.offset >> 2) + pidAt])) return false;
       if ((flagsOf(record) & IN_INTERRUPT) !== 0) return false;
@@ -31,6 +37,6 @@ export function functionCaller(context: ProbeContext, event: string, address: st
     inInterrupt: (record) => (flagsOf(record) & IN_INTERRUPT) !== 0,
     low: ({ words, offset }) => words[(offset >> 2) + addressAt],
     // In recordings of 32-bit kernels, an address is one word.
-    high: size === 8 ? ({ words, offset }) => words[(offset >> 2) + addressAt + 1] : () => 0,
+    high: isWide ? ({ words, offset }) => words[(offset >> 2) + addressAt + 1] : () => 0,
   };
 }

@@ -19,13 +19,19 @@ const LOW = 0;
 const HIGH = 1;
 const ROW = 2;
 const ENTRY_BITS = 2;
-const SMALLEST_BITS = 10;
+const ENTRY = 1 << ENTRY_BITS;
+/** For 4,096 numbers, which is enough for most uses: V8 treats `entries` as a constant only until it is replaced. */
+const SMALLEST_BITS = 13;
 /** Binary logarithm of the maximum number of entries. A kernel has about 50,000 traceable functions. */
 const LARGEST_BITS = 18;
 
 export class ValueRows {
   /** Name by row. */
   readonly names: string[] = [UNKNOWN, OTHER];
+  /** The fast part of `row`. Returns -1 if the table has no entry for the number yet. */
+  readonly peek: (low: number, high: number) => number;
+  /** Public, because V8 would not treat a private field as a constant. */
+  entries = new Int32Array(1 << (SMALLEST_BITS + ENTRY_BITS));
   readonly #rows = new Map<string, number>();
   readonly #free: number[] = [];
   /** Names that belong to no number, with the calls of `expired` until they lose their rows. */
@@ -35,7 +41,6 @@ export class ValueRows {
   readonly #onRefused: () => void;
   #generation: number;
   #bits = SMALLEST_BITS;
-  #entries = new Int32Array(1 << (SMALLEST_BITS + ENTRY_BITS));
   #used = 0;
 
   /** `onRefused` is called for each name that gets no row because `maxNames` names have rows. */
@@ -44,19 +49,21 @@ export class ValueRows {
     this.#maxNames = maxNames;
     this.#onRefused = onRefused;
     this.#generation = source.generation;
+    this.peek = (low, high) => {
+      const { entries } = this;
+      const last = entries.length - ENTRY;
+      let entry = (hash(low, high) << ENTRY_BITS) & last;
+      for (;;) {
+        const row = entries[entry + ROW] - 1;
+        if (row < 0 || (entries[entry + LOW] === low && entries[entry + HIGH] === high)) return row;
+        entry = (entry + ENTRY) & last;
+      }
+    };
   }
 
   row(low: number, high: number): number {
-    const entries = this.#entries;
-    const mask = (1 << this.#bits) - 1;
-    let at = hash(low, high) & mask;
-    for (;;) {
-      const entry = at << ENTRY_BITS;
-      const row = entries[entry + ROW];
-      if (row === 0) return this.#add(low, high);
-      if (entries[entry + LOW] === low && entries[entry + HIGH] === high) return row - 1;
-      at = (at + 1) & mask;
-    }
+    const row = this.peek(low, high);
+    return row < 0 ? this.#add(low, high) : row;
   }
 
   /** Empties the table if names may have changed. Each name keeps its row. */
@@ -116,26 +123,26 @@ export class ValueRows {
   #put(low: number, high: number, value: number): void {
     const mask = (1 << this.#bits) - 1;
     let at = hash(low, high) & mask;
-    while (this.#entries[(at << ENTRY_BITS) + ROW] !== 0) at = (at + 1) & mask;
+    while (this.entries[(at << ENTRY_BITS) + ROW] !== 0) at = (at + 1) & mask;
     const entry = at << ENTRY_BITS;
-    this.#entries[entry + LOW] = low;
-    this.#entries[entry + HIGH] = high;
-    this.#entries[entry + ROW] = value;
+    this.entries[entry + LOW] = low;
+    this.entries[entry + HIGH] = high;
+    this.entries[entry + ROW] = value;
     this.#used++;
   }
 
   #grow(): void {
-    const old = this.#entries;
+    const old = this.entries;
     this.#bits++;
-    this.#entries = new Int32Array(old.length * 2);
+    this.entries = new Int32Array(old.length * 2);
     this.#used = 0;
-    for (let entry = 0; entry < old.length; entry += 1 << ENTRY_BITS) {
+    for (let entry = 0; entry < old.length; entry += ENTRY) {
       if (old[entry + ROW] !== 0) this.#put(old[entry + LOW], old[entry + HIGH], old[entry + ROW]);
     }
   }
 
   #clear(): void {
-    this.#entries.fill(0);
+    this.entries.fill(0);
     this.#used = 0;
     this.#generation = this.#source.generation;
   }

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { EventHandler, EventRecord } from '../../../src/model/record.ts';
+import { functionCalls } from '../../../src/probes/function.ts';
+import { functionGraph } from '../../../src/probes/function-graph.ts';
 import { syscalls } from '../../../src/probes/syscalls.ts';
-import { makeRecord, run } from './records.ts';
+import { loadFormat, type Machine, makeRecord, type RecordFields, run, TRACER_KERNELS } from './records.ts';
 
 const ENTER = 'raw_syscalls:sys_enter';
 const EXIT = 'raw_syscalls:sys_exit';
@@ -114,3 +116,68 @@ for (const options of [{}, { per_cpu: true }, { exclude: ['read'] }]) {
     assert.ok(usual > 100 && pairs > 100, `${usual} records and ${pairs} pairs`);
   });
 }
+
+const KERNEL_HALF = 0xffffffff00000000n;
+const flagsArb = fc.constantFrom(0, 0, 0x08);
+const byArb = fc.constantFrom(0, 7, 8, 9, -1);
+const cpuArb = fc.constantFrom(0, 0, 0, 1, 5);
+/** Many addresses with the same low word, and more functions than `max_series`. The first three are frequent. */
+const addressArb = fc
+  .tuple(
+    fc.oneof(fc.integer({ min: 0, max: 2 }), fc.integer({ min: 0, max: 12 })),
+    fc.constantFrom(0n, 1n, 1n, 1n),
+  )
+  .map(([n, high]) => KERNEL_HALF * high + BigInt(n * 16));
+const OPTIONS = { unfiltered: true, max_series: 6 };
+const TRACERS: {
+  event: string;
+  record: fc.Arbitrary<RecordFields>;
+  start(machine: Machine): ReturnType<typeof run>;
+}[] = [
+  {
+    start: (machine) => run(functionCalls, OPTIONS, machine),
+    event: 'ftrace:function',
+    record: fc.record({ ts: fc.constant(1), by: byArb, cpu: cpuArb, flags: flagsArb, ip: addressArb }),
+  },
+  {
+    start: (machine) => run(functionGraph, OPTIONS, machine),
+    event: 'ftrace:funcgraph_exit',
+    record: fc.record({
+      ...{ ts: fc.constant(1), by: byArb, cpu: cpuArb, flags: flagsArb, func: addressArb },
+      calltime: fc.constantFrom(10n, 10n, 10n, 2n ** 32n - 5n, 2n ** 32n + 5n),
+      rettime: fc.constantFrom(
+        9n,
+        10n,
+        900n,
+        900n,
+        900n,
+        2n ** 31n + 20n,
+        2n ** 32n - 1n,
+        2n ** 32n + 50n,
+        2n ** 40n,
+      ),
+      overrun: fc.constantFrom(0, 0, 0, 2),
+    }),
+  },
+];
+
+for (const { event, record, start } of TRACERS)
+  for (const kernel of TRACER_KERNELS)
+    test(`${event} on ${kernel}: the fast path counts as the handler does`, () => {
+      let usual = 0;
+      const counted = (records: readonly RecordFields[], fastFirst: boolean) => {
+        const functions = { generation: 1, nameOf: (low: number, high: number) => `f${high}_${low % 160}` };
+        const machine = { kernel, functions, self: [9], cpuCount: 4 };
+        const h = start(machine);
+        for (const fields of records) {
+          const { words, offset, timestampNs, cpu } = makeRecord(event, fields, loadFormat(event, kernel));
+          const handler: EventHandler = h.probe.handlers[event];
+          if (fastFirst && handler.usual?.(words, offset >> 2, timestampNs, cpu) === true) usual++;
+          else handler(makeRecord(event, fields, loadFormat(event, kernel)));
+        }
+        return { families: h.store.snapshot().families, unmatched: h.unmatched, ignored: h.ignored() };
+      };
+      const records = fc.array(record, { minLength: 100, maxLength: 200 });
+      fc.assert(fc.property(records, (some) => assert.deepEqual(counted(some, true), counted(some, false))));
+      assert.ok(usual > 100, `${usual} records`);
+    });
