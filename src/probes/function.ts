@@ -56,6 +56,7 @@ export const functionCalls: ProbeModule<FunctionOptions> = {
 
 /** The rows `unknown` and `other`. */
 const ROWS_BESIDE = 2;
+/** Series to make room for from the start, at most; 32 KiB. */
 const MOST_RESERVED = 4096;
 
 function createFunction(context: ProbeContext, options: FunctionOptions): Probe {
