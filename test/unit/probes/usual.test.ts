@@ -170,10 +170,11 @@ for (const { event, record, start } of TRACERS)
         const machine = { kernel, functions, self: [9], cpuCount: 4 };
         const h = start(machine);
         for (const fields of records) {
-          const { words, offset, timestampNs, cpu } = makeRecord(event, fields, loadFormat(event, kernel));
+          const made = makeRecord(event, fields, loadFormat(event, kernel));
+          const { words, offset, timestampNs, cpu } = made;
           const handler: EventHandler = h.probe.handlers[event];
           if (fastFirst && handler.usual?.(words, offset >> 2, timestampNs, cpu) === true) usual++;
-          else handler(makeRecord(event, fields, loadFormat(event, kernel)));
+          else handler(made);
         }
         return { families: h.store.snapshot().families, unmatched: h.unmatched, ignored: h.ignored() };
       };
