@@ -2,7 +2,7 @@
  * Calls the handlers of event types. Each of the first 12 handlers has its own call site, so that V8 can inline the
  * handler. A *slot* is the position of an event type in the list of handlers, counted from 1.
  */
-import type { EventHandler, EventRecord, PairForm, UsualForm } from '../model/record.ts';
+import type { EventHandler, EventRecord, UsualForm, UsualPair } from '../model/record.ts';
 
 const OWN_SITES = 12;
 /** Slot of event types without a handler. */
@@ -23,10 +23,13 @@ export interface Dispatcher {
 
 /** Two event types and their common fast path (`EventHandler.pair`). */
 export interface DispatchedPair {
-  /** Slot of the first record's type; -1 if there is no pair. */
+  /** Slot of the start record's type; -1 if there is no pair. */
   first: number;
   second: number;
-  handle: PairForm;
+  /** The `common_type` of both records. */
+  firstId: number;
+  secondId: number;
+  path: UsualPair;
 }
 
 /** A handled event type; `id` is its `common_type`. Callers list frequent types first. */
@@ -92,32 +95,25 @@ export function makeDispatcher(types: readonly HandledType[]): Dispatcher {
         rest[slot - OWN_SITES - 1](record);
     }
   };
-  return { slots, minLengths, calls, usual: makeUsual(types, calls), pair: makePair(types, calls), call };
+  return { slots, minLengths, calls, usual: makeUsual(types, calls), pair: makePair(types), call };
 }
 
 const notUsual = () => false;
-const NO_PAIR: DispatchedPair = { first: -1, second: -1, handle: notUsual };
+const NO_PAIR: DispatchedPair = {
+  ...{ first: -1, second: -1, firstId: -1, secondId: -1 },
+  path: { end: () => {}, begin: () => -1, matches: notUsual, count: notUsual },
+};
 
 export function callAlways(dispatcher: Dispatcher, call: Dispatcher['call']): Dispatcher {
   return { ...dispatcher, usual: notUsual, pair: NO_PAIR, call };
 }
 
-function makePair(types: readonly HandledType[], calls: Float64Array): DispatchedPair {
+function makePair(types: readonly HandledType[]): DispatchedPair {
   const start = types.findIndex(({ handler: { pair } }) => pair !== undefined);
-  const pair = types[start]?.handler.pair;
-  const [first, second] = [start + 1, types.findIndex(({ handler }) => handler === pair?.end) + 1];
-  if (pair === undefined || second === UNHANDLED) return NO_PAIR;
-  const { form } = pair;
-  return {
-    first,
-    second,
-    handle: (words, at, endAt, timestampNs, ns, cpu) => {
-      if (!form(words, at, endAt, timestampNs, ns, cpu)) return false;
-      calls[first]++;
-      calls[second]++;
-      return true;
-    },
-  };
+  const path = types[start]?.handler.pair;
+  const end = types.findIndex(({ handler }) => handler === path?.end);
+  if (path === undefined || end < 0) return NO_PAIR;
+  return { first: start + 1, second: end + 1, firstId: types[start].id, secondId: types[end].id, path };
 }
 
 /** Gives each of the first six fast paths (`usual`) its own call site. Ignores the others. */

@@ -8,6 +8,7 @@ import type { EventRecord } from '../model/record.ts';
 import { type Columns, makeSift } from './cursor.ts';
 import { type Dispatcher, UNHANDLED } from './dispatch.ts';
 import type { Page } from './page.ts';
+import { makePairs } from './pairs.ts';
 
 export interface Run {
   /** Element 0: the watermark. Element 1: the highest earlier watermark, before which events count as late. */
@@ -30,8 +31,8 @@ const OUTSIDE_THE_HEAP = 32;
 
 export function makeRun(dispatcher: Dispatcher, columns: Columns, onShort: (cpu: number) => void): Run {
   const { slots, minLengths, usual, call, pair } = dispatcher;
-  const { first, second, handle } = pair;
-  const [firstLength, secondLength] = [minLengths[first] ?? 0, minLengths[second] ?? 0];
+  const { first } = pair;
+  const { state, handle } = makePairs(dispatcher);
   const { stamps, positions, pages, cpus, events, late, heap, size: heapSize } = columns;
   // A local copy, because V8 would load an imported constant from memory at each use.
   const unhandled = UNHANDLED;
@@ -74,23 +75,18 @@ export function makeRun(dispatcher: Dispatcher, columns: Columns, onShort: (cpu:
           count++;
           const word = payload >> 2;
           const slot = slots[words[word] & 0xffff];
-          let isPair = false;
-          if (slot === first && size >= firstLength) {
-            const header = words[at >> 2];
-            const endAt = (at >> 2) + 1;
-            const endSize = (header & 31) << 2;
-            const ns = header >>> 5;
-            // Plain data has 4 to 112 bytes.
-            const isPlainNext = endSize > 0 && endSize <= 112 && at + 4 + endSize <= end;
-            if (isPlainNext && endSize >= secondLength && now + ns <= limit)
-              if (slots[words[endAt] & 0xffff] === second && handle(words, word, endAt, now, ns, cpu)) {
-                isPair = true;
-                count++;
-                at += 4 + endSize;
-                now += ns;
-              }
+          let pairs = 0;
+          if (slot === first && type !== 0) {
+            state[0] = word - 1;
+            state[1] = now;
+            state[2] = limit;
+            pairs = handle(words, end, cpu);
           }
-          if (slot !== unhandled && !isPair && !usual(slot, size, words, word, now, cpu)) {
+          if (pairs > 0) {
+            count += pairs * 2 - 1;
+            at = state[0] << 2;
+            now = state[1];
+          } else if (slot !== unhandled && !usual(slot, size, words, word, now, cpu)) {
             record.offset = payload;
             record.length = size;
             record.timestampNs = now;

@@ -23,7 +23,7 @@ export interface EventHandler {
    * the handler. V8 must inline the fast path into `decode/run.ts`, so the fast path must call only small functions.
    */
   usual?: UsualForm;
-  /** Fast path for two records that follow each other in a page. The decoder uses only the first handler's `pair`. */
+  /** The decoder uses only the first `pair` of all handlers. */
   pair?: UsualPair;
 }
 
@@ -32,23 +32,20 @@ export interface EventHandler {
  */
 export type UsualForm = (words: Int32Array, at: number, timestampNs: TimestampNs, cpu: number) => boolean;
 
-/** Handles two consecutive records: the start of an operation and its end. */
+/**
+ * Fast path for operations whose start and end are consecutive records. `at`, `endAt` and `model`: index of a payload's
+ * first word. `model` is the start of an earlier operation, and only operations that `count` has counted lie between.
+ */
 export interface UsualPair {
-  /** Handler of the second record. */
+  /** Handler of the end. */
   end: EventHandler;
-  /** Does what both handlers do and returns true, or does nothing and returns false. */
-  form: PairForm;
+  /** Returns the series slot in which to count the operation that starts at `at`; negative if the handlers must count it. */
+  begin(words: Int32Array, at: number, timestampNs: TimestampNs, cpu: number): number;
+  /** Whether the two records are one operation that `count` may count, and `begin` has returned its slot for `model`. */
+  matches(words: Int32Array, at: number, endAt: number, model: number): boolean;
+  /** Does what both handlers do and returns true, or does nothing and returns false. `ns`: time between the records. */
+  count(slot: number, ns: DurationNs): boolean;
 }
-
-/** `at` and `endAt`: index of each payload's first word. `ns`: time between the records. */
-export type PairForm = (
-  words: Int32Array,
-  at: number,
-  endAt: number,
-  timestampNs: TimestampNs,
-  ns: DurationNs,
-  cpu: number,
-) => boolean;
 
 /** Reads one integer field; 64-bit values are exact to 2^53. */
 export type IntReader = (record: EventRecord) => number;

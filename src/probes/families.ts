@@ -41,7 +41,7 @@ export function declareDurations(
     labels: [...facts.labels, ...split.labels],
     open: [...(facts.open ?? []), ...split.open],
   });
-  return { family, ...split.rows(family, family.record, labels, family.recordUsual) };
+  return { family, ...split.rows(family, family.record, labels) };
 }
 
 /** Declares a counter about tasks, which never has the label `cpu`. `labels` is as in `declareDurations`. */

@@ -126,7 +126,8 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
     if (row < 0 || words[at + overrunAt] !== 0 || isSelf(words[at + pidAt])) return false;
     if (words[at + returnedAt + 1] !== words[at + calledAt + 1]) return false;
     const ns = (words[at + returnedAt] >>> 0) - (words[at + calledAt] >>> 0);
-    return durations.recordUsual(row, cpu, ns);
+    const slot = durations.peek(row, cpu);
+    return slot >= 0 && durations.family.recordUsual(slot, ns);
   };
   if (caller.isWide && report === undefined) handler.usual = usual;
   return {

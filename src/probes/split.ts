@@ -32,8 +32,8 @@ export interface SplitMachine {
 export interface SeriesRows {
   /** Uses `cpu` only with `per_cpu`, and `container` (a slot) only with `per_container`. */
   record(row: number, cpu: number, amount: number, container?: number): void;
-  /** Fast path of `record`. If it returns false, it did nothing, and the caller must call `record`. */
-  recordUsual(row: number, cpu: number, amount: number, container?: number): boolean;
+  /** Returns the slot of the series that `record` would use; negative if only `record` can find it. */
+  peek(row: number, cpu: number, container?: number): number;
   /** Creates series with value 0: one per online CPU with `per_cpu`, none with `per_container`, otherwise one. */
   show(row: number): void;
   /** Forgets the slots of a row. The caller must call this when it removes the series of the row. */
@@ -51,19 +51,13 @@ export interface Split {
   peekContainer(tid: number): number;
   /** Absent if the series are not by container. */
   containers?: Containers;
-  /**
-   * Returns functions that add amounts to series. `valuesOf` returns the label values of a row. `addUsual` is the fast
-   * path of `add`: it adds the amount and returns true, or does nothing and returns false.
-   */
+  /** Returns functions that add amounts to series. `valuesOf` returns the label values of a row. */
   rows(
     family: Family,
     add: (slot: number, amount: number) => void,
     valuesOf: (row: number) => readonly string[],
-    addUsual?: (slot: number, amount: number) => boolean,
   ): SeriesRows;
 }
-
-const never = () => false;
 
 export function splitOf(machine: SplitMachine, options: SplitOptions): Split {
   const { cpuCount, onlineCpus, metrics } = machine;
@@ -75,14 +69,11 @@ export function splitOf(machine: SplitMachine, options: SplitOptions): Split {
   if (!options.per_cpu)
     return {
       ...{ ...none, labels: [] },
-      rows: (family, add, valuesOf, addUsual = never) => {
+      rows: (family, add, valuesOf) => {
         const { at, peek, forget } = new SlotCache(1, (row) => family.slot(valuesOf(row)));
         return {
+          peek: (row) => peek(row, 0),
           record: (row, _cpu, amount) => add(at(row, 0), amount),
-          recordUsual: (row, _cpu, amount) => {
-            const slot = peek(row, 0);
-            return slot >= 0 && addUsual(slot, amount);
-          },
           show: (row) => at(row, 0),
           forget,
         };
@@ -90,16 +81,13 @@ export function splitOf(machine: SplitMachine, options: SplitOptions): Split {
     };
   return {
     ...{ ...none, labels: ['cpu'] },
-    rows: (family, add, valuesOf, addUsual = never) => {
+    rows: (family, add, valuesOf) => {
       const { at, peek, forget } = new SlotCache(cpuCount, (row, cpu) =>
         family.slot([...valuesOf(row), String(cpu)]),
       );
       return {
+        peek,
         record: (row, cpu, amount) => add(at(row, cpu), amount),
-        recordUsual: (row, cpu, amount) => {
-          const slot = peek(row, cpu);
-          return slot >= 0 && addUsual(slot, amount);
-        },
         show: (row) => {
           for (const cpu of onlineCpus) at(row, cpu);
         },
@@ -117,14 +105,11 @@ function splitByContainer(metrics: MetricStore, containers: Containers): Split {
     containers,
     peekContainer: (tid) => table[tid] ?? UNKNOWN,
     containerOf: slotLookup(containers),
-    rows: (family, add, valuesOf, addUsual = never) => {
+    rows: (family, add, valuesOf) => {
       const { at, peek, forget } = containerCache(metrics, containers, family, valuesOf);
       return {
+        peek: (row, _cpu, container = UNKNOWN) => (container > SURPLUS ? peek(row, container) : -1),
         record: (row, _cpu, amount, container = UNKNOWN) => add(at(row, container), amount),
-        recordUsual: (row, _cpu, amount, container = UNKNOWN) => {
-          const slot = container > SURPLUS ? peek(row, container) : -1;
-          return slot >= 0 && addUsual(slot, amount);
-        },
         show: () => {},
         forget,
       };

@@ -215,7 +215,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
       }
     };
     onExit.usual = usualExit(context, usual, exit, fixedId);
-    const pair = { end: onExit, form: usualCall(context, usual, [enter, exit], fixedId) };
+    const pair = { end: onExit, ...usualCall(context, usual, [enter, exit], fixedId) };
     return { [enter]: onEnter(context, { calls, rowOf, giveUp, pair }, enter, fixedId), [exit]: onExit };
   };
 

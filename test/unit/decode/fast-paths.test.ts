@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { makeDispatcher } from '../../../src/decode/dispatch.ts';
 import { Merger } from '../../../src/decode/merge.ts';
-import type { EventHandler, PairForm } from '../../../src/model/record.ts';
+import type { EventHandler } from '../../../src/model/record.ts';
 import { LAYOUT_4K, pageOf, pageWriter, type WrittenEvent } from '../../support/pages.ts';
 
 const at = (ts: number, type = 1): WrittenEvent => ({ ts, type });
@@ -44,37 +44,69 @@ describe('usual forms', () => {
   });
 });
 
-/** A merger for starts (type 1) and ends (type 2). Its fast paths take the events for which `takes` is true. */
-function withPairs(takes: (ts: number) => boolean) {
+/** Bytes after the event's `common_type`. The first word is the event's number. */
+const bodyOf = (n: number, length = 8) =>
+  new Uint8Array(new Int32Array([n, ...Array(30).fill(0)]).buffer, 0, length);
+
+/**
+ * A merger for starts (type 1) and ends (type 2) with bodies of `bodyOf`. `stamps`: timestamp of each event. The fast
+ * paths refuse some events, and begin a new slot at each start whose number is a multiple of 4.
+ */
+function withPairs(stamps: readonly number[]) {
   const seen: { cpu: number; ts: number; type: number }[] = [];
   const errors: string[] = [];
-  let pairs = 0;
+  const counts = { pairs: 0, inSlotBefore: 0 };
   const see = (cpu: number, ts: number, word: number) => seen.push({ cpu, ts, type: word & 0xffff });
   const makeHandler = (): EventHandler => {
     const handler: EventHandler = ({ words, offset, cpu, timestampNs }) =>
       see(cpu, timestampNs, words[offset >> 2]);
     handler.usual = (words, at, timestampNs, cpu) => {
-      if (takes(timestampNs)) see(cpu, timestampNs, words[at]);
-      return takes(timestampNs);
+      const isUsual = timestampNs % 3 !== 0;
+      if (isUsual) see(cpu, timestampNs, words[at]);
+      return isUsual;
     };
     return handler;
   };
   const [start, end] = [makeHandler(), makeHandler()];
-  const form: PairForm = (words, at, endAt, timestampNs, ns, cpu) => {
-    if (!takes(timestampNs + ns)) return false;
-    see(cpu, timestampNs, words[at]);
-    see(cpu, timestampNs + ns, words[endAt]);
-    pairs++;
-    return true;
+  let [onCpu, from, to] = [0, 0, 0];
+  start.pair = {
+    end,
+    begin: (words, at, timestampNs, cpu) => {
+      onCpu = cpu;
+      assert.equal(timestampNs, stamps[words[at + 1]]);
+      return timestampNs % 5 === 0 ? -1 : timestampNs;
+    },
+    matches: (words, at, endAt, model) => {
+      [from, to] = [stamps[words[at + 1]], stamps[words[endAt + 1]]];
+      return to % 7 !== 0 && (at === model || words[at + 1] % 4 !== 0);
+    },
+    count: (slot, ns) => {
+      assert.ok(slot <= from);
+      assert.equal(ns, to - from);
+      if (ns % 9 === 0) return false;
+      see(onCpu, from, 1);
+      see(onCpu, to, 2);
+      counts.pairs++;
+      if (slot < from) counts.inSlotBefore++;
+      return true;
+    },
   };
-  start.pair = { end, form };
   const dispatcher = makeDispatcher([
-    { id: 1, handler: start, minLength: 8 },
+    { id: 1, handler: start, minLength: 12 },
     { id: 2, handler: end, minLength: 12 },
   ]);
   const onError = (_cpu: number, error: string) => errors.push(error);
   const merger = new Merger(LAYOUT_4K, { dispatcher, onLoss: () => {}, onError });
-  return { merger, dispatcher, seen, errors, pairs: () => pairs };
+  return { merger, dispatcher, seen, errors, counts };
+}
+
+/** Fills the unused end of a page with records of ends and starts. */
+function withStaleTail(page: Uint8Array): Uint8Array {
+  const words = new Int32Array(page.buffer);
+  const { dataOffset, commitOffset } = LAYOUT_4K;
+  const first = (dataOffset + words[commitOffset >> 2]) >> 2;
+  for (let at = first; at + 8 <= words.length; at += 8) words.set([35, 2, 0, 0, 35, 1, 0, 0], at);
+  return page;
 }
 
 describe('pairs', () => {
@@ -85,16 +117,30 @@ describe('pairs', () => {
     cpu: fc.constantFrom(0, 0, 0, 1),
   });
 
+  /** Starts and ends in turn, on one CPU. */
+  const chainArb = fc
+    .tuple(fc.constantFrom(0, 0, 1), fc.array(fc.nat(30), { minLength: 4, maxLength: 20 }))
+    .map(([cpu, gaps]) => gaps.map((gap, i) => ({ gap, type: 1 + (i % 2), body: 8, cpu })));
+
   test('a start and the end after it are handled once and in order, whatever the pages and the watermarks', () => {
-    let pairs = 0;
-    const eventsArb = fc.array(eventArb, { minLength: 100, maxLength: 300 });
+    let [pairs, inSlotBefore] = [0, 0];
+    const eventsArb = fc
+      .array(
+        fc.oneof(
+          eventArb.map((one) => [one]),
+          chainArb,
+        ),
+        { minLength: 40, maxLength: 100 },
+      )
+      .map((parts) => parts.flat());
     fc.assert(
       fc.property(eventsArb, fc.array(fc.double({ min: 0, max: 1, noNaN: true })), (events, cuts) => {
-        const { merger, dispatcher, seen, errors, pairs: seenPairs } = withPairs((ts) => ts % 3 !== 0);
+        const stamps: number[] = [];
+        const { merger, dispatcher, seen, errors, counts } = withPairs(stamps);
         const writers = [pageWriter({ pageTs: 1000 }), pageWriter({ pageTs: 1000 })];
         const add = (cpu: number) => {
           const page = merger.takePage();
-          page.bytes.set(writers[cpu].finish());
+          page.bytes.set(withStaleTail(writers[cpu].finish()));
           merger.add(cpu, page, 4096);
           writers[cpu] = pageWriter();
         };
@@ -103,13 +149,14 @@ describe('pairs', () => {
         let short = 0;
         for (const { gap, type, body, cpu } of events) {
           ts += gap + 1;
-          const event: WrittenEvent = { ts, type, body: new Uint8Array(body) };
+          const event: WrittenEvent = { ts, type, body: bodyOf(stamps.push(ts) - 1, body) };
           if (!writers[cpu].add(event)) {
             add(cpu);
             writers[cpu].add(event);
           }
-          if (type === 2 && body < 8) short++;
-          else if (type !== 3) wanted.push({ cpu, ts, type });
+          if (type === 3) continue;
+          if (body < 8) short++;
+          else wanted.push({ cpu, ts, type });
         }
         for (const cpu of [0, 1]) add(cpu);
         for (const cut of cuts.sort((a, b) => a - b)) merger.run(1000 + Math.round(cut * (ts - 1000)));
@@ -121,20 +168,31 @@ describe('pairs', () => {
         );
         assert.equal(merger.events(0) + merger.events(1), events.length);
         assert.equal(dispatcher.calls[1] + dispatcher.calls[2], wanted.length);
-        pairs += seenPairs();
+        pairs += counts.pairs;
+        inSlotBefore += counts.inSlotBefore;
       }),
     );
-    assert.ok(pairs > 100, `${pairs} pairs`);
+    assert.ok(pairs > 100 && inSlotBefore > 10, `${pairs} pairs, ${inSlotBefore} in the slot before`);
   });
 
   test('a later watermark than the end is needed', () => {
-    const { merger, seen, pairs } = withPairs(() => true);
+    const { merger, seen, counts } = withPairs([11, 13, 16, 17]);
     const page = merger.takePage();
-    page.bytes.set(pageOf([at(5), { ts: 9, type: 2, body: new Uint8Array(8) }]));
+    page.bytes.set(pageOf([11, 13, 16, 17].map((ts, n) => ({ ts, type: 1 + (n % 2), body: bodyOf(n) }))));
     merger.add(0, page, 4096);
-    merger.run(8);
-    assert.deepEqual([stampsOf(seen), pairs()], [[5], 0]);
-    merger.run(9);
-    assert.deepEqual([stampsOf(seen), pairs()], [[5, 9], 0]);
+    merger.run(16);
+    assert.deepEqual([stampsOf(seen), counts.pairs], [[11, 13, 16], 1]);
+    merger.run(17);
+    assert.deepEqual([stampsOf(seen), counts.pairs], [[11, 13, 16, 17], 1]);
+  });
+
+  test('an end that is only partly inside the page does not count', () => {
+    const { merger, seen, errors, counts } = withPairs([11, 13]);
+    const page = merger.takePage();
+    page.bytes.set(pageOf([11, 13].map((ts, n) => ({ ts, type: 1 + n, body: bodyOf(n) }))));
+    page.words[LAYOUT_4K.commitOffset >> 2] -= 4;
+    merger.add(0, page, 4096);
+    merger.run(20);
+    assert.deepEqual([stampsOf(seen), counts.pairs, errors], [[11], 0, ['event_past_end']]);
   });
 });

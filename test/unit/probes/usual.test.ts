@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { makeDispatcher } from '../../../src/decode/dispatch.ts';
+import { makePairs } from '../../../src/decode/pairs.ts';
 import type { EventHandler, EventRecord } from '../../../src/model/record.ts';
 import { functionCalls } from '../../../src/probes/function.ts';
 import { functionGraph } from '../../../src/probes/function-graph.ts';
@@ -66,40 +68,51 @@ interface Counted {
 /** Feeds the steps to a new probe. */
 function counted(steps: readonly Step[], options: Record<string, unknown>, fastFirst: boolean): Counted {
   const h = run(syscalls, options, { self: [9], cpuCount: 4 });
+  const { handle, state } = makePairs(
+    makeDispatcher(
+      [ENTER, EXIT].map((event, id) => ({ id, handler: h.probe.handlers[event], minLength: 0 })),
+    ),
+  );
   let [usual, pairs] = [0, 0];
   let now = 1e6;
   for (let i = 0; i < steps.length; i++) {
     const { event, values, loss } = steps[i];
     now += values.ts;
     if (loss) h.probe.onLoss?.(values.cpu, now);
-    const handler: EventHandler = h.probe.handlers[event];
-    if (fastFirst && isPair(handler, steps[i], steps[i + 1], now)) {
-      now += steps[i + 1].values.ts;
-      pairs++;
-      i++;
-      continue;
+    if (fastFirst && event === ENTER) {
+      const words = recordsFrom(steps.slice(i));
+      state.set([0, now, Number.POSITIVE_INFINITY]);
+      const handled = handle(words, words.byteLength - 4, values.cpu);
+      if (handled > 0) {
+        now = state[1];
+        pairs += handled;
+        i += 2 * handled - 1;
+        continue;
+      }
     }
+    const handler: EventHandler = h.probe.handlers[event];
     const record: EventRecord = makeRecord(event, { ...values, ts: now });
     const { words, offset, timestampNs, cpu } = record;
     if (fastFirst && handler.usual?.(words, offset >> 2, timestampNs, cpu) === true) usual++;
     else handler(record);
   }
-  const state = { families: h.store.snapshot().families, unmatched: h.unmatched, ignored: h.ignored() };
-  return { usual, pairs, state };
+  const counts = { families: h.store.snapshot().families, unmatched: h.unmatched, ignored: h.ignored() };
+  return { usual, pairs, state: counts };
 }
 
-/** Passes two steps to the fast path for two records, if they can follow each other in a page. */
-function isPair({ pair }: EventHandler, step: Step, next: Step | undefined, now: number): boolean {
-  if (pair === undefined || next?.event !== EXIT || next.loss) return false;
-  const { cpu } = step.values;
-  if (next.values.cpu !== cpu || next.values.ts < 0) return false;
-  // Both records are made in the same memory.
-  const words = [step, next].flatMap(({ event, values }) => [
-    ...makeRecord(event, { ...values, ts: now }).words.subarray(0, 32),
-  ]);
-  const { offset } = makeRecord(EXIT, { ...next.values, ts: now });
-  const endAt = words.length / 2 + (offset >> 2);
-  return pair.form(new Int32Array(words), offset >> 2, endAt, now, next.values.ts, cpu);
+/** The records of the first steps, as far as they can follow each other in a page, and one more word. */
+function recordsFrom(steps: readonly Step[]): Int32Array {
+  const { cpu } = steps[0].values;
+  const ends = steps.findIndex(
+    ({ values, loss }, i) => i > 0 && (loss || values.cpu !== cpu || values.ts < 0 || values.ts >= 2 ** 27),
+  );
+  const records = steps.slice(0, ends < 0 ? steps.length : ends).flatMap(({ event, values }) => {
+    const { words, offset, length } = makeRecord(event, values);
+    const payload = [...words.subarray(offset >> 2, (offset + length) >> 2)];
+    payload[0] = (payload[0] & ~0xffff) | [ENTER, EXIT].indexOf(event);
+    return [(Math.max(values.ts, 0) << 5) | payload.length, ...payload];
+  });
+  return Int32Array.from([...records, 0]);
 }
 
 for (const options of [{}, { per_cpu: true }, { exclude: ['read'] }]) {
