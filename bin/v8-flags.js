@@ -7,6 +7,6 @@ export const V8_FLAGS = [
   '--heap-growing-percent=50',
   // Lets V8 inline the functions that handle frequent trace events into the loop that decodes events.
   '--max-inlined-bytecode-size-cumulative=3000',
-  // Makes V8 also inline calls that are rare when it compiles. Usually it compiles this loop before the first heavy load.
+  // Makes V8 also inline calls that are still rare when it compiles this loop, usually before the first heavy load.
   '--min-inlining-frequency=0',
 ];
