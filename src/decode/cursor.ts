@@ -35,8 +35,8 @@ export interface Columns {
   readonly size: Int32Array;
 }
 
-/** Minimum length of the columns. V8 never moves typed arrays of more than 64 bytes. */
-const SMALLEST = 32;
+/** Length of a typed array that V8 stores outside its heap and never moves (more than 64 bytes). Access is then faster. */
+export const OUTSIDE_THE_HEAP = 32;
 
 export function makeCursor(cpu: number, at: number): Cursor {
   return { cpu, at, queue: [], flaggedLost: 0, lossPending: false, givenUp: 0 };
@@ -44,7 +44,7 @@ export function makeCursor(cpu: number, at: number): Cursor {
 
 /** Makes columns for at least `capacity` CPUs. */
 export function makeColumns(capacity: number): Columns {
-  const length = Math.max(capacity, SMALLEST);
+  const length = Math.max(capacity, OUTSIDE_THE_HEAP);
   return {
     stamps: new Float64Array(length),
     positions: new Int32Array(length),
@@ -53,7 +53,7 @@ export function makeColumns(capacity: number): Columns {
     events: new Float64Array(length),
     late: new Float64Array(length),
     heap: new Int32Array(length),
-    size: new Int32Array(SMALLEST),
+    size: new Int32Array(OUTSIDE_THE_HEAP),
   };
 }
 

@@ -3,6 +3,7 @@
  * This loop is separate from the loop over all events (run.ts), so that V8 can keep its state in registers. It looks up
  * the task and the series once for consecutive operations of the same kind.
  */
+import { OUTSIDE_THE_HEAP } from './cursor.ts';
 import type { Dispatcher } from './dispatch.ts';
 
 export interface Pairs {
@@ -21,8 +22,6 @@ export interface Pairs {
 
 /** Maximum length of plain data, in words. */
 const LONGEST = 28;
-/** Length of a Float64Array that V8 stores outside its heap and never moves. Access is then faster. */
-const OUTSIDE_THE_HEAP = 32;
 
 export function makePairs({ minLengths, calls, pair }: Dispatcher): Pairs {
   const { first, second, firstId, secondId, path } = pair;

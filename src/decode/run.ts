@@ -5,7 +5,7 @@
  * addresses.
  */
 import type { EventRecord } from '../model/record.ts';
-import { type Columns, makeSift } from './cursor.ts';
+import { type Columns, makeSift, OUTSIDE_THE_HEAP } from './cursor.ts';
 import { type Dispatcher, UNHANDLED } from './dispatch.ts';
 import type { Page } from './page.ts';
 import { makePairs } from './pairs.ts';
@@ -26,8 +26,6 @@ export interface Run {
 
 /** Less than the difference between any two different timestamps. Above 2^53 ns, late events are miscounted. */
 const LATE_EPSILON_NS = 0.5;
-/** Length of a Float64Array that V8 stores outside its heap and never moves. Access is then faster. */
-const OUTSIDE_THE_HEAP = 32;
 
 export function makeRun(dispatcher: Dispatcher, columns: Columns, onShort: (cpu: number) => void): Run {
   const { slots, minLengths, usual, call, pair } = dispatcher;
